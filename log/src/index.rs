@@ -1,0 +1,87 @@
+//! The index of a log: one row a bucket, which says what is in it without reading an event.
+
+use std::collections::BTreeMap;
+
+use crate::{BINS, Bucket, Event, LogId, Offset, Result, Row, Seq, Widths};
+
+/// What the index says of one bucket.
+///
+/// Written before, or with, the bucket's first event, so that no event is ever unlisted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketRow {
+    /// The stretch that it is about.
+    pub bucket: Bucket,
+    /// How many events it holds.
+    pub count: u64,
+    /// The bytes of their data and metadata.
+    pub bytes: u64,
+    /// The offset of the earliest, and of the latest; without meaning where `count` is 0.
+    pub first: Offset,
+    /// See `first`.
+    pub last: Offset,
+    /// How many fall into each of [`BINS`] equal parts; empty for buckets below a minute.
+    pub bins: Vec<u32>,
+    /// How many placed events arrived in this bucket's time, whatever their own.
+    pub arrivals: u64,
+    /// The seq up to which this row counts: an event at or below it is in the numbers already.
+    pub through: Seq,
+}
+
+impl BucketRow {
+    /// The row of a bucket that nothing was written to.
+    pub fn new(bucket: Bucket) -> Self {
+        let bins = if bucket.width.has_bins() { vec![0; BINS] } else { Vec::new() };
+        Self { bucket, count: 0, bytes: 0, first: Offset::MAX, last: Offset::MIN, bins, arrivals: 0, through: Seq::MIN }
+    }
+
+    fn count(&mut self, event: &Event) {
+        let offset = event.position.offset;
+        self.count += 1;
+        self.bytes += event.record.bytes() as u64;
+        self.first = self.first.min(offset);
+        self.last = self.last.max(offset);
+        if !self.bins.is_empty() {
+            self.bins[self.bucket.bin(offset)] += 1;
+        }
+    }
+}
+
+/// The rows that writing `rows` changes, as they are to be stored with them. `load` answers a row as it is stored now.
+///
+/// An event counts when its seq is above the row's `through`, else it is passed over: it was written before and
+/// came again. For that to be right, the rows of a log are written in the order of their seqs.
+///
+/// # Errors
+/// What `load` answers.
+pub(crate) fn count(
+    log: &LogId,
+    widths: &Widths,
+    rows: &[Row],
+    mut load: impl FnMut(&LogId, Bucket) -> Result<Option<BucketRow>>,
+) -> Result<Vec<BucketRow>> {
+    let mut changed: BTreeMap<Bucket, (Seq, BucketRow)> = BTreeMap::new();
+    for row in rows {
+        let seq = row.event.position.seq;
+        let mut touch = |offset: Offset, change: &mut dyn FnMut(&mut BucketRow)| -> Result<()> {
+            let bucket = widths.bucket(offset);
+            let (through, counted) = match changed.entry(bucket) {
+                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    let stored = load(log, bucket)?.unwrap_or_else(|| BucketRow::new(bucket));
+                    entry.insert((stored.through, stored))
+                }
+            };
+            if seq > *through {
+                change(counted);
+                counted.through = seq;
+            }
+            Ok(())
+        };
+        touch(row.event.position.offset, &mut |counted| counted.count(&row.event))?;
+        if let Some(placed) = row.placed {
+            touch(placed.high, &mut |counted| counted.arrivals += 1)?;
+        }
+    }
+    let news = changed.into_values().filter(|(before, row)| row.through != *before);
+    Ok(news.map(|(_, row)| row).collect())
+}

@@ -1,0 +1,177 @@
+//! The archive in memory, on std alone: as plain as it can be, because the others are compared with it.
+
+use std::{
+    collections::BTreeMap,
+    ops::RangeInclusive,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    Arrival, Bucket, BucketRow, EpochRow, Event, LogId, LogRow, Offset, Position, Result, Row, Scan, Seq, SourceRow,
+    Store, Widths, Write, index,
+};
+
+/// An archive in memory. Cheap to clone; the clones share what they hold. Nothing outlives the last of them.
+#[derive(Debug, Clone, Default)]
+pub struct Memory(Arc<Mutex<Tables>>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    logs: BTreeMap<LogId, LogRow>,
+    events: BTreeMap<(LogId, Position), Event>,
+    buckets: BTreeMap<(LogId, Offset), BucketRow>,
+    arrivals: BTreeMap<(LogId, Offset, Seq), Offset>,
+    sources: BTreeMap<(String, u8), SourceRow>,
+    epochs: BTreeMap<(u8, u32), EpochRow>,
+    cursors: BTreeMap<(LogId, String), Arrival>,
+}
+
+impl Memory {
+    /// An empty archive.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Memory {
+    async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
+        Ok(self.tables().logs.get(id).cloned())
+    }
+
+    async fn logs(&self, after: Option<&LogId>, limit: usize) -> Result<Vec<(LogId, LogRow)>> {
+        let tables = self.tables();
+        let behind = tables.logs.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
+        Ok(behind.take(limit).map(|(id, row)| (id.clone(), row.clone())).collect())
+    }
+
+    async fn buckets(
+        &self,
+        id: &LogId,
+        span: RangeInclusive<Offset>,
+        reverse: bool,
+        limit: usize,
+    ) -> Result<Vec<BucketRow>> {
+        let tables = self.tables();
+        let (from, to) = span.into_inner();
+        let earlier = tables.buckets.range((id.clone(), Offset::MIN)..=(id.clone(), from));
+        let first = earlier.last().map_or(from, |((_, start), _)| *start);
+        if first > to {
+            return Ok(Vec::new());
+        }
+        let rows = tables.buckets.range((id.clone(), first)..=(id.clone(), to)).map(|(_, row)| row.clone());
+        Ok(if reverse { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
+    }
+
+    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
+        let tables = self.tables();
+        let from = scan.from.max(Position::at(bucket.start));
+        let to = scan.to.min(Position { offset: bucket.last(), seq: Seq::MAX });
+        if from > to {
+            return Ok(Vec::new());
+        }
+        let events = tables.events.range((id.clone(), from)..=(id.clone(), to)).map(|(_, event)| event.clone());
+        let mut bytes = 0;
+        let fits = |event: &Event| {
+            let before = bytes;
+            bytes += event.record.bytes();
+            before < scan.bytes
+        };
+        Ok(if scan.reverse {
+            events.rev().take(scan.limit).take_while(fits).collect()
+        } else {
+            events.take(scan.limit).take_while(fits).collect()
+        })
+    }
+
+    async fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
+        let tables = self.tables();
+        let listed = tables
+            .arrivals
+            .range((id.clone(), bucket.start, after)..=(id.clone(), bucket.start, Seq::MAX))
+            .filter(|((_, _, seq), _)| *seq > after);
+        Ok(listed.take(limit).map(|((_, _, seq), offset)| Position { offset: *offset, seq: *seq }).collect())
+    }
+
+    async fn event(&self, id: &LogId, position: Position) -> Result<Option<Event>> {
+        Ok(self.tables().events.get(&(id.clone(), position)).cloned())
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<()> {
+        let mut tables = self.tables();
+        for write in writes {
+            match write {
+                Write::Events { log, rows } => tables.write_events(log, rows)?,
+                Write::Log(id, row) => {
+                    tables.logs.insert(id, row);
+                }
+                Write::Source { stream, slot, row } => {
+                    tables.sources.insert((stream, slot), row);
+                }
+                Write::Cursor { log, name, cursor } => {
+                    let stored = tables.cursors.entry((log, name)).or_insert(cursor);
+                    if cursor.seq >= stored.seq {
+                        *stored = cursor;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn sources(&self, stream: &str) -> Result<Vec<(u8, SourceRow)>> {
+        let tables = self.tables();
+        let of_stream = tables.sources.iter().filter(|((name, _), _)| name == stream);
+        Ok(of_stream.map(|((_, slot), row)| (*slot, *row)).collect())
+    }
+
+    async fn epochs(&self, slot: u8) -> Result<Vec<EpochRow>> {
+        Ok(self.tables().epochs.range((slot, 0)..=(slot, u32::MAX)).map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn begin_epoch(&self, slot: u8, row: EpochRow) -> Result<bool> {
+        let mut tables = self.tables();
+        let key = (slot, row.epoch);
+        if tables.epochs.contains_key(&key) {
+            return Ok(false);
+        }
+        tables.epochs.insert(key, row);
+        Ok(true)
+    }
+
+    async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<Arrival>> {
+        Ok(self.tables().cursors.get(&(id.clone(), name.to_owned())).copied())
+    }
+}
+
+impl Tables {
+    fn write_events(&mut self, log: LogId, rows: Vec<Row>) -> Result<()> {
+        let Some(first) = rows.first() else {
+            return Ok(());
+        };
+        let widths = match self.logs.get(&log) {
+            Some(row) => row.widths.clone(),
+            None => {
+                let row = LogRow::of_first_event(&first.event);
+                let widths: Widths = row.widths.clone();
+                self.logs.insert(log.clone(), row);
+                widths
+            }
+        };
+        let load = |log: &LogId, bucket: Bucket| Ok(self.buckets.get(&(log.clone(), bucket.start)).cloned());
+        for row in index::count(&log, &widths, &rows, load)? {
+            self.buckets.insert((log.clone(), row.bucket.start), row);
+        }
+        for Row { event, placed } in rows {
+            let Position { offset, seq } = event.position;
+            if let Some(placed) = placed {
+                self.arrivals.insert((log.clone(), widths.bucket(placed.high).start, seq), offset);
+            }
+            self.events.insert((log.clone(), event.position), event);
+        }
+        Ok(())
+    }
+}

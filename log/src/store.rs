@@ -1,0 +1,175 @@
+//! What an archive must do. Everything else, paging, seeking, counting, is made of this.
+
+use std::future::Future;
+
+use crate::{Arrival, Bucket, BucketRow, Event, LogId, Offset, Position, Result, Seq, Widths};
+
+/// An archive: events by log, bucket and position, with an index of the buckets.
+///
+/// Whatever is not a pure function of an event carries a seq, so that writing the same thing again, or
+/// an older thing late, changes nothing.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// What is known of a log; `None` where it was never written to.
+    fn log(&self, id: &LogId) -> impl Future<Output = Result<Option<LogRow>>> + Send;
+
+    /// The logs behind `after`, by id, at most `limit`.
+    fn logs(&self, after: Option<&LogId>, limit: usize) -> impl Future<Output = Result<Vec<(LogId, LogRow)>>> + Send;
+
+    /// The rows of the index whose buckets may hold events of `span`: the one that begins last at or before
+    /// `span.start`, and those that begin in it. In order of time, or against it; at most `limit`.
+    fn buckets(
+        &self,
+        id: &LogId,
+        span: std::ops::RangeInclusive<Offset>,
+        reverse: bool,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<BucketRow>>> + Send;
+
+    /// The events of one bucket that `scan` asks for.
+    fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> impl Future<Output = Result<Vec<Event>>> + Send;
+
+    /// The placed events that arrived in the time of `bucket` with a seq above `after`, by seq, at most `limit`.
+    fn arrivals(
+        &self,
+        id: &LogId,
+        bucket: Bucket,
+        after: Seq,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Position>>> + Send;
+
+    /// One event, by its position.
+    fn event(&self, id: &LogId, position: Position) -> impl Future<Output = Result<Option<Event>>> + Send;
+
+    /// Writes all of `writes`, in this order: a later one is never there without the earlier ones. Returns once
+    /// they are durable.
+    fn write(&self, writes: Vec<Write>) -> impl Future<Output = Result<()>> + Send;
+
+    /// How far a source has been archived, for each slot that has a row.
+    fn sources(&self, stream: &str) -> impl Future<Output = Result<Vec<(u8, SourceRow)>>> + Send;
+
+    /// The epochs of a slot, in order.
+    fn epochs(&self, slot: u8) -> impl Future<Output = Result<Vec<EpochRow>>> + Send;
+
+    /// Begins an epoch, unless this one was begun before; answers whether it was begun by this call.
+    fn begin_epoch(&self, slot: u8, row: EpochRow) -> impl Future<Output = Result<bool>> + Send;
+
+    /// A reader's durable place: the newest that was written under `name`.
+    fn cursor(&self, id: &LogId, name: &str) -> impl Future<Output = Result<Option<Arrival>>> + Send;
+}
+
+/// One thing to write.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Events of one log, in the order of their seqs. Makes the log known, counts them in the index, lists the placed ones.
+    Events {
+        /// The log.
+        log: LogId,
+        /// Its events.
+        rows: Vec<Row>,
+    },
+    /// What is known of a log, in place of what was.
+    Log(LogId, LogRow),
+    /// How far a source has been archived, for one slot.
+    Source {
+        /// The stream's name.
+        stream: String,
+        /// The slot.
+        slot: u8,
+        /// Its state.
+        row: SourceRow,
+    },
+    /// A reader's place. Passed over where the stored one has a greater seq.
+    Cursor {
+        /// The log that is read.
+        log: LogId,
+        /// The reader's name.
+        name: String,
+        /// How far it has come.
+        cursor: Arrival,
+    },
+}
+
+/// An event to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The event.
+    pub event: Event,
+    /// Set where the event's place in the timeline does not follow from its arrival.
+    pub placed: Option<Placed>,
+}
+
+/// What the archive keeps of an event whose offset is not the time at which it arrived, or that arrived
+/// while the clock of its source had been set back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// The greatest time of arrival in its source so far: the same for whoever reads the source.
+    pub high: Offset,
+}
+
+/// Which events of a bucket to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan {
+    /// The first position, inclusive.
+    pub from: Position,
+    /// The last position, inclusive.
+    pub to: Position,
+    /// From the last one backwards.
+    pub reverse: bool,
+    /// The most events.
+    pub limit: usize,
+    /// Stop at so many bytes of data and metadata; the first event is read whatever it weighs.
+    pub bytes: usize,
+}
+
+/// What is known of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// When it was made: the arrival of its first event, or the request to make it.
+    pub created: Offset,
+    /// How wide its buckets are.
+    pub widths: Widths,
+    /// For how many seconds its events are kept; for ever where it is `None`.
+    pub retention_seconds: Option<i64>,
+    /// Events at or below this seq were deleted.
+    pub cut: Seq,
+}
+
+/// How far a source has been archived in one slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceRow {
+    /// Every message up to this sequence is archived.
+    pub cursor: u64,
+    /// The time of the message at `cursor`.
+    pub cursor_time: Offset,
+    /// The newest message that was handed out to be archived.
+    pub head: u64,
+    /// The time of the message at `head`.
+    pub head_time: Offset,
+    /// The greatest time among the messages up to `cursor`.
+    pub high: Offset,
+}
+
+/// One life of a source within a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochRow {
+    /// Its number; the first is 1.
+    pub epoch: u32,
+    /// The source's name.
+    pub stream: String,
+    /// The first sequence that belongs to it.
+    pub from: u64,
+    /// When it was begun.
+    pub started: Offset,
+}
+
+impl LogRow {
+    /// The row of a log that nobody made: it comes to be with its first event.
+    pub(crate) fn of_first_event(event: &Event) -> Self {
+        Self {
+            created: event.arrived.unwrap_or(event.position.offset),
+            widths: Widths::default(),
+            retention_seconds: None,
+            cut: Seq::MIN,
+        }
+    }
+}

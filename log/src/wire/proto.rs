@@ -1,0 +1,80 @@
+//! Pages as protobuf, by `schema/hourlog.proto`.
+
+#[allow(unreachable_pub, missing_docs, missing_debug_implementations, clippy::all)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/hourlog.v1.rs"));
+}
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::{Error, ErrorKind, LogId, Offset, Position, Record, Result};
+
+pub use generated::{End, Event, Metadata, Page};
+
+/// A page as it crosses the wire.
+pub fn encode(page: &Page) -> Bytes {
+    page.encode_to_vec().into()
+}
+
+/// The page that `bytes` hold.
+///
+/// # Errors
+/// [`ErrorKind::Unexpected`] where they hold none.
+pub fn decode(bytes: Bytes) -> Result<Page> {
+    Page::decode(bytes)
+        .map_err(|error| Error::new(ErrorKind::Unexpected, "the reply is no page of events").because(error))
+}
+
+impl From<crate::Event> for Event {
+    fn from(event: crate::Event) -> Self {
+        let metadata = event.record.metadata.iter();
+        Self {
+            offset: event.position.offset.nanos(),
+            seq: event.position.seq,
+            arrived: event.arrived.map(Offset::nanos),
+            metadata: metadata
+                .map(|(name, values)| Metadata { name: name.to_owned(), values: values.to_vec() })
+                .collect(),
+            data: event.record.data.into_bytes(),
+        }
+    }
+}
+
+impl Event {
+    /// The event as it stands in `log`.
+    pub fn of_log(self, log: &LogId) -> crate::Event {
+        let pairs = self
+            .metadata
+            .into_iter()
+            .flat_map(|Metadata { name, values }| values.into_iter().map(move |value| (name.clone(), value)));
+        crate::Event {
+            log: log.clone(),
+            position: Position { offset: Offset::from_nanos(self.offset), seq: self.seq },
+            arrived: self.arrived.map(Offset::from_nanos),
+            record: Record { metadata: pairs.collect(), data: self.data.into() },
+        }
+    }
+}
+
+impl From<crate::End> for End {
+    fn from(end: crate::End) -> Self {
+        match end {
+            crate::End::More => Self::More,
+            crate::End::Bound => Self::Bound,
+            crate::End::CaughtUp => Self::CaughtUp,
+            crate::End::Deadline => Self::Deadline,
+        }
+    }
+}
+
+impl From<End> for crate::End {
+    fn from(end: End) -> Self {
+        match end {
+            End::More => Self::More,
+            End::Bound => Self::Bound,
+            End::CaughtUp => Self::CaughtUp,
+            End::Deadline => Self::Deadline,
+        }
+    }
+}
