@@ -113,6 +113,12 @@ pub struct Bucket {
 impl Bucket {
     /// Its last nanosecond. (Its end, exclusive, may lie beyond the end of time.)
     pub fn last(self) -> Offset {
+        if self.start == Offset::MIN {
+            // No whole number of seconds: this bucket begins before time does and is only in part there. The first
+            // width is counted from 1970.
+            let index = self.start.nanos().div_euclid(self.width.0);
+            return Offset::from_nanos((index + 1) * self.width.0 - 1);
+        }
         self.start.saturating_add_nanos(self.width.0 - 1)
     }
 
@@ -256,6 +262,10 @@ mod tests {
                 assert!(widths.bucket(offset).contains(offset));
                 assert!(widths.era(offset) <= offset);
             }
+            let first = widths.bucket(Offset::MIN);
+            let second = widths.bucket(first.last().saturating_add_nanos(1));
+            assert_eq!((first.start, second.start), (Offset::MIN, first.last().saturating_add_nanos(1)));
+            assert_eq!(second.last().nanos() - second.start.nanos(), width.nanos() - 1);
         }
     }
 

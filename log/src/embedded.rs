@@ -1,1 +1,355 @@
+//! The archive in one directory, without a server: the tables of the archive as byte-ordered keys of fjall.
+//!
+//! One thread writes. It takes all the writes that wait, makes one atomic batch of them with the index rows and counts that they
+//! change, syncs it to the disk once, and answers all of them. Readers never wait for it.
 
+mod keys;
+mod values;
+mod writer;
+
+use std::{fmt, ops::RangeInclusive, path::Path, sync::Arc};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Arrival, Bucket, BucketRow, EpochRow, Error, ErrorKind, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq,
+    SourceRow, Store, Write,
+};
+
+/// The form of what is stored. A directory with another one is refused.
+const FORMAT: u8 = 1;
+/// Writes that may wait for the writing thread; who comes then waits to be let in.
+const WAITING_WRITES_MAX: usize = 4096;
+/// Blocks read from the files that are kept in memory.
+const CACHE_BYTES: u64 = 64 << 20;
+/// What the journals may grow to before the oldest is turned into tables. Also what is read again after a crash.
+const JOURNAL_BYTES_MAX: u64 = 256 << 20;
+
+/// An archive in one directory, for one process. Cheap to clone; the last clone that is dropped closes it.
+///
+/// Needs a tokio runtime: reads run on its blocking threads.
+#[derive(Clone)]
+pub struct Embedded(Arc<Inner>);
+
+struct Inner {
+    tables: Tables,
+    writes: Option<mpsc::Sender<writer::Request>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// The tables, each a keyspace of its own.
+#[derive(Clone)]
+struct Tables {
+    database: Database,
+    events: Keyspace,
+    buckets: Keyspace,
+    eras: Keyspace,
+    arrivals: Keyspace,
+    logs: Keyspace,
+    sources: Keyspace,
+    epochs: Keyspace,
+    cursors: Keyspace,
+}
+
+impl Embedded {
+    /// Opens the archive in `directory`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] where another process has it open, [`ErrorKind::Integrity`] where it was written by another
+    /// version or is damaged, [`ErrorKind::Unavailable`] where the disk does not do its part.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        let directory = directory.as_ref();
+        let tables = Tables::open(directory).map_err(|error| {
+            let directory = directory.display();
+            match error {
+                fjall::Error::Locked => Error::new(
+                    ErrorKind::Refused,
+                    format!("the archive in {directory} is in use by another process; one instance at a time may have it open"),
+                ),
+                fjall::Error::Io(error) => {
+                    Error::new(ErrorKind::Unavailable, format!("cannot open the archive in {directory}")).because(error)
+                }
+                error => {
+                    Error::new(ErrorKind::Integrity, format!("the archive in {directory} cannot be opened")).because(error)
+                }
+            }
+        })?;
+        tables.check_format(directory)?;
+        let (writes, requests) = mpsc::channel(WAITING_WRITES_MAX);
+        let writing = tables.clone();
+        let thread = std::thread::Builder::new()
+            .name("hourlog-archive".to_owned())
+            .spawn(move || writer::run(writing, requests))
+            .map_err(|error| Error::new(ErrorKind::Unavailable, "cannot start the archive's thread").because(error))?;
+        Ok(Self(Arc::new(Inner { tables, writes: Some(writes), thread: Some(thread) })))
+    }
+
+    /// Runs a read on a thread that may block.
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Tables) -> Result<T> + Send + 'static) -> Result<T> {
+        let tables = self.0.tables.clone();
+        tokio::task::spawn_blocking(move || read(&tables))
+            .await
+            .map_err(|error| Error::new(ErrorKind::Unexpected, "a read of the archive broke off").because(error))?
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Without a sender the thread ends, after what it was given; the directory is free once it has.
+        self.writes = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Tables {
+    fn open(directory: &Path) -> fjall::Result<Self> {
+        let database =
+            Database::builder(directory).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES_MAX).open()?;
+        let table = |name: &str| database.keyspace(name, KeyspaceCreateOptions::default);
+        Ok(Self {
+            events: table("events")?,
+            buckets: table("buckets")?,
+            eras: table("eras")?,
+            arrivals: table("arrivals")?,
+            logs: table("logs")?,
+            sources: table("sources")?,
+            epochs: table("epochs")?,
+            cursors: table("cursors")?,
+            database,
+        })
+    }
+
+    /// Refuses a directory that another version wrote; marks a new one.
+    fn check_format(&self, directory: &Path) -> Result<()> {
+        let meta = self.database.keyspace("meta", KeyspaceCreateOptions::default).map_err(broken)?;
+        match meta.get("format").map_err(broken)? {
+            Some(found) if *found == [FORMAT] => Ok(()),
+            Some(found) => Err(Error::new(
+                ErrorKind::Integrity,
+                format!("the archive in {} has format {found:?}, this version reads {FORMAT}", directory.display()),
+            )),
+            None => {
+                let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+                batch.insert(&meta, "format", vec![FORMAT]);
+                batch.commit().map_err(broken)
+            }
+        }
+    }
+
+    fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
+        self.logs.get(id.as_str()).map_err(broken)?.map(|value| values::read_log(&value)).transpose()
+    }
+
+    fn bucket(&self, id: &LogId, era: Offset, start: Offset) -> Result<Option<BucketRow>> {
+        let value = self.buckets.get(keys::bucket(id, era, start)).map_err(broken)?;
+        value.map(|value| values::read_bucket(start, &value)).transpose()
+    }
+
+    /// The greatest era of a log at or before `offset`.
+    fn era_at(&self, id: &LogId, offset: Offset) -> Result<Option<Offset>> {
+        let (first, last) = (keys::era(id, Offset::MIN), keys::era(id, offset));
+        match self.eras.range(first..=last).next_back() {
+            Some(guard) => Ok(Some(keys::last_offset(&guard.key().map_err(broken)?)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn buckets(&self, id: &LogId, span: RangeInclusive<Offset>, reverse: bool, limit: usize) -> Result<Vec<BucketRow>> {
+        let (from, to) = span.into_inner();
+        let Some(last_era) = self.era_at(id, to)? else {
+            return Ok(Vec::new());
+        };
+        let all_first = keys::bucket(id, Offset::MIN, Offset::MIN);
+        let last = keys::bucket(id, last_era, to);
+        let first = match self.era_at(id, from)? {
+            Some(era) => match self.buckets.range(&all_first[..]..=&keys::bucket(id, era, from)[..]).next_back() {
+                Some(guard) => guard.key().map_err(broken)?.to_vec(),
+                None => all_first,
+            },
+            None => all_first,
+        };
+        if first > last {
+            return Ok(Vec::new());
+        }
+        let rows = self.buckets.range(first..=last);
+        let read = |guard: fjall::Guard| {
+            let (key, value) = guard.into_inner().map_err(broken)?;
+            values::read_bucket(keys::last_offset(&key)?, &value)
+        };
+        if reverse { rows.rev().take(limit).map(read).collect() } else { rows.take(limit).map(read).collect() }
+    }
+
+    fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
+        let first = keys::event(id, bucket.start, scan.from);
+        let last = keys::event(id, bucket.start, scan.to);
+        if first > last {
+            return Ok(Vec::new());
+        }
+        let mut range = self.events.range(first..=last);
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        while events.len() < scan.limit && bytes < scan.bytes {
+            let Some(guard) = (if scan.reverse { range.next_back() } else { range.next() }) else {
+                break;
+            };
+            let (key, value) = guard.into_inner().map_err(broken)?;
+            let event = values::read_event(id, keys::last_position(&key)?, value.into())?;
+            bytes += event.record.bytes();
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
+        let Some(first) = after.checked_add(1) else {
+            return Ok(Vec::new());
+        };
+        let range = keys::arrival(id, bucket.start, first)..=keys::arrival(id, bucket.start, Seq::MAX);
+        self.arrivals
+            .range(range)
+            .take(limit)
+            .map(|guard| {
+                let (key, value) = guard.into_inner().map_err(broken)?;
+                Ok(Position { offset: keys::last_offset(&value)?, seq: keys::last_offset(&key)?.nanos() })
+            })
+            .collect()
+    }
+
+    fn begin_epoch(&self, slot: u8, row: &EpochRow) -> Result<bool> {
+        let key = keys::epoch(slot, row.epoch);
+        if self.epochs.contains_key(&key).map_err(broken)? {
+            return Ok(false);
+        }
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        batch.insert(&self.epochs, key, values::epoch(row));
+        batch.commit().map_err(broken)?;
+        Ok(true)
+    }
+}
+
+impl Store for Embedded {
+    async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
+        let id = id.clone();
+        self.read(move |tables| tables.log(&id)).await
+    }
+
+    async fn logs(&self, after: Option<&LogId>, limit: usize) -> Result<Vec<(LogId, LogRow)>> {
+        let first = after.map_or_else(Vec::new, keys::behind_log);
+        self.read(move |tables| {
+            tables
+                .logs
+                .range(first..)
+                .take(limit)
+                .map(|guard| {
+                    let (key, value) = guard.into_inner().map_err(broken)?;
+                    Ok((keys::log(&key)?, values::read_log(&value)?))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn buckets(
+        &self,
+        id: &LogId,
+        span: RangeInclusive<Offset>,
+        reverse: bool,
+        limit: usize,
+    ) -> Result<Vec<BucketRow>> {
+        let id = id.clone();
+        self.read(move |tables| tables.buckets(&id, span, reverse, limit)).await
+    }
+
+    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
+        let id = id.clone();
+        self.read(move |tables| tables.events(&id, bucket, scan)).await
+    }
+
+    async fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
+        let id = id.clone();
+        self.read(move |tables| tables.arrivals(&id, bucket, after, limit)).await
+    }
+
+    async fn event(&self, id: &LogId, position: Position) -> Result<Option<Event>> {
+        let id = id.clone();
+        self.read(move |tables| {
+            let Some(row) = tables.log(&id)? else {
+                return Ok(None);
+            };
+            let key = keys::event(&id, row.widths.bucket(position.offset).start, position);
+            let value = tables.events.get(key).map_err(broken)?;
+            value.map(|value| values::read_event(&id, position, value.into())).transpose()
+        })
+        .await
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<()> {
+        let gone = || Error::new(ErrorKind::Unavailable, "the archive's thread has ended; open the archive again");
+        let (reply, written) = oneshot::channel();
+        let sender = self.0.writes.as_ref().expect("it is taken on drop only");
+        sender.send(writer::Request { writes, reply }).await.map_err(|_| gone())?;
+        written.await.map_err(|_| gone())?
+    }
+
+    async fn sources(&self, stream: &str) -> Result<Vec<(u8, SourceRow)>> {
+        let prefix = keys::source_prefix(stream);
+        self.read(move |tables| {
+            tables
+                .sources
+                .prefix(prefix)
+                .map(|guard| {
+                    let (key, value) = guard.into_inner().map_err(broken)?;
+                    Ok((keys::last_byte(&key)?, values::read_source(&value)?))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn epochs(&self, slot: u8) -> Result<Vec<EpochRow>> {
+        self.read(move |tables| {
+            let rows = tables.epochs.prefix([slot]);
+            rows.map(|guard| {
+                let (key, value) = guard.into_inner().map_err(broken)?;
+                values::read_epoch(keys::last_u32(&key)?, &value)
+            })
+            .collect()
+        })
+        .await
+    }
+
+    async fn begin_epoch(&self, slot: u8, row: EpochRow) -> Result<bool> {
+        // Only this process has the archive open, and only one task of it begins epochs.
+        self.read(move |tables| tables.begin_epoch(slot, &row)).await
+    }
+
+    async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<Arrival>> {
+        let key = keys::cursor(id, name);
+        self.read(move |tables| {
+            let value = tables.cursors.get(key).map_err(broken)?;
+            value.map(|value| values::read_cursor(&value)).transpose()
+        })
+        .await
+    }
+}
+
+/// An error of fjall's, as ours.
+fn broken(error: fjall::Error) -> Error {
+    match error {
+        fjall::Error::Poisoned => Error::new(
+            ErrorKind::Unavailable,
+            "the archive takes no more writes after a failed one; check the disk, then start again",
+        ),
+        error @ fjall::Error::Io(_) => Error::new(ErrorKind::Unavailable, "the archive's disk failed").because(error),
+        error => Error::new(ErrorKind::Integrity, "the archive's files cannot be read").because(error),
+    }
+}

@@ -46,6 +46,13 @@ impl BucketRow {
     }
 }
 
+/// A row of the index as it is to be stored.
+pub(crate) struct Counted {
+    pub(crate) row: BucketRow,
+    /// The bucket had no row before.
+    pub(crate) new: bool,
+}
+
 /// The rows that writing `rows` changes, as they are to be stored with them. `load` answers a row as it is stored now.
 ///
 /// An event counts when its seq is above the row's `through`, else it is passed over: it was written before and
@@ -58,8 +65,8 @@ pub(crate) fn count(
     widths: &Widths,
     rows: &[Row],
     mut load: impl FnMut(&LogId, Bucket) -> Result<Option<BucketRow>>,
-) -> Result<Vec<BucketRow>> {
-    let mut changed: BTreeMap<Bucket, (Seq, BucketRow)> = BTreeMap::new();
+) -> Result<Vec<Counted>> {
+    let mut changed: BTreeMap<Bucket, (Seq, Counted)> = BTreeMap::new();
     for row in rows {
         let seq = row.event.position.seq;
         let mut touch = |offset: Offset, change: &mut dyn FnMut(&mut BucketRow)| -> Result<()> {
@@ -67,13 +74,15 @@ pub(crate) fn count(
             let (through, counted) = match changed.entry(bucket) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::btree_map::Entry::Vacant(entry) => {
-                    let stored = load(log, bucket)?.unwrap_or_else(|| BucketRow::new(bucket));
-                    entry.insert((stored.through, stored))
+                    let stored = load(log, bucket)?;
+                    let new = stored.is_none();
+                    let row = stored.unwrap_or_else(|| BucketRow::new(bucket));
+                    entry.insert((row.through, Counted { row, new }))
                 }
             };
             if seq > *through {
-                change(counted);
-                counted.through = seq;
+                change(&mut counted.row);
+                counted.row.through = seq;
             }
             Ok(())
         };
@@ -82,6 +91,6 @@ pub(crate) fn count(
             touch(placed.high, &mut |counted| counted.arrivals += 1)?;
         }
     }
-    let news = changed.into_values().filter(|(before, row)| row.through != *before);
-    Ok(news.map(|(_, row)| row).collect())
+    let news = changed.into_values().filter(|(before, counted)| counted.row.through != *before);
+    Ok(news.map(|(_, counted)| counted).collect())
 }

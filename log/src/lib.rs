@@ -64,6 +64,8 @@ pub mod wire;
 
 use std::future::Future;
 
+#[cfg(feature = "embedded")]
+pub use embedded::Embedded;
 pub use self::{
     archive::{Archive, Arrived, Stored, row, seek},
     bucket::{BINS, Bucket, ERA_BUCKETS, Width, Widths},

@@ -162,8 +162,8 @@ impl Tables {
             }
         };
         let load = |log: &LogId, bucket: Bucket| Ok(self.buckets.get(&(log.clone(), bucket.start)).cloned());
-        for row in index::count(&log, &widths, &rows, load)? {
-            self.buckets.insert((log.clone(), row.bucket.start), row);
+        for counted in index::count(&log, &widths, &rows, load)? {
+            self.buckets.insert((log.clone(), counted.row.bucket.start), counted.row);
         }
         for Row { event, placed } in rows {
             let Position { offset, seq } = event.position;

@@ -70,6 +70,8 @@ pub enum End {
 pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query) -> Result<Page> {
     let mut page = Page { events: Vec::new(), end: End::More, scanned: 0 };
     let mut bytes = 0;
+    // Of no bytes at all there would never be a page.
+    let bytes_max = query.bytes.max(1);
     let last = match query.to {
         Some(to) => before(to),
         None => Some(Position::MAX),
@@ -88,15 +90,18 @@ pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query) -> Result<Page
         }
         let mut scan = Scan { from: query.from, to: last, reverse: query.reverse, limit: 0, bytes: 0 };
         loop {
-            if page.events.len() >= query.limit || bytes >= query.bytes {
+            if page.events.len() >= query.limit || bytes >= bytes_max {
                 return Ok(page);
             }
             scan.limit = query.limit - page.events.len();
-            scan.bytes = query.bytes - bytes;
+            scan.bytes = bytes_max - bytes;
             let events = store.events(id, row.bucket, scan).await?;
             let Some(newest) = events.last().map(|event| event.position) else {
                 break;
             };
+            // Fewer than could have been: the bucket has no more, and need not be asked again.
+            let scanned_bytes = events.iter().fold(0_usize, |sum, event| sum.saturating_add(event.record.bytes()));
+            let exhausted = events.len() < scan.limit && scanned_bytes < scan.bytes;
             for event in events {
                 page.scanned += 1;
                 if event.position.seq > query.visible {
@@ -110,6 +115,9 @@ pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query) -> Result<Page
                 }
                 bytes += event.record.bytes();
                 page.events.push(event);
+            }
+            if exhausted {
+                break;
             }
             let next = if query.reverse { before(newest) } else { Some(newest.next()) };
             match (next, query.reverse) {
@@ -217,6 +225,7 @@ pub struct ArrivalPage {
 pub async fn arrival_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery) -> Result<ArrivalPage> {
     let mut page = ArrivalPage { events: Vec::new(), next: query.after, end: End::More, scanned: 0 };
     let mut bytes = 0;
+    let bytes_max = query.bytes.max(1);
     let mut index = Index::new(id, query.after.time, Offset::MAX, false);
     let mut found_any_bucket = false;
     while let Some(row) = index.next(store).await? {
@@ -227,7 +236,7 @@ pub async fn arrival_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery)
             punctual.whole = true;
         }
         loop {
-            if page.events.len() >= query.limit || bytes >= query.bytes {
+            if page.events.len() >= query.limit || bytes >= bytes_max {
                 return Ok(page);
             }
             let punctual_seq = punctual.peek(store, &mut page.scanned).await?;

@@ -1,0 +1,173 @@
+//! The one thread that writes: all the writes that wait become one batch with one sync.
+
+use std::collections::HashMap;
+
+use fjall::PersistMode;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Arrival, BucketRow, Error, ErrorKind, LogId, LogRow, Offset, Result, Row, Write, index};
+
+use super::{Tables, broken, keys, values};
+
+/// The events' bytes after which a batch takes no further writes: more makes those that wait wait longer, and gains nothing.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+/// The rows of the index, and of the logs, that are remembered. They are those that the next events count in.
+const REMEMBERED_MAX: usize = 65_536;
+
+/// Writes that are to become durable, and who waits for it.
+pub(super) struct Request {
+    pub(super) writes: Vec<Write>,
+    pub(super) reply: oneshot::Sender<Result<()>>,
+}
+
+/// Writes until nobody can ask for it any more.
+pub(super) fn run(tables: Tables, mut requests: mpsc::Receiver<Request>) {
+    let mut known = Known::default();
+    while let Some(first) = requests.blocking_recv() {
+        let mut group = vec![first];
+        let mut bytes = group[0].bytes();
+        while bytes < BATCH_BYTES_MAX {
+            let Ok(request) = requests.try_recv() else { break };
+            bytes += request.bytes();
+            group.push(request);
+        }
+        let (writes, replies): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|request| (request.writes, request.reply)).unzip();
+        let outcome = known.write(&tables, writes);
+        if outcome.is_err() {
+            // What was remembered may be ahead of what is stored.
+            known = Known::default();
+        }
+        for reply in replies {
+            // Who asked may have left; that is no failure.
+            let _ = reply.send(outcome.as_ref().copied().map_err(again));
+        }
+    }
+}
+
+/// The same error for another one who waits.
+fn again(error: &Error) -> Error {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let error = Error::new(error.kind(), error.context());
+    match cause {
+        Some(cause) => error.because(cause),
+        None => error,
+    }
+}
+
+impl Request {
+    fn bytes(&self) -> usize {
+        let of_write = |write: &Write| match write {
+            Write::Events { rows, .. } => rows.iter().map(|row| row.event.record.bytes() + 64).sum(),
+            Write::Log(..) | Write::Source { .. } | Write::Cursor { .. } => 64,
+        };
+        self.writes.iter().map(of_write).sum()
+    }
+}
+
+/// What the thread knows of the tables without reading them: it alone changes them.
+#[derive(Default)]
+struct Known {
+    logs: HashMap<LogId, LogRow>,
+    buckets: HashMap<(LogId, Offset), BucketRow>,
+    /// The rows of the index that the batch at hand changes, with their eras.
+    changed: HashMap<(LogId, Offset), Offset>,
+    /// The readers' places in the batch at hand.
+    cursors: HashMap<Vec<u8>, Arrival>,
+}
+
+impl Known {
+    fn write(&mut self, tables: &Tables, writes: Vec<Vec<Write>>) -> Result<()> {
+        let mut batch = tables.database.batch().durability(Some(PersistMode::SyncData));
+        for write in writes.into_iter().flatten() {
+            match write {
+                Write::Events { log, rows } => self.add_events(tables, &mut batch, &log, rows)?,
+                Write::Log(id, row) => {
+                    batch.insert(&tables.logs, id.as_str(), values::log(&row));
+                    self.logs.insert(id, row);
+                }
+                Write::Source { stream, slot, row } => {
+                    batch.insert(&tables.sources, keys::source(&stream, slot), values::source(&row));
+                }
+                Write::Cursor { log, name, cursor } => {
+                    let key = keys::cursor(&log, &name);
+                    let newest = match self.cursors.get(&key) {
+                        Some(newest) => Some(*newest),
+                        None => {
+                            let stored = tables.cursors.get(&key).map_err(broken)?;
+                            stored.map(|value| values::read_cursor(&value)).transpose()?
+                        }
+                    };
+                    if newest.is_none_or(|newest| newest.seq <= cursor.seq) {
+                        batch.insert(&tables.cursors, key.clone(), values::cursor(cursor));
+                        self.cursors.insert(key, cursor);
+                    }
+                }
+            }
+        }
+        for (bucket, era) in self.changed.drain() {
+            let row = self.buckets.get(&bucket).ok_or_else(|| {
+                Error::new(ErrorKind::Unexpected, "a changed row of the index was forgotten before it was written")
+            })?;
+            batch.insert(&tables.buckets, keys::bucket(&bucket.0, era, bucket.1), values::bucket(row));
+        }
+        batch.commit().map_err(broken)?;
+        self.cursors.clear();
+        if self.buckets.len() > REMEMBERED_MAX {
+            self.buckets.clear();
+        }
+        if self.logs.len() > REMEMBERED_MAX {
+            self.logs.clear();
+        }
+        Ok(())
+    }
+
+    fn add_events(
+        &mut self,
+        tables: &Tables,
+        batch: &mut fjall::OwnedWriteBatch,
+        log: &LogId,
+        rows: Vec<Row>,
+    ) -> Result<()> {
+        let Some(first) = rows.first() else {
+            return Ok(());
+        };
+        if !self.logs.contains_key(log) {
+            let row = match tables.log(log)? {
+                Some(row) => row,
+                None => {
+                    let row = LogRow::of_first_event(&first.event);
+                    batch.insert(&tables.logs, log.as_str(), values::log(&row));
+                    row
+                }
+            };
+            self.logs.insert(log.clone(), row);
+        }
+        let widths = &self.logs[log].widths;
+        let counted =
+            index::count(log, widths, &rows, |log, bucket| match self.buckets.get(&(log.clone(), bucket.start)) {
+                Some(row) => Ok(Some(row.clone())),
+                None => tables.bucket(log, widths.era(bucket.start), bucket.start),
+            })?;
+        for index::Counted { row, new } in counted {
+            let era = widths.era(row.bucket.start);
+            if new {
+                batch.insert(&tables.eras, keys::era(log, era), Vec::new());
+            }
+            let key = (log.clone(), row.bucket.start);
+            self.changed.insert(key.clone(), era);
+            self.buckets.insert(key, row);
+        }
+        for row in &rows {
+            let position = row.event.position;
+            if let Some(placed) = row.placed {
+                let bucket = widths.bucket(placed.high).start;
+                let key = keys::arrival(log, bucket, position.seq);
+                batch.insert(&tables.arrivals, key, keys::ordered(position.offset.nanos()).to_vec());
+            }
+            let key = keys::event(log, widths.bucket(position.offset).start, position);
+            batch.insert(&tables.events, key, values::event(&row.event));
+        }
+        Ok(())
+    }
+}
