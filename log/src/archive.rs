@@ -179,7 +179,7 @@ struct Writer(Option<Source>);
 
 #[derive(Debug)]
 struct Source {
-    stream: String,
+    stream: Arc<str>,
     epoch: u32,
     row: SourceRow,
 }
@@ -206,7 +206,7 @@ impl Writer {
         }
         let source = self.0.as_mut().expect("it was opened above");
         let high = source.row.high.max(arrived);
-        let rows: Vec<Row> = (source.row.head + 1..)
+        let rows: Arc<[Row]> = (position::parts(source.row.cursor).1 + 1..)
             .zip(records)
             .map(|(sequence, (record, offset))| {
                 let seq = position::seq(source.epoch, sequence);
@@ -215,15 +215,12 @@ impl Writer {
             .collect();
         let positions: Vec<Position> = rows.iter().map(|row| row.event.position).collect();
         // The numbers are used up even if the write fails: it may have been carried out in part.
-        source.row = SourceRow {
-            head: source.row.head + positions.len() as u64,
-            head_time: arrived,
-            cursor: source.row.head + positions.len() as u64,
-            cursor_time: arrived,
-            high,
-        };
-        let source = Write::Source { stream: source.stream.clone(), slot: id.slot(), row: source.row };
-        store.write(vec![source, Write::Events { log: id.clone(), rows }]).await?;
+        let seq = positions.last().expect("there is a record").seq;
+        source.row = SourceRow { cursor: seq, cursor_time: arrived, head: seq, head_time: arrived, high };
+        let (stream, slot) = (&source.stream, id.slot());
+        let head = Write::Head { stream: Arc::clone(stream), slot, seq, time: arrived };
+        let archived = Write::Archived { stream: Arc::clone(stream), slot, seq, time: arrived, high };
+        store.write(vec![head, archived, Write::Events { log: id.clone(), rows }]).await?;
         Ok(positions)
     }
 }
@@ -231,15 +228,15 @@ impl Writer {
 impl Source {
     async fn open<S: Store>(store: &S, id: &LogId, now: Offset) -> Result<Self> {
         // No stream is called so: their names have no slash.
-        let stream = format!("/{id}");
+        let stream: Arc<str> = Arc::from(format!("/{id}"));
         let row = store.sources(&stream).await?.first().map(|(_, row)| *row);
         let epochs = store.epochs(id.slot()).await?;
-        let epoch = match epochs.iter().rfind(|row| row.stream == stream) {
+        let epoch = match epochs.iter().rfind(|row| *row.stream == *stream) {
             Some(row) => row.epoch,
             None => {
                 let mut epoch = epochs.last().map_or(1, |row| row.epoch + 1);
                 while !store
-                    .begin_epoch(id.slot(), EpochRow { epoch, stream: stream.clone(), from: 1, started: now })
+                    .begin_epoch(id.slot(), EpochRow { epoch, stream: stream.to_string(), from: 1, started: now })
                     .await?
                 {
                     epoch += 1;
@@ -247,9 +244,7 @@ impl Source {
                 epoch
             }
         };
-        let nothing =
-            SourceRow { cursor: 0, cursor_time: Offset::MIN, head: 0, head_time: Offset::MIN, high: Offset::MIN };
-        Ok(Self { stream, epoch, row: row.unwrap_or(nothing) })
+        Ok(Self { stream, epoch, row: row.unwrap_or(SourceRow::NOTHING) })
     }
 }
 

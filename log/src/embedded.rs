@@ -149,6 +149,10 @@ impl Tables {
         self.logs.get(id.as_str()).map_err(broken)?.map(|value| values::read_log(&value)).transpose()
     }
 
+    fn source(&self, key: &[u8]) -> Result<Option<SourceRow>> {
+        self.sources.get(key).map_err(broken)?.map(|value| values::read_source(&value)).transpose()
+    }
+
     fn bucket(&self, id: &LogId, era: Offset, start: Offset) -> Result<Option<BucketRow>> {
         let value = self.buckets.get(keys::bucket(id, era, start)).map_err(broken)?;
         value.map(|value| values::read_bucket(start, &value)).transpose()

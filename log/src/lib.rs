@@ -64,8 +64,6 @@ pub mod wire;
 
 use std::future::Future;
 
-#[cfg(feature = "embedded")]
-pub use embedded::Embedded;
 pub use self::{
     archive::{Archive, Arrived, Stored, row, seek},
     bucket::{BINS, Bucket, ERA_BUCKETS, Width, Widths},
@@ -81,6 +79,8 @@ pub use self::{
     store::{EpochRow, LogRow, Placed, Row, Scan, SourceRow, Store, Write},
     time::{Clock, DAY, HOUR, MINUTE, Offset, SECOND, system_clock},
 };
+#[cfg(feature = "embedded")]
+pub use embedded::Embedded;
 
 /// Opens logs.
 pub trait Events: Send + Sync {

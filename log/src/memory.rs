@@ -104,12 +104,12 @@ impl Store for Memory {
         let mut tables = self.tables();
         for write in writes {
             match write {
-                Write::Events { log, rows } => tables.write_events(log, rows)?,
+                Write::Events { log, rows } => tables.write_events(log, &rows)?,
                 Write::Log(id, row) => {
                     tables.logs.insert(id, row);
                 }
-                Write::Source { stream, slot, row } => {
-                    tables.sources.insert((stream, slot), row);
+                Write::Head { ref stream, slot, .. } | Write::Archived { ref stream, slot, .. } => {
+                    tables.sources.entry((stream.to_string(), slot)).or_insert(SourceRow::NOTHING).apply(&write);
                 }
                 Write::Cursor { log, name, cursor } => {
                     let stored = tables.cursors.entry((log, name)).or_insert(cursor);
@@ -148,7 +148,7 @@ impl Store for Memory {
 }
 
 impl Tables {
-    fn write_events(&mut self, log: LogId, rows: Vec<Row>) -> Result<()> {
+    fn write_events(&mut self, log: LogId, rows: &[Row]) -> Result<()> {
         let Some(first) = rows.first() else {
             return Ok(());
         };
@@ -162,7 +162,7 @@ impl Tables {
             }
         };
         let load = |log: &LogId, bucket: Bucket| Ok(self.buckets.get(&(log.clone(), bucket.start)).cloned());
-        for counted in index::count(&log, &widths, &rows, load)? {
+        for counted in index::count(&log, &widths, rows, load)? {
             self.buckets.insert((log.clone(), counted.row.bucket.start), counted.row);
         }
         for Row { event, placed } in rows {
@@ -170,7 +170,7 @@ impl Tables {
             if let Some(placed) = placed {
                 self.arrivals.insert((log.clone(), widths.bucket(placed.high).start, seq), offset);
             }
-            self.events.insert((log.clone(), event.position), event);
+            self.events.insert((log.clone(), event.position), event.clone());
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What an archive must do. Everything else, paging, seeking, counting, is made of this.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use crate::{Arrival, Bucket, BucketRow, Event, LogId, Offset, Position, Result, Seq, Widths};
 
@@ -64,19 +64,34 @@ pub enum Write {
     Events {
         /// The log.
         log: LogId,
-        /// Its events.
-        rows: Vec<Row>,
+        /// Its events, shared so that a write that failed can be tried again.
+        rows: Arc<[Row]>,
     },
     /// What is known of a log, in place of what was.
     Log(LogId, LogRow),
-    /// How far a source has been archived, for one slot.
-    Source {
-        /// The stream's name.
-        stream: String,
+    /// A message of a source has been handed out to be archived. Passed over where a newer one has.
+    Head {
+        /// The source's name.
+        stream: Arc<str>,
         /// The slot.
         slot: u8,
-        /// Its state.
-        row: SourceRow,
+        /// The message's seq.
+        seq: Seq,
+        /// Its time.
+        time: Offset,
+    },
+    /// Every message of a source up to this one is archived. Passed over where more is.
+    Archived {
+        /// The source's name.
+        stream: Arc<str>,
+        /// The slot.
+        slot: u8,
+        /// The message's seq.
+        seq: Seq,
+        /// Its time.
+        time: Offset,
+        /// The greatest time among the messages so far.
+        high: Offset,
     },
     /// A reader's place. Passed over where the stored one has a greater seq.
     Cursor {
@@ -137,12 +152,12 @@ pub struct LogRow {
 /// How far a source has been archived in one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceRow {
-    /// Every message up to this sequence is archived.
-    pub cursor: u64,
+    /// Every message up to this seq is archived.
+    pub cursor: Seq,
     /// The time of the message at `cursor`.
     pub cursor_time: Offset,
     /// The newest message that was handed out to be archived.
-    pub head: u64,
+    pub head: Seq,
     /// The time of the message at `head`.
     pub head_time: Offset,
     /// The greatest time among the messages up to `cursor`.
@@ -170,6 +185,28 @@ impl LogRow {
             widths: Widths::default(),
             retention_seconds: None,
             cut: Seq::MIN,
+        }
+    }
+}
+
+impl SourceRow {
+    /// A source of which nothing is archived.
+    pub const NOTHING: Self =
+        Self { cursor: 0, cursor_time: Offset::MIN, head: 0, head_time: Offset::MIN, high: Offset::MIN };
+
+    /// Moves what [`Write::Head`] and [`Write::Archived`] move; never back.
+    pub(crate) fn apply(&mut self, write: &Write) {
+        match *write {
+            Write::Head { seq, time, .. } if seq > self.head => {
+                self.head = seq;
+                self.head_time = time;
+            }
+            Write::Archived { seq, time, high, .. } if seq > self.cursor => {
+                self.cursor = seq;
+                self.cursor_time = time;
+                self.high = high;
+            }
+            _ => {}
         }
     }
 }

@@ -144,10 +144,9 @@ pub(super) fn read_log(value: &[u8]) -> Result<LogRow> {
 /// How far a source has been archived.
 pub(super) fn source(row: &SourceRow) -> Vec<u8> {
     let mut value = vec![FORM];
-    put_varint(&mut value, row.cursor);
-    put_varint(&mut value, row.head);
-    for offset in [row.cursor_time, row.head_time, row.high] {
-        value.extend(offset.nanos().to_le_bytes());
+    let times = [row.cursor_time, row.head_time, row.high].map(Offset::nanos);
+    for number in [row.cursor, row.head].into_iter().chain(times) {
+        value.extend(number.to_le_bytes());
     }
     value
 }
@@ -156,8 +155,8 @@ pub(super) fn source(row: &SourceRow) -> Vec<u8> {
 pub(super) fn read_source(value: &[u8]) -> Result<SourceRow> {
     let mut input = Input::of_form(value)?;
     Ok(SourceRow {
-        cursor: input.varint()?,
-        head: input.varint()?,
+        cursor: input.fixed()?,
+        head: input.fixed()?,
         cursor_time: Offset::from_nanos(input.fixed()?),
         head_time: Offset::from_nanos(input.fixed()?),
         high: Offset::from_nanos(input.fixed()?),

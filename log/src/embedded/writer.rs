@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use fjall::PersistMode;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Arrival, BucketRow, Error, ErrorKind, LogId, LogRow, Offset, Result, Row, Write, index};
+use crate::{Arrival, BucketRow, Error, ErrorKind, LogId, LogRow, Offset, Result, Row, SourceRow, Write, index};
 
 use super::{Tables, broken, keys, values};
 
@@ -59,7 +59,7 @@ impl Request {
     fn bytes(&self) -> usize {
         let of_write = |write: &Write| match write {
             Write::Events { rows, .. } => rows.iter().map(|row| row.event.record.bytes() + 64).sum(),
-            Write::Log(..) | Write::Source { .. } | Write::Cursor { .. } => 64,
+            Write::Log(..) | Write::Head { .. } | Write::Archived { .. } | Write::Cursor { .. } => 64,
         };
         self.writes.iter().map(of_write).sum()
     }
@@ -70,6 +70,7 @@ impl Request {
 struct Known {
     logs: HashMap<LogId, LogRow>,
     buckets: HashMap<(LogId, Offset), BucketRow>,
+    sources: HashMap<Vec<u8>, SourceRow>,
     /// The rows of the index that the batch at hand changes, with their eras.
     changed: HashMap<(LogId, Offset), Offset>,
     /// The readers' places in the batch at hand.
@@ -81,13 +82,23 @@ impl Known {
         let mut batch = tables.database.batch().durability(Some(PersistMode::SyncData));
         for write in writes.into_iter().flatten() {
             match write {
-                Write::Events { log, rows } => self.add_events(tables, &mut batch, &log, rows)?,
+                Write::Events { log, rows } => self.add_events(tables, &mut batch, &log, &rows)?,
                 Write::Log(id, row) => {
                     batch.insert(&tables.logs, id.as_str(), values::log(&row));
                     self.logs.insert(id, row);
                 }
-                Write::Source { stream, slot, row } => {
-                    batch.insert(&tables.sources, keys::source(&stream, slot), values::source(&row));
+                Write::Head { ref stream, slot, .. } | Write::Archived { ref stream, slot, .. } => {
+                    let key = keys::source(stream, slot);
+                    let row = match self.sources.get(&key) {
+                        Some(row) => *row,
+                        None => tables.source(&key)?.unwrap_or(SourceRow::NOTHING),
+                    };
+                    let mut moved = row;
+                    moved.apply(&write);
+                    self.sources.insert(key.clone(), moved);
+                    if moved != row {
+                        batch.insert(&tables.sources, key, values::source(&moved));
+                    }
                 }
                 Write::Cursor { log, name, cursor } => {
                     let key = keys::cursor(&log, &name);
@@ -127,7 +138,7 @@ impl Known {
         tables: &Tables,
         batch: &mut fjall::OwnedWriteBatch,
         log: &LogId,
-        rows: Vec<Row>,
+        rows: &[Row],
     ) -> Result<()> {
         let Some(first) = rows.first() else {
             return Ok(());
@@ -145,7 +156,7 @@ impl Known {
         }
         let widths = &self.logs[log].widths;
         let counted =
-            index::count(log, widths, &rows, |log, bucket| match self.buckets.get(&(log.clone(), bucket.start)) {
+            index::count(log, widths, rows, |log, bucket| match self.buckets.get(&(log.clone(), bucket.start)) {
                 Some(row) => Ok(Some(row.clone())),
                 None => tables.bucket(log, widths.era(bucket.start), bucket.start),
             })?;
@@ -158,7 +169,7 @@ impl Known {
             self.changed.insert(key.clone(), era);
             self.buckets.insert(key, row);
         }
-        for row in &rows {
+        for row in rows {
             let position = row.event.position;
             if let Some(placed) = row.placed {
                 let bucket = widths.bucket(placed.high).start;
