@@ -41,6 +41,7 @@
 //! - [`LogId`], [`Offset`], [`Position`], [`Bucket`], [`Record`], [`Error`]: one idea a file, no I/O, no clock.
 //! - `index`: what a bucket's row counts; `store`: what an archive must do; `pages`: reading over any store.
 //! - `archive`: [`Archive`] and [`Stored`], the interface over any store.
+//! - `wire`: what crosses NATS; `remote`: the client of the service.
 
 mod archive;
 mod bucket;
@@ -64,6 +65,8 @@ pub mod wire;
 
 use std::future::Future;
 
+#[cfg(feature = "remote")]
+pub use self::remote::Remote;
 pub use self::{
     archive::{Archive, Arrived, Stored, row, seek},
     bucket::{BINS, Bucket, ERA_BUCKETS, Width, Widths},

@@ -106,7 +106,7 @@ impl Store for Memory {
             match write {
                 Write::Events { log, rows } => tables.write_events(log, &rows)?,
                 Write::Log(id, row) => {
-                    tables.logs.insert(id, row);
+                    tables.logs.entry(id).or_insert(row);
                 }
                 Write::Head { ref stream, slot, .. } | Write::Archived { ref stream, slot, .. } => {
                     tables.sources.entry((stream.to_string(), slot)).or_insert(SourceRow::NOTHING).apply(&write);

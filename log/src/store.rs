@@ -67,7 +67,7 @@ pub enum Write {
         /// Its events, shared so that a write that failed can be tried again.
         rows: Arc<[Row]>,
     },
-    /// What is known of a log, in place of what was.
+    /// Makes a log before its first event. Passed over where it is there.
     Log(LogId, LogRow),
     /// A message of a source has been handed out to be archived. Passed over where a newer one has.
     Head {

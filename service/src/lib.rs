@@ -1,1 +1,175 @@
+//! The service: takes events from a NATS stream into an archive, and answers replays.
+//!
+//! - `config`: settings; `connect`, `wal`: the connection and the stream, made or checked.
+//! - `ingest`: the stream's messages to their logs, and how far the archive has got; `epochs`: what makes seqs rise.
+//! - `logs`: the supervisor; `log_actor`: one log.
+//! - `api`: the endpoints, one file each.
+//! - `telemetry`: what the service says of itself.
 
+mod api;
+mod backoff;
+mod config;
+mod connect;
+mod epochs;
+mod ingest;
+mod log_actor;
+mod logs;
+pub mod telemetry;
+mod waiters;
+mod wal;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use async_nats::jetstream;
+use hourlog::{Error, ErrorKind, Result, Store};
+use ractor::{Actor, ActorRef};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Credentials, Options, Settings, StoreUrl};
+
+use crate::{
+    epochs::Epochs,
+    ingest::IngestArgs,
+    logs::{Logs, LogsArgs, LogsMsg},
+    telemetry::Status,
+    waiters::Waiters,
+};
+
+/// How long stopping may take: less than what those who stop services usually grant.
+const STOP_MAX: Duration = Duration::from_secs(4);
+/// How long a request to JetStream may take.
+const JETSTREAM_REQUEST_MAX: Duration = Duration::from_secs(5);
+
+/// A running service.
+#[derive(Debug)]
+pub struct Running {
+    shutdown: CancellationToken,
+    ingest: JoinHandle<Result<()>>,
+    api: JoinHandle<()>,
+    logs: ActorRef<LogsMsg>,
+    status: Arc<Status>,
+}
+
+/// Starts the service over `store`. Returns once its endpoints answer.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] where NATS does not answer, [`ErrorKind::Refused`] where the server is too old or the stream
+/// could lose events, and what the store answers.
+pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
+    // A connection each: a message that breaks one does not break the other.
+    let ingest_client = connect::connect(&settings, "ingest").await?;
+    let api_client = connect::connect(&settings, "api").await?;
+    let server = ingest_client.server_info();
+    wal::check_server(&server.version)?;
+    let mut ingest_jetstream = jetstream::new(ingest_client);
+    ingest_jetstream.set_timeout(JETSTREAM_REQUEST_MAX);
+    wal::ensure(&ingest_jetstream, &settings, server.max_payload).await?;
+
+    let status = Arc::new(Status::new(settings.clock));
+    let stream: Arc<str> = Arc::from(settings.stream.as_str());
+    let epochs = Epochs::load(&store, &stream, (settings.clock)()).await?;
+    let waiters = Arc::new(Waiters::default());
+    let shutdown = CancellationToken::new();
+    let logs_args = LogsArgs {
+        store: store.clone(),
+        stream: Arc::clone(&stream),
+        idle: settings.idle,
+        status: Arc::clone(&status),
+    };
+    let (logs, _) = Actor::spawn(None, Logs::new(), logs_args).await.map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "the supervisor of the logs cannot be started").because(error)
+    })?;
+    let ingest = tokio::spawn(ingest::run(IngestArgs {
+        jetstream: ingest_jetstream,
+        store: store.clone(),
+        logs: logs.clone(),
+        stream,
+        status: Arc::clone(&status),
+        waiters: Arc::clone(&waiters),
+        epochs: epochs.clone(),
+        shutdown: shutdown.clone(),
+    }));
+    let api = api::Api {
+        client: api_client,
+        store,
+        logs: logs.clone(),
+        status: Arc::clone(&status),
+        waiters,
+        epochs,
+        settings,
+    };
+    let api = api::start(api, shutdown.clone()).await?;
+    tracing::info!(server = server.server_name, version = server.version, "hourlogd ready");
+    Ok(Running { shutdown, ingest, api, logs, status })
+}
+
+impl Running {
+    /// Stops: what was asked is answered, what was taken is archived, the place is stored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Deadline`] where that takes longer than four seconds, because the archive is away, say. Nothing is
+    /// lost: what is not archived is read again at the next start.
+    pub async fn stop(mut self) -> Result<()> {
+        self.shutdown.cancel();
+        let stopped = tokio::time::timeout(STOP_MAX, async {
+            let _ = (&mut self.api).await;
+            (&mut self.ingest).await
+        })
+        .await;
+        self.logs.stop_children_and_wait(None, Some(Duration::from_millis(500))).await;
+        self.logs.stop(None);
+        match stopped {
+            Ok(outcome) => joined(outcome),
+            Err(_) => {
+                self.ingest.abort();
+                self.api.abort();
+                Err(Error::new(
+                    ErrorKind::Deadline,
+                    "stopped before everything was archived; the rest is read again at the next start",
+                ))
+            }
+        }
+    }
+
+    /// Returns when the service has ended by itself.
+    ///
+    /// # Errors
+    /// Why it has.
+    pub async fn stopped(&mut self) -> Result<()> {
+        joined((&mut self.ingest).await)
+    }
+
+    /// The state of the service, as the statistics of its endpoints carry it.
+    pub fn report(&self) -> serde_json::Value {
+        self.status.report()
+    }
+}
+
+impl Drop for Running {
+    /// What was not stopped is ended: no task outlives its owner.
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        self.ingest.abort();
+        self.api.abort();
+        self.logs.kill();
+    }
+}
+
+fn joined(outcome: Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    outcome.map_err(|error| Error::new(ErrorKind::Unexpected, "the ingest broke off").because(error))?
+}
+
+/// The code that a process ends with for an error.
+pub fn exit_code(error: &Error) -> ExitCode {
+    ExitCode::from(match error.kind() {
+        ErrorKind::Invalid => 2,
+        ErrorKind::NotFound => 3,
+        ErrorKind::NotAllowed => 4,
+        ErrorKind::Unavailable => 5,
+        ErrorKind::Deadline => 6,
+        ErrorKind::Integrity => 7,
+        ErrorKind::Refused => 8,
+        _ => 1,
+    })
+}

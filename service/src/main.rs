@@ -1,1 +1,43 @@
-fn main() {}
+//! `hourlogd`: reads its settings, runs the service until it is told to stop, and says how it went.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use hourlog::{Embedded, Memory, Store};
+use hourlogd::{Options, Settings, StoreUrl, exit_code, start, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "{error}");
+            exit_code(&error)
+        }
+    }
+}
+
+async fn run(options: Options) -> hourlog::Result<()> {
+    telemetry::trace(options.trace.as_deref());
+    let options = options.with_file()?;
+    match options.store()? {
+        StoreUrl::File(directory) => serve(options.settings(), Embedded::open(directory)?).await,
+        StoreUrl::Memory => serve(options.settings(), Memory::new()).await,
+    }
+}
+
+async fn serve<S: Store>(settings: Settings, store: S) -> hourlog::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).expect("the process may listen for signals");
+    let mut running = tokio::select! {
+        running = start(settings, store) => running?,
+        _ = terminate.recv() => return Ok(()),
+        _ = tokio::signal::ctrl_c() => return Ok(()),
+    };
+    tokio::select! {
+        stopped = running.stopped() => return stopped,
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    running.stop().await
+}

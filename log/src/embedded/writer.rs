@@ -84,8 +84,10 @@ impl Known {
             match write {
                 Write::Events { log, rows } => self.add_events(tables, &mut batch, &log, &rows)?,
                 Write::Log(id, row) => {
-                    batch.insert(&tables.logs, id.as_str(), values::log(&row));
-                    self.logs.insert(id, row);
+                    if !self.logs.contains_key(&id) && tables.log(&id)?.is_none() {
+                        batch.insert(&tables.logs, id.as_str(), values::log(&row));
+                        self.logs.insert(id, row);
+                    }
                 }
                 Write::Head { ref stream, slot, .. } | Write::Archived { ref stream, slot, .. } => {
                     let key = keys::source(stream, slot);

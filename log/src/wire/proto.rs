@@ -26,6 +26,15 @@ pub fn decode(bytes: Bytes) -> Result<Page> {
         .map_err(|error| Error::new(ErrorKind::Unexpected, "the reply is no page of events").because(error))
 }
 
+/// The bytes that an event takes in a page, or a few more.
+pub fn size(event: &crate::Event) -> usize {
+    const EVENT_FIELDS: usize = 48;
+    const NAME_FIELDS: usize = 16;
+    const VALUE_FIELDS: usize = 6;
+    let names = event.record.metadata.iter().map(|(_, values)| NAME_FIELDS + values.len() * VALUE_FIELDS);
+    EVENT_FIELDS + event.record.bytes() + names.sum::<usize>()
+}
+
 impl From<crate::Event> for Event {
     fn from(event: crate::Event) -> Self {
         let metadata = event.record.metadata.iter();

@@ -1,0 +1,232 @@
+//! The endpoints, in the NATS Services API: `nats micro ls`, `info` and `stats` show them.
+
+mod admin;
+mod append;
+mod describe;
+mod fresh;
+mod inbox;
+mod logs;
+mod replay;
+mod reply;
+mod timeline;
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use async_nats::{
+    Client, jetstream,
+    service::{ServiceExt, endpoint::Endpoint},
+};
+use futures_util::StreamExt;
+use hourlog::{Error, ErrorKind, LogId, Result, Store};
+use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Settings,
+    epochs::Epochs,
+    log_actor::LogMsg,
+    logs::{LogsMsg, LogsRef},
+    telemetry::Status,
+    waiters::Waiters,
+};
+
+use reply::{Reply, Request};
+
+/// The requests that may be under way; one more is refused.
+const REQUESTS_MAX: usize = 4096;
+/// How long a log that has failed may take to be started again, before whoever asks is told.
+const RESTART_MAX: Duration = Duration::from_secs(2);
+
+/// What the endpoints need.
+#[derive(Debug)]
+pub(crate) struct Api<S> {
+    pub(crate) client: Client,
+    pub(crate) store: S,
+    pub(crate) logs: LogsRef,
+    pub(crate) status: Arc<Status>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) epochs: Epochs,
+    pub(crate) settings: Settings,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Append,
+    Replay,
+    Describe,
+    Timeline,
+    Logs,
+    AdminCreate,
+}
+
+impl Verb {
+    const ALL: [Self; 6] = [Self::Append, Self::Replay, Self::Describe, Self::Timeline, Self::Logs, Self::AdminCreate];
+
+    /// The endpoint's name, and its subject behind the prefix; a log's id follows where it ends in a dot.
+    fn name_and_subject(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Append => ("append", "append."),
+            Self::Replay => ("replay", "replay."),
+            Self::Describe => ("describe", "describe."),
+            Self::Timeline => ("timeline", "timeline."),
+            Self::Logs => ("logs", "logs"),
+            Self::AdminCreate => ("admin-create", "admin.create."),
+        }
+    }
+}
+
+/// Starts the endpoints; they answer until `shutdown`, and then finish what they have begun.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] where they cannot be subscribed to.
+pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) -> Result<JoinHandle<()>> {
+    let unavailable = |error: async_nats::Error| {
+        Error::new(ErrorKind::Unavailable, "the endpoints cannot be subscribed to").because(error)
+    };
+    let (client, prefix, status) = (api.client.clone(), api.settings.prefix.clone(), Arc::clone(&api.status));
+    let service = client
+        .service_builder()
+        .description("Hourlog: keeps events by time and plays them again")
+        .stats_handler(move |_, _| status.report())
+        .start("hourlog", env!("CARGO_PKG_VERSION"))
+        .await
+        .map_err(unavailable)?;
+    let (api, limit, requests) = (Arc::new(api), Arc::new(Semaphore::new(REQUESTS_MAX)), TaskTracker::new());
+    let mut endpoints = tokio::task::JoinSet::new();
+    for verb in Verb::ALL {
+        let (name, subject) = verb.name_and_subject();
+        let mut subject = format!("{prefix}.{subject}");
+        if subject.ends_with('.') {
+            subject.push('>');
+        }
+        let endpoint = service.endpoint_builder().name(name).add(subject).await.map_err(unavailable)?;
+        endpoints.spawn(serve(
+            Arc::clone(&api),
+            verb,
+            endpoint,
+            Arc::clone(&limit),
+            requests.clone(),
+            shutdown.clone(),
+        ));
+    }
+    api.client.flush().await.map_err(|error| unavailable(error.into()))?;
+    Ok(tokio::spawn(async move {
+        while endpoints.join_next().await.is_some() {}
+        // The library stops at once and drops what waits: so the requests are finished first.
+        requests.close();
+        requests.wait().await;
+        if let Err(error) = service.stop().await {
+            tracing::warn!(%error, "the endpoints were not taken down in order");
+        }
+        let _ = api.client.flush().await;
+    }))
+}
+
+async fn serve<S: Store>(
+    api: Arc<Api<S>>,
+    verb: Verb,
+    mut endpoint: Endpoint,
+    limit: Arc<Semaphore>,
+    requests: TaskTracker,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let request = tokio::select! {
+            request = endpoint.next() => request,
+            () = shutdown.cancelled() => break,
+        };
+        let Some(request) = request else { break };
+        if !api.may_answer(&request.message) {
+            continue;
+        }
+        let (api, permit) = (Arc::clone(&api), Arc::clone(&limit).try_acquire_owned());
+        let shutdown = shutdown.clone();
+        requests.spawn(async move {
+            let request = Request { inner: request };
+            let outcome = match &permit {
+                Ok(_) => tokio::select! {
+                    outcome = api.answer(verb, &request) => outcome,
+                    // What waits for events would wait longer than the service may take to stop.
+                    () = stopping(&shutdown) => Err(Error::new(ErrorKind::Unavailable, "the service is stopping; ask again")),
+                },
+                Err(_) => Err(Error::new(
+                    ErrorKind::Refused,
+                    format!("more than {REQUESTS_MAX} requests are under way; ask again in a moment"),
+                )),
+            };
+            request.respond(outcome).await;
+        });
+    }
+    let _ = endpoint.stop().await;
+}
+
+/// Returns a while after the service was told to stop: long enough for what does not wait for anything.
+async fn stopping(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+impl<S: Store> Api<S> {
+    /// Whether the reply would go to an inbox. Anything else is dropped and counted: a reply to any other subject would
+    /// be written there with the rights of the service, not of who asks.
+    fn may_answer(&self, message: &async_nats::Message) -> bool {
+        let good = message.reply.as_ref().is_some_and(|reply| inbox::is_inbox(reply, &self.settings.inbox_prefixes));
+        if !good {
+            self.status.replies_dropped.fetch_add(1, Relaxed);
+            tracing::warn!(subject = %message.subject, reply = message.reply.as_deref().map(hourlog::shorten), "request dropped: its reply would not go to an inbox");
+        }
+        good
+    }
+
+    async fn answer(&self, verb: Verb, request: &Request) -> Result<Reply> {
+        match verb {
+            Verb::Logs => return logs::answer(self, request).await,
+            Verb::Append | Verb::Replay | Verb::Describe | Verb::Timeline | Verb::AdminCreate => {}
+        }
+        let (_, subject) = verb.name_and_subject();
+        let skip = self.settings.prefix.len() + 1 + subject.len();
+        let log: LogId = request.subject().get(skip..).unwrap_or_default().parse()?;
+        match verb {
+            Verb::Append => append::answer(self, &log, request).await,
+            Verb::Replay => replay::answer(self, &log, request).await,
+            Verb::Describe => describe::answer(self, &log).await,
+            Verb::Timeline => timeline::answer(self, &log, request).await,
+            Verb::AdminCreate => admin::create(self, &log, request).await,
+            Verb::Logs => unreachable!("answered above"),
+        }
+    }
+
+    /// Asks a log. One that has failed drops its questions; then it is asked again, until it has been started.
+    async fn ask<T>(&self, log: &LogId, question: impl Fn(tokio::sync::oneshot::Sender<T>) -> LogMsg) -> Result<T> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let (reply, answer) = tokio::sync::oneshot::channel();
+            let _ = self.logs.send_message(LogsMsg::Ask(log.clone(), question(reply)));
+            if let Ok(answer) = answer.await {
+                return Ok(answer);
+            }
+            if begun.elapsed() > RESTART_MAX {
+                let context = format!("log {log} has failed and is being started again; ask again in a moment");
+                return Err(Error::new(ErrorKind::Unavailable, context));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Events a second that came for each of `logs` during the last minute.
+    async fn rates(&self, logs: Vec<LogId>) -> Vec<f64> {
+        let (none, (reply, rates)) = (vec![0.0; logs.len()], tokio::sync::oneshot::channel());
+        let _ = self.logs.send_message(LogsMsg::Rates { logs, reply });
+        rates.await.unwrap_or(none)
+    }
+
+    fn jetstream(&self) -> jetstream::Context {
+        let mut jetstream = jetstream::new(self.client.clone());
+        jetstream.set_timeout(crate::JETSTREAM_REQUEST_MAX);
+        jetstream
+    }
+}

@@ -1,0 +1,145 @@
+//! `append`: writes one record and answers once the archive holds it.
+
+use std::time::Duration;
+
+use async_nats::{
+    HeaderMap,
+    jetstream::{ErrorCode, context::PublishErrorKind},
+};
+use hourlog::{
+    Error, ErrorKind, LogId, Offset, Position, Result, Store, header,
+    wire::{AppendReply, HEADROOM_BYTES, wal_subject},
+};
+
+use crate::ingest::{Decoder, Message};
+
+use super::{Api, Reply, Request, fresh};
+
+/// How long the archive may take, before whoever asks is told.
+const ARCHIVED_MAX: Duration = Duration::from_secs(30);
+
+pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
+    if log.is_system() {
+        return Err(Error::invalid(format!("log {log} is the system's own; ids that begin with _ are not written to")));
+    }
+    let bytes_max = api.client.max_payload().saturating_sub(HEADROOM_BYTES);
+    if request.payload().len() > bytes_max {
+        let context =
+            format!("a record of {} bytes is more than the {bytes_max} that fit here", request.payload().len());
+        return Err(Error::new(ErrorKind::TooLarge, context));
+    }
+    let headers = headers(log, request.headers());
+    let id = headers.get(header::MSG_ID).map(|id| id.as_str().to_owned()).unwrap_or_default();
+    // A record may ask for another id to be stored; it is waited for under the one that it will have.
+    let stored_id = headers.get_last(header::STORED_MSG_ID).map_or_else(|| id.clone(), |id| id.as_str().to_owned());
+    let waiting = api.waiters.wait_for(&stored_id);
+    let appended = append(api, log, headers, request, waiting).await;
+    if appended.is_err() {
+        api.waiters.leave(&stored_id);
+    }
+    let (position, duplicate) = appended?;
+    Reply::json(&AppendReply { log: log.to_string(), position, time: position.offset, duplicate })
+}
+
+async fn append<S: Store>(
+    api: &Api<S>,
+    log: &LogId,
+    headers: HeaderMap,
+    request: &Request,
+    waiting: Option<tokio::sync::oneshot::Receiver<Result<Position>>>,
+) -> Result<(Position, bool)> {
+    let stream = &api.settings.stream;
+    let unavailable = |error: async_nats::jetstream::context::PublishError| {
+        match error.kind() {
+        PublishErrorKind::Other if refused_as_full(&error) => Error::new(
+            ErrorKind::Refused,
+            format!("the stream {stream} is full (max_bytes); the archive has to catch up first, hourlog doctor says why it has not"),
+        )
+        .because(error),
+        PublishErrorKind::MaxPayloadExceeded => {
+            Error::new(ErrorKind::TooLarge, "the record is more than this server takes").because(error)
+        }
+        _ => Error::new(ErrorKind::Unavailable, format!("the stream {stream} did not take the record")).because(error),
+    }
+    };
+    let jetstream = api.jetstream();
+    let published = jetstream
+        .publish_with_headers(wal_subject(log), headers, request.payload().clone())
+        .await
+        .map_err(unavailable)?
+        .await
+        .map_err(unavailable)?;
+    if published.stream != *stream {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("the subject {} is captured by the stream {}, not by {stream}", wal_subject(log), published.stream),
+        ));
+    }
+    let late = || {
+        Error::new(
+            ErrorKind::Deadline,
+            format!(
+                "the record is message {} of the stream and not archived yet; hourlog doctor says why",
+                published.sequence
+            ),
+        )
+    };
+    match waiting.filter(|_| !published.duplicate) {
+        Some(outcome) => match tokio::time::timeout(ARCHIVED_MAX, outcome).await {
+            Ok(Ok(position)) => Ok((position?, false)),
+            _ => Err(late()),
+        },
+        None => {
+            fresh::archived(api, published.sequence, ARCHIVED_MAX).await?;
+            Ok((position(api, published.sequence).await?, published.duplicate))
+        }
+    }
+}
+
+/// Where the stream's message `sequence` is: a pure function of it, so it is looked at again.
+async fn position<S: Store>(api: &Api<S>, sequence: u64) -> Result<Position> {
+    let stream = &api.settings.stream;
+    let gone = |error: &dyn std::fmt::Display| {
+        Error::new(
+            ErrorKind::Unavailable,
+            format!(
+                "the record is archived, but message {sequence} of {stream} cannot be read for its position: {error}"
+            ),
+        )
+    };
+    let handle = api.jetstream().get_stream_no_info(stream).await.map_err(|error| gone(&error))?;
+    let message = handle.get_raw_message(sequence).await.map_err(|error| gone(&error))?;
+    let time = i64::try_from(message.time.unix_timestamp_nanos()).map_err(|error| gone(&error))?;
+    Decoder::new(api.epochs.clone()).position(Message {
+        subject: &message.subject,
+        headers: Some(&message.headers),
+        payload: message.payload,
+        sequence,
+        time: Offset::from_nanos(time),
+    })
+}
+
+/// JetStream's word for a stream, or an account, that may not grow any more.
+fn refused_as_full(error: &async_nats::jetstream::context::PublishError) -> bool {
+    std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<async_nats::jetstream::Error>()).is_some_and(
+        |cause| {
+            [ErrorCode::STREAM_STORE_FAILED, ErrorCode::INSUFFICIENT_RESOURCES, ErrorCode::ACCOUNT_RESOURCES_EXCEEDED]
+                .contains(&cause.error_code())
+        },
+    )
+}
+
+/// What is published: the asker's headers without NATS's own, and a message id that is unique to the log. Ids are looked
+/// at stream-wide, so another log's must never be taken for it.
+fn headers(log: &LogId, asked: Option<&HeaderMap>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, values) in asked.into_iter().flat_map(HeaderMap::iter) {
+        if !AsRef::<str>::as_ref(name).starts_with("Nats-") {
+            values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
+        }
+    }
+    let id = asked.and_then(|asked| asked.get_last(header::MSG_ID));
+    let id = id.map_or_else(|| nuid::next().to_string(), |id| id.as_str().to_owned());
+    headers.insert(header::MSG_ID, format!("{log}:{id}").as_str());
+    headers
+}

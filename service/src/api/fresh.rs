@@ -1,0 +1,38 @@
+//! Waiting until everything is archived that was published when a request came.
+
+use std::time::Duration;
+
+use hourlog::{Error, ErrorKind, Result, Store};
+
+use super::Api;
+
+/// How long that may take.
+const FRESH_MAX: Duration = Duration::from_secs(60);
+
+/// Returns once the archive holds everything that the stream held when it was called.
+///
+/// # Errors
+/// [`ErrorKind::Deadline`] where that takes more than a minute, [`ErrorKind::Unavailable`] where JetStream does not answer.
+pub(super) async fn fresh<S: Store>(api: &Api<S>) -> Result<()> {
+    let stream = &api.settings.stream;
+    let info = api.jetstream().get_stream(stream).await.map_err(|error| {
+        Error::new(ErrorKind::Unavailable, format!("the stream {stream} does not answer")).because(error)
+    })?;
+    archived(api, info.cached_info().state.last_sequence, FRESH_MAX).await
+}
+
+/// Returns once the archive holds everything up to the stream's message `sequence`.
+///
+/// # Errors
+/// [`ErrorKind::Deadline`] where that takes longer than `most`.
+pub(super) async fn archived<S: Store>(api: &Api<S>, sequence: u64, most: Duration) -> Result<()> {
+    let mut archived = api.status.archived.subscribe();
+    match tokio::time::timeout(most, archived.wait_for(|archived| *archived >= sequence)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(Error::new(ErrorKind::Unavailable, "the service is stopping; ask again")),
+        Err(_) => Err(Error::new(
+            ErrorKind::Deadline,
+            format!("message {sequence} of the stream is not archived yet; hourlog doctor says why"),
+        )),
+    }
+}

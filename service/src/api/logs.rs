@@ -1,0 +1,117 @@
+//! `logs`: which logs there are, in pages.
+
+use hourlog::{
+    Error, LogId, Result, Store, describe,
+    wire::{LOGS_MAX, LogReply, LogsReply, LogsRequest},
+};
+
+use super::{Api, Reply, Request, fresh};
+
+/// The rows that one read of the table fetches, of which those that match are answered.
+const ROWS: usize = 1_000;
+
+pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<Reply> {
+    let asked: LogsRequest = request.body()?;
+    if asked.fresh {
+        fresh::fresh(api).await?;
+    }
+    let limit = asked.limit.unwrap_or(LOGS_MAX).min(LOGS_MAX) as usize;
+    let pattern = Pattern::parse(asked.pattern.as_deref().unwrap_or(">"))?;
+    let mut after: Option<LogId> = asked.after.as_deref().map(str::parse).transpose()?;
+    let mut found = Vec::new();
+    let next = loop {
+        if found.len() >= limit {
+            break after.map(|id| id.to_string());
+        }
+        let rows = api.store.logs(after.as_ref(), ROWS).await?;
+        if rows.is_empty() {
+            break None;
+        }
+        for (id, _) in rows {
+            if found.len() >= limit {
+                break;
+            }
+            if (asked.all || !id.is_system()) && pattern.matches(&id) {
+                found.push(id.clone());
+            }
+            after = Some(id);
+        }
+    };
+    let rates = api.rates(found.clone()).await;
+    let mut logs = Vec::with_capacity(found.len());
+    for (id, rate) in found.into_iter().zip(rates) {
+        let known = describe(&api.store, &id).await?;
+        logs.push(LogReply {
+            log: id.to_string(),
+            events: known.count,
+            bytes: known.bytes,
+            first: known.first,
+            last: known.last,
+            rate,
+        });
+    }
+    Reply::json(&LogsReply { logs, next })
+}
+
+/// Ids as NATS writes subjects: `*` stands for one token, `>` for one or more at the end.
+struct Pattern(Vec<String>);
+
+impl Pattern {
+    fn parse(text: &str) -> Result<Self> {
+        let tokens: Vec<String> = text.split('.').map(str::to_owned).collect();
+        let last = tokens.len() - 1;
+        let good = |(at, token): (usize, &String)| match token.as_str() {
+            "" => false,
+            ">" => at == last,
+            token => token == "*" || !token.contains(['*', '>']),
+        };
+        if !tokens.iter().enumerate().all(good) {
+            return Err(Error::invalid(format!(
+                "{:?} is no pattern; write orders.*, orders.> or an id",
+                hourlog::shorten(text)
+            )));
+        }
+        Ok(Self(tokens))
+    }
+
+    fn matches(&self, id: &LogId) -> bool {
+        let mut tokens = id.as_str().split('.');
+        for pattern in &self.0 {
+            match (pattern.as_str(), tokens.next()) {
+                (_, None) => return false,
+                (">", Some(_)) => return true,
+                ("*", Some(_)) => {}
+                (literal, Some(token)) if literal == token => {}
+                _ => return false,
+            }
+        }
+        tokens.next().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_subjects_do() {
+        for (pattern, id, expected) in [
+            (">", "a.b", true),
+            ("a", "a", true),
+            ("a", "a.b", false),
+            ("a.*", "a.b", true),
+            ("a.*", "a", false),
+            ("a.*", "a.b.c", false),
+            ("a.>", "a.b.c", true),
+            ("a.>", "a", false),
+            ("*.b", "a.b", true),
+        ] {
+            let id: LogId = id.parse().expect("a good id");
+            let pattern = Pattern::parse(pattern).expect("a good pattern");
+            assert_eq!(pattern.matches(&id), expected);
+        }
+        for bad in ["", "a..b", ">.a", "a*", "a.>b"] {
+            assert!(Pattern::parse(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+}

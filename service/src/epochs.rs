@@ -1,0 +1,51 @@
+//! Which epoch of its slot a message belongs to: what makes seqs rise for ever.
+
+use hourlog::{EpochRow, Error, ErrorKind, Offset, Result, SLOTS, Seq, Store, seq};
+
+/// The epochs of one source in each slot, as `(first sequence, epoch)`, in order.
+#[derive(Debug, Clone)]
+pub(crate) struct Epochs(Vec<Vec<(u64, u32)>>);
+
+impl Epochs {
+    /// The epochs of `stream`; in a slot that has none yet, one is begun at `now`.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(crate) async fn load<S: Store>(store: &S, stream: &str, now: Offset) -> Result<Self> {
+        let mut of_slots = Vec::with_capacity(usize::from(SLOTS));
+        for slot in 0..SLOTS {
+            let mut rows = store.epochs(slot).await?;
+            if !rows.iter().any(|row| row.stream == stream) {
+                let epoch = rows.last().map_or(1, |row| row.epoch + 1);
+                let row = EpochRow { epoch, stream: stream.to_owned(), from: 1, started: now };
+                if !store.begin_epoch(slot, row).await? {
+                    let context = format!("another instance has just begun epoch {epoch} of slot {slot}");
+                    return Err(Error::new(ErrorKind::Unavailable, context));
+                }
+                rows = store.epochs(slot).await?;
+            }
+            of_slots.push(rows.iter().filter(|row| row.stream == stream).map(|row| (row.from, row.epoch)).collect());
+        }
+        Ok(Self(of_slots))
+    }
+
+    /// The seq of the source's message `sequence` in `slot`: the newest epoch that holds it.
+    pub(crate) fn seq(&self, slot: u8, sequence: u64) -> Seq {
+        let epochs = &self.0[usize::from(slot)];
+        let newest = epochs.iter().rfind(|(from, _)| *from <= sequence).or(epochs.first());
+        seq(newest.expect("a slot has an epoch once it is loaded").1, sequence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_life_of_a_stream_that_holds_a_sequence_counts() {
+        let epochs = Epochs(vec![vec![(1, 1), (100, 2), (50, 3)]]);
+        for (sequence, epoch) in [(1, 1), (49, 1), (50, 3), (99, 3), (120, 3)] {
+            assert_eq!(epochs.seq(0, sequence), seq(epoch, sequence));
+        }
+    }
+}

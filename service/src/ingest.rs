@@ -1,0 +1,409 @@
+//! The way in: the stream's messages, in order, to their logs' actors; and how far the archive has got.
+//!
+//! The place is kept in the archive, never in a consumer of the server's. A consumer is thrown away and made anew behind
+//! the last message taken whenever anything is odd: whatever comes twice is written under the same keys.
+
+mod message;
+
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use async_nats::jetstream::{
+    self,
+    consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
+};
+use futures_util::{StreamExt, future::join_all, stream::FuturesOrdered};
+use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, Row, SLOTS, SourceRow, Store, Write, parts};
+use tokio::{
+    sync::oneshot,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    backoff::Backoff,
+    epochs::Epochs,
+    logs::{Delivery, LogsMsg, LogsRef},
+    telemetry::{Part, Status},
+    waiters::{Outcome, Waiters},
+};
+
+pub(crate) use message::{Decoder, Message};
+
+/// The messages that are taken at once, if so many are there.
+const CHUNK_MESSAGES_MAX: usize = 4096;
+/// The bytes of events that may be under way to the archive; past that nothing more is taken from the stream.
+const IN_FLIGHT_BYTES_MAX: usize = 32 << 20;
+/// What an event weighs in memory beside its bytes, roughly.
+const EVENT_OVERHEAD_BYTES: usize = 256;
+/// The messages, and bytes, that the server may have sent ahead. Less than a subscription of the client's holds.
+const PULL_MESSAGES_MAX: usize = 16_384;
+/// See [`PULL_MESSAGES_MAX`].
+const PULL_BYTES_MAX: usize = 8 << 20;
+/// How often the server says that it is there when nothing comes.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How long one pull stands.
+const PULL_EXPIRES: Duration = Duration::from_secs(30);
+/// After how long the server may forget a consumer that nobody reads.
+const CONSUMER_FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
+/// How often the place is stored while it moves. What was archived since is read again after a crash.
+const STORE_PLACE_EVERY: Duration = Duration::from_millis(250);
+/// The pauses between attempts to read the stream.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+
+/// What the ingest needs.
+#[derive(Debug)]
+pub(crate) struct IngestArgs<S> {
+    pub(crate) jetstream: jetstream::Context,
+    pub(crate) store: S,
+    pub(crate) logs: LogsRef,
+    pub(crate) stream: Arc<str>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) epochs: Epochs,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// How far a source has been taken, or archived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    sequence: u64,
+    time: Offset,
+    /// The greatest time of a message so far.
+    high: Offset,
+}
+
+/// The place on its way into the archive.
+type Storing = Pin<Box<dyn Future<Output = (Place, Result<()>)> + Send>>;
+
+/// The running ingest.
+struct Ingest<S> {
+    args: IngestArgs<S>,
+    decoder: Decoder,
+    /// Counts how often it began anew from what is archived.
+    run: u64,
+    taken: Place,
+    archived: Place,
+    /// What the archive knows of `archived`.
+    stored: Place,
+    storing: Option<Storing>,
+    in_flight: FuturesOrdered<oneshot::Receiver<Done>>,
+    in_flight_bytes: usize,
+}
+
+/// A chunk that was handed out and has been answered.
+#[derive(Debug)]
+struct Done {
+    last: Place,
+    bytes: usize,
+    whole: bool,
+}
+
+/// Messages that are handed out together.
+#[derive(Debug)]
+struct Chunk {
+    rows: HashMap<LogId, Vec<Row>>,
+    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    bytes: usize,
+}
+
+/// Reads the stream until it is told to stop; then what was taken is archived, and the place stored.
+///
+/// # Errors
+/// What the store answers when it is asked how far it has got.
+pub(crate) async fn run<S: Store>(args: IngestArgs<S>) -> Result<()> {
+    let shutdown = args.shutdown.clone();
+    let mut ingest = Ingest::new(args).await?;
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    while !shutdown.is_cancelled() {
+        let before = ingest.taken;
+        let Err(error) = ingest.read().await else { break };
+        if ingest.taken != before {
+            backoff.reset();
+        }
+        let pause = backoff.next();
+        if ingest.args.status.away(Part::Nats, None, &error) {
+            let cause = crate::telemetry::sentence(&error);
+            tracing::warn!(stream = %ingest.args.stream, cause, "reading the stream broke off; reading on from the last message taken");
+        }
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+    ingest.finish().await
+}
+
+impl<S: Store> Ingest<S> {
+    async fn new(args: IngestArgs<S>) -> Result<Self> {
+        let sources = args.store.sources(&args.stream).await?;
+        // A slot without a row has nothing; the one that has got least far decides.
+        let row = match sources.iter().map(|(_, row)| *row).min_by_key(|row| parts(row.cursor).1) {
+            Some(row) if sources.len() == usize::from(SLOTS) => row,
+            _ => SourceRow::NOTHING,
+        };
+        let place = Place { sequence: parts(row.cursor).1, time: row.cursor_time, high: row.high };
+        args.status.archived.send_replace(place.sequence);
+        tracing::info!(stream = %args.stream, archived = place.sequence, "reading the stream behind what is archived");
+        Ok(Self {
+            decoder: Decoder::new(args.epochs.clone()),
+            args,
+            run: 0,
+            taken: place,
+            archived: place,
+            stored: place,
+            storing: None,
+            in_flight: FuturesOrdered::new(),
+            in_flight_bytes: 0,
+        })
+    }
+
+    /// Reads until something is odd; `Ok` where it is told to stop.
+    async fn read(&mut self) -> Result<()> {
+        let stream = Arc::clone(&self.args.stream);
+        let consumer = consumer(&self.args, self.taken.sequence + 1).await?;
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(PULL_MESSAGES_MAX)
+            .max_bytes_per_batch(PULL_BYTES_MAX)
+            .heartbeat(HEARTBEAT)
+            .expires(PULL_EXPIRES)
+            .messages()
+            .await
+            .map_err(|error| {
+                Error::new(ErrorKind::Unavailable, format!("the stream {stream} cannot be read")).because(error)
+            })?;
+        if let Some(since) = self.args.status.back(Part::Nats) {
+            tracing::info!(stream = %self.args.stream, %since, "reading the stream again");
+        }
+        let mut messages = messages.ready_chunks(CHUNK_MESSAGES_MAX);
+        let mut consumer_sequence = 0;
+        let mut tick = interval(STORE_PLACE_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let shutdown = self.args.shutdown.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                Some(done) = self.in_flight.next() => self.settle(done)?,
+                (place, outcome) = pending_or(&mut self.storing) => self.place_stored(place, &outcome),
+                _ = tick.tick() => self.store_place(),
+                chunk = messages.next(), if self.in_flight_bytes < IN_FLIGHT_BYTES_MAX => {
+                    let chunk = chunk.ok_or_else(|| broken_off(&self.args.stream))?;
+                    self.take(chunk, &mut consumer_sequence)?;
+                }
+            }
+        }
+    }
+
+    /// Hands out a chunk of messages.
+    fn take(
+        &mut self,
+        messages: Vec<Result<jetstream::Message, pull::MessagesError>>,
+        consumer_sequence: &mut u64,
+    ) -> Result<()> {
+        let mut chunk = Chunk { rows: HashMap::new(), answers: Vec::new(), bytes: 0 };
+        let mut outcome = Ok(());
+        for message in messages {
+            if let Err(error) = self.take_one(message, consumer_sequence, &mut chunk) {
+                // What came before it is good.
+                outcome = Err(error);
+                break;
+            }
+        }
+        self.hand_out(chunk);
+        outcome
+    }
+
+    fn take_one(
+        &mut self,
+        message: Result<jetstream::Message, pull::MessagesError>,
+        consumer_sequence: &mut u64,
+        chunk: &mut Chunk,
+    ) -> Result<()> {
+        let odd = |what: String| Error::new(ErrorKind::Unavailable, what);
+        let message = message.map_err(|error| odd(error.to_string()))?;
+        let info = message.info().map_err(|error| odd(error.to_string()))?;
+        if info.consumer_sequence != *consumer_sequence + 1 {
+            return Err(odd(format!(
+                "message {} of the consumer came after {consumer_sequence}",
+                info.consumer_sequence
+            )));
+        }
+        *consumer_sequence = info.consumer_sequence;
+        let sequence = info.stream_sequence;
+        if sequence <= self.taken.sequence {
+            return Ok(());
+        }
+        let time = i64::try_from(info.published.unix_timestamp_nanos()).map_err(|error| odd(error.to_string()))?;
+        let time = Offset::from_nanos(time);
+        let pending = info.pending;
+        let high = self.taken.high.max(time);
+        let message = Message {
+            subject: &message.subject,
+            headers: message.headers.as_ref(),
+            payload: message.payload.clone(),
+            sequence,
+            time,
+        };
+        let decoded = self.decoder.decode(message, high);
+        self.taken = Place { sequence, time, high };
+        self.args.status.published.store(sequence + pending, std::sync::atomic::Ordering::Relaxed);
+        let position: Position = decoded.row.event.position;
+        if let Some(waiter) = self.args.waiters.take(&decoded.row.event.record.metadata) {
+            chunk.answers.push((waiter, decoded.rejected.as_ref().map_or(Ok(position), |error| Err(again(error)))));
+        }
+        if let Some(error) = decoded.rejected {
+            self.args.status.rejected.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tracing::warn!(sequence, %error, "event rejected; it is in the log _rejected");
+        }
+        chunk.bytes += decoded.row.event.record.bytes() + EVENT_OVERHEAD_BYTES;
+        match chunk.rows.get_mut(&decoded.row.event.log) {
+            Some(rows) => rows.push(decoded.row),
+            None => {
+                chunk.rows.insert(decoded.row.event.log.clone(), vec![decoded.row]);
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, chunk: Chunk) {
+        if chunk.rows.is_empty() {
+            return;
+        }
+        let (last, bytes) = (self.taken, chunk.bytes);
+        let mut replies = Vec::with_capacity(chunk.rows.len());
+        let deliveries = chunk.rows.into_iter().map(|(log, rows)| {
+            let (done, reply) = oneshot::channel();
+            replies.push(reply);
+            Delivery { log, rows, done }
+        });
+        let msg = LogsMsg::Deliver { run: self.run, deliveries: deliveries.collect() };
+        // A supervisor that has ended drops it; then this is heard of as a dropped reply.
+        let _ = self.args.logs.send_message(msg);
+        let (settle, settled) = oneshot::channel();
+        let answers = chunk.answers;
+        tokio::spawn(async move {
+            let whole = join_all(replies).await.iter().all(std::result::Result::is_ok);
+            if whole {
+                for (waiter, outcome) in answers {
+                    // Who asked may have left; that is no failure.
+                    let _ = waiter.send(outcome);
+                }
+            }
+            let _ = settle.send(Done { last, bytes, whole });
+        });
+        self.in_flight.push_back(settled);
+        self.in_flight_bytes += bytes;
+    }
+
+    /// A chunk has been answered: the archive has got so far. Where a log has failed, everything that was taken since is
+    /// read again.
+    fn settle(&mut self, done: Result<Done, oneshot::error::RecvError>) -> Result<()> {
+        let again = || Error::new(ErrorKind::Unavailable, "a log failed before it had archived what it was given");
+        let done = done.map_err(|_| again())?;
+        self.in_flight_bytes -= done.bytes;
+        if done.whole {
+            self.archived = done.last;
+            self.args.status.archived.send_replace(done.last.sequence);
+            return Ok(());
+        }
+        self.run += 1;
+        self.taken = self.archived;
+        self.in_flight = FuturesOrdered::new();
+        self.in_flight_bytes = 0;
+        Err(again())
+    }
+
+    /// Begins to store the place, unless it is known already or being stored.
+    fn store_place(&mut self) {
+        if self.storing.is_some() || self.stored == self.archived {
+            return;
+        }
+        let place = self.archived;
+        let writes = self.place_writes(place);
+        let store = self.args.store.clone();
+        self.storing = Some(Box::pin(async move { (place, store.write(writes).await) }));
+    }
+
+    fn place_writes(&self, place: Place) -> Vec<Write> {
+        let of_slot = |slot| Write::Archived {
+            stream: Arc::clone(&self.args.stream),
+            slot,
+            seq: self.decoder.epochs().seq(slot, place.sequence),
+            time: place.time,
+            high: place.high,
+        };
+        (0..SLOTS).map(of_slot).collect()
+    }
+
+    fn place_stored(&mut self, place: Place, outcome: &Result<()>) {
+        match outcome {
+            Ok(()) => self.stored = place,
+            // The next tick tries again; until then more is read twice after a crash, no more than that.
+            Err(error) => tracing::warn!(%error, "the place could not be stored"),
+        }
+    }
+
+    /// Waits for what is under way and stores the place.
+    async fn finish(mut self) -> Result<()> {
+        while let Some(done) = self.in_flight.next().await {
+            if self.settle(done).is_err() {
+                break;
+            }
+        }
+        if let Some(storing) = self.storing.take() {
+            let (place, outcome) = storing.await;
+            self.place_stored(place, &outcome);
+        }
+        if self.stored != self.archived {
+            self.args.store.write(self.place_writes(self.archived)).await?;
+        }
+        tracing::info!(stream = %self.args.stream, archived = self.archived.sequence, "stopped reading the stream");
+        Ok(())
+    }
+}
+
+/// A consumer of our own, from the message `next`: no acks, no filter, in the server's memory.
+async fn consumer<S>(args: &IngestArgs<S>, next: u64) -> Result<jetstream::consumer::Consumer<pull::Config>> {
+    let stream = &args.stream;
+    let unavailable = |error: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Unavailable, format!("the stream {stream} does not answer: {error}"))
+    };
+    let handle = args.jetstream.get_stream(&**stream).await.map_err(|error| unavailable(&error))?;
+    let state = &handle.cached_info().state;
+    args.status.published.store(state.last_sequence, std::sync::atomic::Ordering::Relaxed);
+    if state.first_sequence > next && state.messages > 0 {
+        tracing::error!(%stream, from = next, to = state.first_sequence - 1, "messages are gone from the stream that were not archived");
+    }
+    let config = pull::Config {
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: next },
+        ack_policy: AckPolicy::None,
+        replay_policy: ReplayPolicy::Instant,
+        memory_storage: true,
+        num_replicas: 1,
+        inactive_threshold: CONSUMER_FORGOTTEN_AFTER,
+        ..pull::Config::default()
+    };
+    handle.create_consumer(config).await.map_err(|error| unavailable(&error))
+}
+
+/// The future's output, for ever pending where there is none. Leaves nothing behind when it is ready.
+async fn pending_or(future: &mut Option<Storing>) -> (Place, Result<()>) {
+    match future {
+        Some(inner) => {
+            let output = inner.await;
+            *future = None;
+            output
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn broken_off(stream: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("the consumer of the stream {stream} is gone"))
+}
+
+/// The same error for another one who hears of it.
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.context())
+}

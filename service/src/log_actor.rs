@@ -1,0 +1,293 @@
+//! One log: appends in order, replays without blocking appends.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use hourlog::{
+    ArrivalPage, ArrivalQuery, End, Event, LogId, Page, Query, Result, Row, Seq, Store, Write, arrival_page, page,
+};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::{
+    sync::{oneshot, watch},
+    task::{AbortHandle, JoinSet},
+    time::Instant,
+};
+
+use crate::{
+    backoff::Backoff,
+    logs::{LogsMsg, LogsRef},
+    telemetry::{Part, Status},
+};
+
+/// A running log. Cheap to clone.
+pub(crate) type LogRef = ActorRef<LogMsg>;
+
+/// The bytes after which a write takes no further events; the rest makes the next one.
+const WRITE_BYTES_MAX: usize = 1 << 20;
+/// The pauses between attempts to write to an archive that fails.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// What a log is asked.
+#[derive(Debug)]
+pub(crate) enum LogMsg {
+    /// Persist `rows`, in this order, which is that of their seqs. The reply means that they are durable.
+    Append { rows: Vec<Row>, done: oneshot::Sender<()> },
+    /// The archive has taken what was being written. Sent by the write task to its own actor.
+    Written,
+    /// A page of the log. Runs beside later appends.
+    Replay { reading: Reading, wait: Duration, reply: oneshot::Sender<Result<Read>> },
+    /// May the log sleep? Answered with [`LogsMsg::Asleep`] if nothing is under way.
+    Rest { forwarded: u64 },
+    /// A fault in the handler.
+    #[cfg(test)]
+    Panic,
+}
+
+/// Which page is read.
+#[derive(Debug, Clone)]
+pub(crate) enum Reading {
+    /// In timeline order.
+    Timeline(Query),
+    /// In arrival order.
+    Arrival(ArrivalQuery),
+}
+
+/// A page of either order.
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// In timeline order.
+    Timeline(Page),
+    /// In arrival order.
+    Arrival(ArrivalPage),
+}
+
+impl Read {
+    fn is_empty_end(&self) -> bool {
+        match self {
+            Self::Timeline(page) => page.events.is_empty() && page.end == End::CaughtUp,
+            Self::Arrival(page) => page.events.is_empty() && page.end == End::CaughtUp,
+        }
+    }
+}
+
+/// What a log needs for its work.
+#[derive(Debug, Clone)]
+pub(crate) struct LogArgs<S> {
+    pub(crate) id: LogId,
+    pub(crate) store: S,
+    pub(crate) logs: LogsRef,
+    pub(crate) stream: Arc<str>,
+    pub(crate) status: Arc<Status>,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub(crate) struct LogActor<S>(std::marker::PhantomData<fn() -> S>);
+
+impl<S> LogActor<S> {
+    pub(crate) fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+/// What a running log holds.
+#[derive(Debug)]
+pub(crate) struct LogState<S> {
+    args: LogArgs<S>,
+    /// What waits to be written.
+    pending: VecDeque<Append>,
+    /// What is being written.
+    writing: Option<Writing>,
+    /// The seq up to which everything is in the archive.
+    visible: watch::Sender<Seq>,
+    /// The greatest seq that this actor has written.
+    written: Seq,
+    /// Pages that are being read; aborted with the actor.
+    readers: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Append {
+    rows: Vec<Row>,
+    done: oneshot::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    through: Seq,
+    done: Vec<oneshot::Sender<()>>,
+    task: AbortHandle,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<S: Store> Actor for LogActor<S> {
+    type Msg = LogMsg;
+    type State = LogState<S>;
+    type Arguments = LogArgs<S>;
+
+    async fn pre_start(&self, _: LogRef, args: LogArgs<S>) -> Result<LogState<S>, ActorProcessingErr> {
+        Ok(LogState {
+            args,
+            pending: VecDeque::new(),
+            writing: None,
+            // Nothing is under way: what the archive has is whole.
+            visible: watch::Sender::new(Seq::MAX),
+            written: Seq::MIN,
+            readers: JoinSet::new(),
+        })
+    }
+
+    async fn handle(&self, myself: LogRef, msg: LogMsg, state: &mut LogState<S>) -> Result<(), ActorProcessingErr> {
+        match msg {
+            LogMsg::Append { rows, done } => state.append(&myself, rows, done),
+            LogMsg::Written => state.settle(&myself),
+            LogMsg::Replay { reading, wait, reply } => state.replay(reading, wait, reply),
+            LogMsg::Rest { forwarded } => state.rest(forwarded),
+            #[cfg(test)]
+            LogMsg::Panic => panic!("planted"),
+        }
+        Ok(())
+    }
+}
+
+impl<S: Store> LogState<S> {
+    fn append(&mut self, myself: &LogRef, rows: Vec<Row>, done: oneshot::Sender<()>) {
+        self.pending.push_back(Append { rows, done });
+        if self.writing.is_none() {
+            self.write(myself);
+        }
+    }
+
+    /// Begins to write what has come in the meantime.
+    fn write(&mut self, myself: &LogRef) {
+        let mut rows = Vec::new();
+        let mut done = Vec::new();
+        let mut bytes = 0;
+        while bytes < WRITE_BYTES_MAX {
+            let Some(append) = self.pending.pop_front() else { break };
+            bytes += append.rows.iter().map(|row| row.event.record.bytes()).sum::<usize>();
+            if rows.is_empty() {
+                rows = append.rows;
+            } else {
+                rows.extend(append.rows);
+            }
+            done.push(append.done);
+        }
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return;
+        };
+        let (first, through) = (first.event.position.seq, last.event.position.seq);
+        let before = self.written.max(first - 1);
+        self.visible.send_if_modified(|visible| std::mem::replace(visible, before) != before);
+        let writes = writes(&self.args, rows.into());
+        let (args, myself) = (self.args.clone(), myself.clone());
+        let task = tokio::spawn(async move {
+            write_until_taken(&args, writes).await;
+            // An actor that has ended meanwhile has no use for it.
+            let _ = myself.send_message(LogMsg::Written);
+        });
+        self.writing = Some(Writing { through, done, task: task.abort_handle() });
+    }
+
+    fn settle(&mut self, myself: &LogRef) {
+        let Some(mut writing) = self.writing.take() else {
+            return;
+        };
+        self.written = self.written.max(writing.through);
+        for done in writing.done.drain(..) {
+            // The ingest may have begun anew; that is no failure.
+            let _ = done.send(());
+        }
+        if self.pending.is_empty() {
+            self.visible.send_replace(Seq::MAX);
+        } else {
+            self.visible.send_replace(self.written);
+            self.write(myself);
+        }
+    }
+
+    fn replay(&mut self, reading: Reading, wait: Duration, reply: oneshot::Sender<Result<Read>>) {
+        while self.readers.try_join_next().is_some() {}
+        let (id, store, visible) = (self.args.id.clone(), self.args.store.clone(), self.visible.subscribe());
+        self.readers.spawn(async move {
+            let read = read(&store, &id, reading, wait, visible).await;
+            // The asker may have left; that is no failure.
+            let _ = reply.send(read);
+        });
+    }
+
+    fn rest(&mut self, forwarded: u64) {
+        while self.readers.try_join_next().is_some() {}
+        if self.writing.is_none() && self.readers.is_empty() {
+            let _ = self.args.logs.send_message(LogsMsg::Asleep { log: self.args.id.clone(), forwarded });
+        }
+    }
+}
+
+/// The rows, and that they are under way: the newest of them is how far the source has been handed out in its slot.
+fn writes<S>(args: &LogArgs<S>, rows: Arc<[Row]>) -> Vec<Write> {
+    let mut writes = Vec::with_capacity(2);
+    if let Some(Row { event: Event { position, arrived, .. }, .. }) = rows.last() {
+        let time = arrived.unwrap_or(position.offset);
+        writes.push(Write::Head { stream: Arc::clone(&args.stream), slot: args.id.slot(), seq: position.seq, time });
+    }
+    writes.push(Write::Events { log: args.id.clone(), rows });
+    writes
+}
+
+/// Writes, and tries again for as long as the archive does not take it: nothing else may be done with an event.
+async fn write_until_taken<S: Store>(args: &LogArgs<S>, writes: Vec<Write>) {
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    loop {
+        match args.store.write(writes.clone()).await {
+            Ok(()) => {
+                if let Some(since) = args.status.back(Part::Archive) {
+                    tracing::info!(log = %args.id, %since, "the archive takes writes again");
+                }
+                return;
+            }
+            Err(error) => {
+                if args.status.away(Part::Archive, Some(&args.id), &error) {
+                    let cause = crate::telemetry::sentence(&error);
+                    tracing::error!(log = %args.id, cause, "the archive does not take a write; trying again until it does");
+                }
+                tokio::time::sleep(backoff.next()).await;
+            }
+        }
+    }
+}
+
+/// Reads a page; at the end of the log, holds on for `wait` until something comes.
+async fn read<S: Store>(
+    store: &S,
+    id: &LogId,
+    mut reading: Reading,
+    wait: Duration,
+    mut visible: watch::Receiver<Seq>,
+) -> Result<Read> {
+    let deadline = Instant::now() + wait;
+    loop {
+        let through = *visible.borrow_and_update();
+        let read = match &mut reading {
+            Reading::Timeline(query) => {
+                query.visible = through;
+                Read::Timeline(page(store, id, query).await?)
+            }
+            Reading::Arrival(query) => {
+                query.visible = through;
+                Read::Arrival(arrival_page(store, id, query).await?)
+            }
+        };
+        if !read.is_empty_end() || wait.is_zero() {
+            return Ok(read);
+        }
+        tokio::select! {
+            changed = visible.changed() => if changed.is_err() { return Ok(read) },
+            () = tokio::time::sleep_until(deadline) => return Ok(read),
+        }
+    }
+}
