@@ -1,1 +1,5 @@
-fn main() {}
+//! `hourlog`: the command line.
+
+fn main() -> std::process::ExitCode {
+    console::cli::main(hourlog::system_clock)
+}

@@ -7,7 +7,12 @@ mod keys;
 mod values;
 mod writer;
 
-use std::{fmt, ops::RangeInclusive, path::Path, sync::Arc};
+use std::{
+    fmt,
+    ops::RangeInclusive,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tokio::sync::{mpsc, oneshot};
@@ -50,6 +55,8 @@ struct Tables {
     sources: Keyspace,
     epochs: Keyspace,
     cursors: Keyspace,
+    /// Held by who begins an epoch: to look whether it was begun and to begin it are one step.
+    beginning: Arc<Mutex<()>>,
 }
 
 impl Embedded {
@@ -124,6 +131,7 @@ impl Tables {
             sources: table("sources")?,
             epochs: table("epochs")?,
             cursors: table("cursors")?,
+            beginning: Arc::default(),
             database,
         })
     }
@@ -230,6 +238,7 @@ impl Tables {
 
     fn begin_epoch(&self, slot: u8, row: &EpochRow) -> Result<bool> {
         let key = keys::epoch(slot, row.epoch);
+        let _turn = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
         if self.epochs.contains_key(&key).map_err(broken)? {
             return Ok(false);
         }
@@ -332,7 +341,6 @@ impl Store for Embedded {
     }
 
     async fn begin_epoch(&self, slot: u8, row: EpochRow) -> Result<bool> {
-        // Only this process has the archive open, and only one task of it begins epochs.
         self.read(move |tables| tables.begin_epoch(slot, &row)).await
     }
 

@@ -294,3 +294,58 @@ impl Rate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hourlog::{Arrived, Memory, Offset, Query, Record, row, seq, system_clock};
+
+    use crate::log_actor::{Read, Reading};
+
+    async fn supervisor() -> LogsRef {
+        let status = Arc::new(Status::new(system_clock));
+        let args = LogsArgs { store: Memory::new(), stream: Arc::from("S"), idle: SOUND_AFTER, status };
+        Actor::spawn(None, Logs::new(), args).await.expect("it starts").0
+    }
+
+    async fn deliver(logs: &LogsRef, run: u64, log: &LogId, sequence: u64) -> Result<(), oneshot::error::RecvError> {
+        let at = Offset::from_nanos(sequence as i64);
+        let arrived = Arrived { offset: at, at, high: at, seq: seq(1, sequence) };
+        let (done, reply) = oneshot::channel();
+        let rows = vec![row(log, arrived, Record::new("x"))];
+        let deliveries = vec![Delivery { log: log.clone(), rows, done }];
+        logs.send_message(LogsMsg::Deliver { run, deliveries }).expect("the supervisor runs");
+        reply.await
+    }
+
+    async fn count(logs: &LogsRef, log: &LogId) -> Option<usize> {
+        let (reply, answer) = oneshot::channel();
+        let question = LogMsg::Replay { reading: Reading::Timeline(Query::ALL), wait: Duration::ZERO, reply };
+        logs.send_message(LogsMsg::Ask(log.clone(), question)).expect("the supervisor runs");
+        match answer.await.ok()?.expect("the log is there") {
+            Read::Timeline(page) => Some(page.events.len()),
+            Read::Arrival(_) => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_panics_answers_again_within_a_second_and_the_others_never_stop() {
+        let logs = supervisor().await;
+        let [bad, good]: [LogId; 2] = ["bad", "good"].map(|id| id.parse().expect("a good id"));
+        deliver(&logs, 1, &bad, 1).await.expect("it is archived");
+        logs.send_message(LogsMsg::Ask(bad.clone(), LogMsg::Panic)).expect("the supervisor runs");
+        deliver(&logs, 1, &good, 2).await.expect("the other log goes on");
+
+        // Of the run in which it failed it takes nothing more: what it lost has to come first.
+        deliver(&logs, 1, &bad, 4).await.expect_err("an event was taken before those that were lost");
+        let begun = Instant::now();
+        let mut run = 2;
+        while deliver(&logs, run, &bad, 3).await.is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(1), "it does not answer again");
+            run += 1;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((count(&logs, &bad).await, count(&logs, &good).await), (Some(2), Some(1)));
+        logs.stop(None);
+    }
+}

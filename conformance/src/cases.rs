@@ -1,0 +1,13 @@
+//! The cases that every log must pass, one idea a file. Each is given an opened implementation of its own.
+
+#![expect(missing_docs, reason = "a case's name is the claim that it proves")]
+
+pub mod edges;
+pub mod follow;
+pub mod handles;
+pub mod read;
+pub mod restart;
+pub mod seek;
+pub mod ties;
+pub mod times;
+pub mod write;

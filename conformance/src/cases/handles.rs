@@ -1,0 +1,94 @@
+//! Handles: independent of each other, of use until they are closed, and harmless on a log that is not there.
+
+use hourlog::{Arrival, ErrorKind, Events, Log, Offset, Record};
+
+use crate::{
+    guard::{Guard, Outcome, drain, take},
+    kit::{at, id, names, record, refused},
+};
+
+pub async fn two_handles_on_one_log_do_not_move_each_other(guard: impl Guard) -> Outcome {
+    let (mut first, mut second) = (guard.log().await?, guard.log().await?);
+    first.write_many(vec![record("10:00:00", "a"), record("11:00:00", "b"), record("12:00:00", "c")]).await?;
+    assert_eq!(names(&take(&mut first, 2).await?), ["a", "b"]);
+    assert_eq!(names(&take(&mut second, 1).await?), ["a"]);
+    second.seek(at("12:00:00")).await?;
+    assert_eq!(names(&drain(&mut first).await?), ["c"]);
+    assert_eq!(names(&drain(&mut second).await?), ["c"]);
+    second.close().await?;
+    first.seek(at("10:00:00")).await?;
+    assert_eq!(names(&drain(&mut first).await?), ["a", "b", "c"]);
+    Ok(())
+}
+
+pub async fn handles_may_write_side_by_side(guard: impl Guard) -> Outcome {
+    let (mut first, mut second) = (guard.log().await?, guard.log().await?);
+    for round in 0..20 {
+        let (a, b) = tokio::join!(
+            first.write(Record::new(format!("first {round}")).at(at("10:00:00"))),
+            second.write(Record::new(format!("second {round}")).at(at("10:00:00"))),
+        );
+        assert_ne!(a?.seq, b?.seq);
+    }
+    let mut reader = guard.log().await?;
+    let mut read = names(&drain(&mut reader).await?);
+    read.sort_unstable();
+    read.dedup();
+    assert_eq!(read.len(), 40);
+    Ok(())
+}
+
+pub async fn logs_do_not_see_each_others_events(guard: impl Guard) -> Outcome {
+    // Each id begins with the one before it, as text and as bytes.
+    let ids = ["a", "a.b", "a.b.c", "a-b", "ab", "A"].map(id);
+    for id in &ids {
+        guard.events().log(id).await?.write(record("10:00:00", id.as_str())).await?;
+    }
+    for id in &ids {
+        let mut log = guard.events().log(id).await?;
+        let events = drain(&mut log).await?;
+        assert_eq!(names(&events), [id.as_str()]);
+        assert_eq!(&events[0].log, id);
+        let (arrived, _) = log.follow(Arrival::FIRST, 10).await?;
+        assert_eq!(names(&arrived), [id.as_str()]);
+    }
+    Ok(())
+}
+
+pub async fn a_closed_handle_refuses_everything(guard: impl Guard) -> Outcome {
+    let mut log = guard.log().await?;
+    log.write_many(vec![record("10:00:00", "a"), record("11:00:00", "b")]).await?;
+    assert!(log.read().await?.is_some(), "a page may have been read ahead");
+    log.close().await?;
+    refused(ErrorKind::Closed, log.read().await);
+    refused(ErrorKind::Closed, log.read_many(1).await);
+    refused(ErrorKind::Closed, log.seek(at("10:00:00")).await);
+    refused(ErrorKind::Closed, log.write(record("12:00:00", "c")).await);
+    refused(ErrorKind::Closed, log.write_many(Vec::new()).await);
+    refused(ErrorKind::Closed, log.follow(Arrival::FIRST, 1).await);
+    refused(ErrorKind::Closed, log.close().await);
+    assert_eq!(log.id().as_str(), "orders.eu");
+    assert_eq!(names(&drain(&mut guard.log().await?).await?), ["a", "b"]);
+    Ok(())
+}
+
+pub async fn a_log_that_nobody_wrote_to_is_not_found_and_reading_does_not_make_it(guard: impl Guard) -> Outcome {
+    let mut log = guard.log().await?;
+    for _ in 0..2 {
+        refused(ErrorKind::NotFound, log.read().await);
+        refused(ErrorKind::NotFound, log.read_many(10).await);
+        refused(ErrorKind::NotFound, log.seek(at("10:00:00")).await);
+        refused(ErrorKind::NotFound, log.seek(Offset::MAX).await);
+        refused(ErrorKind::NotFound, log.follow(Arrival::FIRST, 10).await);
+        log = guard.log().await?;
+    }
+    Ok(())
+}
+
+pub async fn a_handle_that_found_nothing_is_of_use_once_there_is_something(guard: impl Guard) -> Outcome {
+    let (mut reader, mut writer) = (guard.log().await?, guard.log().await?);
+    refused(ErrorKind::NotFound, reader.read().await);
+    writer.write(record("10:00:00", "a")).await?;
+    assert_eq!(names(&drain(&mut reader).await?), ["a"]);
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! The implementations, opened for one test.
+
+mod embedded;
+mod memory;
+mod remote;
+
+pub use self::{
+    embedded::{InDirectory, embedded},
+    memory::{InMemory, memory},
+    remote::{OverNats, remote_embedded},
+};

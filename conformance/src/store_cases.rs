@@ -1,0 +1,11 @@
+//! The cases that every [`Store`](hourlog::Store) must pass, beside those that every log must, one idea a file.
+
+#![expect(missing_docs, reason = "a case's name is the claim that it proves")]
+
+pub mod arrivals;
+pub mod counts;
+pub mod index;
+pub mod pages;
+pub mod reads;
+pub mod records;
+pub mod widths;

@@ -1,0 +1,84 @@
+//! How often the archive is asked: by what is there, never by how much time lies between.
+
+use hourlog::{Arrival, ArrivalQuery, HOUR, Query, Row, Seq, arrival_page, describe, page, seek, timeline};
+
+use crate::{
+    counting::{Counting, Reads},
+    guard::{Outcome, StoreGuard, log_id},
+    kit::{at, days_after, names},
+    rows::{self, Rows},
+};
+
+/// The hours of a year.
+const HOURS: i64 = 365 * 24;
+
+pub async fn a_sparse_year_costs_one_read_a_bucket_that_is_there(guard: impl StoreGuard) -> Outcome {
+    let (store, log) = (Counting::new(guard.store().clone()), log_id());
+    let mut source = Rows::new(log.clone());
+    let start = at("10:00:00");
+    let year = [source.punctual(start, "then"), source.punctual(days_after(start, 365), "a year later")];
+    rows::write(&store, &log, &year).await?;
+
+    assert_eq!(names(&page(&store, &log, &Query::ALL).await?.events), ["then", "a year later"]);
+    assert_eq!(store.take(), Reads { index: 1, buckets: 2, arrivals: 0, events: 0 });
+
+    let reverse = Query { reverse: true, ..Query::ALL };
+    assert_eq!(names(&page(&store, &log, &reverse).await?.events), ["a year later", "then"]);
+    assert_eq!(store.take(), Reads { index: 1, buckets: 2, arrivals: 0, events: 0 });
+
+    let everything = ArrivalQuery { after: Arrival::FIRST, limit: 10, bytes: usize::MAX, visible: Seq::MAX };
+    assert_eq!(names(&arrival_page(&store, &log, &everything).await?.events), ["then", "a year later"]);
+    assert_eq!(store.take(), Reads { index: 1, buckets: 2, arrivals: 0, events: 0 });
+
+    seek(&store, &log, days_after(start, 100), Seq::MAX).await?;
+    let reads = store.take();
+    assert!(reads.index <= 2 && reads.buckets <= 3, "a seek into the empty year made {reads:?}");
+    Ok(())
+}
+
+pub async fn a_year_of_hours_costs_one_read_a_bucket(guard: impl StoreGuard) -> Outcome {
+    let (store, log) = (Counting::new(guard.store().clone()), log_id());
+    let mut source = Rows::new(log.clone());
+    let start = at("10:30:00");
+    let hours: Vec<Row> =
+        (0..HOURS).map(|hour| source.punctual(start.saturating_add_nanos(hour * HOUR), "x")).collect();
+    rows::write(&store, &log, &hours).await?;
+
+    for reverse in [false, true] {
+        let whole = page(&store, &log, &Query { reverse, ..Query::ALL }).await?;
+        assert_eq!(whole.events.len(), hours.len());
+        let reads = store.take();
+        assert_eq!(reads.buckets, hours.len() as u64, "reverse: {reverse}");
+        assert!(reads.index <= hours.len() as u64 / 100, "{} reads of the index", reads.index);
+    }
+    let some = page(&store, &log, &Query { limit: 24, ..Query::ALL }).await?;
+    assert_eq!(some.events.len(), 24);
+    assert_eq!(store.take(), Reads { index: 1, buckets: 24, arrivals: 0, events: 0 });
+    Ok(())
+}
+
+pub async fn the_index_alone_answers_counts(guard: impl StoreGuard) -> Outcome {
+    let (store, log) = (Counting::new(guard.store().clone()), log_id());
+    let mut source = Rows::new(log.clone());
+    let start = at("10:30:00");
+    let hours: Vec<Row> = (0..500).map(|hour| source.punctual(start.saturating_add_nanos(hour * HOUR), "x")).collect();
+    rows::write(&store, &log, &hours).await?;
+    assert_eq!(describe(&store, &log).await?.count, 500);
+    assert_eq!(timeline(&store, &log, at("10:00:00"), days_after(start, 30), 60).await?.count, 500);
+    let reads = store.take();
+    assert_eq!((reads.buckets, reads.arrivals, reads.events), (0, 0, 0));
+    assert!(reads.index <= 8, "{} reads of the index", reads.index);
+    Ok(())
+}
+
+pub async fn a_bucket_of_late_events_only_is_not_read_in_timeline_order(guard: impl StoreGuard) -> Outcome {
+    let (store, log) = (Counting::new(guard.store().clone()), log_id());
+    let mut source = Rows::new(log.clone());
+    let late: Vec<Row> = (0..50_i64)
+        .map(|day| source.arrived(at("10:00:00"), days_after(at("12:00:00"), day), hourlog::Record::new("late")))
+        .collect();
+    rows::write(&store, &log, &late).await?;
+    assert_eq!(page(&store, &log, &Query::ALL).await?.events.len(), 50);
+    assert_eq!(store.take().buckets, 1, "the days that the events came on hold none themselves");
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! Every implementation against the whole suite.
+
+#[path = "suite/embedded.rs"]
+mod embedded;
+#[path = "suite/memory.rs"]
+mod memory;
+#[path = "suite/remote_embedded.rs"]
+mod remote_embedded;
+#[path = "suite/servers.rs"]
+mod servers;

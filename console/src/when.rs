@@ -1,0 +1,230 @@
+//! Times as people write them: `2h ago`, `14:05`, `yesterday 9:00`, RFC 3339.
+//!
+//! Forms are tried in one order, and no text fits two of them: a word, RFC 3339, digits since the epoch, a length of time,
+//! a time of day, a date. What has no zone of its own is in the session's.
+
+use hourlog::{Error, Offset, Result, shorten, wire};
+use jiff::{
+    Span, Timestamp, Zoned,
+    civil::{Date, DateTime, Time},
+    tz::TimeZone,
+};
+
+/// A point on a log's timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// A time.
+    At(Offset),
+    /// The log's first event.
+    First,
+    /// The log's newest event.
+    Last,
+}
+
+impl From<Moment> for wire::When {
+    fn from(moment: Moment) -> Self {
+        match moment {
+            Moment::At(offset) => Self::At(offset),
+            Moment::First => Self::First,
+            Moment::Last => Self::Last,
+        }
+    }
+}
+
+/// What `text` means at the time `now` in `zone`. A length of time without a sign is so long ago.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) with three forms that would be taken.
+pub fn parse(text: &str, now: Offset, zone: &TimeZone) -> Result<Moment> {
+    let text = text.trim();
+    match text {
+        "first" => return Ok(Moment::First),
+        "last" => return Ok(Moment::Last),
+        "now" => return Ok(Moment::At(now)),
+        _ => {}
+    }
+    let now = zoned(now, zone);
+    let forms: [fn(&str, &Zoned) -> Option<Offset>; 6] = [day, rfc3339, epoch, span, time_of_day, date_and_time];
+    forms.iter().find_map(|form| form(text, &now)).map(Moment::At).ok_or_else(|| {
+        Error::invalid(format!(
+            "{:?} is not a time; write 2018-02-04T21:56:42Z, '2h ago' or 'yesterday 9:00'",
+            shorten(text)
+        ))
+    })
+}
+
+/// `offset` on the clocks of `zone`, to the millisecond.
+pub fn show(offset: Offset, zone: &TimeZone) -> String {
+    zoned(offset, zone).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
+/// `offset` on the clocks of `zone`, with the zone's own distance from UTC.
+pub fn show_with_zone(offset: Offset, zone: &TimeZone) -> String {
+    zoned(offset, zone).strftime("%Y-%m-%d %H:%M:%S%.f %:z").to_string()
+}
+
+fn zoned(offset: Offset, zone: &TimeZone) -> Zoned {
+    let timestamp =
+        Timestamp::from_nanosecond(offset.nanos().into()).expect("an offset is within the years -9999 to 9999");
+    timestamp.to_zoned(zone.clone())
+}
+
+fn offset(timestamp: Timestamp) -> Option<Offset> {
+    i64::try_from(timestamp.as_nanosecond()).ok().map(Offset::from_nanos)
+}
+
+/// `today` and `yesterday`: where that day began.
+fn day(text: &str, now: &Zoned) -> Option<Offset> {
+    offset(day_named(text, now)?.to_zoned(now.time_zone().clone()).ok()?.timestamp())
+}
+
+fn day_named(text: &str, now: &Zoned) -> Option<Date> {
+    match text {
+        "today" => Some(now.date()),
+        "yesterday" => now.date().yesterday().ok(),
+        _ => None,
+    }
+}
+
+fn rfc3339(text: &str, _: &Zoned) -> Option<Offset> {
+    if let (false, Ok(offset)) = (text.starts_with('@'), text.parse()) {
+        return Some(offset);
+    }
+    // Also without seconds, and with the name of a zone behind it.
+    let timestamp = text.parse::<Zoned>().map(|zoned| zoned.timestamp()).or_else(|_| text.parse::<Timestamp>());
+    offset(timestamp.ok()?)
+}
+
+/// `@` and seconds, or the digits that other tools print: seconds, milli-, micro- or nanoseconds by their number.
+fn epoch(text: &str, _: &Zoned) -> Option<Offset> {
+    if text.starts_with('@') {
+        return text.parse().ok();
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let nanos_each = match text.len() {
+        10 => 1_000_000_000,
+        13 => 1_000_000,
+        16 => 1_000,
+        19 => 1,
+        _ => return None,
+    };
+    text.parse::<i64>().ok()?.checked_mul(nanos_each).map(Offset::from_nanos)
+}
+
+/// `2h`, `2h ago`, `-30m`: so long ago. `+5m`: so far ahead.
+fn span(text: &str, now: &Zoned) -> Option<Offset> {
+    if text.contains(':') {
+        // `9:00:30` would be nine hours to jiff; to people it is a time of day.
+        return None;
+    }
+    let span: Span = text.parse().ok()?;
+    let span = if text.starts_with('+') { span } else { -span.abs() };
+    offset(now.checked_add(span).ok()?.timestamp())
+}
+
+/// `14:05` or `14:05:30`: the last time that the clocks said so.
+fn time_of_day(text: &str, now: &Zoned) -> Option<Offset> {
+    let time = clock_time(text)?;
+    let on = |date: Date| date.to_datetime(time).to_zoned(now.time_zone().clone()).ok();
+    let today = on(now.date())?;
+    let latest = if today.timestamp() <= now.timestamp() { today } else { on(now.date().yesterday().ok()?)? };
+    offset(latest.timestamp())
+}
+
+/// `2018-02-04`, `2018-02-04 21:56`, `yesterday 9:00`.
+fn date_and_time(text: &str, now: &Zoned) -> Option<Offset> {
+    let datetime: DateTime = match text.split_once([' ', 'T']) {
+        Some((date, time)) => {
+            let date = day_named(date, now).or_else(|| date.parse().ok())?;
+            date.to_datetime(clock_time(time.trim())?)
+        }
+        None if text.contains('-') => text.parse::<Date>().ok()?.into(),
+        None => return None,
+    };
+    offset(datetime.to_zoned(now.time_zone().clone()).ok()?.timestamp())
+}
+
+/// `9:00`, `09:00`, `09:00:30.5`: jiff wants two digits for the hour, people do not.
+fn clock_time(text: &str) -> Option<Time> {
+    let (hour, _) = text.split_once(':')?;
+    match hour.len() {
+        1 => format!("0{text}").parse().ok(),
+        2 => text.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Sunday in winter, in a zone one hour ahead of UTC.
+    const NOW: &str = "2018-02-04T13:00:00Z";
+
+    fn at(text: &str) -> String {
+        let zone = TimeZone::get("Europe/Oslo").expect("the zone is in every database");
+        match parse(text, NOW.parse().expect("a time"), &zone) {
+            Ok(Moment::At(offset)) => offset.to_string(),
+            Ok(Moment::First) => "first".to_owned(),
+            Ok(Moment::Last) => "last".to_owned(),
+            Err(_) => "error".to_owned(),
+        }
+    }
+
+    #[test]
+    fn times_as_people_write_them() {
+        for (text, expected) in [
+            ("now", NOW),
+            ("first", "first"),
+            ("last", "last"),
+            ("today", "2018-02-03T23:00:00Z"),
+            ("yesterday", "2018-02-02T23:00:00Z"),
+            ("2018-02-04T21:56:42Z", "2018-02-04T21:56:42Z"),
+            ("2018-02-04T22:56:42.123+01:00", "2018-02-04T21:56:42.123Z"),
+            ("2018-02-04T21:56Z", "2018-02-04T21:56:00Z"),
+            ("@1517781402.5", "2018-02-04T21:56:42.5Z"),
+            ("@-1", "1969-12-31T23:59:59Z"),
+            ("1517781402123", "2018-02-04T21:56:42.123Z"),
+            ("1517781402123456789", "2018-02-04T21:56:42.123456789Z"),
+            ("2h", "2018-02-04T11:00:00Z"),
+            ("2h ago", "2018-02-04T11:00:00Z"),
+            ("-30m", "2018-02-04T12:30:00Z"),
+            ("1d 1h", "2018-02-03T12:00:00Z"),
+            ("13:59", "2018-02-04T12:59:00Z"),
+            ("14:05", "2018-02-03T13:05:00Z"),
+            ("9:00:30", "2018-02-04T08:00:30Z"),
+            ("yesterday 9:00", "2018-02-03T08:00:00Z"),
+            ("2018-02-01", "2018-01-31T23:00:00Z"),
+            ("2018-07-01 12:00", "2018-07-01T10:00:00Z"),
+            ("42", "error"),
+            ("next tuesday", "error"),
+        ] {
+            assert_eq!(at(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused_with_three_that_are() {
+        for text in ["", "-", "20180204", "25:00", "2018-02-30", "9999-01-01", "@", "2", "today 25:00", "99999999y"] {
+            assert_eq!(at(text), "error", "{text:?}");
+        }
+        let zone = TimeZone::UTC;
+        let now = NOW.parse().expect("a time");
+        let error = parse("soon", now, &zone).expect_err("it is no time").to_string();
+        for example in ["2018-02-04T21:56:42Z", "2h ago", "yesterday 9:00"] {
+            assert!(error.contains(example) && parse(example, now, &zone).is_ok(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_as_long_as_the_clocks_make_it() {
+        // In the night to 25 March 2018 an hour was left out.
+        let zone = TimeZone::get("Europe/Oslo").expect("the zone is in every database");
+        let now = "2018-03-25T10:00:00Z".parse().expect("a time");
+        let expected = Moment::At("2018-03-24T11:00:00Z".parse().expect("a time"));
+        assert_eq!(parse("1d", now, &zone).expect("a span"), expected);
+        assert_eq!(show(now, &zone), "2018-03-25 12:00:00.000");
+    }
+}

@@ -1,0 +1,543 @@
+//! The command line as people and scripts meet it: the built binary against a real nats-server and a real service.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use conformance::servers::{NatsOptions, NatsServer};
+use hourlog::{Embedded, Events, Log, LogId, Record, Remote};
+use hourlogd::{Running, Settings};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+
+const QUAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quakes.jsonl");
+
+/// A server, a service on an empty archive, and a directory to work in.
+struct Stage {
+    url: String,
+    work: TempDir,
+    // In this order: the service goes before what it stands on.
+    running: Running,
+    _archive: TempDir,
+    _nats: NatsServer,
+}
+
+/// What a command has left behind.
+struct Ended {
+    code: Option<i32>,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+impl Stage {
+    async fn open() -> Self {
+        let nats = NatsServer::start().await;
+        let settings = Settings { nats: nats.url(), ..Settings::default() };
+        Self::over(nats, settings).await
+    }
+
+    async fn over(nats: NatsServer, settings: Settings) -> Self {
+        let archive = TempDir::new().expect("a directory can be made");
+        let store = Embedded::open(archive.path()).expect("the directory is this test's own");
+        let running = hourlogd::start(settings, store).await.expect("the service starts");
+        let work = TempDir::new().expect("a directory can be made");
+        Self { url: nats.url(), work, running, _archive: archive, _nats: nats }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.work.path().join(name)
+    }
+
+    fn command(&self, args: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hourlog"));
+        command.args(words(args)).current_dir(self.work.path()).env_clear().env("NATS_URL", &self.url);
+        command.env("XDG_CONFIG_HOME", self.work.path()).env("TZ", "UTC").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `hourlog` with `args` and `input` on standard input.
+    async fn run_with(&self, args: &str, input: impl Into<Vec<u8>>) -> Ended {
+        let (mut command, input) = (self.command(args), input.into());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // The service runs on this runtime: it goes on meanwhile.
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().expect("the binary is there");
+            let mut stdin = child.stdin.take().expect("it is piped");
+            let writer = std::thread::spawn(move || {
+                // A command that refuses its arguments does not read.
+                let _ = stdin.write_all(&input);
+            });
+            let output = child.wait_with_output().expect("it can be waited for");
+            writer.join().expect("it only writes");
+            output
+        });
+        let output = ended.await.expect("it does not panic");
+        let stderr = String::from_utf8(output.stderr).expect("what is said is text");
+        Ended { code: output.status.code(), stdout: output.stdout, stderr }
+    }
+
+    async fn run(&self, args: &str) -> Ended {
+        self.run_with(args, "").await
+    }
+
+    /// Runs `hourlog` with `args`; it has to end well and print exactly `expected`.
+    async fn check(&self, args: &str, expected: &str) {
+        self.check_with(args, "", expected).await;
+    }
+
+    async fn check_with(&self, args: &str, input: &str, expected: &str) {
+        let ended = self.run_with(args, input).await;
+        assert_eq!(ended.code, Some(0), "hourlog {args}\n{}", ended.stderr);
+        assert_eq!(plain(&ended.stdout), expected, "hourlog {args}\n{}", ended.stderr);
+    }
+
+    /// Runs `hourlog` with `args`; it has to end with `code` and to say each of `said`.
+    async fn check_fails(&self, args: &str, code: i32, said: &[&str]) {
+        self.check_fails_with(args, "", code, said).await;
+    }
+
+    async fn check_fails_with(&self, args: &str, input: impl Into<Vec<u8>>, code: i32, said: &[&str]) {
+        let ended = self.run_with(args, input).await;
+        assert_eq!(ended.code, Some(code), "hourlog {args}\n{}", ended.stderr);
+        for said in said {
+            assert!(ended.stderr.contains(said), "hourlog {args} does not say {said:?} but\n{}", ended.stderr);
+        }
+        assert!(!ended.stderr.contains("panicked"), "hourlog {args}\n{}", ended.stderr);
+    }
+
+    async fn remote(&self) -> Remote {
+        Remote::connect(&self.url).await.expect("the server is there")
+    }
+
+    async fn log(&self, id: &str) -> impl Log + use<> {
+        let id: LogId = id.parse().expect("a good id");
+        self.remote().await.log(&id).await.expect("a log is never refused")
+    }
+}
+
+/// Splits a line as a shell does, as far as single quotes go.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
+    for c in line.chars() {
+        match c {
+            '\'' => (quoted, begun) = (!quoted, true),
+            ' ' if !quoted => {
+                if begun || !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                begun = false;
+            }
+            c => word.push(c),
+        }
+    }
+    if begun || !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+/// Text with what differs from run to run taken out: times of now are `<now>`, seqs and times in nanoseconds `<n>`, ids that
+/// the service makes `<id>`.
+fn plain(output: &[u8]) -> String {
+    let text = std::str::from_utf8(output).expect("it is text");
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (shown, taken) = match (digits, time_length(rest)) {
+            (_, Some(length)) if rest[..4] > *"2020" => ("<now>".to_owned(), length),
+            (_, Some(length)) => (rest[..length].to_owned(), length),
+            (13.., None) => ("<n>".to_owned(), digits),
+            (1.., None) => (rest[..digits].to_owned(), digits),
+            (0, None) => (c.to_string(), c.len_utf8()),
+        };
+        out.push_str(&shown);
+        rest = &rest[taken..];
+    }
+    out
+}
+
+/// How long the time is that `text` begins with.
+fn time_length(text: &str) -> Option<usize> {
+    let shape = b"0000-00-00T00:00:00";
+    let bytes = text.as_bytes();
+    let fits = bytes.len() > shape.len()
+        && shape.iter().zip(bytes).all(|(s, b)| if *s == b'0' { b.is_ascii_digit() } else { s == b });
+    let decimals = bytes.iter().skip(shape.len()).take_while(|b| b.is_ascii_digit() || **b == b'.').count();
+    let length = shape.len() + decimals;
+    (fits && bytes.get(length) == Some(&b'Z')).then_some(length + 1)
+}
+
+fn json_lines(output: &[u8]) -> Vec<serde_json::Value> {
+    let text = std::str::from_utf8(output).expect("it is text");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_is_read_back() {
+    let stage = Stage::open().await;
+    stage
+        .check(
+            r#"pub orders.eu '{"id":7}' -H kind:paid -H kind:twice -H Nats-Msg-Id:a --at 2018-02-04T21:56:42Z"#,
+            "{\"log\":\"orders.eu\",\"position\":\"<n>-<n>\",\"time\":\"2018-02-04T21:56:42Z\"}\n",
+        )
+        .await;
+    stage
+        .check(
+            "read orders.eu",
+            "{\"log\":\"orders.eu\",\"position\":\"<n>-<n>\",\"offset\":\"<n>\",\"seq\":\"<n>\",\
+             \"time\":\"2018-02-04T21:56:42Z\",\"arrived\":\"<now>\",\
+             \"metadata\":{\"Nats-Msg-Id\":[\"orders.eu:a\"],\"kind\":[\"paid\",\"twice\"]},\
+             \"data\":\"{\\\"id\\\":7}\"}\n",
+        )
+        .await;
+    for (args, input, expected) in [
+        (
+            "pub orders.eu hello --at 2018-02-04T21:56:43Z -o csv",
+            "",
+            "position,log,time\r\n<n>-<n>,orders.eu,2018-02-04T21:56:43Z\r\n",
+        ),
+        ("pub lines - --lines --at 2018-01-01 -o raw", "a\nb\r\n\nd", "<n>-<n>\n<n>-<n>\n<n>-<n>\n<n>-<n>\n"),
+        ("read lines -o raw", "", "a\nb\n\nd\n"),
+        ("read orders.eu -o raw", "", "{\"id\":7}\nhello\n"),
+        ("read orders.eu -o raw --reverse", "", "hello\n{\"id\":7}\n"),
+        ("read orders.eu -o raw --tail 1", "", "hello\n"),
+        ("read orders.eu -o raw --limit 1", "", "{\"id\":7}\n"),
+        ("read orders.eu -o raw --since '2018-02-04 21:56:43'", "", "hello\n"),
+        ("read orders.eu -o raw --until 2018-02-04T21:56:43Z", "", "{\"id\":7}\n"),
+        ("read orders.eu -o raw --since last", "", "hello\n"),
+        ("read orders.eu -o raw --since now", "", ""),
+        ("read lines --limit 1 -o table --tz Europe/Oslo", "", "2018-01-01 01:00:00.000  a\n"),
+    ] {
+        // The message ids that the service makes stand in the metadata, so only what is free of them is compared.
+        let ended = stage.run_with(args, input).await;
+        let shown = plain(&ended.stdout);
+        assert_eq!(ended.code, Some(0), "hourlog {args}\n{}", ended.stderr);
+        assert_eq!(without_message_ids(&shown), expected, "hourlog {args}\n{}", ended.stderr);
+    }
+    stage.running.stop().await.expect("it stops");
+}
+
+/// Lines of a table without the message ids that the service has made.
+fn without_message_ids(text: &str) -> String {
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    for line in &mut lines {
+        *line = line.split("  Nats-Msg-Id=").next().expect("there is a first part");
+    }
+    lines.join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_text_come_back_as_they_were() {
+    let stage = Stage::open().await;
+    let bytes = b"\xff\x00\xfe\x1b[2J\xe2\x80\xae";
+    let ended = stage.run_with("pub bytes - -q", bytes.to_vec()).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let raw = stage.run("read bytes -o raw").await.stdout;
+    assert_eq!(raw, [&bytes[..], b"\n"].concat());
+    let event = &json_lines(&stage.run("read bytes").await.stdout)[0];
+    assert_eq!((&event["data"], &event["data_base64"]), (&serde_json::Value::Null, &"/wD+G1sySuKArg==".into()));
+    let table = String::from_utf8(stage.run("read bytes -o table").await.stdout).expect("it is text");
+    assert!(table.contains("<FF>␀<FE>␛[2J<U+202E>"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_failure_has_its_code_and_its_sentence() {
+    let stage = Stage::open().await;
+    stage.check("pub orders.eu x -o raw", "<n>-<n>\n").await;
+    // Somebody who listens and never answers.
+    let remote = stage.remote().await;
+    let _silent = remote.client().subscribe("silent.>").await.expect("it can be subscribed to");
+    remote.client().flush().await.expect("the server is there");
+    std::fs::write(stage.path("bad.jsonl"), "{\"log\":\"bad\",\"time\":\"@1\",\"data\":\"a\"}\n{\"log\":\"bad\"}\n")
+        .expect("written");
+    std::fs::write(
+        stage.path("sum.jsonl"),
+        "{\"log\":\"bad\",\"time\":\"@1\"}\n{\"trailer\":{\"events\":2,\"sha256\":\"\"}}\n",
+    )
+    .expect("written");
+
+    let no_hourlogd = format!("no hourlogd answers on {}", stage.url);
+    for (args, code, said) in [
+        ("", 2, &["Usage: hourlog", "import"][..]),
+        ("frobnicate", 2, &["frobnicate"]),
+        ("read", 2, &["LOG"]),
+        ("read 'orders eu'", 2, &["log id", "orders.eu"]),
+        ("read orders.eu --since soon", 2, &["--since", "2018-02-04T21:56:42Z", "'2h ago'", "'yesterday 9:00'"]),
+        ("read orders.eu --since now --until 1h", 2, &["turn them round"]),
+        ("read orders.eu --after 5", 2, &["--after", "not a position"]),
+        ("pub orders.eu x --at soon", 2, &["'2h ago'"]),
+        ("pub orders.eu x -H novalue", 2, &["NAME:VALUE"]),
+        ("pub orders.eu x -H 'two words:x'", 2, &["two words"]),
+        ("ls 'a..b'", 2, &["pattern"]),
+        ("--context nowhere ls", 2, &["nowhere", "nats context ls"]),
+        ("--tz Mars/Olympus ls", 2, &["Europe/Oslo"]),
+        ("import missing.jsonl", 2, &["missing.jsonl", "check the path"]),
+        ("import bad.jsonl", 2, &["bad.jsonl line 2", "no time", "1 event before it were sent"]),
+        ("read nope", 3, &["no log nope"]),
+        ("read nope -f", 3, &["no log nope"]),
+        ("describe nope", 3, &["no log nope"]),
+        ("hist nope", 3, &["no log nope"]),
+        ("export nope", 3, &["no log nope"]),
+        ("export 'nope.>'", 3, &["hourlog ls"]),
+        ("read orders.eu -f --after 5-7", 3, &["5-7"]),
+        ("-s nats://127.0.0.1:1 ls", 5, &["nats://127.0.0.1:1"]),
+        ("-s nats://me:secret@127.0.0.1:1 ls", 5, &["at nats://127.0.0.1:1;"]),
+        ("--prefix nobody ls", 5, &[no_hourlogd.as_str()]),
+        ("--prefix nobody read orders.eu -f", 5, &[no_hourlogd.as_str()]),
+        ("--prefix silent --timeout 200ms ls", 6, &[stage.url.as_str(), "200ms"]),
+        ("import sum.jsonl", 7, &["sum.jsonl line 2", "1 events stand before it, and 2 were exported"]),
+        ("pub orders.eu x --at 2200-01-01", 8, &["5 minutes ahead"]),
+    ] {
+        stage.check_fails(args, code, said).await;
+    }
+    let limit = (remote.client().max_payload() - 16 * 1024).to_string();
+    stage.check_fails_with("pub orders.eu -", vec![b'x'; 2 << 20], 8, &[&limit]).await;
+    let secret = stage.run("-s nats://me:secret@127.0.0.1:1 ls -v").await;
+    assert!(!secret.stderr.contains("secret"), "{}", secret.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_does_not_allow_is_said_at_once() {
+    let users = r#"
+        authorization { users: [
+            { user: service, password: s }
+            { user: reader, password: r, permissions: {
+                publish: { allow: ["hourlog.replay.>", "hourlog.logs", "_INBOX.>"] }, subscribe: ["_INBOX.>"] } }
+        ] }"#;
+    let nats = NatsServer::start_with(NatsOptions { config: users.to_owned(), ..NatsOptions::default() }).await;
+    let credentials = hourlogd::Credentials {
+        user: Some("service".to_owned()),
+        password: Some("s".to_owned()),
+        ..hourlogd::Credentials::default()
+    };
+    let settings = Settings { nats: nats.url(), credentials, ..Settings::default() };
+    let stage = Stage::over(nats, settings).await;
+    stage.check("pub orders.eu x --user service --password s -o raw", "<n>-<n>\n").await;
+    stage.check("read orders.eu --user reader --password r -o raw", "x\n").await;
+    for (args, said) in [
+        ("pub orders.eu x --user reader --password r --timeout 60s", "hourlog.append.orders.eu"),
+        ("import - --log orders.eu --user reader --password r --timeout 60s", "log.orders.eu"),
+        ("ls --user reader --password wrong", "does not let us in"),
+        ("ls", "does not let us in"),
+    ] {
+        stage.check_fails_with(args, "{\"time\":\"@1\"}\n", 4, &[said]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
+    let stage = Stage::open().await;
+    let import = stage.run(&format!("import '{QUAKES}'")).await;
+    assert_eq!((import.code, import.stderr.as_str()), (Some(0), "imported 1,707 events into 12 logs\n"));
+
+    let logs = json_lines(&stage.run("ls").await.stdout);
+    let events: u64 = logs.iter().filter_map(|log| log["events"].as_u64()).sum();
+    assert_eq!((logs.len(), events), (12, 1707));
+    let one = &json_lines(&stage.run("ls quakes.se").await.stdout)[0];
+    assert_eq!((&one["events"], &one["first"]), (&1.into(), &"2018-02-06T02:14:45.29Z".into()));
+
+    let known = &json_lines(&stage.run("describe quakes.us").await.stdout)[0];
+    assert_eq!((&known["events"], &known["width"]), (&168.into(), &"1h".into()));
+    let described = plain(&stage.run("describe quakes.us -o table").await.stdout);
+    assert!(described.contains("  events  168\n") && described.contains("2018-01-31 02:00:31.800"), "{described}");
+
+    stage
+        .check(
+            "hist quakes.us --step 1d --since 2018-02-04 --until 2018-02-07 -o csv",
+            "from,to,count\r\n2018-02-04T00:00:00Z,2018-02-05T00:00:00Z,30\r\n\
+             2018-02-05T00:00:00Z,2018-02-06T00:00:00Z,25\r\n2018-02-06T00:00:00Z,2018-02-07T00:00:00Z,25\r\n",
+        )
+        .await;
+    for args in ["hist quakes.us", "hist quakes.us --bins 7", "hist quakes.us --step 1h"] {
+        let parts = json_lines(&stage.run(args).await.stdout);
+        assert_eq!(parts.iter().filter_map(|part| part["count"].as_u64()).sum::<u64>(), 168, "{args}");
+    }
+    let bars = plain(&stage.run("hist quakes.us --bins 7 -o table").await.stdout);
+    assert!(bars.starts_with("FROM") && bars.contains('█'), "{bars}");
+
+    let strongest = stage.run("read quakes.us").await;
+    let magnitude = |event: &serde_json::Value| {
+        let data: serde_json::Value = serde_json::from_str(event["data"].as_str().unwrap_or("{}")).unwrap_or_default();
+        data["mag"].as_f64()
+    };
+    let events = json_lines(&strongest.stdout);
+    assert_eq!(events.len(), 168);
+    assert!(events.iter().all(|event| magnitude(event).is_some()), "each event is an earthquake");
+    assert!(events.is_sorted_by_key(|event| event["offset"].as_str().and_then(|offset| offset.parse::<i64>().ok())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_exported_can_be_imported_under_another_name() {
+    let stage = Stage::open().await;
+    let import = stage.run(&format!("import '{QUAKES}' -q")).await;
+    assert_eq!((import.code, import.stderr.as_str()), (Some(0), ""));
+    stage.run_with("pub quakes.us - -H kind:a -H kind:b --at 2018-02-10", b"\xff\x00".to_vec()).await;
+
+    let exported = stage.run("export quakes.us quakes.se").await;
+    assert_eq!((exported.code, exported.stderr.as_str()), (Some(0), "exported 170 events of 2 logs\n"));
+    let lines = json_lines(&exported.stdout);
+    assert_eq!((lines.len(), &lines[170]["trailer"]["events"]), (171, &170.into()));
+
+    let copied = stage.run_with("import - --log copy", exported.stdout.clone()).await;
+    assert_eq!((copied.code, copied.stderr.as_str()), (Some(0), "imported 170 events into 1 log\n"));
+    let record = |event: &serde_json::Value| {
+        ["offset", "metadata", "data", "data_base64"].map(|field| event[field].to_string()).join(" ")
+    };
+    let mut before: Vec<String> = lines[..170].iter().map(record).collect();
+    let mut after: Vec<String> = json_lines(&stage.run("read copy").await.stdout).iter().map(record).collect();
+    before.sort();
+    after.sort();
+    assert_eq!(before, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_was_not_finished_is_gone_on_with() {
+    let stage = Stage::open().await;
+    assert_eq!(stage.run(&format!("import '{QUAKES}' -q")).await.code, Some(0));
+    assert_eq!(stage.run("export 'quakes.>' -O whole.jsonl").await.code, Some(0));
+    let whole = std::fs::read(stage.path("whole.jsonl")).expect("it was written");
+    assert_eq!(json_lines(&whole).len(), 1708);
+    stage.check_fails("export 'quakes.>' -O whole.jsonl", 8, &["whole.jsonl", "choose another file"]).await;
+
+    for (name, bytes) in [("empty.jsonl", 0), ("middle.jsonl", whole.len() / 2), ("all_but_one.jsonl", whole.len() - 1)]
+    {
+        std::fs::write(stage.path(name), &whole[..bytes]).expect("it can be written");
+        let ended = stage.run(&format!("export 'quakes.>' -O {name}")).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(std::fs::read(stage.path(name)).expect("it is there") == whole, "{name} is another export");
+    }
+    std::fs::write(stage.path("other.txt"), "dear diary\n").expect("it can be written");
+    stage.check_fails("export 'quakes.>' -O other.txt", 8, &["is no export"]).await;
+    assert_eq!(std::fs::read(stage.path("other.txt")).expect("it is there"), b"dear diary\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn following_prints_what_arrives_each_event_once() {
+    let stage = Stage::open().await;
+    let mut log = stage.log("live").await;
+    log.write(Record::new("1")).await.expect("it is written");
+    log.write(Record::new("2")).await.expect("it is written");
+
+    let mut command = tokio::process::Command::from(stage.command("read live -f --tail 1 --limit 4 -o raw"));
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the binary is there");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("2"));
+    // Late by its own time, and yet the next to arrive.
+    log.write(Record::new("3").at("2018-02-04T21:56:42Z".parse().expect("a time"))).await.expect("it is written");
+    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("3"));
+    log.write_many(vec![Record::new("4"), Record::new("5"), Record::new("6")]).await.expect("they are written");
+    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("4"));
+    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("5"));
+    assert_eq!(lines.next_line().await.expect("it is text"), None);
+    assert!(child.wait().await.expect("it has ended").success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_stops_reading_is_told_where_to_go_on() {
+    let stage = Stage::open().await;
+    let mut log = stage.log("live").await;
+    log.write(Record::new("1")).await.expect("it is written");
+
+    let mut command = tokio::process::Command::from(stage.command("read live -f -o raw"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().expect("the binary is there");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("1"));
+    let id = child.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill is there").success());
+    assert_eq!(child.wait().await.expect("it has ended").code(), Some(130));
+    let mut said = String::new();
+    child.stderr.take().expect("it is piped").read_to_string(&mut said).await.expect("it is text");
+    let go_on = said.trim_end().strip_prefix("interrupted; go on with: hourlog ").expect(&said);
+
+    log.write(Record::new("2")).await.expect("it is written");
+    stage.check(&format!("{go_on} --limit 1 -o raw"), "2\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_enough_is_no_failure() {
+    let stage = Stage::open().await;
+    let mut log = stage.log("long").await;
+    let data = "x".repeat(1_000);
+    log.write_many((0..2_000).map(|_| Record::new(data.as_str())).collect()).await.expect("they are written");
+    let mut command = tokio::process::Command::from(stage.command("read long"));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary is there");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    assert!(lines.next_line().await.expect("it is text").is_some());
+    drop(lines);
+    let ended = child.wait_with_output().await.expect("it has ended");
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_sees_what_is_there_and_what_is_not() {
+    let stage = Stage::open().await;
+    let states = |ended: &Ended| {
+        let checks = json_lines(&ended.stdout);
+        checks
+            .iter()
+            .map(|check| {
+                format!("{}:{}", check["check"].as_str().unwrap_or("?"), check["state"].as_str().unwrap_or("?"))
+            })
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let well = stage.run("doctor").await;
+    assert_eq!(
+        states(&well),
+        "server:ok jetstream:ok hourlogd:ok archive:ok ingest:ok wal:ok lag:ok rejected:ok stream:ok stream fill:ok clocks:ok"
+    );
+    assert_eq!(well.code, Some(0));
+    stage.running.stop().await.expect("it stops");
+
+    let Stage { url, work, _nats, .. } = stage;
+    let run = |url: String| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hourlog"));
+        command.args(["doctor", "-s", &url]).env_clear().env("XDG_CONFIG_HOME", work.path());
+        let output = command.output().expect("the binary is there");
+        let stderr = String::from_utf8(output.stderr).expect("it is text");
+        Ended { code: output.status.code(), stdout: output.stdout, stderr }
+    };
+    let stopped = run(url);
+    assert_eq!(states(&stopped), "server:ok jetstream:ok hourlogd:fail stream:ok stream fill:ok clocks:ok");
+    assert_eq!(stopped.code, Some(5));
+    let nobody = run("nats://127.0.0.1:1".to_owned());
+    assert_eq!((states(&nobody).as_str(), nobody.code), ("server:fail", Some(5)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contexts_of_the_nats_tool_are_used() {
+    let stage = Stage::open().await;
+    stage.check("pub orders.eu x -o raw", "<n>-<n>\n").await;
+    let contexts = stage.path("nats").join("context");
+    std::fs::create_dir_all(&contexts).expect("it can be made");
+    let context = format!("{{\"url\":\"{}\",\"color_scheme\":\"cyan\"}}", stage.url);
+    std::fs::write(contexts.join("here.json"), context).expect("it can be written");
+    std::fs::write(stage.path("nats").join("context.txt"), "here").expect("it can be written");
+    for args in [&["ls", "-o", "raw"][..], &["ls", "-o", "raw", "--context", "here"]] {
+        let mut command = stage.command("");
+        command.args(args).env_remove("NATS_URL");
+        let output = tokio::process::Command::from(command).output().await.expect("the binary is there");
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"orders.eu\n"[..]), "{args:?}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_without_a_server() {
+    let work = TempDir::new().expect("a directory can be made");
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hourlog"));
+        command.args(args).current_dir(work.path()).env("NATS_URL", "nats://127.0.0.1:1");
+        command.output().expect("the binary is there")
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("describe"), "{shell}");
+    }
+    assert!(run(&["man", "pages"]).status.success());
+    let page = std::fs::read_to_string(Path::join(work.path(), "pages/hourlog-read.1")).expect("it was written");
+    assert!(page.contains("--since") && !page.contains("127.0.0.1:1"), "{page}");
+}

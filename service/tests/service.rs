@@ -1,0 +1,14 @@
+//! The service as its users meet it: a process of its own over a real nats-server.
+
+#[path = "service/crash.rs"]
+mod crash;
+#[path = "service/endpoints.rs"]
+mod endpoints;
+#[path = "service/kit.rs"]
+mod kit;
+#[path = "service/life.rs"]
+mod life;
+#[path = "service/payloads.rs"]
+mod payloads;
+#[path = "service/refusals.rs"]
+mod refusals;

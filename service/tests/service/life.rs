@@ -1,0 +1,76 @@
+//! Starting, stopping, sleeping.
+
+use std::time::{Duration, Instant};
+
+use conformance::servers::{HourlogdProcess, NatsServer};
+use hourlog::{ErrorKind, Memory, Record, Remote};
+use hourlogd::Settings;
+
+use crate::kit::{LONG, Service, archived, arguments, binary, events, log, publish_all};
+
+/// Stopping is to take less than what those who stop services usually grant.
+const STOP_MAX: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_told_to_stop_archives_what_it_took_and_exits_with_0() {
+    let mut service = Service::start().await;
+    for interrupt in [false, true] {
+        let messages = (0..20_000).map(|number| ("log.busy".to_owned(), number.to_string()));
+        publish_all(&service.jetstream().await, messages).await;
+        let begun = Instant::now();
+        let status = if interrupt { service.process.interrupt().await } else { service.process.terminate().await };
+        assert!(status.success(), "{status}, after {:?}", service.process.said());
+        assert!(begun.elapsed() < STOP_MAX, "it took {:?}", begun.elapsed());
+        service.start_again().await;
+    }
+    let remote = service.remote().await;
+    archived(&remote).await;
+    assert_eq!(events(&remote, "busy").await.len(), 40_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_is_answered_when_the_service_stops() {
+    let mut service = Service::start().await;
+    let remote = service.remote().await;
+    remote.append(&log("quiet"), Record::new("one")).await.expect("it is archived");
+    let waiting = tokio::spawn({
+        let remote = remote.clone();
+        async move {
+            let after = remote.replay(&log("quiet"), &Default::default()).await?.next;
+            let wait = Some("30s".parse()?);
+            remote.replay(&log("quiet"), &hourlog::wire::ReplayRequest { after, wait, ..Default::default() }).await
+        }
+    });
+    // A describe is answered behind the replay's request, on the same connection.
+    remote.describe(&log("quiet")).await.expect("the service answers");
+    assert!(service.process.terminate().await.success());
+    let error = waiting.await.expect("no panic").expect_err("the service has stopped");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_service_on_the_same_archive_is_refused() {
+    let service = Service::start().await;
+    let refused = HourlogdProcess::try_start(binary(), arguments(&service.nats, service.directory.path())).await;
+    let said = refused.expect_err("the archive is in use");
+    assert!(said.contains("in use by another process"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_idle_logs_have_no_actor_left() {
+    let nats = NatsServer::start().await;
+    let settings = Settings { nats: nats.url(), idle: Duration::from_millis(400), ..Settings::default() };
+    let running = hourlogd::start(settings, Memory::new()).await.expect("the service starts");
+    let remote = Remote::connect(&nats.url()).await.expect("the server is there").timeout(LONG);
+    let jetstream = async_nats::jetstream::new(remote.client().clone());
+    publish_all(&jetstream, (0..10_000).map(|number| (format!("log.idle.{number}"), "x".to_owned()))).await;
+    archived(&remote).await;
+    let deadline = Instant::now() + LONG;
+    while running.report()["actors"] != 0 {
+        assert!(Instant::now() < deadline, "{} actors are left", running.report()["actors"]);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // One that sleeps wakes when it is asked.
+    assert_eq!(events(&remote, "idle.7").await.len(), 1);
+    running.stop().await.expect("the service stops");
+}

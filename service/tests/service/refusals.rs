@@ -1,0 +1,131 @@
+//! What could lose events is refused, with the name of the setting; what a request gets wrong is said.
+
+use async_nats::jetstream::{
+    self,
+    stream::{Config, DiscardPolicy, Republish, RetentionPolicy, StorageType, SubjectTransform},
+};
+use conformance::servers::{HourlogdProcess, NatsServer};
+use hourlog::ErrorKind;
+use tempfile::TempDir;
+
+use crate::kit::{Service, archived, arguments, binary, events};
+
+/// A stream as the service makes it.
+fn good() -> Config {
+    Config {
+        name: "HOURLOG".to_owned(),
+        subjects: vec!["log.>".to_owned()],
+        discard: DiscardPolicy::New,
+        max_bytes: 64 << 20,
+        max_message_size: 1_000_000,
+        ..Config::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_could_lose_events_is_refused_with_its_setting() {
+    let nats = NatsServer::start().await;
+    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server is there"));
+    let hour = std::time::Duration::from_secs(3600);
+    let republish = Republish { source: ">".to_owned(), destination: "copy.>".to_owned(), headers_only: false };
+    let transform = SubjectTransform { source: "log.>".to_owned(), destination: "hl.>".to_owned() };
+    let bad: Vec<(&str, Config)> = vec![
+        ("discard: old", Config { discard: DiscardPolicy::Old, ..good() }),
+        ("max_age", Config { max_age: hour, ..good() }),
+        ("max_msgs", Config { max_messages: 1_000_000, ..good() }),
+        ("max_msgs_per_subject", Config { max_messages_per_subject: 10, ..good() }),
+        ("retention", Config { retention: RetentionPolicy::WorkQueue, ..good() }),
+        ("storage: memory", Config { storage: StorageType::Memory, ..good() }),
+        ("allow_rollup_hdrs", Config { allow_rollup: true, ..good() }),
+        ("allow_msg_ttl", Config { allow_message_ttl: true, ..good() }),
+        ("allow_msg_schedules", Config { allow_message_schedules: true, ..good() }),
+        ("persist_mode: async", Config { persist_mode: Some(jetstream::stream::PersistenceMode::Async), ..good() }),
+        ("republish", Config { republish: Some(republish), ..good() }),
+        ("subject_transform", Config { subject_transform: Some(transform), ..good() }),
+        ("no_ack", Config { no_ack: true, ..good() }),
+        ("max_bytes", Config { max_bytes: -1, ..good() }),
+        ("max_msg_size", Config { max_message_size: 8 << 20, ..good() }),
+    ];
+    let directory = TempDir::new().expect("a directory can be made");
+    for (setting, config) in bad {
+        jetstream.create_stream(config).await.unwrap_or_else(|error| panic!("{setting}: {error}"));
+        let said = HourlogdProcess::try_start(binary(), arguments(&nats, directory.path()))
+            .await
+            .expect_err(&format!("{setting} was taken"));
+        assert!(said.contains(&format!("its setting {setting};")), "{setting}: {said}");
+        jetstream.delete_stream("HOURLOG").await.expect("it is deleted");
+    }
+    jetstream.create_stream(good()).await.expect("it is made");
+    HourlogdProcess::start(binary(), arguments(&nats, directory.path())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_events_are_in_rejected_with_the_reason_and_do_not_hold_up_what_follows() {
+    let service = Service::start().await;
+    let (remote, jetstream) = (service.remote().await, service.jetstream().await);
+    let far_ahead = "2200-01-01T00:00:00Z";
+    for (subject, time) in
+        [("log.bad!id", None), ("log._own", None), ("log.a", Some("soon")), ("log.a", Some(far_ahead))]
+    {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Kind", "odd");
+        if let Some(time) = time {
+            headers.insert("Hourlog-Time", time);
+        }
+        let ack = jetstream.publish_with_headers(subject, headers, "x".into()).await.expect("it is sent");
+        ack.await.expect("the stream takes it");
+    }
+    jetstream.publish("log.a", "good".into()).await.expect("it is sent").await.expect("the stream takes it");
+    archived(&remote).await;
+    let rejected = events(&remote, "_rejected").await;
+    let value = |at: usize, name: &str| rejected[at].record.metadata.get(name).join("|");
+    let reasons: Vec<String> = (0..rejected.len()).map(|at| value(at, "Hourlog-Rejected")).collect();
+    assert_eq!(reasons.len(), 4, "{reasons:?}");
+    for (at, (subject, reason)) in [
+        ("log.bad!id", "character"),
+        ("log._own", "system's own"),
+        ("log.a", "not a time"),
+        ("log.a", "5 minutes ahead"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(value(at, "Hourlog-Subject"), subject);
+        assert!(reasons[at].contains(reason), "{}", reasons[at]);
+        assert_eq!((value(at, "Kind"), &*rejected[at].record.data), ("odd".to_owned(), &b"x"[..]));
+    }
+    assert_eq!(value(3, "Hourlog-Time"), far_ahead);
+    let good = events(&remote, "a").await;
+    assert_eq!((good.len(), &*good[0].record.data), (1, &b"good"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_requests_are_told_what_is_wrong() {
+    let service = Service::start().await;
+    let remote = service.remote().await;
+    remote.append(&"a".parse().expect("a good id"), hourlog::Record::new("x")).await.expect("it is archived");
+    for (subject, body, kind, says) in [
+        ("replay.a", "{", ErrorKind::Invalid, "EOF"),
+        ("replay.a", r#"{"form":"first"}"#, ErrorKind::Invalid, "form"),
+        ("replay.a", r#"{"from":"1517781402"}"#, ErrorKind::Invalid, "is not a time"),
+        ("replay.a", r#"{"from":"now","to":"first"}"#, ErrorKind::Invalid, "from is later than to"),
+        ("replay.a", r#"{"after":"a:5-1"}"#, ErrorKind::Invalid, "is not a position"),
+        ("replay.a", r#"{"after":"5-1","order":"arrival"}"#, ErrorKind::Invalid, "arrival order"),
+        ("replay.a", r#"{"log":"b"}"#, ErrorKind::Invalid, "another log"),
+        ("replay.nope", "{}", ErrorKind::NotFound, "no log nope"),
+        ("describe.nope", "", ErrorKind::NotFound, "no log nope"),
+        ("timeline.nope", "", ErrorKind::NotFound, "no log nope"),
+        ("replay.a!", "{}", ErrorKind::Invalid, "not allowed"),
+        ("append._own", "x", ErrorKind::Invalid, "system's own"),
+        ("logs", r#"{"pattern":"a..b"}"#, ErrorKind::Invalid, "no pattern"),
+        ("admin.create.a", "{}", ErrorKind::Refused, "there already"),
+        ("admin.create.b", r#"{"width":"2d"}"#, ErrorKind::Invalid, "not a width"),
+    ] {
+        let reply = remote.client().request(format!("hourlog.{subject}"), body.into()).await.expect("an answer");
+        let headers = reply.headers.unwrap_or_default();
+        let header = |name: &str| headers.get(name).map(ToString::to_string).unwrap_or_default();
+        assert_eq!(header("Nats-Service-Error-Code"), kind.code().to_string(), "{subject} {body}");
+        assert!(header("Nats-Service-Error").contains(says), "{subject} {body}: {}", header("Nats-Service-Error"));
+    }
+    assert!(archived(&remote).await.logs.iter().all(|log| log.log == "a"), "asking has made a log");
+}

@@ -1,0 +1,16 @@
+//! `cargo xtask bench`: the measurements, built for speed, on a real nats-server.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::{place::Place, process, tools};
+
+/// Runs the bench with `arguments`.
+pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
+    let place = Place::find()?;
+    let nats_server = tools::nats_server()?;
+    let mut bench = place.cargo();
+    bench.args(["run", "--release", "-p", "conformance", "--bin", "bench", "--"]).args(arguments);
+    process::run(bench.env(tools::NATS_SERVER_VARIABLE, nats_server))
+}

@@ -1,0 +1,64 @@
+//! `cargo xtask test`: gets the servers that the tests need, and runs all tests, the quick ones first.
+
+use std::{ffi::OsString, path::Path, process::Command};
+
+use anyhow::Result;
+
+use crate::{place::Place, process, say, tools};
+
+/// Each step with its `cargo test` arguments. The last three select the same packages and features, so that
+/// nothing is built twice.
+const STEPS: [(&str, &[&str]); 4] = [
+    ("the interface and the memory model, on std alone", &["-p", "hourlog", "--no-default-features"]),
+    ("unit tests", &["--workspace", "--all-features", "--lib", "--bins"]),
+    ("tests on real servers", &["--workspace", "--all-features", "--examples", "--test", "*"]),
+    ("examples in the documentation", &["--workspace", "--all-features", "--doc"]),
+];
+
+/// Runs all tests; with `arguments`, one `cargo test` with these.
+pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
+    let place = Place::find()?;
+    let nats_server = tools::nats_server()?;
+    // Tests start the programs as users do.
+    process::run(place.cargo().args(["build", "--workspace", "--all-features", "--bins"]))?;
+    if arguments.is_empty() {
+        for (what, arguments) in STEPS {
+            say::note(format_args!("\n== {what}"));
+            process::run(cargo_test(&place, &nats_server).args(arguments))?;
+        }
+        return Ok(());
+    }
+    let mut test = cargo_test(&place, &nats_server);
+    if !names_a_package(arguments) {
+        test.args(["--workspace", "--all-features"]);
+    }
+    process::run(test.args(arguments))
+}
+
+fn cargo_test(place: &Place, nats_server: &Path) -> Command {
+    let mut test = place.cargo();
+    test.arg("test").env(tools::NATS_SERVER_VARIABLE, nats_server);
+    test
+}
+
+/// Whether `-p` or `--package` is among what cargo itself looks at.
+fn names_a_package(arguments: &[OsString]) -> bool {
+    let for_cargo = arguments.iter().take_while(|argument| *argument != "--");
+    for_cargo
+        .filter_map(|argument| argument.to_str())
+        .any(|text| text.starts_with("--package") || (text.starts_with("-p") && !text.starts_with("--")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_named_to_cargo_and_not_to_the_test() {
+        let named = |text: &str| names_a_package(&text.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(named("-p hourlog ties"));
+        assert!(named("--package=hourlog"));
+        assert!(!named("ties"));
+        assert!(!named("ties -- -p"));
+    }
+}
