@@ -539,5 +539,5 @@ fn completions_and_manual_pages_are_made_without_a_server() {
     }
     assert!(run(&["man", "pages"]).status.success());
     let page = std::fs::read_to_string(Path::join(work.path(), "pages/hourlog-read.1")).expect("it was written");
-    assert!(page.contains("--since") && !page.contains("127.0.0.1:1"), "{page}");
+    assert!(page.contains("Play events back") && !page.contains("127.0.0.1:1"), "{page}");
 }

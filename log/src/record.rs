@@ -11,7 +11,7 @@ pub mod header {
     pub const TIME: &str = "Hourlog-Time";
     /// `n`: store the event only if its log holds fewer than n + 1 equal ones. Makes importing twice harmless.
     pub const ONCE: &str = "Hourlog-Once";
-    /// The message id to store as [`MSG_ID`] without having the stream look for duplicates of it.
+    /// The message id to store as [`MSG_ID`], in place of the one that the stream looks for duplicates of; empty: none.
     pub const STORED_MSG_ID: &str = "Hourlog-Msg-Id";
     /// On an event of `_rejected`: why it was not taken.
     pub const REJECTED: &str = "Hourlog-Rejected";

@@ -134,10 +134,16 @@ async fn serve<S: Store>(
     requests: TaskTracker,
     shutdown: CancellationToken,
 ) {
+    let mut told = false;
     loop {
         let request = tokio::select! {
             request = endpoint.next() => request,
-            () = shutdown.cancelled() => break,
+            () = shutdown.cancelled(), if !told => {
+                // What the server has sent already is still answered.
+                told = true;
+                let _ = endpoint.stop().await;
+                continue;
+            }
         };
         let Some(request) = request else { break };
         if !api.may_answer(&request.message) {
@@ -161,7 +167,6 @@ async fn serve<S: Store>(
             request.respond(outcome).await;
         });
     }
-    let _ = endpoint.stop().await;
 }
 
 /// Returns a while after the service was told to stop: long enough for what does not wait for anything.

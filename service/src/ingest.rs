@@ -238,6 +238,7 @@ impl<S: Store> Ingest<S> {
         let time = Offset::from_nanos(time);
         let pending = info.pending;
         let high = self.taken.high.max(time);
+        let waiter = self.args.waiters.take(message.headers.as_ref());
         let message = Message {
             subject: &message.subject,
             headers: message.headers.as_ref(),
@@ -249,7 +250,7 @@ impl<S: Store> Ingest<S> {
         self.taken = Place { sequence, time, high };
         self.args.status.published.store(sequence + pending, std::sync::atomic::Ordering::Relaxed);
         let position: Position = decoded.row.event.position;
-        if let Some(waiter) = self.args.waiters.take(&decoded.row.event.record.metadata) {
+        if let Some(waiter) = waiter {
             chunk.answers.push((waiter, decoded.rejected.as_ref().map_or(Ok(position), |error| Err(again(error)))));
         }
         if let Some(error) = decoded.rejected {

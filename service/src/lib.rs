@@ -117,8 +117,9 @@ impl Running {
             (&mut self.ingest).await
         })
         .await;
+        // Whoever opens the archive next finds it free.
         self.logs.stop_children_and_wait(None, Some(Duration::from_millis(500))).await;
-        self.logs.stop(None);
+        let _ = self.logs.stop_and_wait(None, Some(Duration::from_millis(500))).await;
         match stopped {
             Ok(outcome) => joined(outcome),
             Err(_) => {

@@ -5,7 +5,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use hourlog::{Metadata, Position, Result, header};
+use async_nats::HeaderMap;
+use hourlog::{Position, Result, header};
 use tokio::sync::oneshot;
 
 /// What became of an appended record: where it is, or why it was not taken.
@@ -33,10 +34,10 @@ impl Waiters {
         self.waiting().remove(id);
     }
 
-    /// Who waits for the message that has this metadata.
-    pub(crate) fn take(&self, metadata: &Metadata) -> Option<oneshot::Sender<Outcome>> {
-        let id = metadata.get(header::MSG_ID).last()?;
-        self.waiting().remove(id)
+    /// Who waits for the message that has these headers.
+    pub(crate) fn take(&self, headers: Option<&HeaderMap>) -> Option<oneshot::Sender<Outcome>> {
+        let id = headers?.get_last(header::MSG_ID)?;
+        self.waiting().remove(id.as_str())
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Outcome>>> {

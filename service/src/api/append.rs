@@ -30,12 +30,12 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     }
     let headers = headers(log, request.headers());
     let id = headers.get(header::MSG_ID).map(|id| id.as_str().to_owned()).unwrap_or_default();
-    // A record may ask for another id to be stored; it is waited for under the one that it will have.
-    let stored_id = headers.get_last(header::STORED_MSG_ID).map_or_else(|| id.clone(), |id| id.as_str().to_owned());
-    let waiting = api.waiters.wait_for(&stored_id);
+    let waiting = api.waiters.wait_for(&id);
+    let waits = waiting.is_some();
     let appended = append(api, log, headers, request, waiting).await;
-    if appended.is_err() {
-        api.waiters.leave(&stored_id);
+    if waits {
+        // It is still there where the record was not published, or was a duplicate.
+        api.waiters.leave(&id);
     }
     let (position, duplicate) = appended?;
     Reply::json(&AppendReply { log: log.to_string(), position, time: position.offset, duplicate })
@@ -138,8 +138,10 @@ fn headers(log: &LogId, asked: Option<&HeaderMap>) -> HeaderMap {
             values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
         }
     }
-    let id = asked.and_then(|asked| asked.get_last(header::MSG_ID));
-    let id = id.map_or_else(|| nuid::next().to_string(), |id| id.as_str().to_owned());
-    headers.insert(header::MSG_ID, format!("{log}:{id}").as_str());
+    let own = |name| asked.and_then(|asked| asked.get_last(name)).map(|id| id.as_str().to_owned());
+    let id = own(header::MSG_ID);
+    let stored = own(header::STORED_MSG_ID).or_else(|| id.clone()).unwrap_or_default();
+    headers.insert(header::STORED_MSG_ID, stored);
+    headers.insert(header::MSG_ID, format!("{log}:{}", id.unwrap_or_else(|| nuid::next().to_string())));
     headers
 }

@@ -122,7 +122,10 @@ fn metadata(headers: Option<&HeaderMap>) -> Metadata {
     }
     if let Some(id) = stored_id {
         metadata.remove(header::MSG_ID);
-        metadata.push(header::MSG_ID, id);
+        // An empty one says that the message's own id is not the publisher's.
+        if !id.is_empty() {
+            metadata.push(header::MSG_ID, id);
+        }
     }
     metadata
 }

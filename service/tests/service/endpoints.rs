@@ -108,7 +108,7 @@ async fn an_append_answers_where_the_record_is_and_a_second_one_with_its_id_the_
     assert!(!other.duplicate);
     let page = remote.replay(&log("ids"), &ReplayRequest::default()).await.expect("a page");
     assert_eq!(page.events.len(), 1);
-    assert_eq!(page.events[0].record.metadata.get("Nats-Msg-Id"), ["ids:7"]);
+    assert_eq!(page.events[0].record.metadata.get("Nats-Msg-Id"), ["7"]);
     assert!(page.events[0].record.metadata.get("Nats-Rollup").is_empty());
     let ahead = Record::new("x").at("2200-01-01T00:00:00Z".parse().expect("a time"));
     let error = remote.append(&log("ids"), ahead).await.expect_err("it is rejected");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use conformance::servers::{HourlogdProcess, NatsServer};
-use hourlog::{ErrorKind, Memory, Record, Remote};
+use hourlog::{ErrorKind, Memory, Record, Remote, wire::ReplayRequest};
 use hourlogd::Settings;
 
 use crate::kit::{LONG, Service, archived, arguments, binary, events, log, publish_all};
@@ -33,18 +33,17 @@ async fn a_request_that_waits_is_answered_when_the_service_stops() {
     let mut service = Service::start().await;
     let remote = service.remote().await;
     remote.append(&log("quiet"), Record::new("one")).await.expect("it is archived");
-    let waiting = tokio::spawn({
-        let remote = remote.clone();
-        async move {
-            let after = remote.replay(&log("quiet"), &Default::default()).await?.next;
-            let wait = Some("30s".parse()?);
-            remote.replay(&log("quiet"), &hourlog::wire::ReplayRequest { after, wait, ..Default::default() }).await
-        }
+    let after = remote.replay(&log("quiet"), &ReplayRequest::default()).await.expect("a page").next;
+    let wait = Some("30s".parse().expect("a span"));
+    let request = ReplayRequest { after, wait, ..ReplayRequest::default() };
+    let quiet = log("quiet");
+    let (page, status) = tokio::join!(remote.replay(&quiet, &request), async {
+        // Answered behind the replay's request, which was sent first on the same connection.
+        remote.describe(&quiet).await.expect("the service answers");
+        service.process.terminate().await
     });
-    // A describe is answered behind the replay's request, on the same connection.
-    remote.describe(&log("quiet")).await.expect("the service answers");
-    assert!(service.process.terminate().await.success());
-    let error = waiting.await.expect("no panic").expect_err("the service has stopped");
+    assert!(status.success());
+    let error = page.expect_err("the service has stopped");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
 

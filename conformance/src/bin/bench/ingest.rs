@@ -1,0 +1,153 @@
+//! From the stream into the embedded archive, against the harmonic bound of its two halves: a bare drain of the stream, and
+//! bare batches of fjall with one sync each.
+
+use std::{path::Path, time::Duration};
+
+use async_nats::jetstream::{
+    self,
+    consumer::{AckPolicy, DeliverPolicy, pull},
+};
+use conformance::servers::NatsServer;
+use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+use futures_util::StreamExt;
+use hourlog::Embedded;
+use hourlogd::Settings;
+use tempfile::TempDir;
+
+use crate::{
+    EVENT_BYTES, Options,
+    measure::{Figure, Run, disturbed, sync_probe},
+};
+
+/// The events of a bare batch.
+const BATCH_EVENTS: usize = 1_000;
+/// The acks that publishing leaves open.
+const ACKS_AHEAD_MAX: usize = 1_000;
+/// How often it is looked whether everything is archived.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
+    let nats = NatsServer::start().await;
+    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server is there"));
+    make_stream(&nats).await;
+    fill(&jetstream, options.events, |number| format!("log.bench.{}", number % options.logs)).await;
+    let (mut against_bound, mut against_drain) = (Vec::new(), Vec::new());
+    // A first run of each warms up.
+    for pair in 0..=options.pairs {
+        let before = sync_probe();
+        let (drain, bare, whole);
+        if pair % 2 == 0 {
+            drain = drain_bare(&jetstream, options.events).await;
+            bare = write_bare(options.events, options.logs).await;
+            whole = ingest(&nats, options.events).await;
+        } else {
+            whole = ingest(&nats, options.events).await;
+            bare = write_bare(options.events, options.logs).await;
+            drain = drain_bare(&jetstream, options.events).await;
+        }
+        if pair == 0 || disturbed(before, sync_probe()) {
+            continue;
+        }
+        let bound = 1.0 / (1.0 / drain.per_second() + 1.0 / bare.per_second());
+        against_bound.push((whole, bound));
+        against_drain.push((whole, drain.per_second()));
+    }
+    vec![
+        Figure {
+            name: "ingest, embedded, synced",
+            against: "H of a bare drain and bare synced batches",
+            pairs: against_bound,
+        },
+        Figure { name: "ingest, embedded, synced (drain)", against: "a bare drain", pairs: against_drain },
+    ]
+}
+
+/// The stream, as the service makes it.
+pub(crate) async fn make_stream(nats: &NatsServer) {
+    let settings = Settings { nats: nats.url(), ..Settings::default() };
+    let running = hourlogd::start(settings, hourlog::Memory::new()).await.expect("the service starts");
+    running.stop().await.expect("the service stops");
+}
+
+/// Publishes `events` events and waits until the stream has them.
+pub(crate) async fn fill(jetstream: &jetstream::Context, events: u64, subject: impl Fn(u64) -> String) {
+    let payload = payload();
+    let mut acks = std::collections::VecDeque::new();
+    for number in 0..events {
+        if acks.len() == ACKS_AHEAD_MAX {
+            let oldest: jetstream::context::PublishAckFuture = acks.pop_front().expect("there are some");
+            oldest.await.expect("the stream takes it");
+        }
+        acks.push_back(jetstream.publish(subject(number), payload.clone().into()).await.expect("it is sent"));
+    }
+    for ack in acks {
+        ack.await.expect("the stream takes it");
+    }
+}
+
+/// Bytes that do not compress.
+fn payload() -> Vec<u8> {
+    (0..EVENT_BYTES).map(|_| rand::random()).collect()
+}
+
+async fn drain_bare(jetstream: &jetstream::Context, events: u64) -> Run {
+    let stream = jetstream.get_stream("HOURLOG").await.expect("the stream is there");
+    Run::of(events, async {
+        let config = pull::Config {
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::None,
+            memory_storage: true,
+            ..pull::Config::default()
+        };
+        let consumer = stream.create_consumer(config).await.expect("a consumer is made");
+        let messages = consumer.stream().max_messages_per_batch(16_384).max_bytes_per_batch(8 << 20).messages();
+        let mut messages = messages.await.expect("it is read");
+        for _ in 0..events {
+            let message = messages.next().await.expect("there is one").expect("it is read");
+            message.info().expect("it is JetStream's");
+        }
+    })
+    .await
+}
+
+async fn write_bare(events: u64, logs: u64) -> Run {
+    let directory = TempDir::new().expect("a directory can be made");
+    Run::of(events, async {
+        let path = directory.path().to_owned();
+        let write = move || write_batches(&path, events, logs);
+        tokio::task::spawn_blocking(write).await.expect("no panic");
+    })
+    .await
+}
+
+fn write_batches(path: &Path, events: u64, logs: u64) {
+    let database = Database::builder(path).open().expect("it opens");
+    let table = database.keyspace("events", KeyspaceCreateOptions::default).expect("it opens");
+    let payload = payload();
+    let numbers: Vec<u64> = (0..events).collect();
+    for batch_numbers in numbers.chunks(BATCH_EVENTS) {
+        let mut batch = database.batch().durability(Some(PersistMode::SyncData));
+        for number in batch_numbers {
+            let mut key = format!("bench.{}", number % logs).into_bytes();
+            key.extend([0; 9]);
+            key.extend(number.to_be_bytes());
+            key.extend(number.to_be_bytes());
+            batch.insert(&table, key, payload.clone());
+        }
+        batch.commit().expect("it is written");
+    }
+}
+
+async fn ingest(nats: &NatsServer, events: u64) -> Run {
+    let directory = TempDir::new().expect("a directory can be made");
+    let store = Embedded::open(directory.path()).expect("it opens");
+    let settings = Settings { nats: nats.url(), ..Settings::default() };
+    Run::of(events, async {
+        let running = hourlogd::start(settings, store).await.expect("the service starts");
+        while running.report()["archived"].as_u64() < Some(events) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        running.stop().await.expect("the service stops");
+    })
+    .await
+}

@@ -1,0 +1,149 @@
+//! Rates, ratios, and how quiet the machine was meanwhile.
+
+use std::{
+    fmt,
+    fs::File,
+    future::Future,
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use serde_json::{Value, json};
+
+/// Writes of the probe that says how fast the disk syncs.
+const PROBE_SYNCS: usize = 20;
+
+/// How long something took for so many events.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) events: u64,
+    pub(crate) wall: Duration,
+    /// Of this process.
+    pub(crate) cpu: Duration,
+}
+
+impl Run {
+    /// Measures `work`, which handles `events` events.
+    pub(crate) async fn of(events: u64, work: impl Future<Output = ()>) -> Self {
+        let (begun, cpu) = (Instant::now(), cpu());
+        work.await;
+        Self { events, wall: begun.elapsed(), cpu: self::cpu() - cpu }
+    }
+
+    pub(crate) fn per_second(&self) -> f64 {
+        self.events as f64 / self.wall.as_secs_f64()
+    }
+
+    fn cpu_nanos(&self) -> f64 {
+        self.cpu.as_nanos() as f64 / self.events as f64
+    }
+}
+
+fn cpu() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("a process may ask for its own usage");
+    let of = |time: nix::sys::time::TimeVal| {
+        Duration::new(time.tv_sec().unsigned_abs(), time.tv_usec().unsigned_abs() as u32 * 1_000)
+    };
+    of(usage.user_time()) + of(usage.system_time())
+}
+
+/// One thing measured against another.
+#[derive(Debug)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) against: &'static str,
+    /// A candidate and its baseline's rate, measured next to each other.
+    pub(crate) pairs: Vec<(Run, f64)>,
+}
+
+impl Figure {
+    fn ratios(&self) -> Vec<f64> {
+        sorted(self.pairs.iter().map(|(run, baseline)| run.per_second() / baseline))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let ratios = self.ratios();
+        json!({
+            "name": self.name, "against": self.against, "ratio": median(&ratios), "ratios": ratios,
+            "events_per_second": median(&sorted(self.pairs.iter().map(|(run, _)| run.per_second()))),
+            "baseline_per_second": median(&sorted(self.pairs.iter().map(|(_, baseline)| *baseline))),
+            "cpu_nanos_per_event": median(&sorted(self.pairs.iter().map(|(run, _)| run.cpu_nanos()))),
+        })
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ratios = self.ratios();
+        write!(
+            f,
+            "{:<40} {:>5.2}× ({:.2}–{:.2})  {:>9.0}/s against {:>9.0}/s of {}; CPU {:.1} µs an event",
+            self.name,
+            median(&ratios),
+            ratios.first().copied().unwrap_or(f64::NAN),
+            ratios.last().copied().unwrap_or(f64::NAN),
+            median(&sorted(self.pairs.iter().map(|(run, _)| run.per_second()))),
+            median(&sorted(self.pairs.iter().map(|(_, baseline)| *baseline))),
+            self.against,
+            median(&sorted(self.pairs.iter().map(|(run, _)| run.cpu_nanos()))) / 1_000.0,
+        )
+    }
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn median(sorted: &[f64]) -> f64 {
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// How busy the machine was, and how fast its disk.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    load: String,
+    sync: Duration,
+}
+
+impl Machine {
+    pub(crate) fn probe() -> Self {
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').take(3).collect::<Vec<_>>().join(" ");
+        Self { load, sync: sync_probe() }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({ "load": self.load, "sync_micros": self.sync.as_micros() as u64 })
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "load {}, one sync of 4 KiB {:?}", self.load, self.sync)
+    }
+}
+
+/// The median time of a small write with a sync.
+pub(crate) fn sync_probe() -> Duration {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let mut file = File::create(directory.path().join("probe")).expect("a file can be made");
+    let mut times: Vec<Duration> = (0..PROBE_SYNCS)
+        .map(|_| {
+            let begun = Instant::now();
+            file.write_all(&[7; 4096]).expect("the disk has room");
+            file.sync_data().expect("the disk syncs");
+            begun.elapsed()
+        })
+        .collect();
+    times.sort();
+    times[PROBE_SYNCS / 2]
+}
+
+/// Whether the disk was much slower, or faster, at the end of a pair than at its beginning: then it tells nothing.
+pub(crate) fn disturbed(before: Duration, after: Duration) -> bool {
+    const TIMES_MAX: u32 = 3;
+    before * TIMES_MAX < after || after * TIMES_MAX < before
+}
