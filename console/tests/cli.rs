@@ -189,7 +189,7 @@ async fn what_is_written_is_read_back() {
             "read orders.eu",
             "{\"log\":\"orders.eu\",\"position\":\"<n>-<n>\",\"offset\":\"<n>\",\"seq\":\"<n>\",\
              \"time\":\"2018-02-04T21:56:42Z\",\"arrived\":\"<now>\",\
-             \"metadata\":{\"Nats-Msg-Id\":[\"orders.eu:a\"],\"kind\":[\"paid\",\"twice\"]},\
+             \"metadata\":{\"Nats-Msg-Id\":[\"a\"],\"kind\":[\"paid\",\"twice\"]},\
              \"data\":\"{\\\"id\\\":7}\"}\n",
         )
         .await;
