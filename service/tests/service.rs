@@ -10,5 +10,7 @@ mod kit;
 mod life;
 #[path = "service/payloads.rs"]
 mod payloads;
+#[path = "service/protocol.rs"]
+mod protocol;
 #[path = "service/refusals.rs"]
 mod refusals;
