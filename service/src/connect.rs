@@ -1,9 +1,11 @@
 //! Connections to NATS.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, Event};
 use hourlog::{Error, ErrorKind, Result};
+
+use tokio::sync::watch;
 
 use crate::Settings;
 
@@ -12,16 +14,26 @@ const FIRST_CONNECT_MAX: Duration = Duration::from_secs(30);
 /// How long one attempt may take.
 const ATTEMPT_MAX: Duration = Duration::from_secs(5);
 
+/// A connection that comes back by itself.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    /// How often it was lost.
+    pub(crate) lost: watch::Receiver<u64>,
+}
+
 /// Connects as `name`. Once connected, the connection comes back by itself whenever it was lost.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] where no server answers for half a minute, [`ErrorKind::NotAllowed`] where it refuses
 /// the credentials, [`ErrorKind::Invalid`] where those cannot be read.
-pub(crate) async fn connect(settings: &Settings, name: &str) -> Result<Client> {
+pub(crate) async fn connect(settings: &Settings, name: &str) -> Result<Connection> {
+    let (counter, lost) = watch::channel(0);
+    let counter = Arc::new(counter);
     let begun = tokio::time::Instant::now();
     loop {
-        let error = match options(settings, name).await?.connect(settings.nats.as_str()).await {
-            Ok(client) => return Ok(client),
+        let error = match options(settings, name, Arc::clone(&counter)).await?.connect(settings.nats.as_str()).await {
+            Ok(client) => return Ok(Connection { client, lost }),
             Err(error) => error,
         };
         use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation, ServerParse};
@@ -44,7 +56,7 @@ pub(crate) async fn connect(settings: &Settings, name: &str) -> Result<Client> {
     }
 }
 
-async fn options(settings: &Settings, name: &str) -> Result<ConnectOptions> {
+async fn options(settings: &Settings, name: &str, lost: Arc<watch::Sender<u64>>) -> Result<ConnectOptions> {
     let credentials = &settings.credentials;
     let unreadable = |path: &std::path::Path, error: std::io::Error| {
         Error::invalid(format!("cannot read {}", path.display())).because(error)
@@ -56,6 +68,9 @@ async fn options(settings: &Settings, name: &str) -> Result<ConnectOptions> {
         .ping_interval(Duration::from_secs(5))
         .event_callback(move |event| {
             let connection = connection.clone();
+            if matches!(event, Event::Disconnected) {
+                lost.send_modify(|times| *times += 1);
+            }
             async move {
                 match event {
                     Event::Connected => tracing::info!(connection, "connected to NATS"),

@@ -4,17 +4,24 @@
 //! the last message taken whenever anything is odd: whatever comes twice is written under the same keys.
 
 mod message;
+mod raw;
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use async_nats::jetstream::{
     self,
     consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
 };
 use futures_util::{StreamExt, future::join_all, stream::FuturesOrdered};
-use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, Row, SLOTS, SourceRow, Store, Write, parts};
+use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts};
 use tokio::{
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -22,12 +29,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backoff::Backoff,
     epochs::Epochs,
+    log_actor::Arriving,
     logs::{Delivery, LogsMsg, LogsRef},
     telemetry::{Part, Status},
     waiters::{Outcome, Waiters},
 };
 
-pub(crate) use message::{Decoder, Message};
+pub(crate) use message::{Decoded, Decoder, Message};
 
 /// The messages that are taken at once, if so many are there.
 const CHUNK_MESSAGES_MAX: usize = 4096;
@@ -50,9 +58,15 @@ const STORE_PLACE_EVERY: Duration = Duration::from_millis(250);
 /// The pauses between attempts to read the stream.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 
+/// How often reading may break off at one message, before that message is taken alone: the client may not be able to read it.
+const BARREN_MAX: u32 = 2;
+
 /// What the ingest needs.
 #[derive(Debug)]
 pub(crate) struct IngestArgs<S> {
+    pub(crate) client: async_nats::Client,
+    /// How often the client's connection was lost.
+    pub(crate) lost: watch::Receiver<u64>,
     pub(crate) jetstream: jetstream::Context,
     pub(crate) store: S,
     pub(crate) logs: LogsRef,
@@ -88,6 +102,8 @@ struct Ingest<S> {
     storing: Option<Storing>,
     in_flight: FuturesOrdered<oneshot::Receiver<Done>>,
     in_flight_bytes: usize,
+    /// How often reading broke off in a row without a message taken.
+    barren: u32,
 }
 
 /// A chunk that was handed out and has been answered.
@@ -99,9 +115,9 @@ struct Done {
 }
 
 /// Messages that are handed out together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Chunk {
-    rows: HashMap<LogId, Vec<Row>>,
+    events: HashMap<LogId, Vec<Arriving>>,
     answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     bytes: usize,
 }
@@ -119,6 +135,14 @@ pub(crate) async fn run<S: Store>(args: IngestArgs<S>) -> Result<()> {
         let Err(error) = ingest.read().await else { break };
         if ingest.taken != before {
             backoff.reset();
+            ingest.barren = 0;
+        }
+        if ingest.barren >= BARREN_MAX {
+            ingest.barren = 0;
+            match ingest.take_raw().await {
+                Ok(()) => backoff.reset(),
+                Err(error) => tracing::warn!(%error, "the next message could not be taken alone either"),
+            }
         }
         let pause = backoff.next();
         if ingest.args.status.away(Part::Nats, None, &error) {
@@ -154,6 +178,7 @@ impl<S: Store> Ingest<S> {
             storing: None,
             in_flight: FuturesOrdered::new(),
             in_flight_bytes: 0,
+            barren: 0,
         })
     }
 
@@ -175,6 +200,10 @@ impl<S: Store> Ingest<S> {
         if let Some(since) = self.args.status.back(Part::Nats) {
             tracing::info!(stream = %self.args.stream, %since, "reading the stream again");
         }
+        // Until a message is taken, it looks as if none could be.
+        self.barren += 1;
+        let mut lost = self.args.lost.clone();
+        lost.mark_unchanged();
         let mut messages = messages.ready_chunks(CHUNK_MESSAGES_MAX);
         let mut consumer_sequence = 0;
         let mut tick = interval(STORE_PLACE_EVERY);
@@ -184,6 +213,7 @@ impl<S: Store> Ingest<S> {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
+                _ = lost.changed() => return Err(broken_off(&self.args.stream)),
                 Some(done) = self.in_flight.next() => self.settle(done)?,
                 (place, outcome) = pending_or(&mut self.storing) => self.place_stored(place, &outcome),
                 _ = tick.tick() => self.store_place(),
@@ -201,7 +231,7 @@ impl<S: Store> Ingest<S> {
         messages: Vec<Result<jetstream::Message, pull::MessagesError>>,
         consumer_sequence: &mut u64,
     ) -> Result<()> {
-        let mut chunk = Chunk { rows: HashMap::new(), answers: Vec::new(), bytes: 0 };
+        let mut chunk = Chunk::default();
         let mut outcome = Ok(());
         for message in messages {
             if let Err(error) = self.take_one(message, consumer_sequence, &mut chunk) {
@@ -236,8 +266,7 @@ impl<S: Store> Ingest<S> {
         }
         let time = i64::try_from(info.published.unix_timestamp_nanos()).map_err(|error| odd(error.to_string()))?;
         let time = Offset::from_nanos(time);
-        let pending = info.pending;
-        let high = self.taken.high.max(time);
+        self.args.status.published.store(sequence + info.pending, Relaxed);
         let waiter = self.args.waiters.take(message.headers.as_ref());
         let message = Message {
             subject: &message.subject,
@@ -246,37 +275,65 @@ impl<S: Store> Ingest<S> {
             sequence,
             time,
         };
-        let decoded = self.decoder.decode(message, high);
-        self.taken = Place { sequence, time, high };
-        self.args.status.published.store(sequence + pending, std::sync::atomic::Ordering::Relaxed);
+        let decoded = self.decoder.decode(message, self.taken.high.max(time));
+        self.add(chunk, sequence, time, decoded, waiter);
+        Ok(())
+    }
+
+    /// Adds what has become of a message to a chunk: it counts as taken now.
+    fn add(
+        &mut self,
+        chunk: &mut Chunk,
+        sequence: u64,
+        time: Offset,
+        decoded: Decoded,
+        waiter: Option<oneshot::Sender<Outcome>>,
+    ) {
+        self.taken = Place { sequence, time, high: self.taken.high.max(time) };
         let position: Position = decoded.row.event.position;
         if let Some(waiter) = waiter {
             chunk.answers.push((waiter, decoded.rejected.as_ref().map_or(Ok(position), |error| Err(again(error)))));
         }
         if let Some(error) = decoded.rejected {
-            self.args.status.rejected.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.args.status.rejected.fetch_add(1, Relaxed);
             tracing::warn!(sequence, %error, "event rejected; it is in the log _rejected");
         }
         chunk.bytes += decoded.row.event.record.bytes() + EVENT_OVERHEAD_BYTES;
-        match chunk.rows.get_mut(&decoded.row.event.log) {
-            Some(rows) => rows.push(decoded.row),
+        let arriving = Arriving { row: decoded.row, once: decoded.once };
+        match chunk.events.get_mut(&arriving.row.event.log) {
+            Some(events) => events.push(arriving),
             None => {
-                chunk.rows.insert(decoded.row.event.log.clone(), vec![decoded.row]);
+                chunk.events.insert(arriving.row.event.log.clone(), vec![arriving]);
             }
         }
+    }
+
+    /// Takes the next message alone and raw, because the client cannot read on over it.
+    async fn take_raw(&mut self) -> Result<()> {
+        let Some(raw) = raw::fetch(&self.args.client, &self.args.stream, self.taken.sequence + 1).await? else {
+            return Ok(());
+        };
+        let high = self.taken.high.max(raw.time);
+        let decoded = match raw.headers() {
+            Ok(headers) => self.decoder.decode(raw.message(Some(&headers)), high),
+            Err(error) => self.decoder.reject_raw(&raw, high, error),
+        };
+        let mut chunk = Chunk::default();
+        self.add(&mut chunk, raw.sequence, raw.time, decoded, None);
+        self.hand_out(chunk);
         Ok(())
     }
 
     fn hand_out(&mut self, chunk: Chunk) {
-        if chunk.rows.is_empty() {
+        if chunk.events.is_empty() {
             return;
         }
         let (last, bytes) = (self.taken, chunk.bytes);
-        let mut replies = Vec::with_capacity(chunk.rows.len());
-        let deliveries = chunk.rows.into_iter().map(|(log, rows)| {
+        let mut replies = Vec::with_capacity(chunk.events.len());
+        let deliveries = chunk.events.into_iter().map(|(log, events)| {
             let (done, reply) = oneshot::channel();
             replies.push(reply);
-            Delivery { log, rows, done }
+            Delivery { log, events, done }
         });
         let msg = LogsMsg::Deliver { run: self.run, deliveries: deliveries.collect() };
         // A supervisor that has ended drops it; then this is heard of as a dropped reply.
@@ -372,7 +429,7 @@ async fn consumer<S>(args: &IngestArgs<S>, next: u64) -> Result<jetstream::consu
     };
     let handle = args.jetstream.get_stream(&**stream).await.map_err(|error| unavailable(&error))?;
     let state = &handle.cached_info().state;
-    args.status.published.store(state.last_sequence, std::sync::atomic::Ordering::Relaxed);
+    args.status.published.store(state.last_sequence, Relaxed);
     if state.first_sequence > next && state.messages > 0 {
         tracing::error!(%stream, from = next, to = state.first_sequence - 1, "messages are gone from the stream that were not archived");
     }

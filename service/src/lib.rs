@@ -14,6 +14,7 @@ mod epochs;
 mod ingest;
 mod log_actor;
 mod logs;
+mod once;
 pub mod telemetry;
 mod waiters;
 mod wal;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::{Credentials, Options, Settings, StoreUrl};
 
 use crate::{
+    connect::Connection,
     epochs::Epochs,
     ingest::IngestArgs,
     logs::{Logs, LogsArgs, LogsMsg},
@@ -58,11 +60,11 @@ pub struct Running {
 /// could lose events, and what the store answers.
 pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     // A connection each: a message that breaks one does not break the other.
-    let ingest_client = connect::connect(&settings, "ingest").await?;
-    let api_client = connect::connect(&settings, "api").await?;
+    let Connection { client: ingest_client, lost } = connect::connect(&settings, "ingest").await?;
+    let api_client = connect::connect(&settings, "api").await?.client;
     let server = ingest_client.server_info();
     wal::check_server(&server.version)?;
-    let mut ingest_jetstream = jetstream::new(ingest_client);
+    let mut ingest_jetstream = jetstream::new(ingest_client.clone());
     ingest_jetstream.set_timeout(JETSTREAM_REQUEST_MAX);
     wal::ensure(&ingest_jetstream, &settings, server.max_payload).await?;
 
@@ -81,6 +83,8 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         Error::new(ErrorKind::Unexpected, "the supervisor of the logs cannot be started").because(error)
     })?;
     let ingest = tokio::spawn(ingest::run(IngestArgs {
+        client: ingest_client,
+        lost,
         jetstream: ingest_jetstream,
         store: store.clone(),
         logs: logs.clone(),

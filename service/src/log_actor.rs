@@ -2,9 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use hourlog::{
-    ArrivalPage, ArrivalQuery, End, Event, LogId, Page, Query, Result, Row, Seq, Store, Write, arrival_page, page,
-};
+use hourlog::{ArrivalPage, ArrivalQuery, End, LogId, Page, Query, Result, Row, Seq, Store, Write, arrival_page, page};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
     sync::{oneshot, watch},
@@ -15,6 +13,7 @@ use tokio::{
 use crate::{
     backoff::Backoff,
     logs::{LogsMsg, LogsRef},
+    once,
     telemetry::{Part, Status},
 };
 
@@ -26,11 +25,19 @@ const WRITE_BYTES_MAX: usize = 1 << 20;
 /// The pauses between attempts to write to an archive that fails.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
+/// An event on its way into the archive.
+#[derive(Debug, Clone)]
+pub(crate) struct Arriving {
+    pub(crate) row: Row,
+    /// `n`: to be stored only if the log holds fewer than n + 1 equal ones that arrived before.
+    pub(crate) once: Option<u64>,
+}
+
 /// What a log is asked.
 #[derive(Debug)]
 pub(crate) enum LogMsg {
-    /// Persist `rows`, in this order, which is that of their seqs. The reply means that they are durable.
-    Append { rows: Vec<Row>, done: oneshot::Sender<()> },
+    /// Persist `events`, in this order, which is that of their seqs. The reply means that they are durable.
+    Append { events: Vec<Arriving>, done: oneshot::Sender<()> },
     /// The archive has taken what was being written. Sent by the write task to its own actor.
     Written,
     /// A page of the log. Runs beside later appends.
@@ -107,7 +114,7 @@ pub(crate) struct LogState<S> {
 
 #[derive(Debug)]
 struct Append {
-    rows: Vec<Row>,
+    events: Vec<Arriving>,
     done: oneshot::Sender<()>,
 }
 
@@ -143,7 +150,7 @@ impl<S: Store> Actor for LogActor<S> {
 
     async fn handle(&self, myself: LogRef, msg: LogMsg, state: &mut LogState<S>) -> Result<(), ActorProcessingErr> {
         match msg {
-            LogMsg::Append { rows, done } => state.append(&myself, rows, done),
+            LogMsg::Append { events, done } => state.append(&myself, events, done),
             LogMsg::Written => state.settle(&myself),
             LogMsg::Replay { reading, wait, reply } => state.replay(reading, wait, reply),
             LogMsg::Rest { forwarded } => state.rest(forwarded),
@@ -155,8 +162,8 @@ impl<S: Store> Actor for LogActor<S> {
 }
 
 impl<S: Store> LogState<S> {
-    fn append(&mut self, myself: &LogRef, rows: Vec<Row>, done: oneshot::Sender<()>) {
-        self.pending.push_back(Append { rows, done });
+    fn append(&mut self, myself: &LogRef, events: Vec<Arriving>, done: oneshot::Sender<()>) {
+        self.pending.push_back(Append { events, done });
         if self.writing.is_none() {
             self.write(myself);
         }
@@ -164,29 +171,28 @@ impl<S: Store> LogState<S> {
 
     /// Begins to write what has come in the meantime.
     fn write(&mut self, myself: &LogRef) {
-        let mut rows = Vec::new();
+        let mut events = Vec::new();
         let mut done = Vec::new();
         let mut bytes = 0;
         while bytes < WRITE_BYTES_MAX {
             let Some(append) = self.pending.pop_front() else { break };
-            bytes += append.rows.iter().map(|row| row.event.record.bytes()).sum::<usize>();
-            if rows.is_empty() {
-                rows = append.rows;
+            bytes += append.events.iter().map(|event| event.row.event.record.bytes()).sum::<usize>();
+            if events.is_empty() {
+                events = append.events;
             } else {
-                rows.extend(append.rows);
+                events.extend(append.events);
             }
             done.push(append.done);
         }
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
             return;
         };
-        let (first, through) = (first.event.position.seq, last.event.position.seq);
+        let (first, through) = (first.row.event.position.seq, last.row.event.position.seq);
         let before = self.written.max(first - 1);
         self.visible.send_if_modified(|visible| std::mem::replace(visible, before) != before);
-        let writes = writes(&self.args, rows.into());
         let (args, myself) = (self.args.clone(), myself.clone());
         let task = tokio::spawn(async move {
-            write_until_taken(&args, writes).await;
+            write_until_taken(&args, events).await;
             // An actor that has ended meanwhile has no use for it.
             let _ = myself.send_message(LogMsg::Written);
         });
@@ -228,22 +234,32 @@ impl<S: Store> LogState<S> {
     }
 }
 
-/// The rows, and that they are under way: the newest of them is how far the source has been handed out in its slot.
-fn writes<S>(args: &LogArgs<S>, rows: Arc<[Row]>) -> Vec<Write> {
-    let mut writes = Vec::with_capacity(2);
-    if let Some(Row { event: Event { position, arrived, .. }, .. }) = rows.last() {
-        let time = arrived.unwrap_or(position.offset);
-        writes.push(Write::Head { stream: Arc::clone(&args.stream), slot: args.id.slot(), seq: position.seq, time });
-    }
-    writes.push(Write::Events { log: args.id.clone(), rows });
-    writes
-}
-
-/// Writes, and tries again for as long as the archive does not take it: nothing else may be done with an event.
-async fn write_until_taken<S: Store>(args: &LogArgs<S>, writes: Vec<Write>) {
+/// Writes `events`, but for those that are there already and were to be stored once. Tries again for as long as the archive
+/// does not take it: nothing else may be done with an event.
+async fn write_until_taken<S: Store>(args: &LogArgs<S>, mut events: Vec<Arriving>) {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    // The newest is how far the source has been handed out in this slot, whether it is stored or not.
+    let newest = events.last().expect("there is an event").row.event.clone();
+    let head = Write::Head {
+        stream: Arc::clone(&args.stream),
+        slot: args.id.slot(),
+        seq: newest.position.seq,
+        time: newest.arrived.unwrap_or(newest.position.offset),
+    };
+    let mut wanted: Option<Arc<[Row]>> = None;
+    if events.iter().all(|event| event.once.is_none()) {
+        wanted = Some(events.drain(..).map(|event| event.row).collect());
+    }
     loop {
-        match args.store.write(writes.clone()).await {
+        let outcome = async {
+            let rows = match &wanted {
+                Some(rows) => Arc::clone(rows),
+                None => once::wanted(&args.store, &args.id, &events).await?.into(),
+            };
+            wanted = Some(Arc::clone(&rows));
+            args.store.write(vec![head.clone(), Write::Events { log: args.id.clone(), rows }]).await
+        };
+        match outcome.await {
             Ok(()) => {
                 if let Some(since) = args.status.back(Part::Archive) {
                     tracing::info!(log = %args.id, %since, "the archive takes writes again");

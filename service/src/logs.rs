@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hourlog::{LogId, Row, Store};
+use hourlog::{LogId, Store};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorRuntime, SupervisionEvent};
 use tokio::sync::oneshot;
 
 use crate::{
     backoff::Backoff,
-    log_actor::{LogActor, LogArgs, LogMsg, LogRef},
+    log_actor::{Arriving, LogActor, LogArgs, LogMsg, LogRef},
     telemetry::Status,
 };
 
@@ -47,7 +47,7 @@ pub(crate) enum LogsMsg {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) log: LogId,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) events: Vec<Arriving>,
     pub(crate) done: oneshot::Sender<()>,
 }
 
@@ -139,15 +139,15 @@ impl<S: Store> Actor for Logs<S> {
 
 impl<S: Store> LogsState<S> {
     fn deliver(&mut self, myself: &LogsRef, run: u64, delivery: Delivery) {
-        let Delivery { log, rows, done } = delivery;
+        let Delivery { log, events, done } = delivery;
         let entry = self.entry(&log);
         if entry.failed_run == Some(run) {
             return;
         }
         entry.failed_run = None;
         entry.run = run;
-        entry.rate.add(rows.len() as u64);
-        self.forward(myself, &log, LogMsg::Append { rows, done });
+        entry.rate.add(events.len() as u64);
+        self.forward(myself, &log, LogMsg::Append { events, done });
     }
 
     fn forward(&mut self, myself: &LogsRef, log: &LogId, msg: LogMsg) {
@@ -312,8 +312,8 @@ mod tests {
         let at = Offset::from_nanos(sequence as i64);
         let arrived = Arrived { offset: at, at, high: at, seq: seq(1, sequence) };
         let (done, reply) = oneshot::channel();
-        let rows = vec![row(log, arrived, Record::new("x"))];
-        let deliveries = vec![Delivery { log: log.clone(), rows, done }];
+        let events = vec![Arriving { row: row(log, arrived, Record::new("x")), once: None }];
+        let deliveries = vec![Delivery { log: log.clone(), events, done }];
         logs.send_message(LogsMsg::Deliver { run, deliveries }).expect("the supervisor runs");
         reply.await
     }

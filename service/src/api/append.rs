@@ -134,7 +134,9 @@ fn refused_as_full(error: &async_nats::jetstream::context::PublishError) -> bool
 fn headers(log: &LogId, asked: Option<&HeaderMap>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, values) in asked.into_iter().flat_map(HeaderMap::iter) {
-        if !AsRef::<str>::as_ref(name).starts_with("Nats-") {
+        let name_text: &str = name.as_ref();
+        // Who appends wants the record stored, and is told where.
+        if !name_text.starts_with("Nats-") && name_text != header::ONCE {
             values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
         }
     }

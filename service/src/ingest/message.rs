@@ -11,6 +11,8 @@ use hourlog::{
 
 use crate::epochs::Epochs;
 
+use super::raw::Raw;
+
 /// What is remembered of subjects, so that each is checked once. Forgotten when it is so many.
 const SUBJECTS_MAX: usize = 65_536;
 /// What NATS's own headers begin with.
@@ -32,6 +34,8 @@ pub(crate) struct Message<'a> {
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub(crate) row: Row,
+    /// To be stored only if fewer than so many and one equal ones are there.
+    pub(crate) once: Option<u64>,
     /// Why it goes to `_rejected` instead of its own log.
     pub(crate) rejected: Option<Error>,
 }
@@ -41,12 +45,12 @@ pub(crate) struct Decoded {
 pub(crate) struct Decoder {
     epochs: Epochs,
     subjects: HashMap<String, LogId>,
-    rejected: LogId,
+    rejected_log: LogId,
 }
 
 impl Decoder {
     pub(crate) fn new(epochs: Epochs) -> Self {
-        Self { epochs, subjects: HashMap::new(), rejected: LogId::rejected() }
+        Self { epochs, subjects: HashMap::new(), rejected_log: LogId::rejected() }
     }
 
     pub(crate) fn epochs(&self) -> &Epochs {
@@ -64,8 +68,12 @@ impl Decoder {
             Ok(offset) => offset,
             Err(error) => return self.reject(message, high, error),
         };
+        let once = match once(message.headers) {
+            Ok(once) => once,
+            Err(error) => return self.reject(message, high, error),
+        };
         let arrived = Arrived { offset, at: message.time, high, seq: self.epochs.seq(log.slot(), message.sequence) };
-        Decoded { row: row(&log, arrived, record), rejected: None }
+        Decoded { row: row(&log, arrived, record), once, rejected: None }
     }
 
     /// Where the event of `message` is, or will be.
@@ -92,18 +100,27 @@ impl Decoder {
         Ok(log)
     }
 
-    /// The event as it stands in `_rejected`: as it came, with the reason and the subject.
+    /// The event of a message whose headers nobody can read.
+    pub(super) fn reject_raw(&self, raw: &Raw, high: Offset, error: Error) -> Decoded {
+        self.rejected(raw.message(None), raw.metadata(), high, error)
+    }
+
     fn reject(&self, message: Message<'_>, high: Offset, error: Error) -> Decoded {
-        let mut metadata = all_headers(message.headers);
+        let metadata = all_headers(message.headers);
+        self.rejected(message, metadata, high, error)
+    }
+
+    /// The event as it stands in `_rejected`: as it came, with the reason and the subject.
+    fn rejected(&self, message: Message<'_>, mut metadata: Metadata, high: Offset, error: Error) -> Decoded {
         metadata.remove(header::REJECTED);
         metadata.remove(header::SUBJECT);
         metadata.push(header::REJECTED, error.to_string());
         metadata.push(header::SUBJECT, message.subject);
         let record = Record { metadata, data: message.payload.into() };
-        let seq = self.epochs.seq(self.rejected.slot(), message.sequence);
+        let seq = self.epochs.seq(self.rejected_log.slot(), message.sequence);
         let arrived = Arrived { offset: message.time, at: message.time, high, seq };
         let error = Error::new(ErrorKind::Rejected, error.to_string());
-        Decoded { row: row(&self.rejected, arrived, record), rejected: Some(error) }
+        Decoded { row: row(&self.rejected_log, arrived, record), once: None, rejected: Some(error) }
     }
 }
 
@@ -128,6 +145,17 @@ fn metadata(headers: Option<&HeaderMap>) -> Metadata {
         }
     }
     metadata
+}
+
+/// What [`header::ONCE`] says.
+fn once(headers: Option<&HeaderMap>) -> Result<Option<u64>> {
+    let Some(value) = headers.and_then(|headers| headers.get_last(header::ONCE)) else {
+        return Ok(None);
+    };
+    // A number that no file has lines for would only make comparing overflow.
+    let number: Option<u32> = value.as_str().parse().ok();
+    let number = number.ok_or_else(|| Error::invalid(format!("{} is not a count from 0", header::ONCE)))?;
+    Ok(Some(u64::from(number)))
 }
 
 /// Every header, as it came.
