@@ -50,6 +50,10 @@ impl BucketRow {
 pub(crate) struct Counted {
     pub(crate) row: BucketRow,
     /// The bucket had no row before.
+    #[cfg_attr(
+        not(feature = "embedded"),
+        expect(dead_code, reason = "in memory there is nothing to write with the first row")
+    )]
     pub(crate) new: bool,
 }
 

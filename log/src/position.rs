@@ -96,7 +96,7 @@ pub struct Arrival {
 
 impl Arrival {
     /// Before the first event that ever arrived.
-    pub const FIRST: Self = Self { time: Offset::MIN, seq: Seq::MIN };
+    pub const FIRST: Self = Self { time: Offset::MIN, seq: 0 };
 }
 
 impl fmt::Display for Arrival {
@@ -141,6 +141,11 @@ mod tests {
             let arrival = Arrival { time: Offset::from_nanos(offset), seq };
             assert_eq!(arrival.to_string().parse::<Arrival>().expect("its own text"), arrival);
         }
+    }
+
+    #[test]
+    fn the_first_cursor_survives_its_text() {
+        assert_eq!(Arrival::FIRST.to_string().parse::<Arrival>().expect("its own text"), Arrival::FIRST);
     }
 
     #[test]

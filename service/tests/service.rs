@@ -8,8 +8,12 @@ mod endpoints;
 mod kit;
 #[path = "service/life.rs"]
 mod life;
+#[path = "service/once.rs"]
+mod once;
 #[path = "service/payloads.rs"]
 mod payloads;
+#[path = "service/poison.rs"]
+mod poison;
 #[path = "service/protocol.rs"]
 mod protocol;
 #[path = "service/refusals.rs"]

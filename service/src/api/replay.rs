@@ -75,10 +75,10 @@ impl<S: Store> Api<S> {
                 let after = match (&asked.after, asked.from) {
                     (Some(after), _) => after.parse()?,
                     (None, Some(When::Last)) => {
-                        let seq = from.map_or(Seq::MIN, |last| last.seq.saturating_sub(1));
+                        let seq = from.map_or(0, |last| last.seq.saturating_sub(1));
                         Arrival { time: from.map_or(Offset::MIN, |last| last.offset), seq }
                     }
-                    (None, _) => Arrival { time: from.map_or(Offset::MIN, |from| from.offset), seq: Seq::MIN },
+                    (None, _) => Arrival { time: from.map_or(Offset::MIN, |from| from.offset), ..Arrival::FIRST },
                 };
                 Ok(Reading::Arrival(ArrivalQuery { after, limit, bytes, visible: Seq::MAX }))
             }
