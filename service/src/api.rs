@@ -21,7 +21,10 @@ use async_nats::{
 };
 use futures_util::StreamExt;
 use hourlog::{Error, ErrorKind, LogId, Result, Store};
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -48,7 +51,8 @@ pub(crate) struct Api<S> {
     pub(crate) logs: LogsRef,
     pub(crate) status: Arc<Status>,
     pub(crate) waiters: Arc<Waiters>,
-    pub(crate) epochs: Epochs,
+    /// Changes when the stream forks.
+    pub(crate) epochs: watch::Receiver<Arc<Epochs>>,
     pub(crate) settings: Settings,
 }
 

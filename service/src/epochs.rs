@@ -1,6 +1,6 @@
 //! Which epoch of its slot a message belongs to: what makes seqs rise for ever.
 
-use hourlog::{EpochRow, Error, ErrorKind, Offset, Result, SLOTS, Seq, Store, seq};
+use hourlog::{EpochRow, Error, ErrorKind, Offset, Result, SLOTS, Seq, Store, parts, seq};
 
 /// The epochs of one source in each slot, as `(first sequence, epoch)`, in order.
 #[derive(Debug, Clone)]
@@ -29,17 +29,50 @@ impl Epochs {
         Ok(Self(of_slots))
     }
 
+    /// Begins a new epoch in every slot: from the message `from` on, the source's sequences are used again.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(crate) async fn fork<S: Store>(store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
+        for slot in 0..SLOTS {
+            let epoch = store.epochs(slot).await?.last().map_or(1, |row| row.epoch + 1);
+            store.begin_epoch(slot, EpochRow { epoch, stream: stream.to_owned(), from, started: now }).await?;
+        }
+        Self::load(store, stream, now).await
+    }
+
     /// The seq of the source's message `sequence` in `slot`: the newest epoch that holds it.
     pub(crate) fn seq(&self, slot: u8, sequence: u64) -> Seq {
         let epochs = &self.0[usize::from(slot)];
         let newest = epochs.iter().rfind(|(from, _)| *from <= sequence).or(epochs.first());
         seq(newest.expect("a slot has an epoch once it is loaded").1, sequence)
     }
+
+    /// The sequence that `seq` was made of, as far as the source's life of today has it: what was begun anew since then is
+    /// not covered by it.
+    pub(crate) fn sequence(&self, slot: u8, seq: Seq) -> u64 {
+        let (epoch, sequence) = parts(seq);
+        let begun_since = self.0[usize::from(slot)].iter().filter(|(_, other)| *other > epoch);
+        begun_since.map(|(from, _)| from - 1).fold(sequence, u64::min)
+    }
+
+    /// Whether `seq` is of the newest epoch of `slot`.
+    pub(crate) fn is_newest(&self, slot: u8, seq: Seq) -> bool {
+        self.0[usize::from(slot)].last().is_some_and(|(_, epoch)| *epoch == parts(seq).0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_in_an_old_life_does_not_cover_what_was_begun_anew() {
+        let epochs = Epochs(vec![vec![(1, 1), (100, 2), (50, 3)]]);
+        for (epoch, sequence, expected) in [(1, 150, 49), (1, 30, 30), (2, 120, 49), (3, 120, 120)] {
+            assert_eq!(epochs.sequence(0, seq(epoch, sequence)), expected);
+        }
+    }
 
     #[test]
     fn the_newest_life_of_a_stream_that_holds_a_sequence_counts() {

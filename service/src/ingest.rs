@@ -4,7 +4,6 @@
 //! the last message taken whenever anything is odd: whatever comes twice is written under the same keys.
 
 mod message;
-mod raw;
 
 use std::{
     collections::HashMap,
@@ -22,17 +21,21 @@ use futures_util::{StreamExt, future::join_all, stream::FuturesOrdered};
 use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts};
 use tokio::{
     sync::{oneshot, watch},
-    time::{MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, interval_at, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    Settings,
     backoff::Backoff,
     epochs::Epochs,
+    forks::{self, Newest},
     log_actor::Arriving,
     logs::{Delivery, LogsMsg, LogsRef},
+    raw,
     telemetry::{Part, Status},
     waiters::{Outcome, Waiters},
+    wal,
 };
 
 pub(crate) use message::{Decoded, Decoder, Message};
@@ -55,6 +58,8 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const CONSUMER_FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
 /// How often the place is stored while it moves. What was archived since is read again after a crash.
 const STORE_PLACE_EVERY: Duration = Duration::from_millis(250);
+/// How often it is looked whether the stream is what it was.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// The pauses between attempts to read the stream.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 
@@ -73,7 +78,9 @@ pub(crate) struct IngestArgs<S> {
     pub(crate) stream: Arc<str>,
     pub(crate) status: Arc<Status>,
     pub(crate) waiters: Arc<Waiters>,
-    pub(crate) epochs: Epochs,
+    pub(crate) settings: Settings,
+    /// Told to those who need them when the stream forks.
+    pub(crate) epochs: watch::Sender<Arc<Epochs>>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -96,6 +103,8 @@ struct Ingest<S> {
     /// Counts how often it began anew from what is archived.
     run: u64,
     taken: Place,
+    /// The newest message that was handed out in this life of the stream, if there is one.
+    newest: Option<Newest>,
     archived: Place,
     /// What the archive knows of `archived`.
     stored: Place,
@@ -160,16 +169,22 @@ pub(crate) async fn run<S: Store>(args: IngestArgs<S>) -> Result<()> {
 impl<S: Store> Ingest<S> {
     async fn new(args: IngestArgs<S>) -> Result<Self> {
         let sources = args.store.sources(&args.stream).await?;
+        let epochs = Arc::clone(&args.epochs.borrow());
+        let covered = |(slot, row): &(u8, SourceRow)| (epochs.sequence(*slot, row.cursor), *row);
         // A slot without a row has nothing; the one that has got least far decides.
-        let row = match sources.iter().map(|(_, row)| *row).min_by_key(|row| parts(row.cursor).1) {
-            Some(row) if sources.len() == usize::from(SLOTS) => row,
-            _ => SourceRow::NOTHING,
+        let (sequence, row) = match sources.iter().map(covered).min_by_key(|(sequence, _)| *sequence) {
+            Some(least) if sources.len() == usize::from(SLOTS) => least,
+            _ => (0, SourceRow::NOTHING),
         };
-        let place = Place { sequence: parts(row.cursor).1, time: row.cursor_time, high: row.high };
+        let heads = sources.iter().filter(|(slot, row)| row.head > 0 && epochs.is_newest(*slot, row.head));
+        let heads = heads.map(|(_, row)| Newest { sequence: parts(row.head).1, time: row.head_time });
+        let newest = heads.max_by_key(|head| head.sequence);
+        let place = Place { sequence, time: row.cursor_time, high: row.high };
         args.status.archived.send_replace(place.sequence);
         tracing::info!(stream = %args.stream, archived = place.sequence, "reading the stream behind what is archived");
         Ok(Self {
-            decoder: Decoder::new(args.epochs.clone()),
+            decoder: Decoder::new(epochs),
+            newest,
             args,
             run: 0,
             taken: place,
@@ -185,7 +200,8 @@ impl<S: Store> Ingest<S> {
     /// Reads until something is odd; `Ok` where it is told to stop.
     async fn read(&mut self) -> Result<()> {
         let stream = Arc::clone(&self.args.stream);
-        let consumer = consumer(&self.args, self.taken.sequence + 1).await?;
+        let handle = self.look().await?;
+        let consumer = consumer(&self.args, &handle, self.taken.sequence + 1).await?;
         let messages = consumer
             .stream()
             .max_messages_per_batch(PULL_MESSAGES_MAX)
@@ -208,6 +224,7 @@ impl<S: Store> Ingest<S> {
         let mut consumer_sequence = 0;
         let mut tick = interval(STORE_PLACE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         let shutdown = self.args.shutdown.clone();
         loop {
             tokio::select! {
@@ -217,12 +234,72 @@ impl<S: Store> Ingest<S> {
                 Some(done) = self.in_flight.next() => self.settle(done)?,
                 (place, outcome) = pending_or(&mut self.storing) => self.place_stored(place, &outcome),
                 _ = tick.tick() => self.store_place(),
+                _ = look.tick() => {
+                    let before = self.run;
+                    self.look().await?;
+                    if self.run != before {
+                        return Err(broken_off(&stream));
+                    }
+                }
                 chunk = messages.next(), if self.in_flight_bytes < IN_FLIGHT_BYTES_MAX => {
                     let chunk = chunk.ok_or_else(|| broken_off(&self.args.stream))?;
                     self.take(chunk, &mut consumer_sequence)?;
                 }
             }
         }
+    }
+
+    /// Looks whether the stream is what it was: its settings, and the newest message that was taken from it. Where it has
+    /// forked, a new epoch begins.
+    async fn look(&mut self) -> Result<jetstream::stream::Stream> {
+        let IngestArgs { client, jetstream, settings, .. } = &self.args;
+        let max_payload = client.server_info().max_payload;
+        let (handle, checked) = wal::find(jetstream, settings, max_payload).await?;
+        match checked {
+            Ok(()) => {
+                self.args.status.back(Part::Wal);
+            }
+            // Not to read it any more would lose more than it does.
+            Err(error) if self.args.status.away(Part::Wal, None, &error) => {
+                tracing::error!(%error, "the stream's settings were changed");
+            }
+            Err(_) => {}
+        }
+        let info = handle.cached_info();
+        let Some(newest) = self.newest else { return Ok(handle) };
+        let stream = forks::Stream { client: &self.args.client, info };
+        let archived = self.archived.sequence;
+        let Some(from) = stream.fork(&self.args.store, &mut self.decoder, newest, archived).await? else {
+            return Ok(handle);
+        };
+        // What is under way is of the old life, and is archived as such.
+        while let Some(done) = self.in_flight.next().await {
+            self.settle(done)?;
+        }
+        self.begin_life(from, newest).await?;
+        Ok(handle)
+    }
+
+    /// The stream's sequences are used again from `from` on.
+    async fn begin_life(&mut self, from: u64, newest: Newest) -> Result<()> {
+        let stream = &self.args.stream;
+        let lost = if newest.sequence >= from { format!("{from}-{}", newest.sequence) } else { "none".to_owned() };
+        tracing::error!(
+            %stream, from, lost, archived = self.archived.sequence,
+            "the stream has forked: it was made anew, or has lost its tail; what it holds from here on is new and is archived as such"
+        );
+        self.args.status.forked(from, &lost, self.archived.sequence);
+        let now = (self.args.settings.clock)();
+        let epochs = Arc::new(Epochs::fork(&self.args.store, stream, from, now).await?);
+        self.args.epochs.send_replace(Arc::clone(&epochs));
+        self.decoder = Decoder::new(epochs);
+        self.run += 1;
+        self.newest = None;
+        for place in [&mut self.taken, &mut self.archived, &mut self.stored] {
+            place.sequence = place.sequence.min(from - 1);
+        }
+        self.args.status.archived.send_replace(self.archived.sequence);
+        Ok(())
     }
 
     /// Hands out a chunk of messages.
@@ -290,6 +367,9 @@ impl<S: Store> Ingest<S> {
         waiter: Option<oneshot::Sender<Outcome>>,
     ) {
         self.taken = Place { sequence, time, high: self.taken.high.max(time) };
+        if self.newest.is_none_or(|newest| newest.sequence < sequence) {
+            self.newest = Some(Newest { sequence, time });
+        }
         let position: Position = decoded.row.event.position;
         if let Some(waiter) = waiter {
             chunk.answers.push((waiter, decoded.rejected.as_ref().map_or(Ok(position), |error| Err(again(error)))));
@@ -314,10 +394,7 @@ impl<S: Store> Ingest<S> {
             return Ok(());
         };
         let high = self.taken.high.max(raw.time);
-        let decoded = match raw.headers() {
-            Ok(headers) => self.decoder.decode(raw.message(Some(&headers)), high),
-            Err(error) => self.decoder.reject_raw(&raw, high, error),
-        };
+        let decoded = self.decoder.decode_raw(&raw, high);
         let mut chunk = Chunk::default();
         self.add(&mut chunk, raw.sequence, raw.time, decoded, None);
         self.hand_out(chunk);
@@ -422,12 +499,12 @@ impl<S: Store> Ingest<S> {
 }
 
 /// A consumer of our own, from the message `next`: no acks, no filter, in the server's memory.
-async fn consumer<S>(args: &IngestArgs<S>, next: u64) -> Result<jetstream::consumer::Consumer<pull::Config>> {
+async fn consumer<S>(
+    args: &IngestArgs<S>,
+    handle: &jetstream::stream::Stream,
+    next: u64,
+) -> Result<jetstream::consumer::Consumer<pull::Config>> {
     let stream = &args.stream;
-    let unavailable = |error: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::Unavailable, format!("the stream {stream} does not answer: {error}"))
-    };
-    let handle = args.jetstream.get_stream(&**stream).await.map_err(|error| unavailable(&error))?;
     let state = &handle.cached_info().state;
     args.status.published.store(state.last_sequence, Relaxed);
     if state.first_sequence > next && state.messages > 0 {
@@ -442,7 +519,9 @@ async fn consumer<S>(args: &IngestArgs<S>, next: u64) -> Result<jetstream::consu
         inactive_threshold: CONSUMER_FORGOTTEN_AFTER,
         ..pull::Config::default()
     };
-    handle.create_consumer(config).await.map_err(|error| unavailable(&error))
+    handle.create_consumer(config).await.map_err(|error| {
+        Error::new(ErrorKind::Unavailable, format!("the stream {stream} takes no consumer")).because(error)
+    })
 }
 
 /// The future's output, for ever pending where there is none. Leaves nothing behind when it is ready.

@@ -11,10 +11,12 @@ mod backoff;
 mod config;
 mod connect;
 mod epochs;
+mod forks;
 mod ingest;
 mod log_actor;
 mod logs;
 mod once;
+mod raw;
 pub mod telemetry;
 mod waiters;
 mod wal;
@@ -24,7 +26,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use async_nats::jetstream;
 use hourlog::{Error, ErrorKind, Result, Store};
 use ractor::{Actor, ActorRef};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Credentials, Options, Settings, StoreUrl};
@@ -66,11 +68,13 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     wal::check_server(&server.version)?;
     let mut ingest_jetstream = jetstream::new(ingest_client.clone());
     ingest_jetstream.set_timeout(JETSTREAM_REQUEST_MAX);
-    wal::ensure(&ingest_jetstream, &settings, server.max_payload).await?;
+    let (_, checked) = wal::find(&ingest_jetstream, &settings, server.max_payload).await?;
+    checked?;
 
     let status = Arc::new(Status::new(settings.clock));
     let stream: Arc<str> = Arc::from(settings.stream.as_str());
     let epochs = Epochs::load(&store, &stream, (settings.clock)()).await?;
+    let epochs = watch::Sender::new(Arc::new(epochs));
     let waiters = Arc::new(Waiters::default());
     let shutdown = CancellationToken::new();
     let logs_args = LogsArgs {
@@ -91,6 +95,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         stream,
         status: Arc::clone(&status),
         waiters: Arc::clone(&waiters),
+        settings: settings.clone(),
         epochs: epochs.clone(),
         shutdown: shutdown.clone(),
     }));
@@ -100,7 +105,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         logs: logs.clone(),
         status: Arc::clone(&status),
         waiters,
-        epochs,
+        epochs: epochs.subscribe(),
         settings,
     };
     let api = api::start(api, shutdown.clone()).await?;

@@ -32,6 +32,7 @@ pub struct Status {
     archive: Mutex<Option<Away>>,
     nats: Mutex<Option<Away>>,
     wal: Mutex<Option<Away>>,
+    fork: Mutex<Option<Value>>,
     /// The newest sequence that the stream is known to hold.
     pub published: AtomicU64,
     /// The sequence up to which everything is archived.
@@ -73,6 +74,7 @@ impl Status {
             archive: Mutex::default(),
             nats: Mutex::default(),
             wal: Mutex::default(),
+            fork: Mutex::default(),
             published: AtomicU64::new(0),
             archived: watch::Sender::new(0),
             rejected: AtomicU64::new(0),
@@ -96,6 +98,12 @@ impl Status {
         self.part(part).take().map(|away| away.since)
     }
 
+    /// The stream has begun a new life.
+    pub fn forked(&self, from: u64, lost: &str, archived: u64) {
+        let fork = json!({ "at": (self.clock)(), "from": from, "lost": lost, "archived": archived });
+        *self.fork.lock().unwrap_or_else(PoisonError::into_inner) = Some(fork);
+    }
+
     /// How many messages of the stream are not archived yet, as far as is known.
     pub fn lag(&self) -> u64 {
         self.published.load(Relaxed).saturating_sub(*self.archived.borrow())
@@ -111,6 +119,7 @@ impl Status {
             "archive": state(Part::Archive),
             "nats": state(Part::Nats),
             "wal": state(Part::Wal),
+            "fork": *self.fork.lock().unwrap_or_else(PoisonError::into_inner),
             "lag": self.lag(),
             "archived": *self.archived.borrow(),
             "rejected": self.rejected.load(Relaxed),

@@ -37,25 +37,24 @@ fn parse_version(version: &str) -> (u64, u64, u64) {
     (next(), next(), next())
 }
 
-/// The stream of `settings`, made if it is not there.
+/// The stream of `settings`, made if it is not there, and whether it keeps what it is given.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] where it is there and could lose events, with the setting's name; [`ErrorKind::Unavailable`] where
-/// JetStream does not answer.
-pub(crate) async fn ensure(
+/// [`ErrorKind::Unavailable`] where JetStream does not answer, [`ErrorKind::Refused`] where it does not let the stream be made.
+pub(crate) async fn find(
     jetstream: &jetstream::Context,
     settings: &Settings,
     max_payload: usize,
-) -> Result<jetstream::stream::Stream> {
+) -> Result<(jetstream::stream::Stream, Result<()>)> {
     use async_nats::jetstream::{ErrorCode, context::GetStreamErrorKind};
     match jetstream.get_stream(&settings.stream).await {
         Ok(stream) => {
-            check(&stream.cached_info().config, max_payload)?;
-            Ok(stream)
+            let checked = check(&stream.cached_info().config, max_payload);
+            Ok((stream, checked))
         }
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                create(jetstream, settings, max_payload).await
+                Ok((create(jetstream, settings, max_payload).await?, Ok(())))
             }
             _ => Err(unavailable(&settings.stream).because(error)),
         },

@@ -4,6 +4,8 @@
 mod crash;
 #[path = "service/endpoints.rs"]
 mod endpoints;
+#[path = "service/forks.rs"]
+mod forks;
 #[path = "service/kit.rs"]
 mod kit;
 #[path = "service/life.rs"]

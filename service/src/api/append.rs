@@ -1,6 +1,6 @@
 //! `append`: writes one record and answers once the archive holds it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{
     HeaderMap,
@@ -110,7 +110,7 @@ async fn position<S: Store>(api: &Api<S>, sequence: u64) -> Result<Position> {
     let handle = api.jetstream().get_stream_no_info(stream).await.map_err(|error| gone(&error))?;
     let message = handle.get_raw_message(sequence).await.map_err(|error| gone(&error))?;
     let time = i64::try_from(message.time.unix_timestamp_nanos()).map_err(|error| gone(&error))?;
-    Decoder::new(api.epochs.clone()).position(Message {
+    Decoder::new(Arc::clone(&api.epochs.borrow())).position(Message {
         subject: &message.subject,
         headers: Some(&message.headers),
         payload: message.payload,

@@ -1,6 +1,6 @@
 //! A message of the stream becomes an event: a pure function of the message and of what came before it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -9,9 +9,7 @@ use hourlog::{
     wire::log_of_wal_subject,
 };
 
-use crate::epochs::Epochs;
-
-use super::raw::Raw;
+use crate::{epochs::Epochs, raw::Raw};
 
 /// What is remembered of subjects, so that each is checked once. Forgotten when it is so many.
 const SUBJECTS_MAX: usize = 65_536;
@@ -43,13 +41,13 @@ pub(crate) struct Decoded {
 /// Turns messages into events.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    epochs: Epochs,
+    epochs: Arc<Epochs>,
     subjects: HashMap<String, LogId>,
     rejected_log: LogId,
 }
 
 impl Decoder {
-    pub(crate) fn new(epochs: Epochs) -> Self {
+    pub(crate) fn new(epochs: Arc<Epochs>) -> Self {
         Self { epochs, subjects: HashMap::new(), rejected_log: LogId::rejected() }
     }
 
@@ -100,9 +98,12 @@ impl Decoder {
         Ok(log)
     }
 
-    /// The event of a message whose headers nobody can read.
-    pub(super) fn reject_raw(&self, raw: &Raw, high: Offset, error: Error) -> Decoded {
-        self.rejected(raw.message(None), raw.metadata(), high, error)
+    /// The event of a message that was taken raw. One whose headers nobody can read is rejected.
+    pub(crate) fn decode_raw(&mut self, raw: &Raw, high: Offset) -> Decoded {
+        match raw.headers() {
+            Ok(headers) => self.decode(raw.message(Some(&headers)), high),
+            Err(error) => self.rejected(raw.message(None), raw.metadata(), high, error),
+        }
     }
 
     fn reject(&self, message: Message<'_>, high: Offset, error: Error) -> Decoded {

@@ -12,17 +12,17 @@ use bytes::Bytes;
 use hourlog::{Error, ErrorKind, Metadata, Offset, Result};
 use serde::Deserialize;
 
-use super::Message;
+use crate::ingest::Message;
 
 /// The metadata of a rejected event that has the header block as it came, in base64.
 const RAW_HEADERS: &str = "Hourlog-Headers-Base64";
 
 /// A message as the server has it.
 #[derive(Debug)]
-pub(super) struct Raw {
-    pub(super) subject: String,
-    pub(super) sequence: u64,
-    pub(super) time: Offset,
+pub(crate) struct Raw {
+    pub(crate) subject: String,
+    pub(crate) sequence: u64,
+    pub(crate) time: Offset,
     headers: Vec<u8>,
     payload: Bytes,
 }
@@ -55,7 +55,7 @@ struct Failure {
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] where JetStream does not answer, or not with a message.
-pub(super) async fn fetch(client: &Client, stream: &str, sequence: u64) -> Result<Option<Raw>> {
+pub(crate) async fn fetch(client: &Client, stream: &str, sequence: u64) -> Result<Option<Raw>> {
     let unavailable = |cause: String| {
         Error::new(ErrorKind::Unavailable, format!("message {sequence} of the stream {stream} cannot be read: {cause}"))
     };
@@ -87,7 +87,7 @@ impl Raw {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] with what is wrong with them.
-    pub(super) fn headers(&self) -> Result<HeaderMap> {
+    pub(crate) fn headers(&self) -> Result<HeaderMap> {
         let text = std::str::from_utf8(&self.headers).map_err(|_| Error::invalid("a header is not UTF-8"))?;
         let mut headers = HeaderMap::new();
         for line in lines(text) {
@@ -102,13 +102,13 @@ impl Raw {
     }
 
     /// The same, with headers that could be read.
-    pub(super) fn message<'a>(&'a self, headers: Option<&'a HeaderMap>) -> Message<'a> {
+    pub(crate) fn message<'a>(&'a self, headers: Option<&'a HeaderMap>) -> Message<'a> {
         let Self { subject, sequence, time, payload, .. } = self;
         Message { subject, headers, payload: payload.clone(), sequence: *sequence, time: *time }
     }
 
     /// The headers that can be read, and all of them as they came.
-    pub(super) fn metadata(&self) -> Metadata {
+    pub(crate) fn metadata(&self) -> Metadata {
         let mut metadata = Metadata::new();
         let text = String::from_utf8_lossy(&self.headers);
         for (name, value) in lines(&text).filter_map(|line| line.split_once(':')) {

@@ -1,0 +1,159 @@
+//! A stream that uses its sequences again: nothing new is passed over, and seqs rise.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use hourlog::{Event, Remote};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::kit::{Service, archived, events, publish_all};
+
+/// Publishes the numbers, each with its own name as data, over two logs.
+async fn publish(service: &Service, name: &str, numbers: std::ops::Range<u32>) {
+    let message = |number| (format!("log.fork.{}", number % 2), format!("{name}{number}"));
+    publish_all(&service.jetstream().await, numbers.map(message)).await;
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(copied.expect("cp runs").success(), "{} is not copied", from.display());
+}
+
+/// The server's files as they are at this moment.
+fn snapshot(service: &mut Service) -> TempDir {
+    let copy_to = TempDir::new().expect("a directory can be made");
+    service.nats.pause();
+    copy(&store(service), copy_to.path());
+    service.nats.resume();
+    copy_to
+}
+
+/// Kills the server and lets it start from files of before.
+async fn set_back(service: &mut Service, snapshot: &TempDir) {
+    service.nats.kill();
+    std::fs::remove_dir_all(store(service)).expect("it is removed");
+    std::fs::create_dir(store(service)).expect("it is made");
+    copy(snapshot.path(), &store(service));
+    service.nats.restart().await;
+}
+
+fn store(service: &Service) -> PathBuf {
+    service.nats.directory().join("jetstream")
+}
+
+/// Each of `expected` is there once, and seqs rise in the order in which the events came.
+async fn check(remote: &Remote, expected: &[(&str, std::ops::Range<u32>)]) {
+    archived(remote).await;
+    let mut found: Vec<Event> = events(remote, "fork.0").await;
+    found.extend(events(remote, "fork.1").await);
+    let data = |event: &Event| String::from_utf8_lossy(&event.record.data).into_owned();
+    let names: BTreeSet<String> = found.iter().map(data).collect();
+    let wanted: BTreeSet<String> = expected
+        .iter()
+        .flat_map(|(name, numbers)| numbers.clone().map(move |number| format!("{name}{number}")))
+        .collect();
+    assert_eq!(names.len(), found.len(), "an event is there twice");
+    assert_eq!(names, wanted);
+    for log in ["fork.0", "fork.1"] {
+        let mut of_log: Vec<&Event> = found.iter().filter(|event| event.log.as_str() == log).collect();
+        of_log.sort_by_key(|event| event.position.seq);
+        assert!(of_log.is_sorted_by_key(|event| event.position.offset), "seqs of {log} do not rise with time");
+    }
+    let counted: u64 = archived(remote).await.logs.iter().map(|log| log.events).sum();
+    assert_eq!(counted, found.len() as u64);
+}
+
+async fn fork(remote: &Remote) -> Value {
+    let stats = remote.client().request("$SRV.STATS.hourlog", "".into()).await.expect("statistics");
+    let stats: Value = serde_json::from_slice(&stats.payload).expect("it is JSON");
+    stats["endpoints"][0]["data"]["fork"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_tail_is_noticed_while_the_service_runs() {
+    let mut service = Service::start().await;
+    let remote = service.remote().await;
+    publish(&service, "a", 0..100).await;
+    archived(&remote).await;
+    let before = snapshot(&mut service);
+    publish(&service, "b", 0..50).await;
+    archived(&remote).await;
+    set_back(&mut service, &before).await;
+    publish(&service, "c", 0..60).await;
+    let remote = service.remote().await;
+    check(&remote, &[("a", 0..100), ("b", 0..50), ("c", 0..60)]).await;
+    let fork = fork(&remote).await;
+    assert_eq!((fork["from"].as_u64(), fork["lost"].as_str()), (Some(101), Some("101-150")), "{fork}");
+    assert_eq!(service.process.ended(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_that_was_lost_and_used_again_while_the_service_was_down_is_noticed_at_its_start() {
+    for used_again in [10, 50, 200] {
+        let mut service = Service::start().await;
+        publish(&service, "a", 0..100).await;
+        archived(&service.remote().await).await;
+        let before = snapshot(&mut service);
+        publish(&service, "b", 0..50).await;
+        archived(&service.remote().await).await;
+        service.process.kill();
+        set_back(&mut service, &before).await;
+        publish(&service, "c", 0..used_again).await;
+        service.start_again().await;
+        let all = [("a", 0..100), ("b", 0..50), ("c", 0..used_again)];
+        check(&service.remote().await, &all).await;
+        // It forks once: what is read again after a crash is of the new life.
+        service.process.kill();
+        service.start_again().await;
+        let remote = service.remote().await;
+        check(&remote, &all).await;
+        assert_eq!(fork(&remote).await, Value::Null);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_deleted_and_made_anew_begins_a_new_life() {
+    let mut service = Service::start().await;
+    let remote = service.remote().await;
+    publish(&service, "a", 0..100).await;
+    archived(&remote).await;
+    let jetstream = service.jetstream().await;
+    jetstream.delete_stream("HOURLOG").await.expect("it is deleted");
+    // The service makes it anew by itself.
+    while jetstream.get_stream("HOURLOG").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    publish(&service, "b", 0..30).await;
+    check(&remote, &[("a", 0..100), ("b", 0..30)]).await;
+
+    service.process.kill();
+    let config = jetstream.get_stream("HOURLOG").await.expect("it is there").cached_info().config.clone();
+    jetstream.delete_stream("HOURLOG").await.expect("it is deleted");
+    while jetstream.create_stream(config.clone()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    publish(&service, "c", 0..200).await;
+    service.start_again().await;
+    check(&service.remote().await, &[("a", 0..100), ("b", 0..30), ("c", 0..200)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purged_stream_has_not_forked() {
+    let mut service = Service::start().await;
+    let remote = service.remote().await;
+    publish(&service, "a", 0..100).await;
+    archived(&remote).await;
+    let jetstream = service.jetstream().await;
+    let stream = jetstream.get_stream("HOURLOG").await.expect("it is there");
+    stream.purge().await.expect("it is purged");
+    service.process.kill();
+    service.start_again().await;
+    publish(&service, "b", 0..10).await;
+    let remote = service.remote().await;
+    check(&remote, &[("a", 0..100), ("b", 0..10)]).await;
+    assert_eq!(fork(&remote).await, Value::Null);
+}
