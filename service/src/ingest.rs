@@ -20,8 +20,8 @@ use async_nats::jetstream::{
 use futures_util::{StreamExt, future::join_all, stream::FuturesOrdered};
 use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts};
 use tokio::{
-    sync::{oneshot, watch},
-    time::{Instant, MissedTickBehavior, interval, interval_at, sleep},
+    sync::{Notify, oneshot, watch},
+    time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -225,7 +225,7 @@ impl<S: Store> Ingest<S> {
         let mut tick = interval(STORE_PLACE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut look = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
-        let shutdown = self.args.shutdown.clone();
+        let (shutdown, status) = (self.args.shutdown.clone(), Arc::clone(&self.args.status));
         loop {
             tokio::select! {
                 biased;
@@ -234,7 +234,7 @@ impl<S: Store> Ingest<S> {
                 Some(done) = self.in_flight.next() => self.settle(done)?,
                 (place, outcome) = pending_or(&mut self.storing) => self.place_stored(place, &outcome),
                 _ = tick.tick() => self.store_place(),
-                _ = look.tick() => {
+                () = looks(&mut look, &status.look) => {
                     let before = self.run;
                     self.look().await?;
                     if self.run != before {
@@ -288,7 +288,7 @@ impl<S: Store> Ingest<S> {
             %stream, from, lost, archived = self.archived.sequence,
             "the stream has forked: it was made anew, or has lost its tail; what it holds from here on is new and is archived as such"
         );
-        self.args.status.forked(from, &lost, self.archived.sequence);
+        let archived = self.archived.sequence;
         let now = (self.args.settings.clock)();
         let epochs = Arc::new(Epochs::fork(&self.args.store, stream, from, now).await?);
         self.args.epochs.send_replace(Arc::clone(&epochs));
@@ -299,6 +299,7 @@ impl<S: Store> Ingest<S> {
             place.sequence = place.sequence.min(from - 1);
         }
         self.args.status.archived.send_replace(self.archived.sequence);
+        self.args.status.forked(from, &lost, archived);
         Ok(())
     }
 
@@ -533,6 +534,14 @@ async fn pending_or(future: &mut Option<Storing>) -> (Place, Result<()>) {
             output
         }
         None => std::future::pending().await,
+    }
+}
+
+/// Returns when it is time to look at the stream, or somebody asks for it.
+async fn looks(time: &mut Interval, asked: &Notify) {
+    tokio::select! {
+        _ = time.tick() => {}
+        () = asked.notified() => {}
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use hourlog::{Clock, Error, LogId, Offset};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Begins tracing to standard error: for people on a terminal, as JSON lines elsewhere.
 pub fn trace(filter: Option<&str>) {
@@ -37,6 +37,10 @@ pub struct Status {
     pub published: AtomicU64,
     /// The sequence up to which everything is archived.
     pub archived: watch::Sender<u64>,
+    /// How often the stream has forked since the start.
+    pub forks: watch::Sender<u64>,
+    /// Asks the ingest to look whether the stream is what it was, without waiting for the time to do so.
+    pub look: Notify,
     /// Events that went to `_rejected`.
     pub rejected: AtomicU64,
     /// Replies that were not sent, because they would have gone somewhere else than to an inbox.
@@ -77,6 +81,8 @@ impl Status {
             fork: Mutex::default(),
             published: AtomicU64::new(0),
             archived: watch::Sender::new(0),
+            forks: watch::Sender::new(0),
+            look: Notify::new(),
             rejected: AtomicU64::new(0),
             replies_dropped: AtomicU64::new(0),
             actors: AtomicUsize::new(0),
@@ -102,6 +108,7 @@ impl Status {
     pub fn forked(&self, from: u64, lost: &str, archived: u64) {
         let fork = json!({ "at": (self.clock)(), "from": from, "lost": lost, "archived": archived });
         *self.fork.lock().unwrap_or_else(PoisonError::into_inner) = Some(fork);
+        self.forks.send_modify(|forks| *forks += 1);
     }
 
     /// How many messages of the stream are not archived yet, as far as is known.

@@ -15,10 +15,17 @@ const FRESH_MAX: Duration = Duration::from_secs(60);
 /// [`ErrorKind::Deadline`] where that takes more than a minute, [`ErrorKind::Unavailable`] where JetStream does not answer.
 pub(super) async fn fresh<S: Store>(api: &Api<S>) -> Result<()> {
     let stream = &api.settings.stream;
+    let (mut forks, before) = (api.status.forks.subscribe(), *api.status.archived.borrow());
     let info = api.jetstream().get_stream(stream).await.map_err(|error| {
         Error::new(ErrorKind::Unavailable, format!("the stream {stream} does not answer")).because(error)
     })?;
-    archived(api, info.cached_info().state.last_sequence, FRESH_MAX).await
+    let last = info.cached_info().state.last_sequence;
+    if before > last {
+        // The stream is shorter than what was archived of it: it has forked, and the ingest has not seen it yet.
+        api.status.look.notify_one();
+        let _ = tokio::time::timeout(FRESH_MAX, forks.changed()).await;
+    }
+    archived(api, last, FRESH_MAX).await
 }
 
 /// Returns once the archive holds everything up to the stream's message `sequence`.
