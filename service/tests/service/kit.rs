@@ -1,12 +1,16 @@
 //! What the tests share: a nats-server, a service over it that can be killed, and a client.
 
-use std::{collections::VecDeque, path::Path, time::Duration};
+use std::{
+    collections::VecDeque,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use async_nats::jetstream;
 use conformance::servers::{HourlogdProcess, NatsServer};
 use futures_util::TryStreamExt;
 use hourlog::{
-    Event, LogId, Remote,
+    ErrorKind, Event, LogId, Remote,
     wire::{LogsReply, LogsRequest, ReplayRequest},
 };
 use tempfile::TempDir;
@@ -61,10 +65,19 @@ pub(crate) fn log(id: &str) -> LogId {
     id.parse().expect("a good id")
 }
 
-/// The logs, once everything that was published is archived.
+/// The logs, once everything that was published is archived. A service that comes back to its server meanwhile is waited for.
 pub(crate) async fn archived(remote: &Remote) -> LogsReply {
     let request = LogsRequest { fresh: true, all: true, ..LogsRequest::default() };
-    remote.logs(&request).await.expect("the service answers")
+    let begun = Instant::now();
+    loop {
+        match remote.logs(&request).await {
+            Ok(logs) => return logs,
+            Err(error) if error.kind() == ErrorKind::Unavailable && begun.elapsed() < LONG => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// All events of a log.
