@@ -6,6 +6,8 @@ use clap::Parser;
 use hourlog::{Clock, Error, Result, system_clock, wire};
 use serde::Deserialize;
 
+use crate::Margin;
+
 const EXAMPLES: &str = "\
 Examples:
   hourlogd --nats nats://localhost:4222 --store file:/var/lib/hourlog
@@ -62,6 +64,21 @@ pub struct Options {
     /// A certificate authority to trust, as PEM.
     #[arg(long, value_name = "FILE", env = "HOURLOG_TLS_CA")]
     pub tls_ca: Option<PathBuf>,
+    /// Seconds for which archived events stay in the stream; 3600 unless said otherwise.
+    #[arg(long, value_name = "SECONDS", env = "HOURLOG_WAL_KEEP_SECONDS")]
+    pub wal_keep_seconds: Option<u64>,
+    /// The most bytes of archived events that stay in the stream; 256 MiB unless said otherwise.
+    #[arg(long, value_name = "BYTES", env = "HOURLOG_WAL_KEEP_BYTES")]
+    pub wal_keep_bytes: Option<u64>,
+    /// A NATS user that may purge the stream, so that the service's own may not.
+    #[arg(long, value_name = "USER", env = "HOURLOG_JANITOR_USER")]
+    pub janitor_user: Option<String>,
+    /// That user's password.
+    #[arg(long, value_name = "PASSWORD", env = "HOURLOG_JANITOR_PASSWORD", hide_env_values = true)]
+    pub janitor_password: Option<String>,
+    /// A NATS credentials file for the same.
+    #[arg(long, value_name = "FILE", env = "HOURLOG_JANITOR_CREDS")]
+    pub janitor_creds: Option<PathBuf>,
     /// What to trace, as `hourlogd=debug`; also RUST_LOG.
     #[arg(long, value_name = "FILTER", env = "HOURLOG_TRACE")]
     pub trace: Option<String>,
@@ -93,6 +110,11 @@ impl Options {
             password: self.password.or(file.password),
             nkey: self.nkey.or(file.nkey),
             tls_ca: self.tls_ca.or(file.tls_ca),
+            wal_keep_seconds: self.wal_keep_seconds.or(file.wal_keep_seconds),
+            wal_keep_bytes: self.wal_keep_bytes.or(file.wal_keep_bytes),
+            janitor_user: self.janitor_user.or(file.janitor_user),
+            janitor_password: self.janitor_password.or(file.janitor_password),
+            janitor_creds: self.janitor_creds.or(file.janitor_creds),
             trace: self.trace.or(file.trace),
             config: self.config,
         })
@@ -114,7 +136,19 @@ impl Options {
     /// The settings of the service.
     pub fn settings(self) -> Settings {
         let standard = Settings::default();
+        let janitor = (self.janitor_user.is_some() || self.janitor_creds.is_some()).then(|| Credentials {
+            creds: self.janitor_creds,
+            user: self.janitor_user,
+            password: self.janitor_password,
+            nkey: None,
+            tls_ca: self.tls_ca.clone(),
+        });
         Settings {
+            margin: Margin {
+                age: self.wal_keep_seconds.map_or(standard.margin.age, Duration::from_secs),
+                bytes: self.wal_keep_bytes.unwrap_or(standard.margin.bytes),
+            },
+            janitor,
             nats: self.nats.unwrap_or(standard.nats),
             credentials: Credentials {
                 creds: self.creds,
@@ -153,6 +187,10 @@ pub struct Settings {
     pub inbox_prefixes: Vec<String>,
     /// After how long an idle log's actor is put to sleep.
     pub idle: Duration,
+    /// How much of what is archived stays in the stream.
+    pub margin: Margin,
+    /// How the janitor logs in, who purges the stream; as the service does unless said otherwise.
+    pub janitor: Option<Credentials>,
     /// Says what time it is.
     pub clock: Clock,
 }
@@ -168,6 +206,8 @@ impl Default for Settings {
             prefix: wire::SERVICE.to_owned(),
             inbox_prefixes: Vec::new(),
             idle: Duration::from_secs(60),
+            margin: Margin::default(),
+            janitor: None,
             clock: system_clock,
         }
     }

@@ -64,7 +64,7 @@ impl Stream<'_> {
     }
 
     /// The first message that is later than `time`, by halves; behind the last where there is none.
-    async fn first_later(&self, time: Offset) -> Result<u64> {
+    pub(crate) async fn first_later(&self, time: Offset) -> Result<u64> {
         let state = &self.info.state;
         let (mut low, mut high) = (state.first_sequence.max(1), state.last_sequence + 1);
         while low < high {

@@ -299,6 +299,7 @@ impl<S: Store> Ingest<S> {
             place.sequence = place.sequence.min(from - 1);
         }
         self.args.status.archived.send_replace(self.archived.sequence);
+        self.args.status.stored.send_replace(None);
         self.args.status.forked(from, &lost, archived);
         Ok(())
     }
@@ -474,7 +475,11 @@ impl<S: Store> Ingest<S> {
 
     fn place_stored(&mut self, place: Place, outcome: &Result<()>) {
         match outcome {
-            Ok(()) => self.stored = place,
+            Ok(()) => {
+                self.stored = place;
+                let Place { sequence, time, .. } = place;
+                self.args.status.stored.send_replace(Some(Newest { sequence, time }));
+            }
             // The next tick tries again; until then more is read twice after a crash, no more than that.
             Err(error) => tracing::warn!(%error, "the place could not be stored"),
         }

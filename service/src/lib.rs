@@ -1,6 +1,7 @@
 //! The service: takes events from a NATS stream into an archive, and answers replays.
 //!
 //! - `config`: settings; `connect`, `wal`: the connection and the stream, made or checked.
+//! - `forks`: a stream that uses sequences again; `janitor`: keeps the stream from filling up.
 //! - `ingest`: the stream's messages to their logs, and how far the archive has got; `epochs`: what makes seqs rise.
 //! - `logs`: the supervisor; `log_actor`: one log.
 //! - `api`: the endpoints, one file each.
@@ -13,6 +14,7 @@ mod connect;
 mod epochs;
 mod forks;
 mod ingest;
+mod janitor;
 mod log_actor;
 mod logs;
 mod once;
@@ -30,11 +32,13 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Credentials, Options, Settings, StoreUrl};
+pub use janitor::Margin;
 
 use crate::{
     connect::Connection,
     epochs::Epochs,
     ingest::IngestArgs,
+    janitor::Janitor,
     logs::{Logs, LogsArgs, LogsMsg},
     telemetry::Status,
     waiters::Waiters,
@@ -51,6 +55,7 @@ pub struct Running {
     shutdown: CancellationToken,
     ingest: JoinHandle<Result<()>>,
     api: JoinHandle<()>,
+    janitor: JoinHandle<()>,
     logs: ActorRef<LogsMsg>,
     status: Arc<Status>,
 }
@@ -99,6 +104,20 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         epochs: epochs.clone(),
         shutdown: shutdown.clone(),
     }));
+    let janitor_client = match &settings.janitor {
+        Some(credentials) => {
+            let settings = Settings { credentials: credentials.clone(), ..settings.clone() };
+            connect::connect(&settings, "janitor").await?.client
+        }
+        None => api_client.clone(),
+    };
+    let janitor = Janitor {
+        client: janitor_client,
+        stream: Arc::from(settings.stream.as_str()),
+        margin: settings.margin,
+        status: Arc::clone(&status),
+    };
+    let janitor = tokio::spawn(janitor.run(shutdown.clone()));
     let api = api::Api {
         client: api_client,
         store,
@@ -110,7 +129,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     };
     let api = api::start(api, shutdown.clone()).await?;
     tracing::info!(server = server.server_name, version = server.version, "hourlogd ready");
-    Ok(Running { shutdown, ingest, api, logs, status })
+    Ok(Running { shutdown, ingest, api, janitor, logs, status })
 }
 
 impl Running {
@@ -162,6 +181,7 @@ impl Drop for Running {
         self.shutdown.cancel();
         self.ingest.abort();
         self.api.abort();
+        self.janitor.abort();
         self.logs.kill();
     }
 }

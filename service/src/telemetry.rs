@@ -12,6 +12,8 @@ use hourlog::{Clock, Error, LogId, Offset};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
+use crate::janitor::Stored;
+
 /// Begins tracing to standard error: for people on a terminal, as JSON lines elsewhere.
 pub fn trace(filter: Option<&str>) {
     use tracing_subscriber::EnvFilter;
@@ -37,6 +39,8 @@ pub struct Status {
     pub published: AtomicU64,
     /// The sequence up to which everything is archived.
     pub archived: watch::Sender<u64>,
+    /// The place up to which everything is archived and stored as such; none before it is known, and after a fork.
+    pub(crate) stored: watch::Sender<Stored>,
     /// How often the stream has forked since the start.
     pub forks: watch::Sender<u64>,
     /// Asks the ingest to look whether the stream is what it was, without waiting for the time to do so.
@@ -81,6 +85,7 @@ impl Status {
             fork: Mutex::default(),
             published: AtomicU64::new(0),
             archived: watch::Sender::new(0),
+            stored: watch::Sender::new(None),
             forks: watch::Sender::new(0),
             look: Notify::new(),
             rejected: AtomicU64::new(0),

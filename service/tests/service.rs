@@ -20,3 +20,5 @@ mod poison;
 mod protocol;
 #[path = "service/refusals.rs"]
 mod refusals;
+#[path = "service/wal.rs"]
+mod wal;
