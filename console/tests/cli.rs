@@ -319,6 +319,8 @@ async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
     let import = stage.run(&format!("import '{QUAKES}'")).await;
     assert_eq!((import.code, import.stderr.as_str()), (Some(0), "imported 1,707 events into 12 logs\n"));
 
+    // A second time, all of it is there already.
+    assert_eq!(stage.run(&format!("import '{QUAKES}'")).await.code, Some(0));
     let logs = json_lines(&stage.run("ls").await.stdout);
     let events: u64 = logs.iter().filter_map(|log| log["events"].as_u64()).sum();
     assert_eq!((logs.len(), events), (12, 1707));

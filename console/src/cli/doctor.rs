@@ -243,12 +243,27 @@ fn state_of(report: &Value) -> Vec<Check> {
             "hourlog read _rejected says why",
         ),
     };
+    let fork = match &data["fork"] {
+        Value::Null => ok("fork", "the stream is in the life that was archived"),
+        fork => warn(
+            "fork",
+            format!(
+                "at {} the stream used sequences again from {} on; lost from it: {}, of which up to {} are archived",
+                fork["at"].as_str().unwrap_or("?"),
+                fork["from"],
+                fork["lost"].as_str().unwrap_or("?"),
+                fork["archived"]
+            ),
+            "publish again what was lost and not archived; what came since is archived",
+        ),
+    };
     vec![
         part("archive", "archive", "see that its disk has room and is whole; events wait in the stream meanwhile"),
         part("ingest", "nats", "see what nats-server has logged; the service tries again by itself"),
         part("wal", "wal", "change the stream's settings back"),
         ok("lag", lag),
         rejected,
+        fork,
     ]
 }
 
