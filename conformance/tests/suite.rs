@@ -1,5 +1,7 @@
 //! Every implementation against the whole suite.
 
+#[path = "suite/damage.rs"]
+mod damage;
 #[path = "suite/embedded.rs"]
 mod embedded;
 #[path = "suite/memory.rs"]

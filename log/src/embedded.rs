@@ -5,6 +5,7 @@
 
 mod keys;
 mod values;
+mod watermark;
 mod writer;
 
 use std::{
@@ -17,6 +18,8 @@ use std::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tokio::sync::{mpsc, oneshot};
 
+use watermark::Watermark;
+
 use crate::{
     Arrival, Bucket, BucketRow, EpochRow, Error, ErrorKind, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq,
     SourceRow, Store, Write,
@@ -24,6 +27,8 @@ use crate::{
 
 /// The form of what is stored. A directory with another one is refused.
 const FORMAT: u8 = 1;
+/// The key in `meta` of how many batches were ever written.
+const BATCHES: &str = "batches";
 /// Writes that may wait for the writing thread; who comes then waits to be let in.
 const WAITING_WRITES_MAX: usize = 4096;
 /// Blocks read from the files that are kept in memory.
@@ -39,8 +44,18 @@ pub struct Embedded(Arc<Inner>);
 
 struct Inner {
     tables: Tables,
+    missing: Option<Missing>,
     writes: Option<mpsc::Sender<writer::Request>>,
     thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// What an archive has lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// How many batches of writes had been acknowledged; `None` where the file that says so is damaged itself.
+    pub acknowledged: Option<u64>,
+    /// How many of them are there.
+    pub found: u64,
 }
 
 /// The tables, each a keyspace of its own.
@@ -55,6 +70,7 @@ struct Tables {
     sources: Keyspace,
     epochs: Keyspace,
     cursors: Keyspace,
+    meta: Keyspace,
     /// Held by who begins an epoch: to look whether it was begun and to begin it are one step.
     beginning: Arc<Mutex<()>>,
 }
@@ -83,13 +99,33 @@ impl Embedded {
             }
         })?;
         tables.check_format(directory)?;
+        let unreadable = |error: std::io::Error| {
+            let context = format!("cannot use the watermark of the archive in {}", directory.display());
+            Error::new(ErrorKind::Unavailable, context).because(error)
+        };
+        let (mut watermark, acknowledged) = Watermark::open(directory).map_err(unreadable)?;
+        let found = tables.batches()?;
+        let missing = acknowledged.filter(|acknowledged| found < *acknowledged).map(|acknowledged| Missing {
+            acknowledged: Some(acknowledged).filter(|acknowledged| *acknowledged != u64::MAX),
+            found,
+        });
+        if missing.is_some() {
+            tables.forget_places()?;
+        }
+        watermark.write(found).map_err(unreadable)?;
         let (writes, requests) = mpsc::channel(WAITING_WRITES_MAX);
         let writing = tables.clone();
         let thread = std::thread::Builder::new()
             .name("hourlog-archive".to_owned())
-            .spawn(move || writer::run(writing, requests))
+            .spawn(move || writer::run(&writing, requests, watermark, found))
             .map_err(|error| Error::new(ErrorKind::Unavailable, "cannot start the archive's thread").because(error))?;
-        Ok(Self(Arc::new(Inner { tables, writes: Some(writes), thread: Some(thread) })))
+        Ok(Self(Arc::new(Inner { tables, missing, writes: Some(writes), thread: Some(thread) })))
+    }
+
+    /// What was acknowledged before the archive was opened and is not in it. Then its sources are read again from the oldest
+    /// message that they have.
+    pub fn missing(&self) -> Option<Missing> {
+        self.0.missing
     }
 
     /// Runs a read on a thread that may block.
@@ -119,8 +155,10 @@ impl Drop for Inner {
 
 impl Tables {
     fn open(directory: &Path) -> fjall::Result<Self> {
-        let database =
-            Database::builder(directory).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES_MAX).open()?;
+        let database = Database::builder(directory.join("tables"))
+            .cache_size(CACHE_BYTES)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
+            .open()?;
         let table = |name: &str| database.keyspace(name, KeyspaceCreateOptions::default);
         Ok(Self {
             events: table("events")?,
@@ -131,6 +169,7 @@ impl Tables {
             sources: table("sources")?,
             epochs: table("epochs")?,
             cursors: table("cursors")?,
+            meta: table("meta")?,
             beginning: Arc::default(),
             database,
         })
@@ -138,8 +177,7 @@ impl Tables {
 
     /// Refuses a directory that another version wrote; marks a new one.
     fn check_format(&self, directory: &Path) -> Result<()> {
-        let meta = self.database.keyspace("meta", KeyspaceCreateOptions::default).map_err(broken)?;
-        match meta.get("format").map_err(broken)? {
+        match self.meta.get("format").map_err(broken)? {
             Some(found) if *found == [FORMAT] => Ok(()),
             Some(found) => Err(Error::new(
                 ErrorKind::Integrity,
@@ -147,10 +185,28 @@ impl Tables {
             )),
             None => {
                 let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-                batch.insert(&meta, "format", vec![FORMAT]);
+                batch.insert(&self.meta, "format", vec![FORMAT]);
                 batch.commit().map_err(broken)
             }
         }
+    }
+
+    /// How many batches were ever written.
+    fn batches(&self) -> Result<u64> {
+        let value = self.meta.get(BATCHES).map_err(broken)?;
+        value.map_or(Ok(0), |value| Ok(keys::last_offset(&value)?.nanos().unsigned_abs()))
+    }
+
+    /// Nothing is archived for certain any more: every source is to be read again.
+    fn forget_places(&self) -> Result<()> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for guard in self.sources.iter() {
+            let (key, value) = guard.into_inner().map_err(broken)?;
+            let SourceRow { cursor, cursor_time, high, .. } = SourceRow::NOTHING;
+            let row = SourceRow { cursor, cursor_time, high, ..values::read_source(&value)? };
+            batch.insert(&self.sources, key, values::source(&row));
+        }
+        batch.commit().map_err(broken)
     }
 
     fn log(&self, id: &LogId) -> Result<Option<LogRow>> {

@@ -83,7 +83,7 @@ pub use self::{
     time::{Clock, DAY, HOUR, MINUTE, Offset, SECOND, system_clock},
 };
 #[cfg(feature = "embedded")]
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Missing};
 
 /// Opens logs.
 pub trait Events: Send + Sync {

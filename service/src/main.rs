@@ -22,7 +22,16 @@ async fn run(options: Options) -> hourlog::Result<()> {
     telemetry::trace(options.trace.as_deref());
     let options = options.with_file()?;
     match options.store()? {
-        StoreUrl::File(directory) => serve(options.settings(), Embedded::open(directory)?).await,
+        StoreUrl::File(directory) => {
+            let archive = Embedded::open(directory)?;
+            if let Some(missing) = archive.missing() {
+                tracing::error!(
+                    ?missing,
+                    "the archive has lost batches of writes that it had acknowledged; reading the stream again from its oldest message"
+                );
+            }
+            serve(options.settings(), archive).await
+        }
         StoreUrl::Memory => serve(options.settings(), Memory::new()).await,
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{Arrival, BucketRow, Error, ErrorKind, LogId, LogRow, Offset, Result, Row, SourceRow, Write, index};
 
-use super::{Tables, broken, keys, values};
+use super::{BATCHES, Tables, broken, keys, values, watermark::Watermark};
 
 /// The events' bytes after which a batch takes no further writes: more makes those that wait wait longer, and gains nothing.
 const BATCH_BYTES_MAX: usize = 8 << 20;
@@ -20,8 +20,8 @@ pub(super) struct Request {
     pub(super) reply: oneshot::Sender<Result<()>>,
 }
 
-/// Writes until nobody can ask for it any more.
-pub(super) fn run(tables: Tables, mut requests: mpsc::Receiver<Request>) {
+/// Writes until nobody can ask for it any more. `batches` were written before.
+pub(super) fn run(tables: &Tables, mut requests: mpsc::Receiver<Request>, mut watermark: Watermark, mut batches: u64) {
     let mut known = Known::default();
     while let Some(first) = requests.blocking_recv() {
         let mut group = vec![first];
@@ -33,8 +33,12 @@ pub(super) fn run(tables: Tables, mut requests: mpsc::Receiver<Request>) {
         }
         let (writes, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|request| (request.writes, request.reply)).unzip();
-        let outcome = known.write(&tables, writes);
-        if outcome.is_err() {
+        let outcome = known.write(tables, writes, batches + 1);
+        if outcome.is_ok() {
+            batches += 1;
+            // A watermark that is not written is an older one: it promises less.
+            let _ = watermark.reached(batches);
+        } else {
             // What was remembered may be ahead of what is stored.
             known = Known::default();
         }
@@ -43,6 +47,7 @@ pub(super) fn run(tables: Tables, mut requests: mpsc::Receiver<Request>) {
             let _ = reply.send(outcome.as_ref().copied().map_err(again));
         }
     }
+    let _ = watermark.write(batches);
 }
 
 /// The same error for another one who waits.
@@ -78,7 +83,7 @@ struct Known {
 }
 
 impl Known {
-    fn write(&mut self, tables: &Tables, writes: Vec<Vec<Write>>) -> Result<()> {
+    fn write(&mut self, tables: &Tables, writes: Vec<Vec<Write>>, batches: u64) -> Result<()> {
         let mut batch = tables.database.batch().durability(Some(PersistMode::SyncData));
         for write in writes.into_iter().flatten() {
             match write {
@@ -124,6 +129,7 @@ impl Known {
             })?;
             batch.insert(&tables.buckets, keys::bucket(&bucket.0, era, bucket.1), values::bucket(row));
         }
+        batch.insert(&tables.meta, BATCHES, keys::ordered(batches as i64).to_vec());
         batch.commit().map_err(broken)?;
         self.cursors.clear();
         if self.buckets.len() > REMEMBERED_MAX {
