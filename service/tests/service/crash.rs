@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 use async_nats::{HeaderMap, jetstream};
 use futures_util::future::join_all;
 
-use crate::kit::{Service, archived, events, publish_all};
+use crate::kit::{Service, archived, copy, events, publish_all};
 
 const LOGS: u64 = 50;
 const EVENTS: u64 = 50_000;
@@ -122,4 +122,36 @@ async fn what_was_published_while_the_service_was_down_is_there_at_its_publish_t
     let nanos = |event: &hourlog::Event| i128::from(event.position.offset.nanos());
     assert_eq!(nanos(&found[0]), info.first_timestamp.unix_timestamp_nanos());
     assert_eq!(nanos(&found[9_999]), info.last_timestamp.unix_timestamp_nanos());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_was_set_back_is_filled_from_the_stream_again() {
+    let mut service = Service::start().await;
+    let message = |number: u32| (format!("log.back.{}", number % 3), number.to_string());
+    publish_all(&service.jetstream().await, (0..300).map(message)).await;
+    archived(&service.remote().await).await;
+    assert!(service.process.terminate().await.success());
+    let tables = service.directory.path().join("tables");
+    let before = tempfile::TempDir::new().expect("a directory can be made");
+    copy(&tables, before.path());
+
+    service.start_again().await;
+    publish_all(&service.jetstream().await, (300..900).map(message)).await;
+    archived(&service.remote().await).await;
+    assert!(service.process.terminate().await.success());
+    std::fs::remove_dir_all(&tables).expect("it is removed");
+    std::fs::create_dir(&tables).expect("it is made");
+    copy(before.path(), &tables);
+
+    service.start_again().await;
+    let said = service.process.said();
+    assert!(said.iter().any(|line| line.contains("has lost batches of writes")), "{said:?}");
+    let remote = service.remote().await;
+    let listed = archived(&remote).await.logs;
+    assert_eq!(listed.iter().map(|log| log.events).collect::<Vec<_>>(), [300, 300, 300]);
+    for log in 0..3_u32 {
+        let found = events(&remote, &format!("back.{log}")).await;
+        let expected = (0..900).filter(|number| number % 3 == log).map(|number| number.to_string());
+        assert!(found.iter().map(|event| event.record.data.to_vec()).eq(expected.map(String::into_bytes)));
+    }
 }

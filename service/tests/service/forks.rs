@@ -1,26 +1,17 @@
 //! A stream that uses its sequences again: nothing new is passed over, and seqs rise.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use hourlog::{Event, Remote};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::kit::{Service, archived, events, publish_all};
+use crate::kit::{Service, archived, copy, events, publish_all};
 
 /// Publishes the numbers, each with its own name as data, over two logs.
 async fn publish(service: &Service, name: &str, numbers: std::ops::Range<u32>) {
     let message = |number| (format!("log.fork.{}", number % 2), format!("{name}{number}"));
     publish_all(&service.jetstream().await, numbers.map(message)).await;
-}
-
-fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
-    assert!(copied.expect("cp runs").success(), "{} is not copied", from.display());
 }
 
 /// The server's files as they are at this moment.

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -101,4 +102,10 @@ pub(crate) async fn publish_all(jetstream: &jetstream::Context, messages: impl I
     for ack in acks {
         ack.await.expect("the stream takes it");
     }
+}
+
+/// Copies what is in the directory `from` into the directory `to`.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(copied.expect("cp runs").success(), "{} is not copied", from.display());
 }
