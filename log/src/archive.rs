@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    Arrival, Clock, End, EpochRow, Error, ErrorKind, Event, Events, Log, LogId, Offset, Placed, Position, Query,
-    Reason, Record, Result, Row, Seeked, Seq, SourceRow, Store, Write, pages,
+    Arrival, Clock, EpochRow, Error, ErrorKind, Event, Events, Log, LogId, Offset, Placed, Position, Query, Reason,
+    Record, Result, Row, Seeked, Seq, SourceRow, Store, Write,
     pages::{ArrivalQuery, arrival_page, page},
     position,
     turn::Turn,
@@ -267,12 +267,4 @@ pub fn row(log: &LogId, arrived: Arrived, record: Record) -> Row {
     let placed = (offset != at || at < high).then_some(Placed { high });
     let event = Event { log: log.clone(), position: Position { offset, seq }, arrived: placed.map(|_| at), record };
     Row { event, placed }
-}
-
-/// What a page in timeline order says of how a handle may go on: whether there is certainly nothing behind it now.
-impl pages::Page {
-    /// Whether the end of the log, or of what was asked for, was reached.
-    pub fn is_last(&self) -> bool {
-        self.end != End::More
-    }
 }

@@ -90,6 +90,15 @@ impl Error {
         self
     }
 
+    /// The same error for another one who waits for the same thing; its causes are text in it.
+    pub fn again(&self) -> Self {
+        let error = Self::new(self.kind, self.context.clone());
+        match &self.source {
+            Some(source) => error.because(source.to_string()),
+            None => error,
+        }
+    }
+
     /// A value that cannot be used as it is.
     pub fn invalid(context: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, context)

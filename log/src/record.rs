@@ -116,11 +116,6 @@ impl Metadata {
         self.0.remove(name)
     }
 
-    /// Keeps the names for which `keep` says yes.
-    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        self.0.retain(|name, _| keep(name));
-    }
-
     /// Whether there is no name.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -374,7 +374,7 @@ impl<S: Store> Ingest<S> {
         }
         let position: Position = decoded.row.event.position;
         if let Some(waiter) = waiter {
-            chunk.answers.push((waiter, decoded.rejected.as_ref().map_or(Ok(position), |error| Err(again(error)))));
+            chunk.answers.push((waiter, decoded.rejected.as_ref().map_or(Ok(position), |error| Err(error.again()))));
         }
         if let Some(error) = decoded.rejected {
             self.args.status.rejected.fetch_add(1, Relaxed);
@@ -552,9 +552,4 @@ async fn looks(time: &mut Interval, asked: &Notify) {
 
 fn broken_off(stream: &str) -> Error {
     Error::new(ErrorKind::Unavailable, format!("the consumer of the stream {stream} is gone"))
-}
-
-/// The same error for another one who hears of it.
-fn again(error: &Error) -> Error {
-    Error::new(error.kind(), error.context())
 }

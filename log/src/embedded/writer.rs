@@ -44,20 +44,10 @@ pub(super) fn run(tables: &Tables, mut requests: mpsc::Receiver<Request>, mut wa
         }
         for reply in replies {
             // Who asked may have left; that is no failure.
-            let _ = reply.send(outcome.as_ref().copied().map_err(again));
+            let _ = reply.send(outcome.as_ref().copied().map_err(Error::again));
         }
     }
     let _ = watermark.write(batches);
-}
-
-/// The same error for another one who waits.
-fn again(error: &Error) -> Error {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    let error = Error::new(error.kind(), error.context());
-    match cause {
-        Some(cause) => error.because(cause),
-        None => error,
-    }
 }
 
 impl Request {
