@@ -6,9 +6,11 @@
 //! - [`scenario`]: cases as text, in `scenarios/`.
 //! - [`properties`], [`store_properties`]: random operations, compared with a model; [`plain`]: the plainest one.
 //! - [`servers`]: a nats-server and a service, owned by the test that starts them.
+//! - [`chaos`]: a ledger of what was sent, and a nemesis.
 //! - [`counting`], [`rows`], [`kit`]: what the cases are written in.
 
 pub mod cases;
+pub mod chaos;
 pub mod counting;
 pub mod guard;
 pub mod guards;

@@ -78,7 +78,8 @@ impl<S: Store> Stored<S> {
     }
 
     async fn fetch(&self, limit: usize, bytes: usize) -> Result<Vec<Event>> {
-        let query = Query { from: self.next, limit, bytes, ..Query::ALL };
+        let visible = visible(self.open()?, &self.id).await?;
+        let query = Query { from: self.next, limit, bytes, visible, ..Query::ALL };
         Ok(page(self.open()?, &self.id, &query).await?.events)
     }
 
@@ -120,7 +121,8 @@ impl<S: Store> Log for Stored<S> {
     }
 
     async fn seek(&mut self, offset: Offset) -> Result<Seeked> {
-        let seeked = seek(self.open()?, &self.id, offset, Seq::MAX).await?;
+        let visible = visible(self.open()?, &self.id).await?;
+        let seeked = seek(self.open()?, &self.id, offset, visible).await?;
         self.ahead.clear();
         self.next = Position::at(offset);
         Ok(seeked)
@@ -141,7 +143,8 @@ impl<S: Store> Log for Stored<S> {
     }
 
     async fn follow(&mut self, after: Arrival, limit: usize) -> Result<(Vec<Event>, Arrival)> {
-        let query = ArrivalQuery { after, limit, bytes: usize::MAX, visible: Seq::MAX };
+        let visible = visible(self.open()?, &self.id).await?;
+        let query = ArrivalQuery { after, limit, bytes: usize::MAX, visible };
         let page = arrival_page(self.open()?, &self.id, &query).await?;
         Ok((page.events, page.next))
     }
@@ -171,6 +174,25 @@ pub async fn seek<S: Store>(store: &S, id: &LogId, offset: Offset, visible: Seq)
         }
     };
     Ok(Seeked { requested: offset, resolved, reason })
+}
+
+/// The seq up to which everything is in the archive: a page is more than one read of it, and a write that another handle
+/// has begun meanwhile would be on it in part.
+async fn visible<S: Store>(store: &S, id: &LogId) -> Result<Seq> {
+    let own = stream(id);
+    let newest = store.epochs(id.slot()).await?.pop();
+    Ok(match newest {
+        Some(newest) if *newest.stream == *own => {
+            store.sources(&own).await?.first().map_or(0, |(_, row)| row.cursor)
+        }
+        // Whatever this archive writes to the log next is of a later epoch.
+        newest => position::seq(newest.map_or(0, |newest| newest.epoch), position::SEQUENCES_IN_EPOCH - 1),
+    })
+}
+
+/// The name of the source that a log's writer is. No stream is called so: their names have no slash.
+fn stream(id: &LogId) -> Arc<str> {
+    Arc::from(format!("/{id}"))
 }
 
 /// The source of one log: gives out seqs, and says which events are placed.
@@ -227,8 +249,7 @@ impl Writer {
 
 impl Source {
     async fn open<S: Store>(store: &S, id: &LogId, now: Offset) -> Result<Self> {
-        // No stream is called so: their names have no slash.
-        let stream: Arc<str> = Arc::from(format!("/{id}"));
+        let stream = stream(id);
         let row = store.sources(&stream).await?.first().map(|(_, row)| *row);
         let epochs = store.epochs(id.slot()).await?;
         let epoch = match epochs.iter().rfind(|row| *row.stream == *stream) {

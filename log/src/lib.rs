@@ -41,6 +41,7 @@
 //! - [`LogId`], [`Offset`], [`Position`], [`Bucket`], [`Record`], [`Error`]: one idea a file, no I/O, no clock.
 //! - `index`: what a bucket's row counts; `store`: what an archive must do; `pages`: reading over any store.
 //! - `archive`: [`Archive`] and [`Stored`], the interface over any store.
+//! - `planted`: bugs on purpose, to test the tests.
 //! - `wire`: what crosses NATS; `remote`: the client of the service.
 
 mod archive;
@@ -50,6 +51,7 @@ mod id;
 mod index;
 mod memory;
 mod pages;
+pub mod planted;
 mod position;
 mod record;
 mod store;

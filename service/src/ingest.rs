@@ -18,7 +18,7 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
 };
 use futures_util::{StreamExt, future::join_all, stream::FuturesOrdered};
-use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts};
+use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts, planted::Bug};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep},
@@ -266,7 +266,7 @@ impl<S: Store> Ingest<S> {
             Err(_) => {}
         }
         let info = handle.cached_info();
-        let Some(newest) = self.newest else { return Ok(handle) };
+        let Some(newest) = self.newest.filter(|_| !Bug::ForkUnseen.is_planted()) else { return Ok(handle) };
         let stream = forks::Stream { client: &self.args.client, info };
         let archived = self.archived.sequence;
         let Some(from) = stream.fork(&self.args.store, &mut self.decoder, newest, archived).await? else {
@@ -344,7 +344,7 @@ impl<S: Store> Ingest<S> {
             return Ok(());
         }
         let time = i64::try_from(info.published.unix_timestamp_nanos()).map_err(|error| odd(error.to_string()))?;
-        let time = Offset::from_nanos(time);
+        let time = if Bug::LocalClock.is_planted() { (self.args.settings.clock)() } else { Offset::from_nanos(time) };
         self.args.status.published.store(sequence + info.pending, Relaxed);
         let waiter = self.args.waiters.take(message.headers.as_ref());
         let message = Message {
@@ -456,7 +456,7 @@ impl<S: Store> Ingest<S> {
         if self.storing.is_some() || self.stored == self.archived {
             return;
         }
-        let place = self.archived;
+        let place = if Bug::CursorBeforeRows.is_planted() { self.taken } else { self.archived };
         let writes = self.place_writes(place);
         let store = self.args.store.clone();
         self.storing = Some(Box::pin(async move { (place, store.write(writes).await) }));

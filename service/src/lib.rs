@@ -5,13 +5,14 @@
 //! - `ingest`: the stream's messages to their logs, and how far the archive has got; `epochs`: what makes seqs rise.
 //! - `logs`: the supervisor; `log_actor`: one log.
 //! - `api`: the endpoints, one file each.
-//! - `telemetry`: what the service says of itself.
+//! - `telemetry`: what the service says of itself. `faults`: an archive that fails, for tests.
 
 mod api;
 mod backoff;
 mod config;
 mod connect;
 mod epochs;
+mod faults;
 mod forks;
 mod ingest;
 mod janitor;

@@ -2,7 +2,8 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use hourlog::{ArrivalPage, ArrivalQuery, End, LogId, Page, Query, Result, Row, Seq, Store, Write, arrival_page, page};
+use hourlog::{ArrivalPage, ArrivalQuery, End, LogId, Page, Query, Result, Row, Seq, Store, Write, arrival_page, page,
+    planted::Bug};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
     sync::{oneshot, watch},
@@ -12,6 +13,7 @@ use tokio::{
 
 use crate::{
     backoff::Backoff,
+    faults,
     logs::{LogsMsg, LogsRef},
     once,
     telemetry::{Part, Status},
@@ -104,7 +106,8 @@ pub(crate) struct LogState<S> {
     pending: VecDeque<Append>,
     /// What is being written.
     writing: Option<Writing>,
-    /// The seq up to which everything is in the archive.
+    /// The seq up to which everything is in the archive; [`Seq::MAX`] before the first write, when nothing is under way and
+    /// what the archive has is whole.
     visible: watch::Sender<Seq>,
     /// The greatest seq that this actor has written.
     written: Seq,
@@ -141,7 +144,6 @@ impl<S: Store> Actor for LogActor<S> {
             args,
             pending: VecDeque::new(),
             writing: None,
-            // Nothing is under way: what the archive has is whole.
             visible: watch::Sender::new(Seq::MAX),
             written: Seq::MIN,
             readers: JoinSet::new(),
@@ -208,10 +210,8 @@ impl<S: Store> LogState<S> {
             // The ingest may have begun anew; that is no failure.
             let _ = done.send(());
         }
-        if self.pending.is_empty() {
-            self.visible.send_replace(Seq::MAX);
-        } else {
-            self.visible.send_replace(self.written);
+        self.visible.send_replace(self.written);
+        if !self.pending.is_empty() {
             self.write(myself);
         }
     }
@@ -257,6 +257,7 @@ async fn write_until_taken<S: Store>(args: &LogArgs<S>, mut events: Vec<Arriving
                 None => once::wanted(&args.store, &args.id, &events).await?.into(),
             };
             wanted = Some(Arc::clone(&rows));
+            faults::check(&args.id)?;
             args.store.write(vec![head.clone(), Write::Events { log: args.id.clone(), rows }]).await
         };
         match outcome.await {
@@ -266,6 +267,7 @@ async fn write_until_taken<S: Store>(args: &LogArgs<S>, mut events: Vec<Arriving
                 }
                 return;
             }
+            Err(_) if Bug::BatchDropped.is_planted() => return,
             Err(error) => {
                 if args.status.away(Part::Archive, Some(&args.id), &error) {
                     let cause = crate::telemetry::sentence(&error);
@@ -298,6 +300,10 @@ async fn read<S: Store>(
                 Read::Arrival(arrival_page(store, id, query).await?)
             }
         };
+        // A page is more than one read of the archive: a write that began meanwhile may be on it in part.
+        if through == Seq::MAX && visible.has_changed().unwrap_or(false) {
+            continue;
+        }
         if !read.is_empty_end() || wait.is_zero() {
             return Ok(read);
         }

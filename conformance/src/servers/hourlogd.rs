@@ -23,7 +23,21 @@ impl HourlogdProcess {
     /// # Panics
     /// Where it does not get there, with what it said.
     pub async fn start(binary: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        let (process, ()) = Process::start("hourlogd", command(binary, arguments), ready).await;
+        Self::start_in(binary, arguments, &[]).await
+    }
+
+    /// As [`HourlogdProcess::start`], with variables of its environment.
+    ///
+    /// # Panics
+    /// As [`HourlogdProcess::start`].
+    pub async fn start_in(
+        binary: &Path,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        environment: &[(String, String)],
+    ) -> Self {
+        let mut command = command(binary, arguments);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let (process, ()) = Process::start("hourlogd", command, ready).await;
         Self(process)
     }
 

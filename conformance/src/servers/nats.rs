@@ -9,7 +9,10 @@ use std::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::process::Process;
+use super::{
+    files::{copy_directory, replace_directory},
+    process::Process,
+};
 
 /// The version that is got where there is none.
 const VERSION: &str = "2.15.2";
@@ -109,6 +112,32 @@ impl NatsServer {
                 }
             }
         };
+    }
+
+    /// Its files as they are at this moment: it is held while they are copied.
+    ///
+    /// # Panics
+    /// Where they cannot be copied.
+    pub fn snapshot(&mut self) -> TempDir {
+        let copy = TempDir::new().expect("a directory can be made");
+        self.pause();
+        copy_directory(&self.store(), copy.path());
+        self.resume();
+        copy
+    }
+
+    /// Kills it and lets it start from files of before: what came since is lost.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn set_back(&mut self, snapshot: &TempDir) {
+        self.kill();
+        replace_directory(snapshot.path(), &self.store());
+        self.restart().await;
+    }
+
+    fn store(&self) -> PathBuf {
+        self.directory.path().join("jetstream")
     }
 
     /// Holds it (SIGSTOP): it answers nothing, its connections stay open.

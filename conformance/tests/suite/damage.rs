@@ -1,14 +1,8 @@
 //! A damaged archive says so: it is never taken for whole with less in it than was acknowledged.
 
-use std::{fs, path::Path, process::Command};
-
+use conformance::servers::{copy_directory, replace_directory};
 use hourlog::{Embedded, Offset, Store, Write};
 use tempfile::TempDir;
-
-fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
-    assert!(copied.expect("cp runs").success(), "{} is not copied", from.display());
-}
 
 #[tokio::test]
 async fn an_archive_that_was_put_back_says_what_is_missing_and_forgets_its_places() {
@@ -24,14 +18,12 @@ async fn an_archive_that_was_put_back_says_what_is_missing_and_forgets_its_place
     let store = Embedded::open(directory.path()).expect("it opens");
     store.write(vec![archived(1)]).await.expect("it is written");
     drop(store);
-    copy(&directory.path().join("tables"), old.path());
+    copy_directory(&directory.path().join("tables"), old.path());
     let store = Embedded::open(directory.path()).expect("it opens");
     assert_eq!(store.missing(), None);
     store.write(vec![archived(2)]).await.expect("it is written");
     drop(store);
-    fs::remove_dir_all(directory.path().join("tables")).expect("it is removed");
-    fs::create_dir(directory.path().join("tables")).expect("it is made");
-    copy(old.path(), &directory.path().join("tables"));
+    replace_directory(old.path(), &directory.path().join("tables"));
 
     let store = Embedded::open(directory.path()).expect("it opens");
     let missing = store.missing().expect("a batch is missing");

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 use async_nats::{HeaderMap, jetstream};
 use futures_util::future::join_all;
 
-use crate::kit::{Service, archived, copy, events, publish_all};
+use conformance::servers::{copy_directory, replace_directory};
+
+use crate::kit::{Service, archived, events, publish_all, service};
 
 const LOGS: u64 = 50;
 const EVENTS: u64 = 50_000;
@@ -72,7 +74,7 @@ async fn check(service: &Service, publisher: &Publisher) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_killed_five_times_archives_each_event_once_and_in_order() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     let mut publisher = publisher(&service).await;
     for (part, from) in (0..EVENTS).step_by(AT_ONCE as usize).enumerate() {
         publisher.publish(from..from + AT_ONCE).await;
@@ -87,7 +89,7 @@ async fn a_service_killed_five_times_archives_each_event_once_and_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nats_server_killed_twice_is_come_back_to_by_the_service_itself() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     let mut publisher = publisher(&service).await;
     for (part, from) in (0..EVENTS).step_by(AT_ONCE as usize).enumerate() {
         let kills = [30, 60].contains(&part);
@@ -105,7 +107,7 @@ async fn a_nats_server_killed_twice_is_come_back_to_by_the_service_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_published_while_the_service_was_down_is_there_at_its_publish_time() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     service.process.kill();
     let jetstream = service.jetstream().await;
     publish_all(&jetstream, (0..10_000).map(|number| ("log.down".to_owned(), number.to_string()))).await;
@@ -126,22 +128,20 @@ async fn what_was_published_while_the_service_was_down_is_there_at_its_publish_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_that_was_set_back_is_filled_from_the_stream_again() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     let message = |number: u32| (format!("log.back.{}", number % 3), number.to_string());
     publish_all(&service.jetstream().await, (0..300).map(message)).await;
     archived(&service.remote().await).await;
     assert!(service.process.terminate().await.success());
     let tables = service.directory.path().join("tables");
     let before = tempfile::TempDir::new().expect("a directory can be made");
-    copy(&tables, before.path());
+    copy_directory(&tables, before.path());
 
     service.start_again().await;
     publish_all(&service.jetstream().await, (300..900).map(message)).await;
     archived(&service.remote().await).await;
     assert!(service.process.terminate().await.success());
-    std::fs::remove_dir_all(&tables).expect("it is removed");
-    std::fs::create_dir(&tables).expect("it is made");
-    copy(before.path(), &tables);
+    replace_directory(before.path(), &tables);
 
     service.start_again().await;
     let said = service.process.said();

@@ -4,7 +4,7 @@ use async_nats::HeaderMap;
 use hourlog::{ErrorKind, Record, wire::*};
 use serde_json::{Value, json};
 
-use crate::kit::{Service, archived, log};
+use crate::kit::{Service, archived, log, service};
 
 async fn ask(service: &Service, subject: &str, body: &Value) -> Value {
     let remote = service.remote().await;
@@ -15,7 +15,7 @@ async fn ask(service: &Service, subject: &str, body: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_publish_is_replayed_as_json_that_a_person_can_read() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     let mut headers = HeaderMap::new();
     headers.append("kind", "paid");
@@ -39,7 +39,7 @@ async fn a_plain_publish_is_replayed_as_json_that_a_person_can_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_limits_and_directions_of_a_replay() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     for (second, name) in [(1, "a"), (2, "b"), (2, "c"), (3, "d")] {
         let at = format!("2018-02-04T10:00:0{second}Z").parse().expect("a time");
@@ -76,7 +76,7 @@ async fn ranges_limits_and_directions_of_a_replay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_that_waits_is_answered_by_the_next_event() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     remote.append(&log("wait"), Record::new("one")).await.expect("it is archived");
     let after = remote.replay(&log("wait"), &ReplayRequest::default()).await.expect("a page").next;
@@ -97,7 +97,7 @@ async fn a_replay_that_waits_is_answered_by_the_next_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_answers_where_the_record_is_and_a_second_one_with_its_id_the_same() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     let record = Record::new("once").with("Nats-Msg-Id", "7").with("Nats-Rollup", "all");
     let first = remote.append(&log("ids"), record.clone()).await.expect("it is archived");
@@ -118,7 +118,7 @@ async fn an_append_answers_where_the_record_is_and_a_second_one_with_its_id_the_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_made_with_a_width_of_a_minute_counts_by_minutes() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     let width = Some("1m".parse().expect("a width"));
     let made = remote.create(&log("made"), &CreateRequest { width, ..CreateRequest::default() }).await.expect("made");
@@ -139,7 +139,7 @@ async fn a_log_made_with_a_width_of_a_minute_counts_by_minutes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_are_listed_by_pattern_and_in_pages() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     for id in ["a.x", "a.y", "b.x", "c"] {
         remote.append(&log(id), Record::new("x")).await.expect("it is archived");
@@ -165,7 +165,7 @@ async fn logs_are_listed_by_pattern_and_in_pages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_never_goes_anywhere_but_to_an_inbox() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     let client = remote.client();
     remote.append(&log("victim"), Record::new("one")).await.expect("it is archived");

@@ -1,39 +1,16 @@
 //! A stream that uses its sequences again: nothing new is passed over, and seqs rise.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::collections::BTreeSet;
 
 use hourlog::{Event, Remote};
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::kit::{Service, archived, copy, events, publish_all};
+use crate::kit::{Service, archived, events, publish_all, service};
 
 /// Publishes the numbers, each with its own name as data, over two logs.
 async fn publish(service: &Service, name: &str, numbers: std::ops::Range<u32>) {
     let message = |number| (format!("log.fork.{}", number % 2), format!("{name}{number}"));
     publish_all(&service.jetstream().await, numbers.map(message)).await;
-}
-
-/// The server's files as they are at this moment.
-fn snapshot(service: &mut Service) -> TempDir {
-    let copy_to = TempDir::new().expect("a directory can be made");
-    service.nats.pause();
-    copy(&store(service), copy_to.path());
-    service.nats.resume();
-    copy_to
-}
-
-/// Kills the server and lets it start from files of before.
-async fn set_back(service: &mut Service, snapshot: &TempDir) {
-    service.nats.kill();
-    std::fs::remove_dir_all(store(service)).expect("it is removed");
-    std::fs::create_dir(store(service)).expect("it is made");
-    copy(snapshot.path(), &store(service));
-    service.nats.restart().await;
-}
-
-fn store(service: &Service) -> PathBuf {
-    service.nats.directory().join("jetstream")
 }
 
 /// Each of `expected` is there once, and seqs rise in the order in which the events came.
@@ -58,26 +35,20 @@ async fn check(remote: &Remote, expected: &[(&str, std::ops::Range<u32>)]) {
     assert_eq!(counted, found.len() as u64);
 }
 
-async fn fork(remote: &Remote) -> Value {
-    let stats = remote.client().request("$SRV.STATS.hourlog", "".into()).await.expect("statistics");
-    let stats: Value = serde_json::from_slice(&stats.payload).expect("it is JSON");
-    stats["endpoints"][0]["data"]["fork"].clone()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_tail_is_noticed_while_the_service_runs() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     let remote = service.remote().await;
     publish(&service, "a", 0..100).await;
     archived(&remote).await;
-    let before = snapshot(&mut service);
+    let before = service.nats.snapshot();
     publish(&service, "b", 0..50).await;
     archived(&remote).await;
-    set_back(&mut service, &before).await;
+    service.nats.set_back(&before).await;
     publish(&service, "c", 0..60).await;
     let remote = service.remote().await;
     check(&remote, &[("a", 0..100), ("b", 0..50), ("c", 0..60)]).await;
-    let fork = fork(&remote).await;
+    let fork = &service.report().await["fork"];
     assert_eq!((fork["from"].as_u64(), fork["lost"].as_str()), (Some(101), Some("101-150")), "{fork}");
     assert_eq!(service.process.ended(), None);
 }
@@ -85,14 +56,14 @@ async fn a_lost_tail_is_noticed_while_the_service_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tail_that_was_lost_and_used_again_while_the_service_was_down_is_noticed_at_its_start() {
     for used_again in [10, 50, 200] {
-        let mut service = Service::start().await;
+        let mut service = service().await;
         publish(&service, "a", 0..100).await;
         archived(&service.remote().await).await;
-        let before = snapshot(&mut service);
+        let before = service.nats.snapshot();
         publish(&service, "b", 0..50).await;
         archived(&service.remote().await).await;
         service.process.kill();
-        set_back(&mut service, &before).await;
+        service.nats.set_back(&before).await;
         publish(&service, "c", 0..used_again).await;
         service.start_again().await;
         let all = [("a", 0..100), ("b", 0..50), ("c", 0..used_again)];
@@ -102,13 +73,13 @@ async fn a_tail_that_was_lost_and_used_again_while_the_service_was_down_is_notic
         service.start_again().await;
         let remote = service.remote().await;
         check(&remote, &all).await;
-        assert_eq!(fork(&remote).await, Value::Null);
+        assert_eq!(service.report().await["fork"], Value::Null);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_deleted_and_made_anew_begins_a_new_life() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     let remote = service.remote().await;
     publish(&service, "a", 0..100).await;
     archived(&remote).await;
@@ -134,7 +105,7 @@ async fn a_stream_deleted_and_made_anew_begins_a_new_life() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purged_stream_has_not_forked() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     let remote = service.remote().await;
     publish(&service, "a", 0..100).await;
     archived(&remote).await;
@@ -146,5 +117,5 @@ async fn a_purged_stream_has_not_forked() {
     publish(&service, "b", 0..10).await;
     let remote = service.remote().await;
     check(&remote, &[("a", 0..100), ("b", 0..10)]).await;
-    assert_eq!(fork(&remote).await, Value::Null);
+    assert_eq!(service.report().await["fork"], Value::Null);
 }

@@ -1,84 +1,36 @@
 //! What the tests share: a nats-server, a service over it that can be killed, and a client.
 
-use std::{
-    collections::VecDeque,
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, path::Path};
 
 use async_nats::jetstream;
-use conformance::servers::{HourlogdProcess, NatsServer};
+use conformance::servers::{NatsServer, ServiceOptions};
 use futures_util::TryStreamExt;
-use hourlog::{
-    ErrorKind, Event, LogId, Remote,
-    wire::{LogsReply, LogsRequest, ReplayRequest},
-};
-use tempfile::TempDir;
+use hourlog::{Event, LogId, Remote, wire::ReplayRequest};
 
-/// How long anything here may take; far longer than it does.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) use conformance::servers::{LONG, Service, archived};
 
-/// A service over a nats-server and in a directory that are the test's own.
-#[derive(Debug)]
-pub(crate) struct Service {
-    pub(crate) process: HourlogdProcess,
-    pub(crate) nats: NatsServer,
-    pub(crate) directory: TempDir,
+/// The service on an empty archive.
+pub(crate) async fn service() -> Service {
+    service_with(&[]).await
 }
 
-impl Service {
-    pub(crate) async fn start() -> Self {
-        Self::start_over(NatsServer::start().await).await
-    }
+/// The service with further flags, on an empty archive.
+pub(crate) async fn service_with(flags: &[&str]) -> Service {
+    Service::start(NatsServer::start().await, options(flags)).await
+}
 
-    pub(crate) async fn start_over(nats: NatsServer) -> Self {
-        let directory = TempDir::new().expect("a directory can be made");
-        let process = HourlogdProcess::start(binary(), arguments(&nats, directory.path())).await;
-        Self { process, nats, directory }
-    }
-
-    /// Starts the service again, after it was ended.
-    pub(crate) async fn start_again(&mut self) {
-        self.process = HourlogdProcess::start(binary(), arguments(&self.nats, self.directory.path())).await;
-    }
-
-    pub(crate) async fn remote(&self) -> Remote {
-        Remote::connect(&self.nats.url()).await.expect("the server is there").timeout(LONG)
-    }
-
-    pub(crate) async fn jetstream(&self) -> jetstream::Context {
-        let mut jetstream = jetstream::new(self.remote().await.client().clone());
-        jetstream.set_timeout(LONG);
-        jetstream
-    }
+/// How the built service is started.
+pub(crate) fn options(flags: &[&str]) -> ServiceOptions {
+    let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    ServiceOptions { binary: binary().to_owned(), flags, environment: Vec::new() }
 }
 
 pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_hourlogd"))
 }
 
-pub(crate) fn arguments(nats: &NatsServer, directory: &Path) -> [String; 4] {
-    ["--nats".to_owned(), nats.url(), "--store".to_owned(), format!("file:{}", directory.display())]
-}
-
 pub(crate) fn log(id: &str) -> LogId {
     id.parse().expect("a good id")
-}
-
-/// The logs, once everything that was published is archived. A service that comes back to its server meanwhile is waited for.
-pub(crate) async fn archived(remote: &Remote) -> LogsReply {
-    let request = LogsRequest { fresh: true, all: true, ..LogsRequest::default() };
-    let begun = Instant::now();
-    loop {
-        match remote.logs(&request).await {
-            Ok(logs) => return logs,
-            Err(error) if error.kind() == ErrorKind::Unavailable && begun.elapsed() < LONG => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
 }
 
 /// All events of a log.
@@ -102,10 +54,4 @@ pub(crate) async fn publish_all(jetstream: &jetstream::Context, messages: impl I
     for ack in acks {
         ack.await.expect("the stream takes it");
     }
-}
-
-/// Copies what is in the directory `from` into the directory `to`.
-pub(crate) fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
-    assert!(copied.expect("cp runs").success(), "{} is not copied", from.display());
 }

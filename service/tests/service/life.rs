@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use conformance::servers::{HourlogdProcess, NatsServer};
+use conformance::servers::{HourlogdProcess, NatsServer, Service};
 use hourlog::{ErrorKind, Memory, Record, Remote, wire::ReplayRequest};
 use hourlogd::Settings;
 
-use crate::kit::{LONG, Service, archived, arguments, binary, events, log, publish_all};
+use crate::kit::{LONG, archived, binary, events, log, publish_all, service};
 
 /// Stopping is to take less than what those who stop services usually grant.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_told_to_stop_archives_what_it_took_and_exits_with_0() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     for interrupt in [false, true] {
         let messages = (0..20_000).map(|number| ("log.busy".to_owned(), number.to_string()));
         publish_all(&service.jetstream().await, messages).await;
@@ -30,7 +30,7 @@ async fn a_service_that_is_told_to_stop_archives_what_it_took_and_exits_with_0()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waits_is_answered_when_the_service_stops() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     let remote = service.remote().await;
     remote.append(&log("quiet"), Record::new("one")).await.expect("it is archived");
     let after = remote.replay(&log("quiet"), &ReplayRequest::default()).await.expect("a page").next;
@@ -49,8 +49,9 @@ async fn a_request_that_waits_is_answered_when_the_service_stops() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_service_on_the_same_archive_is_refused() {
-    let service = Service::start().await;
-    let refused = HourlogdProcess::try_start(binary(), arguments(&service.nats, service.directory.path())).await;
+    let service = service().await;
+    let arguments = Service::arguments(&service.nats, service.directory.path(), &[]);
+    let refused = HourlogdProcess::try_start(binary(), arguments).await;
     let said = refused.expect_err("the archive is in use");
     assert!(said.contains("in use by another process"), "{said}");
 }

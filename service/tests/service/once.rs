@@ -2,7 +2,7 @@
 
 use async_nats::{HeaderMap, jetstream};
 
-use crate::kit::{Service, archived, events};
+use crate::kit::{archived, events, service};
 
 /// Publishes a line as an import does: `n` says that it is the n-th equal line of its file.
 async fn import(jetstream: &jetstream::Context, time: &str, data: &str, n: &str) {
@@ -16,7 +16,7 @@ async fn import(jetstream: &jetstream::Context, time: &str, data: &str, n: &str)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_imported_twice_is_there_once_with_its_equal_lines() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let lines = [
         ("2018-02-04T10:00:00Z", "a", "0"),
@@ -48,7 +48,7 @@ async fn a_file_imported_twice_is_there_once_with_its_equal_lines() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_imports_at_once_add_what_one_would() {
-    let service = Service::start().await;
+    let service = service().await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let run = || async {
         for line in 0..300 {

@@ -3,14 +3,14 @@
 use async_nats::HeaderMap;
 use hourlog::{ErrorKind, Record, wire::ReplayRequest};
 
-use crate::kit::{Service, archived, events, log, publish_all};
+use crate::kit::{archived, events, log, publish_all, service};
 
 /// What the server takes unless it is told otherwise, less what the stream keeps free for a reply's own needs.
 const LARGEST: usize = 1024 * 1024 - 16 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payloads_of_every_kind_come_back_byte_for_byte() {
-    let service = Service::start().await;
+    let service = service().await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let not_utf8: Vec<u8> = (0..900 * 1024).map(|at| (at * 31 % 256) as u8).collect();
     // The stream's limit counts what it keeps of the message: subject and payload.
@@ -27,7 +27,7 @@ async fn payloads_of_every_kind_come_back_byte_for_byte() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_kilobytes_of_headers_come_back_with_their_values_in_order() {
-    let service = Service::start().await;
+    let service = service().await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let mut headers = HeaderMap::new();
     let values: Vec<String> = (0..600).map(|number| format!("{number:0100}")).collect();
@@ -41,7 +41,7 @@ async fn sixty_four_kilobytes_of_headers_come_back_with_their_values_in_order() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_json_cannot_carry_says_how_to_have_it() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     remote.append(&log("large"), Record::new(vec![0xff_u8; 900 * 1024])).await.expect("it is archived");
     let reply = remote.client().request("hourlog.replay.large", "{}".into()).await.expect("the service answers");
@@ -57,7 +57,7 @@ async fn what_json_cannot_carry_says_how_to_have_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_json_page_of_many_events_is_cut_where_it_is_full_and_goes_on_behind() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     let jetstream = service.jetstream().await;
     // A quotation mark takes two bytes in JSON.

@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::kit::{LONG, Service, archived, events, log};
+use crate::kit::{LONG, Service, archived, events, log, service};
 
 /// Behind a poisonous message, a good one is to be readable within so long.
 const READABLE_WITHIN: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ async fn publish(service: &Service, subject: &str, reply: &str, line: &[u8], pay
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_poisonous_shape_is_in_rejected_and_the_next_event_is_readable_soon() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     for (at, (line, reason)) in SHAPES.into_iter().enumerate() {
         publish(&service, "log.poison", "", line, "kept").await;
@@ -68,7 +68,7 @@ async fn each_poisonous_shape_is_in_rejected_and_the_next_event_is_readable_soon
 
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_that_came_while_the_service_was_down_is_passed_over_once_each() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     service.process.kill();
     let jetstream = service.jetstream().await;
     for (line, _) in SHAPES {
@@ -84,7 +84,7 @@ async fn poison_that_came_while_the_service_was_down_is_passed_over_once_each() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisonous_request_costs_the_api_a_reconnect_and_the_ingest_nothing() {
-    let service = Service::start().await;
+    let service = service().await;
     // A request that was under way then gets no answer, and is asked again.
     let remote = service.remote().await.timeout(Duration::from_secs(1));
     remote.append(&log("good"), Record::new("one")).await.expect("it is archived");

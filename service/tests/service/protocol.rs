@@ -3,7 +3,7 @@
 use async_nats::{Client, HeaderMap, Message};
 use hourlog::Remote;
 
-use crate::kit::Service;
+use crate::kit::service;
 
 const PROTOCOL: &str = include_str!("../../../docs/protocol.md");
 
@@ -64,7 +64,7 @@ async fn paste(client: &Client, line: &str) -> Option<Message> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_line_of_the_protocol_page_is_answered_as_it_says() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote: Remote = service.remote().await;
     let errors = ["nats req hourlog.replay.no.such.log", r#"nats req hourlog.replay.orders.eu '{"from":"yesterday"}'"#];
     let (mut answered, mut failed) = (0, 0);

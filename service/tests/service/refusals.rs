@@ -4,11 +4,11 @@ use async_nats::jetstream::{
     self,
     stream::{Config, DiscardPolicy, Republish, RetentionPolicy, StorageType, SubjectTransform},
 };
-use conformance::servers::{HourlogdProcess, NatsServer};
+use conformance::servers::{HourlogdProcess, NatsServer, Service};
 use hourlog::ErrorKind;
 use tempfile::TempDir;
 
-use crate::kit::{Service, archived, arguments, binary, events};
+use crate::kit::{archived, binary, events, service};
 
 /// A stream as the service makes it.
 fn good() -> Config {
@@ -51,18 +51,18 @@ async fn a_stream_that_could_lose_events_is_refused_with_its_setting() {
         // A stream each: one that is deleted may not be gone yet when the next is made.
         let (name, subjects) = (format!("S{number}"), vec![format!("s{number}.>")]);
         jetstream.create_stream(Config { name: name.clone(), subjects, ..config }).await.expect(setting);
-        let arguments = arguments(&nats, directory.path()).into_iter().chain(["--stream".to_owned(), name]);
+        let arguments = Service::arguments(&nats, directory.path(), &["--stream".to_owned(), name]);
         let started = HourlogdProcess::try_start(binary(), arguments).await;
         let said = started.expect_err(&format!("{setting} was taken"));
         assert!(said.contains(&format!("its setting {setting};")), "{setting}: {said}");
     }
     jetstream.create_stream(good()).await.expect("it is made");
-    HourlogdProcess::start(binary(), arguments(&nats, directory.path())).await;
+    HourlogdProcess::start(binary(), Service::arguments(&nats, directory.path(), &[])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_events_are_in_rejected_with_the_reason_and_do_not_hold_up_what_follows() {
-    let service = Service::start().await;
+    let service = service().await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let far_ahead = "2200-01-01T00:00:00Z";
     for (subject, time) in
@@ -102,7 +102,7 @@ async fn bad_events_are_in_rejected_with_the_reason_and_do_not_hold_up_what_foll
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_requests_are_told_what_is_wrong() {
-    let service = Service::start().await;
+    let service = service().await;
     let remote = service.remote().await;
     remote.append(&"a".parse().expect("a good id"), hourlog::Record::new("x")).await.expect("it is archived");
     for (subject, body, kind, says) in [

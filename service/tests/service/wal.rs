@@ -2,24 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use conformance::servers::{HourlogdProcess, NatsServer};
-use hourlog::{ErrorKind, Record, Remote};
-use tempfile::TempDir;
+use hourlog::{ErrorKind, Record};
 
-use crate::kit::{LONG, Service, archived, arguments, binary, events, log, publish_all};
+use crate::kit::{LONG, archived, events, log, options, publish_all, service, service_with};
 
 /// A stream that a moment's load fills many times over.
 const WAL_BYTES: u64 = 16 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_margin_a_small_stream_never_refuses_and_nothing_is_lost() {
-    let nats = NatsServer::start().await;
-    let directory = TempDir::new().expect("a directory can be made");
-    let small = ["--wal-max-bytes", &WAL_BYTES.to_string(), "--wal-keep-seconds", "0", "--wal-keep-bytes", "0"];
-    let arguments = arguments(&nats, directory.path()).into_iter().chain(small.map(str::to_owned));
-    let _service = HourlogdProcess::start(binary(), arguments).await;
-    let remote = Remote::connect(&nats.url()).await.expect("the server is there").timeout(LONG);
-    let jetstream = async_nats::jetstream::new(remote.client().clone());
+    let size = WAL_BYTES.to_string();
+    let service = service_with(&["--wal-max-bytes", &size, "--wal-keep-seconds", "0", "--wal-keep-bytes", "0"]).await;
+    let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let payload = "x".repeat(10_000);
     // Five times what the stream holds, in steps that the janitor's pace has room for.
     for step in 0..10 {
@@ -40,16 +34,15 @@ async fn without_a_margin_a_small_stream_never_refuses_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_archived_is_never_taken_out_of_the_stream() {
-    let mut service = Service::start().await;
+    let mut service = service().await;
     let jetstream = service.jetstream().await;
     publish_all(&jetstream, (0..100).map(|number| ("log.kept".to_owned(), number.to_string()))).await;
     let remote = service.remote().await;
     archived(&remote).await;
     service.process.kill();
     publish_all(&jetstream, (100..200).map(|number| ("log.kept".to_owned(), number.to_string()))).await;
-    let none = ["--wal-keep-seconds", "0", "--wal-keep-bytes", "0"].map(str::to_owned);
-    let arguments = arguments(&service.nats, service.directory.path()).into_iter().chain(none);
-    service.process = HourlogdProcess::start(binary(), arguments).await;
+    service.options = options(&["--wal-keep-seconds", "0", "--wal-keep-bytes", "0"]);
+    service.start_again().await;
     let remote = service.remote().await;
     archived(&remote).await;
     assert_eq!(events(&remote, "kept").await.len(), 200);
@@ -66,12 +59,8 @@ async fn what_is_not_archived_is_never_taken_out_of_the_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_to_a_full_stream_is_refused_with_its_name() {
-    let nats = NatsServer::start().await;
-    let directory = TempDir::new().expect("a directory can be made");
-    let small = ["--wal-max-bytes", "100000"].map(str::to_owned);
-    let arguments = arguments(&nats, directory.path()).into_iter().chain(small);
-    let _service = HourlogdProcess::start(binary(), arguments).await;
-    let remote = Remote::connect(&nats.url()).await.expect("the server is there").timeout(LONG);
+    let service = service_with(&["--wal-max-bytes", "100000"]).await;
+    let remote = service.remote().await;
     let error = loop {
         match remote.append(&log("full"), Record::new("x".repeat(10_000))).await {
             Ok(_) => {}
