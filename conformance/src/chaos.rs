@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hourlog::{Embedded, Event, LogId, Position, planted::Bug};
+use hourlog::{Embedded, Event, LogId, Position, planted::Bug, wire::LogsRequest};
 use rand::{SeedableRng, rngs::StdRng};
 use tempfile::TempDir;
 use tokio::{sync::RwLock, time::timeout};
@@ -31,8 +31,8 @@ use self::{
     verdict::{Fault, Verdict},
 };
 
-/// How long the publishers may take to have their last operations answered.
-const LAST_ANSWERS_MAX: Duration = Duration::from_secs(90);
+/// How long it may take, once nothing more is broken, until everything is answered and archived.
+const MENDED_WITHIN: Duration = Duration::from_secs(60);
 /// The logs that are followed meanwhile.
 const FOLLOWED: [u32; 4] = [0, 7, 19, 42];
 
@@ -51,12 +51,15 @@ pub struct Run {
     pub harms: Vec<Harm>,
     /// A bug to be noticed.
     pub planted: Option<Bug>,
+    /// How long it may take, once nothing more is broken, until everything is answered and archived.
+    pub mended_within: Duration,
 }
 
 impl Run {
     /// Everything that can be done, for so long, at least three times.
     pub fn new(hourlogd: PathBuf, seed: u64, time: Duration) -> Self {
-        Self { hourlogd, seed, time, rounds_min: 3, harms: Harm::ALL.to_vec(), planted: None }
+        let (harms, mended_within) = (Harm::ALL.to_vec(), MENDED_WITHIN);
+        Self { hourlogd, seed, time, rounds_min: 3, harms, planted: None, mended_within }
     }
 
     /// Runs it. `say` hears of each round.
@@ -76,7 +79,7 @@ impl Run {
         let (gate, stop) = (Arc::new(RwLock::new(())), Arc::new(AtomicBool::new(false)));
         let stage =
             Stage { url: url.clone(), ledger: Arc::clone(&ledger), gate: Arc::clone(&gate), stop: Arc::clone(&stop) };
-        let publishers = publishers::start(&stage, self.seed).await;
+        let mut publishers = publishers::start(&stage, self.seed).await;
         let read_all = Arc::new(AtomicBool::new(false));
         let followers =
             FOLLOWED.map(|number| readers::follow(url.clone(), ledger::log(number), Arc::clone(&read_all)));
@@ -91,11 +94,24 @@ impl Run {
             say(format!("{:>4.0} s: round {rounds}, {} sent", begun.elapsed().as_secs_f64(), ledger.len()));
         }
         stop.store(true, Relaxed);
-        for publisher in publishers {
-            timeout(LAST_ANSWERS_MAX, publisher).await.expect("operations are answered").expect("no publisher panics");
+        let mut verdict = Verdict::default();
+        let last_answers = async {
+            while let Some(ended) = publishers.join_next().await {
+                ended.expect("no publisher panics");
+            }
+        };
+        if timeout(self.mended_within, last_answers).await.is_err() {
+            verdict.note(Fault::Stuck, || "operations are not answered any more".to_owned());
         }
         let remote = service.remote().await;
-        let counts = archived(&remote).await.logs;
+        let counts = match timeout(self.mended_within, archived(&remote)).await {
+            Ok(logs) => logs.logs,
+            Err(_) => {
+                verdict.note(Fault::Stuck, || "what is in the stream is not archived any more".to_owned());
+                let request = LogsRequest { all: true, ..LogsRequest::default() };
+                remote.logs(&request).await.expect("the service answers").logs
+            }
+        };
         let counts: BTreeMap<LogId, u64> =
             counts.into_iter().map(|log| (log.log.parse().expect("an id"), log.events)).collect();
         read_all.store(true, Relaxed);
@@ -103,7 +119,8 @@ impl Run {
         for (number, follower) in FOLLOWED.into_iter().zip(followers) {
             followed.insert(number, follower.await.expect("no follower panics"));
         }
-        judge(service, &ledger, &counts, &followed).await
+        judge(service, &ledger, &counts, &followed, &mut verdict).await;
+        verdict
     }
 }
 
@@ -113,8 +130,8 @@ async fn judge(
     ledger: &Ledger,
     counts: &BTreeMap<LogId, u64>,
     followed: &BTreeMap<u32, Vec<Position>>,
-) -> Verdict {
-    let mut verdict = Verdict::default();
+    verdict: &mut Verdict,
+) {
     let remote = service.remote().await;
     let mut replayed: BTreeMap<u32, Vec<Event>> = BTreeMap::new();
     for (number, log) in readers::numbers(counts) {
@@ -151,7 +168,6 @@ async fn judge(
         verdict.note(Fault::Phantom, || format!("there is a log {log}"));
     }
     verdict.judge(ledger, &replayed);
-    verdict
 }
 
 /// Where what was followed first differs from what arrived.

@@ -12,7 +12,7 @@ pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
     step("format", "run `cargo fmt`", || process::run(place.cargo().args(["fmt", "--all", "--check"])))?;
     step("clippy", "follow what it says above, or allow it in one place with a reason", || {
-        let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        let clippy = ["clippy", "--locked", "--workspace", "--all-features", "--all-targets", "--", "-D", "warnings"];
         process::run(place.cargo().args(clippy))
     })?;
     step("licences, bans and sources", "deny.toml says what may be depended on", || {

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the one door to trying Hourlog out, testing it and measuring it.
 
 mod bench;
+mod chaos;
 mod ci;
 mod demo;
 mod place;
@@ -42,6 +43,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Kill everything for some minutes, and hold what is kept against what was answered
+    Chaos {
+        /// Handed to the chaos
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Everything that a change must pass
     Ci,
 }
@@ -53,6 +60,7 @@ fn main() -> ExitCode {
         Task::Up(options) => up::run(&options),
         Task::Test { arguments } => test::run(&arguments),
         Task::Bench { arguments } => bench::run(&arguments),
+        Task::Chaos { arguments } => chaos::run(&arguments),
         Task::Ci => ci::run(),
     });
     match done {

@@ -56,8 +56,17 @@ impl Place {
 
     /// Builds the two programs; cargo shows its progress.
     pub(crate) fn build_programs(&self) -> Result<Programs> {
+        self.build(&["-p", "hourlogd", "-p", "hourlog-console"])
+    }
+
+    /// Builds the programs as tests start them, with what only tests need.
+    pub(crate) fn build_for_tests(&self) -> Result<Programs> {
+        self.build(&["--workspace", "--all-features"])
+    }
+
+    fn build(&self, which: &[&str]) -> Result<Programs> {
         let mut build = self.cargo();
-        build.args(["build", "--bins", "-p", "hourlogd", "-p", "hourlog-console"]);
+        build.args(["build", "--bins"]).args(which);
         build.arg("--message-format=json-render-diagnostics");
         let messages = process::output(&mut build)?;
         Ok(Programs { hourlog: executable(&messages, "hourlog")?, hourlogd: executable(&messages, "hourlogd")? })

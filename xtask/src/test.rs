@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let place = Place::find()?;
     let nats_server = tools::nats_server()?;
     // Tests start the programs as users do.
-    process::run(place.cargo().args(["build", "--workspace", "--all-features", "--bins"]))?;
+    place.build_for_tests()?;
     if arguments.is_empty() {
         for (what, arguments) in STEPS {
             say::note(format_args!("\n== {what}"));

@@ -11,7 +11,7 @@ use std::{
 use async_nats::jetstream;
 use hourlog::{Error, Position, Record, Remote, header, remote::header_map, wire::wal_subject};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use tokio::{sync::RwLock, task::JoinHandle, time::timeout};
+use tokio::{sync::RwLock, task::JoinSet, time::timeout};
 
 use super::ledger::{self, Answer, Id, Ledger, Way};
 
@@ -41,12 +41,12 @@ pub struct Stage {
 ///
 /// # Panics
 /// Where the server is not there.
-pub async fn start(stage: &Stage, seed: u64) -> Vec<JoinHandle<()>> {
-    let mut publishers = Vec::new();
+pub async fn start(stage: &Stage, seed: u64) -> JoinSet<()> {
+    let mut publishers = JoinSet::new();
     for publisher in 0..PUBLISHERS {
         let remote = Remote::connect(&stage.url).await.expect("the server is there").timeout(ATTEMPT_MAX);
         let random = StdRng::seed_from_u64(seed ^ u64::from(publisher));
-        publishers.push(tokio::spawn(Publisher { stage: stage.clone(), publisher, remote }.run(random)));
+        publishers.spawn(Publisher { stage: stage.clone(), publisher, remote }.run(random));
     }
     publishers
 }

@@ -31,6 +31,8 @@ pub enum Fault {
     Unlike,
     /// Who followed did not get every event once.
     Missed,
+    /// What was broken and is whole again does not go on.
+    Stuck,
 }
 
 /// What was found to be wrong: nothing, if all is well.

@@ -1,0 +1,43 @@
+//! The long form of the ledger test: minutes of chaos from a seed, and what was found in the end.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use conformance::chaos::{Run, nemesis::Harm};
+use hourlog::planted::Bug;
+
+/// Kills, holds and takes away servers while many write and read, and holds what is kept against what was answered.
+#[derive(Debug, Parser)]
+#[command(
+    name = "chaos",
+    after_help = "Examples:\n  cargo xtask chaos --minutes 10 --seed 1\n  cargo xtask chaos --plant local-clock"
+)]
+struct Options {
+    /// For how long; rounds are finished.
+    #[arg(long, default_value_t = 1)]
+    minutes: u64,
+    /// What is drawn, is drawn from this; a random one unless said otherwise.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A bug to plant, to see that it is noticed.
+    #[arg(long, value_name = "BUG", value_parser = Bug::ALL.map(Bug::name))]
+    plant: Option<String>,
+    /// The built service, with the feature chaos.
+    #[arg(long, value_name = "FILE")]
+    hourlogd: PathBuf,
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "what happens is what the program is for")]
+async fn main() -> ExitCode {
+    let Options { minutes, seed, plant, hourlogd } = Options::parse();
+    let seed = seed.unwrap_or_else(rand::random);
+    let run = Run {
+        planted: Bug::ALL.into_iter().find(|bug| Some(bug.name()) == plant.as_deref()),
+        ..Run::new(hourlogd, seed, Duration::from_secs(minutes * 60))
+    };
+    println!("seed {seed}, {minutes} min, each round: {:?}", Harm::ALL);
+    let verdict = run.run(|round| println!("{round}")).await;
+    println!("seed {seed}: {verdict}");
+    if verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
