@@ -148,7 +148,7 @@ async fn judge(
     }
     for (number, log) in readers::numbers(counts) {
         let events = replayed.get_mut(&number).expect("it was replayed");
-        let (by_time, arrived) = readers::archive(&store, &log).await;
+        let (by_time, arrived) = readers::archive(&store, &log).await.expect("the archive can be read");
         if *events != by_time {
             verdict.note(Fault::Unlike, || format!("{log}: {} replayed, {} archived", events.len(), by_time.len()));
         }

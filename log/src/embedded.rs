@@ -3,6 +3,7 @@
 //! One thread writes. It takes all the writes that wait, makes one atomic batch of them with the index rows and counts that they
 //! change, syncs it to the disk once, and answers all of them. Readers never wait for it.
 
+mod journals;
 mod keys;
 mod values;
 mod watermark;
@@ -11,13 +12,14 @@ mod writer;
 use std::{
     fmt,
     ops::RangeInclusive,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tokio::sync::{mpsc, oneshot};
 
+use journals::Journals;
 use watermark::Watermark;
 
 use crate::{
@@ -43,10 +45,17 @@ const JOURNAL_BYTES_MAX: u64 = 256 << 20;
 pub struct Embedded(Arc<Inner>);
 
 struct Inner {
-    tables: Tables,
+    shared: Arc<Shared>,
     missing: Option<Missing>,
     writes: Option<mpsc::Sender<writer::Request>>,
     thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// What readers and the writing thread share.
+struct Shared {
+    directory: PathBuf,
+    /// Not there where they had to be opened again, and could not be.
+    tables: RwLock<Option<Tables>>,
 }
 
 /// What an archive has lost.
@@ -54,8 +63,24 @@ struct Inner {
 pub struct Missing {
     /// How many batches of writes had been acknowledged; `None` where the file that says so is damaged itself.
     pub acknowledged: Option<u64>,
-    /// How many of them are there.
+    /// How many of them are there, as far as they can be counted.
     pub found: u64,
+    /// A journal was damaged, and what stood behind the damage is gone.
+    pub journal_damaged: bool,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = self.found;
+        match self.acknowledged {
+            Some(acknowledged) if acknowledged > found => {
+                write!(f, "the last {} of {acknowledged} acknowledged batches of writes", acknowledged - found)?;
+            }
+            Some(_) => f.write_str("batches of writes")?,
+            None => write!(f, "batches of writes behind the {found}th, perhaps")?,
+        }
+        if self.journal_damaged { f.write_str(", from a journal that was damaged") } else { Ok(()) }
+    }
 }
 
 /// The tables, each a keyspace of its own.
@@ -83,43 +108,34 @@ impl Embedded {
     /// version or is damaged, [`ErrorKind::Unavailable`] where the disk does not do its part.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
         let directory = directory.as_ref();
-        let tables = Tables::open(directory).map_err(|error| {
-            let directory = directory.display();
-            match error {
-                fjall::Error::Locked => Error::new(
-                    ErrorKind::Refused,
-                    format!("the archive in {directory} is in use by another process; one instance at a time may have it open"),
-                ),
-                fjall::Error::Io(error) => {
-                    Error::new(ErrorKind::Unavailable, format!("cannot open the archive in {directory}")).because(error)
-                }
-                error => {
-                    Error::new(ErrorKind::Integrity, format!("the archive in {directory} cannot be opened")).because(error)
-                }
-            }
-        })?;
-        tables.check_format(directory)?;
         let unreadable = |error: std::io::Error| {
-            let context = format!("cannot use the watermark of the archive in {}", directory.display());
+            let context = format!("cannot use the files of the archive in {}", directory.display());
             Error::new(ErrorKind::Unavailable, context).because(error)
         };
-        let (mut watermark, acknowledged) = Watermark::open(directory).map_err(unreadable)?;
+        let journals = Journals::hold(directory).map_err(unreadable)?;
+        let tables = Tables::open(directory)?;
+        tables.check_format(directory)?;
+        let (mut watermark, said) = Watermark::open(directory).map_err(unreadable)?;
         let found = tables.batches()?;
-        let missing = acknowledged.filter(|acknowledged| found < *acknowledged).map(|acknowledged| Missing {
-            acknowledged: Some(acknowledged).filter(|acknowledged| *acknowledged != u64::MAX),
-            found,
-        });
+        let cut = journals.cut_off().map_err(unreadable)?;
+        let closed = said.is_some_and(|said| said.closed);
+        let journal_damaged = cut.finished || cut.newest > if closed { 0 } else { writer::UNFINISHED_BYTES_MAX };
+        // Without the file a new archive is whole, and another one may be anything.
+        let acknowledged = said.map_or(Some(0), |said| said.batches).filter(|_| said.is_some() || found == 0);
+        let missing = (acknowledged.is_none_or(|acknowledged| found < acknowledged) || journal_damaged)
+            .then_some(Missing { acknowledged, found, journal_damaged });
         if missing.is_some() {
             tables.forget_places()?;
         }
-        watermark.write(found).map_err(unreadable)?;
+        watermark.write(found, false).map_err(unreadable)?;
         let (writes, requests) = mpsc::channel(WAITING_WRITES_MAX);
-        let writing = tables.clone();
+        let shared = Arc::new(Shared { directory: directory.to_owned(), tables: RwLock::new(Some(tables)) });
+        let writing = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("hourlog-archive".to_owned())
             .spawn(move || writer::run(&writing, requests, watermark, found))
             .map_err(|error| Error::new(ErrorKind::Unavailable, "cannot start the archive's thread").because(error))?;
-        Ok(Self(Arc::new(Inner { tables, missing, writes: Some(writes), thread: Some(thread) })))
+        Ok(Self(Arc::new(Inner { shared, missing, writes: Some(writes), thread: Some(thread) })))
     }
 
     /// What was acknowledged before the archive was opened and is not in it. Then its sources are read again from the oldest
@@ -130,8 +146,8 @@ impl Embedded {
 
     /// Runs a read on a thread that may block.
     async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Tables) -> Result<T> + Send + 'static) -> Result<T> {
-        let tables = self.0.tables.clone();
-        tokio::task::spawn_blocking(move || read(&tables))
+        let shared = Arc::clone(&self.0.shared);
+        tokio::task::spawn_blocking(move || shared.with(read))
             .await
             .map_err(|error| Error::new(ErrorKind::Unexpected, "a read of the archive broke off").because(error))?
     }
@@ -153,8 +169,50 @@ impl Drop for Inner {
     }
 }
 
+impl Shared {
+    /// What `work` makes of the tables. They stay open meanwhile.
+    fn with<T>(&self, work: impl FnOnce(&Tables) -> Result<T>) -> Result<T> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        work(tables.as_ref().ok_or_else(not_open)?)
+    }
+
+    /// Opens the tables again, once those who read them have finished. Answers how many batches they hold.
+    fn open_again(&self) -> Result<u64> {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        // The directory is free once they are gone.
+        *tables = None;
+        let opened = Tables::open(&self.directory)?;
+        let batches = opened.batches()?;
+        *tables = Some(opened);
+        Ok(batches)
+    }
+}
+
 impl Tables {
-    fn open(directory: &Path) -> fjall::Result<Self> {
+    /// The tables of the archive in `directory`.
+    fn open(directory: &Path) -> Result<Self> {
+        Self::open_raw(directory).map_err(|error| {
+            let directory = directory.display();
+            match error {
+                fjall::Error::Locked => Error::new(
+                    ErrorKind::Refused,
+                    format!("the archive in {directory} is in use by another process; one instance at a time may have it open"),
+                ),
+                fjall::Error::Io(error) => {
+                    Error::new(ErrorKind::Unavailable, format!("cannot open the archive in {directory}")).because(error)
+                }
+                error => {
+                    let context = format!(
+                        "the archive in {directory} cannot be opened; move it away, so that a new one is made and filled \
+                         from what the stream still has, or put a copy of it back"
+                    );
+                    Error::new(ErrorKind::Integrity, context).because(error)
+                }
+            }
+        })
+    }
+
+    fn open_raw(directory: &Path) -> fjall::Result<Self> {
         let database = Database::builder(directory.join("tables"))
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES_MAX)
@@ -410,12 +468,16 @@ impl Store for Embedded {
     }
 }
 
+fn not_open() -> Error {
+    Error::new(ErrorKind::Unavailable, "the archive could not be opened again after its disk failed")
+}
+
 /// An error of fjall's, as ours.
 fn broken(error: fjall::Error) -> Error {
     match error {
         fjall::Error::Poisoned => Error::new(
             ErrorKind::Unavailable,
-            "the archive takes no more writes after a failed one; check the disk, then start again",
+            "the archive takes no writes after a failed one until it is opened again; see that its disk has room",
         ),
         error @ fjall::Error::Io(_) => Error::new(ErrorKind::Unavailable, "the archive's disk failed").because(error),
         error => Error::new(ErrorKind::Integrity, "the archive's files cannot be read").because(error),

@@ -26,8 +26,8 @@ async fn run(options: Options) -> hourlog::Result<()> {
             let archive = Embedded::open(directory)?;
             if let Some(missing) = archive.missing() {
                 tracing::error!(
-                    ?missing,
-                    "the archive has lost batches of writes that it had acknowledged; reading the stream again from its oldest message"
+                    %missing,
+                    "the archive has lost what it had acknowledged; reading the stream again from its oldest message"
                 );
             }
             serve(options.settings(), archive).await

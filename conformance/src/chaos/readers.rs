@@ -12,7 +12,7 @@ use std::{
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use hourlog::{
-    Arrival, ArrivalQuery, Embedded, End, ErrorKind, Event, LogId, Position, Query, Remote, Seq, arrival_page, page,
+    Arrival, ArrivalQuery, Embedded, End, ErrorKind, Event, LogId, Position, Query, Remote, Result, Seq, arrival_page, page,
     wire::{self, Order, PAGE_EVENTS_MAX, ReplayRequest, proto},
 };
 use tokio::task::JoinHandle;
@@ -96,13 +96,13 @@ pub fn events(log: &LogId, replies: &[Bytes]) -> Vec<Event> {
 
 /// The whole log as the archive has it, in timeline order and in arrival order.
 ///
-/// # Panics
-/// Where the archive cannot be read.
-pub async fn archive(store: &Embedded, log: &LogId) -> (Vec<Event>, Vec<Position>) {
+/// # Errors
+/// What the archive answers.
+pub async fn archive(store: &Embedded, log: &LogId) -> Result<(Vec<Event>, Vec<Position>)> {
     let (mut by_time, mut arrived) = (Vec::new(), Vec::new());
     let mut query = Query { limit: PAGE_EVENTS, ..Query::ALL };
     loop {
-        let page = page(store, log, &query).await.expect("the archive can be read");
+        let page = page(store, log, &query).await?;
         by_time.extend(page.events);
         match by_time.last() {
             Some(last) if page.end == End::More => query.from = last.position.next(),
@@ -112,11 +112,11 @@ pub async fn archive(store: &Embedded, log: &LogId) -> (Vec<Event>, Vec<Position
     let mut query =
         ArrivalQuery { after: Arrival::FIRST, limit: PAGE_EVENTS, bytes: usize::MAX, visible: Seq::MAX };
     loop {
-        let page = arrival_page(store, log, &query).await.expect("the archive can be read");
+        let page = arrival_page(store, log, &query).await?;
         arrived.extend(page.events.iter().map(|event| event.position));
         query.after = page.next;
         if page.end != End::More {
-            return (by_time, arrived);
+            return Ok((by_time, arrived));
         }
     }
 }

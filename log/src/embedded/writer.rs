@@ -1,16 +1,28 @@
 //! The one thread that writes: all the writes that wait become one batch with one sync.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use fjall::PersistMode;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Arrival, BucketRow, Error, ErrorKind, LogId, LogRow, Offset, Result, Row, SourceRow, Write, index};
 
-use super::{BATCHES, Tables, broken, keys, values, watermark::Watermark};
+use super::{
+    BATCHES, Shared, Tables, broken, keys, values,
+    watermark::Watermark,
+};
 
 /// The events' bytes after which a batch takes no further writes: more makes those that wait wait longer, and gains nothing.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+/// The bytes of a batch that may stand in a journal unfinished: of one write more than [`BATCH_BYTES_MAX`], and what belongs to it.
+pub(super) const UNFINISHED_BYTES_MAX: u64 = 64 << 20;
+/// The pauses before the tables are opened again after a write that failed.
+const OPEN_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// The room that the disk must have before that: else it would fail again at once, and readers would have waited for nothing.
+const ROOM_BYTES_MIN: u64 = 32 << 20;
 /// The rows of the index, and of the logs, that are remembered. They are those that the next events count in.
 const REMEMBERED_MAX: usize = 65_536;
 
@@ -21,8 +33,9 @@ pub(super) struct Request {
 }
 
 /// Writes until nobody can ask for it any more. `batches` were written before.
-pub(super) fn run(tables: &Tables, mut requests: mpsc::Receiver<Request>, mut watermark: Watermark, mut batches: u64) {
+pub(super) fn run(shared: &Shared, mut requests: mpsc::Receiver<Request>, mut watermark: Watermark, mut batches: u64) {
     let mut known = Known::default();
+    let mut failed: Option<Failed> = None;
     while let Some(first) = requests.blocking_recv() {
         let mut group = vec![first];
         let mut bytes = group[0].bytes();
@@ -33,21 +46,84 @@ pub(super) fn run(tables: &Tables, mut requests: mpsc::Receiver<Request>, mut wa
         }
         let (writes, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|request| (request.writes, request.reply)).unzip();
-        let outcome = known.write(tables, writes, batches + 1);
-        if outcome.is_ok() {
-            batches += 1;
-            // A watermark that is not written is an older one: it promises less.
-            let _ = watermark.reached(batches);
-        } else {
-            // What was remembered may be ahead of what is stored.
-            known = Known::default();
+        let mended = failed.as_mut().map_or(Ok(()), |failed| failed.mend(shared, &mut batches));
+        let outcome = mended.and_then(|()| shared.with(|tables| known.write(tables, writes, batches + 1)));
+        match &outcome {
+            Ok(()) => {
+                failed = None;
+                batches += 1;
+                // A watermark that is not written is an older one: it promises less.
+                let _ = watermark.reached(batches);
+            }
+            Err(error) => {
+                // What was remembered may be ahead of what is stored.
+                known = Known::default();
+                if error.kind() == ErrorKind::Unavailable {
+                    failed.get_or_insert_with(Failed::new).error = Some(error.again());
+                }
+            }
         }
         for reply in replies {
             // Who asked may have left; that is no failure.
             let _ = reply.send(outcome.as_ref().copied().map_err(Error::again));
         }
     }
-    let _ = watermark.write(batches);
+    let _ = watermark.write(batches, failed.is_none());
+}
+
+/// A write has failed: none is taken until the tables have been opened again.
+struct Failed {
+    /// Why; `None` once they have been.
+    error: Option<Error>,
+    pause: Duration,
+    again_at: Instant,
+}
+
+impl Failed {
+    fn new() -> Self {
+        Self { error: None, pause: OPEN_AGAIN.0, again_at: Instant::now() + OPEN_AGAIN.0 }
+    }
+
+    /// Opens the tables again, if it is time and there is room.
+    fn mend(&mut self, shared: &Shared, batches: &mut u64) -> Result<()> {
+        let Some(error) = &self.error else { return Ok(()) };
+        if Instant::now() < self.again_at {
+            return Err(error.again());
+        }
+        self.again_at = Instant::now() + self.pause;
+        let room = room(shared)?;
+        if room < ROOM_BYTES_MIN {
+            let context = format!(
+                "the disk of the archive in {} has {} MiB left; it takes writes again when it has {}",
+                shared.directory.display(),
+                room >> 20,
+                ROOM_BYTES_MIN >> 20
+            );
+            return Err(Error::new(ErrorKind::Unavailable, context));
+        }
+        self.pause = (self.pause * 2).min(OPEN_AGAIN.1);
+        let found = shared.open_again()?;
+        if found < *batches {
+            let context = format!(
+                "of {batches} acknowledged batches of writes the archive in {} has kept {found}; start again, so that what is \
+                 missing is read from the stream again",
+                shared.directory.display()
+            );
+            return Err(Error::new(ErrorKind::Integrity, context));
+        }
+        // One more may be there: it was written, and then could not be synced.
+        *batches = found;
+        self.error = None;
+        Ok(())
+    }
+}
+
+/// The bytes that may still be written to the archive's disk.
+fn room(shared: &Shared) -> Result<u64> {
+    let disk = nix::sys::statvfs::statvfs(&shared.directory).map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "cannot see how much room the archive's disk has").because(error)
+    })?;
+    Ok(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
 }
 
 impl Request {

@@ -145,7 +145,7 @@ async fn an_archive_that_was_set_back_is_filled_from_the_stream_again() {
 
     service.start_again().await;
     let said = service.process.said();
-    assert!(said.iter().any(|line| line.contains("has lost batches of writes")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("has lost what it had acknowledged")), "{said:?}");
     let remote = service.remote().await;
     let listed = archived(&remote).await.logs;
     assert_eq!(listed.iter().map(|log| log.events).collect::<Vec<_>>(), [300, 300, 300]);
