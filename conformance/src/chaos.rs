@@ -71,7 +71,8 @@ impl Run {
         let fault_file = files.path().join("fault");
         let mut environment = vec![("HOURLOG_FAULT_FILE".to_owned(), fault_file.display().to_string())];
         environment.extend(self.planted.map(|bug| (Bug::VARIABLE.to_owned(), bug.name().to_owned())));
-        let options = ServiceOptions { binary: self.hourlogd.clone(), flags: Vec::new(), environment };
+        let binary = self.hourlogd.clone();
+        let options = ServiceOptions { binary, flags: Vec::new(), environment, wrapper: Vec::new() };
         let mut service = Service::start(NatsServer::start().await, options).await;
         let url = service.nats.url();
 

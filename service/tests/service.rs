@@ -2,6 +2,9 @@
 
 #[path = "service/crash.rs"]
 mod crash;
+#[cfg(target_os = "linux")]
+#[path = "service/disk.rs"]
+mod disk;
 #[path = "service/endpoints.rs"]
 mod endpoints;
 #[path = "service/forks.rs"]

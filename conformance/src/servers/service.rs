@@ -26,6 +26,8 @@ pub struct ServiceOptions {
     pub flags: Vec<String>,
     /// Variables of its environment.
     pub environment: Vec<(String, String)>,
+    /// A program, with arguments, that is given the command line of the service and becomes it.
+    pub wrapper: Vec<String>,
 }
 
 /// A running service and what it stands on; all of it goes when this is dropped.
@@ -48,7 +50,14 @@ impl Service {
     /// # Panics
     /// Where it does not start, with what it said.
     pub async fn start(nats: NatsServer, options: ServiceOptions) -> Self {
-        let directory = TempDir::new().expect("a directory can be made");
+        Self::start_in(nats, TempDir::new().expect("a directory can be made"), options).await
+    }
+
+    /// Starts it on an archive in `directory`.
+    ///
+    /// # Panics
+    /// As [`Service::start`].
+    pub async fn start_in(nats: NatsServer, directory: TempDir, options: ServiceOptions) -> Self {
         let process = Self::process(&nats, &directory, &options).await;
         Self { process, nats, directory, options }
     }
@@ -62,8 +71,11 @@ impl Service {
     }
 
     async fn process(nats: &NatsServer, directory: &TempDir, options: &ServiceOptions) -> HourlogdProcess {
-        let ServiceOptions { binary, flags, environment } = options;
-        HourlogdProcess::start_in(binary, Self::arguments(nats, directory.path(), flags), environment).await
+        let ServiceOptions { binary, flags, environment, wrapper } = options;
+        let own = std::iter::once(binary.display().to_string()).chain(Self::arguments(nats, directory.path(), flags));
+        let mut line = wrapper.iter().cloned().chain(own);
+        let program = PathBuf::from(line.next().expect("the binary is part of it"));
+        HourlogdProcess::start_in(&program, line, environment).await
     }
 
     /// The arguments of `hourlogd` for an archive in `directory`.

@@ -1,0 +1,106 @@
+//! The archive on a disk that is full: a small one of the test's own, in a mount namespace of the service's own.
+
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use conformance::servers::{NatsServer, ServiceOptions};
+use hourlog::{ErrorKind, Record, Remote};
+use tempfile::TempDir;
+
+use crate::kit::{LONG, Service, archived, events, log, options, publish_all};
+
+/// The disk's size. The journal and the tables have to fit.
+const DISK: &str = "size=160m";
+/// Published while the disk is full.
+const EVENTS: usize = 20_000;
+
+/// A service whose archive has a disk of its own, and where that is to be seen from outside of its namespace.
+async fn on_a_small_disk() -> (Service, PathBuf) {
+    let directory = TempDir::new().expect("a directory can be made");
+    let mount = format!("mount -t tmpfs -o {DISK} tmpfs {} && exec \"$@\"", directory.path().display());
+    // Who is not root gets a user namespace in which they are.
+    let root = is_root();
+    let unshare = if root { vec!["unshare", "--mount"] } else { vec!["unshare", "--user", "--map-root-user", "--mount"] };
+    let wrapper = unshare.into_iter().chain(["sh", "-c", &mount, "sh"]).map(str::to_owned).collect();
+    let options = ServiceOptions { wrapper, ..options(&[]) };
+    let service = Service::start_in(NatsServer::start().await, directory, options).await;
+    let inside = format!("/proc/{}/root{}", service.process.id(), service.directory.path().display());
+    (service, PathBuf::from(inside))
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").expect("this is Linux").uid() == 0
+}
+
+/// Writes a file until there is no room for more.
+fn fill(directory: &Path) -> PathBuf {
+    let path = directory.join("filler");
+    let mut file = File::create(&path).expect("there is room for a file");
+    let part = vec![1; 1 << 16];
+    while file.write_all(&part).is_ok() {}
+    path
+}
+
+/// Appends until one is not answered as archived. Answers how many were.
+async fn append_until_full(remote: &Remote) -> usize {
+    let remote = remote.clone().timeout(Duration::from_secs(3));
+    let begun = Instant::now();
+    for number in 0.. {
+        let record = Record::new(format!("{number} {}", "x".repeat(10_000)));
+        match remote.append(&log("acked"), record).await {
+            Ok(_) => assert!(begun.elapsed() < LONG, "the disk is full and takes writes"),
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Deadline | ErrorKind::Unavailable), "{error}");
+                return number;
+            }
+        }
+    }
+    unreachable!("it ends with an error")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_acknowledges_nothing_goes_on_replaying_and_takes_writes_when_there_is_room() {
+    let (mut service, disk) = on_a_small_disk().await;
+    let remote = service.remote().await;
+    for number in 0..100 {
+        remote.append(&log("before"), Record::new(number.to_string())).await.expect("there is room");
+    }
+    let filler = fill(&disk);
+    let acked = append_until_full(&remote).await;
+    let message = |number: usize| (format!("log.waiting.{}", number % 10), format!("{number} {}", "x".repeat(500)));
+    publish_all(&service.jetstream().await, (0..EVENTS).map(message)).await;
+
+    // It says so, and what was acknowledged is read, again and again.
+    let begun = Instant::now();
+    while service.report().await["archive"]["ok"] == true {
+        assert!(begun.elapsed() < LONG, "nobody says that the archive is away");
+    }
+    while !service.report().await["archive"]["reason"].as_str().is_some_and(|reason| reason.contains("MiB left")) {
+        assert_eq!(events(&remote, "before").await.len(), 100);
+        assert!(events(&remote, "acked").await.len() >= acked);
+        assert!(begun.elapsed() < LONG, "{}", service.report().await);
+    }
+    assert_eq!(events(&remote, "before").await.len(), 100);
+
+    std::fs::remove_file(filler).expect("it is there");
+    let listed = archived(&remote).await.logs;
+    let waiting: u64 = listed.iter().filter(|log| log.log.starts_with("waiting.")).map(|log| log.events).sum();
+    assert_eq!(waiting, EVENTS as u64);
+    for number in 0..10 {
+        let found = events(&remote, &format!("waiting.{number}")).await;
+        let data = |at: usize| String::from_utf8_lossy(&found[at].record.data).into_owned();
+        assert_eq!(found.len(), EVENTS / 10);
+        assert!((0..found.len()).all(|at| data(at).starts_with(&format!("{} ", at * 10 + number))));
+    }
+    // The one that was not answered was in the stream, and is archived too.
+    let found = events(&remote, "acked").await;
+    assert!((acked..=acked + 1).contains(&found.len()), "{acked} acknowledged, {} found", found.len());
+    assert_eq!(service.process.ended(), None);
+    let report = service.report().await;
+    assert_eq!(report["archive"]["ok"], true, "{report}");
+}
