@@ -82,8 +82,7 @@ impl Run {
             Stage { url: url.clone(), ledger: Arc::clone(&ledger), gate: Arc::clone(&gate), stop: Arc::clone(&stop) };
         let mut publishers = publishers::start(&stage, self.seed).await;
         let read_all = Arc::new(AtomicBool::new(false));
-        let followers =
-            FOLLOWED.map(|number| readers::follow(url.clone(), ledger::log(number), Arc::clone(&read_all)));
+        let followers = FOLLOWED.map(|number| readers::follow(url.clone(), ledger::log(number), Arc::clone(&read_all)));
 
         let begun = Instant::now();
         let random = StdRng::seed_from_u64(self.seed);

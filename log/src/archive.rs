@@ -182,9 +182,7 @@ async fn visible<S: Store>(store: &S, id: &LogId) -> Result<Seq> {
     let own = stream(id);
     let newest = store.epochs(id.slot()).await?.pop();
     Ok(match newest {
-        Some(newest) if *newest.stream == *own => {
-            store.sources(&own).await?.first().map_or(0, |(_, row)| row.cursor)
-        }
+        Some(newest) if *newest.stream == *own => store.sources(&own).await?.first().map_or(0, |(_, row)| row.cursor),
         // Whatever this archive writes to the log next is of a later epoch.
         newest => position::seq(newest.map_or(0, |newest| newest.epoch), position::SEQUENCES_IN_EPOCH - 1),
     })

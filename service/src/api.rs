@@ -3,6 +3,7 @@
 mod admin;
 mod append;
 mod describe;
+mod discovery;
 mod fresh;
 mod inbox;
 mod logs;
@@ -15,15 +16,13 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{
-    Client, jetstream,
-    service::{ServiceExt, endpoint::Endpoint},
-};
+use async_nats::{Client, Message, Subscriber, jetstream};
 use futures_util::StreamExt;
 use hourlog::{Error, ErrorKind, LogId, Result, Store};
 use tokio::{
     sync::{Semaphore, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
+    time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -36,6 +35,7 @@ use crate::{
     waiters::Waiters,
 };
 
+use discovery::{Instance, Question};
 use reply::{Reply, Request};
 
 /// The requests that may be under way; one more is refused.
@@ -91,85 +91,89 @@ pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) ->
     let unavailable = |error: async_nats::Error| {
         Error::new(ErrorKind::Unavailable, "the endpoints cannot be subscribed to").because(error)
     };
-    let (client, prefix, status) = (api.client.clone(), api.settings.prefix.clone(), Arc::clone(&api.status));
-    let service = client
-        .service_builder()
-        .description("Hourlog: keeps events by time and plays them again")
-        .stats_handler(move |_, _| status.report())
-        .start("hourlog", env!("CARGO_PKG_VERSION"))
-        .await
-        .map_err(unavailable)?;
-    let (api, limit, requests) = (Arc::new(api), Arc::new(Semaphore::new(REQUESTS_MAX)), TaskTracker::new());
-    let mut endpoints = tokio::task::JoinSet::new();
+    let client = api.client.clone();
+    let instance = Instance::new(&api.settings.prefix, (api.settings.clock)());
+    let served = Arc::new(Served { api, instance, limit: Arc::new(Semaphore::new(REQUESTS_MAX)), shutdown });
+    let (requests, mut endpoints) = (TaskTracker::new(), JoinSet::new());
     for verb in Verb::ALL {
-        let (name, subject) = verb.name_and_subject();
-        let mut subject = format!("{prefix}.{subject}");
-        if subject.ends_with('.') {
-            subject.push('>');
-        }
-        let endpoint = service.endpoint_builder().name(name).add(subject).await.map_err(unavailable)?;
-        endpoints.spawn(serve(
-            Arc::clone(&api),
-            verb,
-            endpoint,
-            Arc::clone(&limit),
-            requests.clone(),
-            shutdown.clone(),
-        ));
+        let subject = served.instance.subject(verb);
+        let queue = discovery::QUEUE_GROUP.to_owned();
+        let endpoint = client.queue_subscribe(subject, queue).await.map_err(|error| unavailable(error.into()))?;
+        endpoints.spawn(Arc::clone(&served).serve(verb, endpoint, requests.clone()));
     }
-    api.client.flush().await.map_err(|error| unavailable(error.into()))?;
+    for question in Question::ALL {
+        for asked in served.instance.subscribe(&client, question).await.map_err(unavailable)? {
+            endpoints.spawn(Arc::clone(&served).present(question, asked));
+        }
+    }
+    client.flush().await.map_err(|error| unavailable(error.into()))?;
     Ok(tokio::spawn(async move {
         while endpoints.join_next().await.is_some() {}
-        // The library stops at once and drops what waits: so the requests are finished first.
         requests.close();
         requests.wait().await;
-        if let Err(error) = service.stop().await {
-            tracing::warn!(%error, "the endpoints were not taken down in order");
-        }
-        let _ = api.client.flush().await;
+        let _ = client.flush().await;
     }))
 }
 
-async fn serve<S: Store>(
-    api: Arc<Api<S>>,
-    verb: Verb,
-    mut endpoint: Endpoint,
+/// The endpoints, and what they share.
+#[derive(Debug)]
+struct Served<S> {
+    api: Api<S>,
+    instance: Instance,
+    /// A permit for each request under way.
     limit: Arc<Semaphore>,
-    requests: TaskTracker,
     shutdown: CancellationToken,
-) {
-    let mut told = false;
-    loop {
-        let request = tokio::select! {
-            request = endpoint.next() => request,
-            () = shutdown.cancelled(), if !told => {
-                // What the server has sent already is still answered.
-                told = true;
-                let _ = endpoint.stop().await;
-                continue;
-            }
-        };
-        let Some(request) = request else { break };
-        if !api.may_answer(&request.message) {
-            continue;
+}
+
+impl<S: Store> Served<S> {
+    /// Answers what is asked of an endpoint, each request in a task of its own.
+    async fn serve(self: Arc<Self>, verb: Verb, mut endpoint: Subscriber, requests: TaskTracker) {
+        while let Some(message) = self.next(&mut endpoint).await {
+            let (served, permit) = (Arc::clone(&self), Arc::clone(&self.limit).try_acquire_owned());
+            requests.spawn(async move {
+                let begun = Instant::now();
+                let request = Request { message };
+                let outcome = match &permit {
+                    Ok(_) => tokio::select! {
+                        outcome = served.api.answer(verb, &request) => outcome,
+                        // What waits for events would wait longer than the service may take to stop.
+                        () = stopping(&served.shutdown) => Err(Error::new(ErrorKind::Unavailable, "the service is stopping; ask again")),
+                    },
+                    Err(_) => Err(Error::new(
+                        ErrorKind::Refused,
+                        format!("more than {REQUESTS_MAX} requests are under way; ask again in a moment"),
+                    )),
+                };
+                let error = outcome.as_ref().err().map(|error| format!("{}:{error}", error.kind().code()));
+                request.respond(&served.api.client, outcome).await;
+                served.instance.count(verb, begun.elapsed(), error);
+            });
         }
-        let (api, permit) = (Arc::clone(&api), Arc::clone(&limit).try_acquire_owned());
-        let shutdown = shutdown.clone();
-        requests.spawn(async move {
-            let request = Request { inner: request };
-            let outcome = match &permit {
-                Ok(_) => tokio::select! {
-                    outcome = api.answer(verb, &request) => outcome,
-                    // What waits for events would wait longer than the service may take to stop.
-                    () = stopping(&shutdown) => Err(Error::new(ErrorKind::Unavailable, "the service is stopping; ask again")),
-                },
-                Err(_) => Err(Error::new(
-                    ErrorKind::Refused,
-                    format!("more than {REQUESTS_MAX} requests are under way; ask again in a moment"),
-                )),
+    }
+
+    /// Answers a question about this instance.
+    async fn present(self: Arc<Self>, question: Question, mut asked: Subscriber) {
+        while let Some(message) = self.next(&mut asked).await {
+            let answer = self.instance.answer(question, || self.api.status.report());
+            Request { message }.respond(&self.api.client, Reply::json(&answer)).await;
+        }
+    }
+
+    /// The next request that may be answered. After the service was told to stop: of those that the server has sent already.
+    async fn next(&self, requests: &mut Subscriber) -> Option<Message> {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => {
+                    let _ = requests.drain().await;
+                    requests.next().await?
+                }
+                message = requests.next() => message?,
             };
-            request.respond(outcome).await;
-        });
+            if self.api.may_answer(&message) {
+                return Some(message);
+            }
+        }
     }
 }
 
@@ -182,7 +186,7 @@ async fn stopping(shutdown: &CancellationToken) {
 impl<S: Store> Api<S> {
     /// Whether the reply would go to an inbox. Anything else is dropped and counted: a reply to any other subject would
     /// be written there with the rights of the service, not of who asks.
-    fn may_answer(&self, message: &async_nats::Message) -> bool {
+    fn may_answer(&self, message: &Message) -> bool {
         let good = message.reply.as_ref().is_some_and(|reply| inbox::is_inbox(reply, &self.settings.inbox_prefixes));
         if !good {
             self.status.replies_dropped.fetch_add(1, Relaxed);
@@ -211,7 +215,7 @@ impl<S: Store> Api<S> {
 
     /// Asks a log. One that has failed drops its questions; then it is asked again, until it has been started.
     async fn ask<T>(&self, log: &LogId, question: impl Fn(tokio::sync::oneshot::Sender<T>) -> LogMsg) -> Result<T> {
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         loop {
             let (reply, answer) = tokio::sync::oneshot::channel();
             let _ = self.logs.send_message(LogsMsg::Ask(log.clone(), question(reply)));

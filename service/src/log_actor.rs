@@ -2,8 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use hourlog::{ArrivalPage, ArrivalQuery, End, LogId, Page, Query, Result, Row, Seq, Store, Write, arrival_page, page,
-    planted::Bug};
+use hourlog::{
+    ArrivalPage, ArrivalQuery, End, LogId, Page, Query, Result, Row, Seq, Store, Write, arrival_page, page,
+    planted::Bug,
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
     sync::{oneshot, watch},

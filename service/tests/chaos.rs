@@ -32,7 +32,13 @@ async fn holds(seed: u64) {
 
 /// The verdict over a service with `bug`, after `rounds` of the harm that is to show it.
 async fn planted(bug: Bug, rounds: usize, harms: &[Harm]) -> Verdict {
-    let run = Run { rounds_min: rounds, harms: harms.to_vec(), planted: Some(bug), mended_within: MENDED_WITHIN, ..run(7, Duration::ZERO) };
+    let run = Run {
+        rounds_min: rounds,
+        harms: harms.to_vec(),
+        planted: Some(bug),
+        mended_within: MENDED_WITHIN,
+        ..run(7, Duration::ZERO)
+    };
     let verdict = run.run(|_| {}).await;
     println!("{}: {verdict}", bug.name());
     verdict

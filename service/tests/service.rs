@@ -1,5 +1,7 @@
 //! The service as its users meet it: a process of its own over a real nats-server.
 
+#[path = "service/accounts.rs"]
+mod accounts;
 #[path = "service/crash.rs"]
 mod crash;
 #[cfg(target_os = "linux")]

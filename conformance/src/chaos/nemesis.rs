@@ -26,14 +26,8 @@ pub enum Harm {
 
 impl Harm {
     /// All of it.
-    pub const ALL: [Self; 6] = [
-        Self::KillService,
-        Self::HoldService,
-        Self::KillNats,
-        Self::HoldNats,
-        Self::FailArchive,
-        Self::SetBackNats,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::KillService, Self::HoldService, Self::KillNats, Self::HoldNats, Self::FailArchive, Self::SetBackNats];
 }
 
 /// Does harm to a service and to what it stands on.

@@ -12,7 +12,8 @@ use std::{
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use hourlog::{
-    Arrival, ArrivalQuery, Embedded, End, ErrorKind, Event, LogId, Position, Query, Remote, Result, Seq, arrival_page, page,
+    Arrival, ArrivalQuery, Embedded, End, ErrorKind, Event, LogId, Position, Query, Remote, Result, Seq, arrival_page,
+    page,
     wire::{self, Order, PAGE_EVENTS_MAX, ReplayRequest, proto},
 };
 use tokio::task::JoinHandle;
@@ -109,8 +110,7 @@ pub async fn archive(store: &Embedded, log: &LogId) -> Result<(Vec<Event>, Vec<P
             _ => break,
         }
     }
-    let mut query =
-        ArrivalQuery { after: Arrival::FIRST, limit: PAGE_EVENTS, bytes: usize::MAX, visible: Seq::MAX };
+    let mut query = ArrivalQuery { after: Arrival::FIRST, limit: PAGE_EVENTS, bytes: usize::MAX, visible: Seq::MAX };
     loop {
         let page = arrival_page(store, log, &query).await?;
         arrived.extend(page.events.iter().map(|event| event.position));

@@ -183,6 +183,8 @@ async fn a_flipped_byte_is_never_taken_for_a_whole_archive_with_less_in_it() {
             }
         }
     }
-    println!("{harmless} did no harm, {said} were said to have lost something, {refused} did not open or could not be read");
+    println!(
+        "{harmless} did no harm, {said} were said to have lost something, {refused} did not open or could not be read"
+    );
     assert!(said > 0 && refused > 0);
 }

@@ -10,10 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{Arrival, BucketRow, Error, ErrorKind, LogId, LogRow, Offset, Result, Row, SourceRow, Write, index};
 
-use super::{
-    BATCHES, Shared, Tables, broken, keys, values,
-    watermark::Watermark,
-};
+use super::{BATCHES, Shared, Tables, broken, keys, values, watermark::Watermark};
 
 /// The events' bytes after which a batch takes no further writes: more makes those that wait wait longer, and gains nothing.
 const BATCH_BYTES_MAX: usize = 8 << 20;

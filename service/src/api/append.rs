@@ -7,14 +7,19 @@ use async_nats::{
     jetstream::{ErrorCode, context::PublishErrorKind},
 };
 use hourlog::{
-    Error, ErrorKind, LogId, Offset, Position, Result, Store, header,
+    Arrival, ArrivalQuery, Error, ErrorKind, LogId, Position, Result, Store, arrival_page, header,
     wire::{AppendReply, HEADROOM_BYTES, wal_subject},
 };
 
-use crate::ingest::{Decoder, Message};
+use crate::{
+    ingest::{Decoded, Decoder},
+    raw,
+};
 
 use super::{Api, Reply, Request, fresh};
 
+/// For how long a stream knows ids: two minutes, unless it was made otherwise, and some for clocks that differ.
+const DUPLICATES_WITHIN: Duration = Duration::from_secs(5 * 60);
 /// How long the archive may take, before whoever asks is told.
 const ARCHIVED_MAX: Duration = Duration::from_secs(30);
 
@@ -91,31 +96,32 @@ async fn append<S: Store>(
         },
         None => {
             fresh::archived(api, published.sequence, ARCHIVED_MAX).await?;
-            Ok((position(api, published.sequence).await?, published.duplicate))
+            Ok((position(api, log, published.sequence).await?, published.duplicate))
         }
     }
 }
 
-/// Where the stream's message `sequence` is: a pure function of it, so it is looked at again.
-async fn position<S: Store>(api: &Api<S>, sequence: u64) -> Result<Position> {
-    let stream = &api.settings.stream;
-    let gone = |error: &dyn std::fmt::Display| {
-        Error::new(
-            ErrorKind::Unavailable,
-            format!(
-                "the record is archived, but message {sequence} of {stream} cannot be read for its position: {error}"
-            ),
-        )
+/// Where the stream's message `sequence`, which is archived, is: a pure function of it, where the stream still has it. Else it is
+/// looked for among what arrived lately.
+async fn position<S: Store>(api: &Api<S>, log: &LogId, sequence: u64) -> Result<Position> {
+    let (epochs, stream) = (Arc::clone(&api.epochs.borrow()), &api.settings.stream);
+    let seq = epochs.seq(log.slot(), sequence);
+    if let Some(raw) = raw::fetch(&api.client, stream, sequence).await?.filter(|raw| raw.sequence == sequence) {
+        return match Decoder::new(epochs).decode_raw(&raw, raw.time) {
+            Decoded { rejected: Some(error), .. } => Err(error),
+            Decoded { row, .. } => Ok(row.event.position),
+        };
+    }
+    let lately = i64::try_from(DUPLICATES_WITHIN.as_nanos()).expect("it is minutes");
+    let behind = Arrival { time: (api.settings.clock)().saturating_add_nanos(-lately), seq: seq - 1 };
+    let query = ArrivalQuery { after: behind, limit: 1, bytes: usize::MAX, visible: seq };
+    let found = match arrival_page(&api.store, log, &query).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        page => page?.events.into_iter().next(),
     };
-    let handle = api.jetstream().get_stream_no_info(stream).await.map_err(|error| gone(&error))?;
-    let message = handle.get_raw_message(sequence).await.map_err(|error| gone(&error))?;
-    let time = i64::try_from(message.time.unix_timestamp_nanos()).map_err(|error| gone(&error))?;
-    Decoder::new(Arc::clone(&api.epochs.borrow())).position(Message {
-        subject: &message.subject,
-        headers: Some(&message.headers),
-        payload: message.payload,
-        sequence,
-        time: Offset::from_nanos(time),
+    found.map(|event| event.position).ok_or_else(|| {
+        let context = format!("the record is not in log {log}; hourlog read _rejected says why, if it was rejected");
+        Error::new(ErrorKind::Rejected, context)
     })
 }
 

@@ -1,10 +1,10 @@
 //! Requests as they came, and replies in the form that was asked for.
 
-use async_nats::HeaderMap;
+use async_nats::{Client, HeaderMap, Message};
 use bytes::Bytes;
 use hourlog::{
     Error, Result,
-    wire::{ACCEPT, CONTENT_TYPE, JSON, PROTOBUF},
+    wire::{ACCEPT, CONTENT_TYPE, ERROR, ERROR_CODE, JSON, PROTOBUF},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -13,7 +13,7 @@ use crate::telemetry::sentence;
 /// A request to an endpoint.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) inner: async_nats::service::Request,
+    pub(super) message: Message,
 }
 
 /// What is answered.
@@ -35,15 +35,15 @@ impl Reply {
 
 impl Request {
     pub(super) fn subject(&self) -> &str {
-        &self.inner.message.subject
+        &self.message.subject
     }
 
     pub(super) fn headers(&self) -> Option<&HeaderMap> {
-        self.inner.message.headers.as_ref()
+        self.message.headers.as_ref()
     }
 
     pub(super) fn payload(&self) -> &Bytes {
-        &self.inner.message.payload
+        &self.message.payload
     }
 
     /// Whether the reply is to be protobuf.
@@ -64,22 +64,24 @@ impl Request {
     }
 
     /// Answers. Who asked may have left; that is no failure.
-    pub(super) async fn respond(&self, outcome: Result<Reply>) {
-        let sent = match outcome {
-            Ok(reply) => {
-                let mut headers = HeaderMap::new();
-                headers.insert(CONTENT_TYPE, reply.content_type);
-                self.inner.respond_with_headers(Ok(reply.body), headers).await
+    pub(super) async fn respond(self, client: &Client, outcome: Result<Reply>) {
+        let Message { subject, reply, .. } = self.message;
+        let Some(reply) = reply else { return };
+        let mut headers = HeaderMap::new();
+        let body = match outcome {
+            Ok(Reply { body, content_type }) => {
+                headers.insert(CONTENT_TYPE, content_type);
+                body
             }
             Err(error) => {
                 // A header has one line.
-                let status = sentence(&error).replace(['\r', '\n'], " ");
-                let code = usize::from(error.kind().code());
-                self.inner.respond(Err(async_nats::service::error::Error { status, code })).await
+                headers.insert(ERROR, sentence(&error).replace(['\r', '\n'], " "));
+                headers.insert(ERROR_CODE, error.kind().code().to_string());
+                Bytes::new()
             }
         };
-        if let Err(error) = sent {
-            tracing::warn!(subject = self.subject(), %error, "a reply was not sent");
+        if let Err(error) = client.publish_with_headers(reply, headers, body).await {
+            tracing::warn!(%subject, %error, "a reply was not sent");
         }
     }
 }

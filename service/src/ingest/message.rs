@@ -5,8 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use hourlog::{
-    Arrived, Error, ErrorKind, LogId, Metadata, Offset, Position, Record, Result, Row, header, row,
-    wire::log_of_wal_subject,
+    Arrived, Error, ErrorKind, LogId, Metadata, Offset, Record, Result, Row, header, row, wire::log_of_wal_subject,
 };
 
 use crate::{epochs::Epochs, raw::Raw};
@@ -72,18 +71,6 @@ impl Decoder {
         };
         let arrived = Arrived { offset, at: message.time, high, seq: self.epochs.seq(log.slot(), message.sequence) };
         Decoded { row: row(&log, arrived, record), once, rejected: None }
-    }
-
-    /// Where the event of `message` is, or will be.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Rejected`] where it is not taken.
-    pub(crate) fn position(&mut self, message: Message<'_>) -> Result<Position> {
-        let time = message.time;
-        match self.decode(message, time) {
-            Decoded { rejected: Some(error), .. } => Err(error),
-            Decoded { row, .. } => Ok(row.event.position),
-        }
     }
 
     fn log(&mut self, subject: &str) -> Result<LogId> {

@@ -7,7 +7,9 @@ use futures_util::future::join_all;
 
 use conformance::servers::{copy_directory, replace_directory};
 
-use crate::kit::{Service, archived, events, publish_all, service};
+use hourlog::wire::TimelineRequest;
+
+use crate::kit::{Service, archived, events, log, publish_all, service};
 
 const LOGS: u64 = 50;
 const EVENTS: u64 = 50_000;
@@ -154,4 +156,53 @@ async fn an_archive_that_was_set_back_is_filled_from_the_stream_again() {
         let expected = (0..900).filter(|number| number % 3 == log).map(|number| number.to_string());
         assert!(found.iter().map(|event| event.record.data.to_vec()).eq(expected.map(String::into_bytes)));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_read_again_from_its_start_ten_times_moves_no_count() {
+    let mut service = service().await;
+    let jetstream = service.jetstream().await;
+    for number in 0..2_000_i64 {
+        let mut headers = HeaderMap::new();
+        match number % 5 {
+            0 => headers.insert("Hourlog-Time", format!("@{}", 1_517_738_400 + number * 60)),
+            1 => headers.insert("Hourlog-Time", "nonsense"),
+            2 => {
+                headers.insert("Hourlog-Time", "2018-02-04T10:00:00Z");
+                headers.insert("Hourlog-Once", "0");
+            }
+            _ => {}
+        }
+        let subject = format!("log.again.{}", number % 3);
+        let sent = jetstream.publish_with_headers(subject, headers, (number % 50).to_string().into()).await;
+        sent.expect("it is sent").await.expect("the stream takes it");
+    }
+    let before = counted(&service).await;
+    for _ in 0..10 {
+        assert!(service.process.terminate().await.success());
+        // An archive that is behind what it acknowledged reads everything again.
+        let watermark = service.directory.path().join("watermark");
+        std::fs::write(watermark, "1000000 1000000\n").expect("the directory is the test's own");
+        service.start_again().await;
+        assert!(service.process.said().iter().any(|line| line.contains("from its oldest message")));
+        assert_eq!(counted(&service).await, before);
+    }
+}
+
+/// Everything that counts events, and the events.
+async fn counted(service: &Service) -> Vec<String> {
+    let remote = service.remote().await;
+    let mut found = Vec::new();
+    for known in archived(&remote).await.logs {
+        let id = log(&known.log);
+        let timeline = remote.timeline(&id, &TimelineRequest::default()).await.expect("counts");
+        let bins: Vec<u64> = timeline.bins.iter().map(|bin| bin.count).collect();
+        let described = remote.describe(&id).await.expect("it is known");
+        let events = events(&remote, &known.log).await;
+        found.push(format!(
+            "{} {} {} {} {} {bins:?} {events:?}",
+            known.log, known.events, described.events, described.bytes, described.buckets
+        ));
+    }
+    found
 }

@@ -24,7 +24,8 @@ async fn on_a_small_disk() -> (Service, PathBuf) {
     let mount = format!("mount -t tmpfs -o {DISK} tmpfs {} && exec \"$@\"", directory.path().display());
     // Who is not root gets a user namespace in which they are.
     let root = is_root();
-    let unshare = if root { vec!["unshare", "--mount"] } else { vec!["unshare", "--user", "--map-root-user", "--mount"] };
+    let unshare =
+        if root { vec!["unshare", "--mount"] } else { vec!["unshare", "--user", "--map-root-user", "--mount"] };
     let wrapper = unshare.into_iter().chain(["sh", "-c", &mount, "sh"]).map(str::to_owned).collect();
     let options = ServiceOptions { wrapper, ..options(&[]) };
     let service = Service::start_in(NatsServer::start().await, directory, options).await;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use async_nats::Client;
+use bytes::Bytes;
+use futures_util::StreamExt;
 use hourlog::{Event, Remote};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kit::{Service, archived, events, publish_all, service};
 
@@ -118,4 +121,66 @@ async fn a_purged_stream_has_not_forked() {
     let remote = service.remote().await;
     check(&remote, &[("a", 0..100), ("b", 0..10)]).await;
     assert_eq!(service.report().await["fork"], Value::Null);
+}
+
+/// The stream as `nats stream backup` keeps it.
+struct Backup {
+    described: Value,
+    chunks: Vec<Bytes>,
+}
+
+async fn api(client: &Client, subject: &str, body: &Value) -> Value {
+    let reply = client.request(format!("$JS.API.{subject}"), body.to_string().into()).await.expect("JetStream answers");
+    let reply: Value = serde_json::from_slice(&reply.payload).expect("it is JSON");
+    assert!(reply["error"].is_null(), "{subject}: {reply}");
+    reply
+}
+
+async fn backup(client: &Client) -> Backup {
+    let inbox = client.new_inbox();
+    let mut sent = client.subscribe(inbox.clone()).await.expect("an inbox");
+    let described = api(client, "STREAM.SNAPSHOT.HOURLOG", &json!({ "deliver_subject": inbox })).await;
+    let mut chunks = Vec::new();
+    // Each part is acknowledged; the last is empty.
+    while let Some(chunk) = sent.next().await.filter(|chunk| !chunk.payload.is_empty()) {
+        chunks.push(chunk.payload);
+        if let Some(reply) = chunk.reply {
+            client.publish(reply, "".into()).await.expect("it is sent");
+        }
+    }
+    Backup { described, chunks }
+}
+
+async fn restore(client: &Client, backup: Backup) {
+    let body = json!({ "config": backup.described["config"], "state": backup.described["state"] });
+    let reply = api(client, "STREAM.RESTORE.HOURLOG", &body).await;
+    let deliver = reply["deliver_subject"].as_str().expect("where to send it").to_owned();
+    for chunk in backup.chunks.into_iter().chain([Bytes::new()]) {
+        let reply = client.request(deliver.clone(), chunk).await.expect("JetStream takes it");
+        assert!(!String::from_utf8_lossy(&reply.payload).contains("\"error\""), "{:?}", reply.payload);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_restored_from_a_backup_begins_a_new_life_behind_it() {
+    let mut service = service().await;
+    publish(&service, "a", 0..100).await;
+    archived(&service.remote().await).await;
+    let jetstream = service.jetstream().await;
+    let client = service.remote().await.client().clone();
+    let kept = backup(&client).await;
+    publish(&service, "b", 0..50).await;
+    archived(&service.remote().await).await;
+
+    service.process.kill();
+    jetstream.delete_stream("HOURLOG").await.expect("it is deleted");
+    restore(&client, kept).await;
+    publish(&service, "c", 0..60).await;
+    service.start_again().await;
+    let remote = service.remote().await;
+    check(&remote, &[("a", 0..100), ("b", 0..50), ("c", 0..60)]).await;
+    let fork = &service.report().await["fork"];
+    assert_eq!((fork["from"].as_u64(), fork["lost"].as_str()), (Some(101), Some("101-150")), "{fork}");
+    let said = service.process.said();
+    assert!(said.iter().any(|line| line.contains("the stream has forked") && line.contains("101-150")), "{said:?}");
 }

@@ -70,3 +70,60 @@ async fn an_append_to_a_full_stream_is_refused_with_its_name() {
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.to_string().contains("HOURLOG is full (max_bytes)"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_is_told_the_first_ones_position_even_when_the_stream_has_it_no_more() {
+    let service = service_with(&["--wal-keep-seconds", "0", "--wal-keep-bytes", "0"]).await;
+    let (remote, jetstream) = (service.remote().await, service.jetstream().await);
+    let late = "2018-02-04T10:00:00Z".parse().expect("a time");
+    for record in [Record::new("now"), Record::new("late").at(late)] {
+        let record = record.with("Nats-Msg-Id", "7");
+        let id = log(if record.metadata.get("Hourlog-Time").is_empty() { "punctual" } else { "placed" });
+        let first = remote.append(&id, record.clone()).await.expect("it is archived");
+        let mut stream = jetstream.get_stream("HOURLOG").await.expect("it is there");
+        let begun = Instant::now();
+        while stream.info().await.expect("it answers").state.messages > 0 {
+            assert!(begun.elapsed() < LONG, "the stream is not emptied");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let second = remote.append(&id, record).await.expect("it was archived");
+        assert_eq!((second.position, second.duplicate), (first.position, true));
+        assert_eq!(events(&remote, id.as_str()).await.len(), 1);
+    }
+}
+
+/// How long the load lasts. More with HOURLOG_LOAD_SECONDS.
+const LOAD: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_load_a_stream_of_64_mib_without_a_margin_refuses_nobody() {
+    let seconds = std::env::var("HOURLOG_LOAD_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let (load, size) = (seconds.map_or(LOAD, Duration::from_secs), (64_u64 << 20).to_string());
+    let service = service_with(&["--wal-max-bytes", &size, "--wal-keep-seconds", "0", "--wal-keep-bytes", "0"]).await;
+    let begun = Instant::now();
+    let publishers: Vec<_> = (0..4)
+        .map(|publisher| {
+            let url = service.nats.url();
+            tokio::spawn(async move {
+                let client = async_nats::connect(url).await.expect("the server is there");
+                let jetstream = async_nats::jetstream::new(client);
+                let mut sent = 0;
+                while begun.elapsed() < load {
+                    // Any that is refused ends the test.
+                    let message = |number| (format!("log.load.{publisher}"), format!("{number:0256}"));
+                    publish_all(&jetstream, (sent..sent + 5_000).map(message)).await;
+                    sent += 5_000;
+                }
+                sent
+            })
+        })
+        .collect();
+    let mut sent: u64 = 0;
+    for publisher in publishers {
+        sent += publisher.await.expect("nobody is refused");
+    }
+    let logs = archived(&service.remote().await).await.logs;
+    assert_eq!(logs.iter().map(|log| log.events).sum::<u64>(), sent);
+    let per_second = sent as f64 / begun.elapsed().as_secs_f64();
+    assert!(sent * 256 > 2 * (64 << 20), "{sent} events do not fill the stream even twice; {per_second:.0} a second");
+}
