@@ -1,5 +1,8 @@
 //! The command line as people and scripts meet it: the built binary against a real nats-server and a real service.
 
+#[path = "cli/twice.rs"]
+mod twice;
+
 use std::{
     io::Write,
     path::{Path, PathBuf},
