@@ -1,9 +1,12 @@
-//! A store that counts how often it is asked.
+//! A store that counts how often it is asked, and in which something may happen between two reads.
 
 use std::{
+    fmt,
+    future::Future,
     ops::RangeInclusive,
+    pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -14,11 +17,15 @@ use hourlog::{
 };
 
 /// Another store, whose reads are counted. Cheap to clone; the clones count together.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Counting<S> {
     store: S,
     counts: Arc<Counts>,
+    meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
+
+/// What happens between two reads.
+type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -44,7 +51,12 @@ pub struct Reads {
 impl<S> Counting<S> {
     /// `store`, counted from now on.
     pub fn new(store: S) -> Self {
-        Self { store, counts: Arc::default() }
+        Self { store, counts: Arc::default(), meanwhile: Arc::default() }
+    }
+
+    /// `work` is done behind the next read of events.
+    pub fn meanwhile(&self, work: impl Future<Output = ()> + Send + 'static) {
+        *self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(work));
     }
 
     /// The reads since the last call.
@@ -52,6 +64,12 @@ impl<S> Counting<S> {
         let take = |count: &AtomicU64| count.swap(0, Relaxed);
         let Counts { index, buckets, arrivals, events } = &*self.counts;
         Reads { index: take(index), buckets: take(buckets), arrivals: take(arrivals), events: take(events) }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Counting<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counting").field("store", &self.store).finish_non_exhaustive()
     }
 }
 
@@ -77,7 +95,12 @@ impl<S: Store> Store for Counting<S> {
 
     async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
         self.counts.buckets.fetch_add(1, Relaxed);
-        self.store.events(id, bucket, scan).await
+        let events = self.store.events(id, bucket, scan).await;
+        let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        events
     }
 
     async fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {

@@ -1,6 +1,9 @@
 //! Random rows, written in any pieces, and random questions, compared with looking through a list.
 
-use std::{cell::Cell, future::Future};
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+};
 
 use hourlog::{
     Arrival, ArrivalQuery, End, Event, HOUR, LogId, MINUTE, Offset, Position, Query, Record, Row, Seq, Store,
@@ -66,14 +69,16 @@ where
     F: Future<Output = G>,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
-    let guard = runtime.block_on(open());
+    let guard = RefCell::new(Some(runtime.block_on(open())));
     let number = Cell::new(0);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
-    let input = (comings(), vec((0..EVENTS_MAX, 0..EVENTS_MAX), 0..6), 1..30_usize, questions());
-    let outcome = TestRunner::new(config).run(&input, |(comings, again, piece, questions)| {
+    let restart = prop::option::weighted(0.3, 0..EVENTS_MAX);
+    let input = (comings(), vec((0..EVENTS_MAX, 0..EVENTS_MAX), 0..6), 1..30_usize, restart, questions());
+    let outcome = TestRunner::new(config).run(&input, |(comings, again, piece, restart, questions)| {
         number.set(number.get() + 1);
         let log = id(&format!("random.{}", number.get()));
-        runtime.block_on(check(guard.store(), log, &comings, &again, piece, &questions))
+        let written = Written { comings: &comings, again: &again, piece, restart };
+        runtime.block_on(check(&mut guard.borrow_mut(), log, written, &questions))
     });
     drop(guard);
     if let Err(error) = outcome {
@@ -81,42 +86,88 @@ where
     }
 }
 
-async fn check(
-    store: &impl Store,
-    log: LogId,
-    comings: &[Coming],
-    again: &[(usize, usize)],
+/// How a log comes to be.
+struct Written<'a> {
+    comings: &'a [Coming],
+    /// What comes once more.
+    again: &'a [(usize, usize)],
+    /// How many are written at once.
     piece: usize,
+    /// Before which event the archive is closed and opened again.
+    restart: Option<usize>,
+}
+
+/// Writes a log and asks; a reader follows it meanwhile. `guard` is there before and after, but may be opened again.
+async fn check<G: StoreGuard>(
+    guard: &mut Option<G>,
+    log: LogId,
+    written: Written<'_>,
     questions: &[Question],
 ) -> Result<(), TestCaseError> {
+    let Written { comings, again, piece, restart } = written;
+    let mut follower = Follower { after: Arrival::FIRST, found: Vec::new() };
     let mut source = Rows::new(log.clone());
     let mut now = at("13:30:00");
-    let written: Vec<Row> = comings
+    let rows: Vec<Row> = comings
         .iter()
         .map(|(step, offset, size)| {
             now = now.saturating_add_nanos(*step);
             source.arrived(offset.unwrap_or(now), now, Record::new(vec![b'x'; *size]))
         })
         .collect();
-    for part in written.chunks(piece) {
-        rows::write(store, &log, part).await.map_err(failed)?;
+    for (number, part) in rows.chunks(piece).enumerate() {
+        if restart.is_some_and(|at| at / piece == number) && number > 0 {
+            follower.follow(opened(guard).store(), &log, questions).await?;
+            let again = guard.take().expect("it is there").restart().await;
+            *guard = Some(again);
+        }
+        rows::write(opened(guard).store(), &log, part).await.map_err(failed)?;
     }
     // Some of it comes again.
     for (from, to) in again {
-        let (from, to) = ((*from).min(written.len()), (*to).min(written.len()));
+        let (from, to) = ((*from).min(rows.len()), (*to).min(rows.len()));
         if from < to {
-            rows::write(store, &log, &written[from..to]).await.map_err(failed)?;
+            rows::write(opened(guard).store(), &log, &rows[from..to]).await.map_err(failed)?;
         }
     }
-
-    let by_seq: Vec<Event> = written.into_iter().map(|row| row.event).collect();
+    let store = opened(guard).store();
+    let by_seq: Vec<Event> = rows.into_iter().map(|row| row.event).collect();
     let mut by_time = by_seq.clone();
     by_time.sort_unstable_by_key(|event| event.position);
     for question in questions {
         check_page(store, &log, &by_time, &by_seq, *question).await?;
     }
-    check_arrivals(store, &log, &by_seq, questions).await?;
+    follower.follow(store, &log, questions).await?;
+    let found = follower.found;
+    prop_assert!(found == by_seq, "in arrival order: {:?}, found {:?}", by_seq, found);
     check_counts(store, &log, &by_time).await
+}
+
+fn opened<G>(guard: &Option<G>) -> &G {
+    guard.as_ref().expect("it is put back at once")
+}
+
+/// A reader in arrival order.
+struct Follower {
+    after: Arrival,
+    found: Vec<Event>,
+}
+
+impl Follower {
+    /// Reads on to the end, in pages as the questions bound them, over and over. Keeps its cursor as text.
+    async fn follow(&mut self, store: &impl Store, log: &LogId, questions: &[Question]) -> Result<(), TestCaseError> {
+        for (_, _, _, limit, bytes, _) in questions.iter().cycle() {
+            let query = ArrivalQuery { after: self.after, limit: *limit, bytes: *bytes, visible: Seq::MAX };
+            let page = arrival_page(store, log, &query).await.map_err(failed)?;
+            prop_assert!(page.events.len() <= *limit);
+            self.after = page.next.to_string().parse().map_err(failed)?;
+            self.found.extend(page.events);
+            if page.end == End::CaughtUp {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn check_page(
@@ -165,29 +216,6 @@ async fn check_page(
         let empty = query.to.is_some_and(|to| to <= query.from);
         prop_assert_eq!(found.end, if bound || empty { End::Bound } else { End::CaughtUp }, "{:?}", query);
     }
-    Ok(())
-}
-
-async fn check_arrivals(
-    store: &impl Store,
-    log: &LogId,
-    by_seq: &[Event],
-    questions: &[Question],
-) -> Result<(), TestCaseError> {
-    let mut after = Arrival::FIRST;
-    let mut found = Vec::new();
-    // As the questions bound them, over and over, until there are no more.
-    for (_, _, _, limit, bytes, _) in questions.iter().cycle() {
-        let query = ArrivalQuery { after, limit: *limit, bytes: *bytes, visible: Seq::MAX };
-        let page = arrival_page(store, log, &query).await.map_err(failed)?;
-        prop_assert!(page.events.len() <= *limit);
-        after = page.next;
-        found.extend(page.events);
-        if page.end == End::CaughtUp {
-            break;
-        }
-    }
-    prop_assert!(found == by_seq, "in arrival order: {:?}, found {:?}", by_seq, found);
     Ok(())
 }
 

@@ -118,6 +118,7 @@ macro_rules! store_suite {
     ($open:ident) => {
         $crate::tests! { $open, store_cases:
             arrivals {
+                a_clock_that_is_set_back_and_goes_on_misleads_no_reader
                 a_log_that_is_not_there_cannot_be_followed
                 a_page_in_arrival_order_is_bounded_by_bytes
                 a_reader_that_keeps_up_misses_nothing

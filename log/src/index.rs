@@ -98,3 +98,29 @@ pub(crate) fn count(
     let news = changed.into_values().filter(|(before, counted)| counted.row.through != *before);
     Ok(news.map(|(_, counted)| counted).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Arrived, HOUR, Record, row};
+
+    /// The hours whose rows are changed by events that arrive now, one that comes for each of `hours` ago.
+    fn changed(hours: &[i64]) -> Vec<i64> {
+        let log: LogId = "a".parse().expect("a good id");
+        let now = Offset::from_nanos(1_000 * HOUR);
+        let arrived = |(at, hour): (usize, &i64)| {
+            let offset = now.saturating_add_nanos(-hour * HOUR);
+            row(&log, Arrived { offset, at: now, high: now, seq: 1 + at as Seq }, Record::new("x"))
+        };
+        let rows: Vec<Row> = hours.iter().enumerate().map(arrived).collect();
+        let counted = count(&log, &Widths::default(), &rows, |_, _| Ok(None)).expect("nothing fails");
+        counted.iter().map(|counted| 1_000 - counted.row.bucket.start.nanos() / HOUR).collect()
+    }
+
+    #[test]
+    fn a_late_event_costs_one_row_of_the_index_more() {
+        assert_eq!(changed(&[0, 0, 0]), [0]);
+        assert_eq!(changed(&[0, 500, 0]), [500, 0]);
+        assert_eq!(changed(&[0, 500, 500, 500, 7]), [500, 7, 0]);
+    }
+}

@@ -144,3 +144,19 @@ pub async fn the_same_event_twice_is_two_events(guard: impl StoreGuard) -> Outco
     assert_eq!(names(&arrival_page(store, &log_id(), &EVERYTHING).await?.events), ["a", "a"]);
     Ok(())
 }
+
+pub async fn a_clock_that_is_set_back_and_goes_on_misleads_no_reader(guard: impl StoreGuard) -> Outcome {
+    let store = guard.store();
+    let mut source = Rows::new(log_id());
+    let mut after = Arrival::FIRST;
+    let hours = |hour: i64| at("00:00:00").saturating_add_nanos(hour * hourlog::HOUR);
+    for (hour, name) in [(100, "a"), (50, "b"), (60, "c"), (100, "d"), (101, "e")] {
+        let row = source.arrived(hours(hour), hours(hour), Record::new(name));
+        rows::write(store, &log_id(), &[row]).await?;
+        let page = arrival_page(store, &log_id(), &ArrivalQuery { after, ..EVERYTHING }).await?;
+        assert_eq!(names(&page.events), [name]);
+        after = page.next;
+    }
+    assert_eq!(names(&arrival_page(store, &log_id(), &EVERYTHING).await?.events), ["a", "b", "c", "d", "e"]);
+    Ok(())
+}
