@@ -1,6 +1,6 @@
 //! Settings: flags, `HOURLOG_*` variables and the TOML file, in this order of weight; all of them are here.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
 use hourlog::{Clock, Error, Result, system_clock, wire};
@@ -79,6 +79,9 @@ pub struct Options {
     /// A NATS credentials file for the same.
     #[arg(long, value_name = "FILE", env = "HOURLOG_JANITOR_CREDS")]
     pub janitor_creds: Option<PathBuf>,
+    /// Where to answer GET /health and GET /metrics, as 127.0.0.1:9464; nowhere unless said.
+    #[arg(long, value_name = "ADDR", env = "HOURLOG_HTTP")]
+    pub http: Option<SocketAddr>,
     /// What to trace, as `hourlogd=debug`; also RUST_LOG.
     #[arg(long, value_name = "FILTER", env = "HOURLOG_TRACE")]
     pub trace: Option<String>,
@@ -115,6 +118,7 @@ impl Options {
             janitor_user: self.janitor_user.or(file.janitor_user),
             janitor_password: self.janitor_password.or(file.janitor_password),
             janitor_creds: self.janitor_creds.or(file.janitor_creds),
+            http: self.http.or(file.http),
             trace: self.trace.or(file.trace),
             config: self.config,
         })
@@ -163,6 +167,7 @@ impl Options {
             prefix: self.prefix.unwrap_or(standard.prefix),
             inbox_prefixes: self.inbox_prefixes.unwrap_or(standard.inbox_prefixes),
             idle: self.idle_seconds.map_or(standard.idle, Duration::from_secs),
+            http: self.http,
             clock: standard.clock,
         }
     }
@@ -191,6 +196,8 @@ pub struct Settings {
     pub margin: Margin,
     /// How the janitor logs in, who purges the stream; as the service does unless said otherwise.
     pub janitor: Option<Credentials>,
+    /// Where to answer health and metrics over HTTP.
+    pub http: Option<SocketAddr>,
     /// Says what time it is.
     pub clock: Clock,
 }
@@ -208,6 +215,7 @@ impl Default for Settings {
             idle: Duration::from_secs(60),
             margin: Margin::default(),
             janitor: None,
+            http: None,
             clock: system_clock,
         }
     }

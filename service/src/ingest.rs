@@ -33,7 +33,7 @@ use crate::{
     log_actor::Arriving,
     logs::{Delivery, LogsMsg, LogsRef},
     raw,
-    telemetry::{Part, Status},
+    telemetry::{Fork, Part, Status},
     waiters::{Outcome, Waiters},
     wal,
 };
@@ -283,13 +283,14 @@ impl<S: Store> Ingest<S> {
     /// The stream's sequences are used again from `from` on.
     async fn begin_life(&mut self, from: u64, newest: Newest) -> Result<()> {
         let stream = &self.args.stream;
-        let lost = if newest.sequence >= from { format!("{from}-{}", newest.sequence) } else { "none".to_owned() };
-        tracing::error!(
-            %stream, from, lost, archived = self.archived.sequence,
-            "the stream has forked: it was made anew, or has lost its tail; what it holds from here on is new and is archived as such"
-        );
         let archived = self.archived.sequence;
         let now = (self.args.settings.clock)();
+        let lost = (newest.sequence >= from).then_some((from, newest.sequence));
+        let fork = Fork { at: now, from, lost, archived };
+        tracing::error!(
+            %stream, from, lost = fork.lost_range(), archived,
+            "the stream has forked: it was made anew, or has lost its tail; what it holds from here on is new and is archived as such"
+        );
         let epochs = Arc::new(Epochs::fork(&self.args.store, stream, from, now).await?);
         self.args.epochs.send_replace(Arc::clone(&epochs));
         self.decoder = Decoder::new(epochs);
@@ -300,7 +301,7 @@ impl<S: Store> Ingest<S> {
         }
         self.args.status.archived.send_replace(self.archived.sequence);
         self.args.status.stored.send_replace(None);
-        self.args.status.forked(from, &lost, archived);
+        self.args.status.forked(fork);
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 //! - `ingest`: the stream's messages to their logs, and how far the archive has got; `epochs`: what makes seqs rise.
 //! - `logs`: the supervisor; `log_actor`: one log.
 //! - `api`: the endpoints, one file each.
-//! - `telemetry`: what the service says of itself. `faults`: an archive that fails, for tests.
+//! - `telemetry`: what the service says of itself; `http`, `metrics`: to those who watch services. `faults`: an archive that fails, for tests.
 
 mod api;
 mod backoff;
@@ -14,10 +14,12 @@ mod connect;
 mod epochs;
 mod faults;
 mod forks;
+mod http;
 mod ingest;
 mod janitor;
 mod log_actor;
 mod logs;
+mod metrics;
 mod once;
 mod raw;
 pub mod telemetry;
@@ -119,6 +121,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         status: Arc::clone(&status),
     };
     let janitor = tokio::spawn(janitor.run(shutdown.clone()));
+    let http = settings.http;
     let api = api::Api {
         client: api_client,
         store,
@@ -129,6 +132,10 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         settings,
     };
     let api = api::start(api, shutdown.clone()).await?;
+    if let Some(address) = http {
+        let address = http::start(address, Arc::clone(&status), shutdown.clone()).await?;
+        tracing::info!(%address, "health and metrics");
+    }
     tracing::info!(server = server.server_name, version = server.version, "hourlogd ready");
     Ok(Running { shutdown, ingest, api, janitor, logs, status })
 }

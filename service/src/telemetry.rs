@@ -34,7 +34,7 @@ pub struct Status {
     archive: Mutex<Option<Away>>,
     nats: Mutex<Option<Away>>,
     wal: Mutex<Option<Away>>,
-    fork: Mutex<Option<Value>>,
+    fork: Mutex<Option<Fork>>,
     /// The newest sequence that the stream is known to hold.
     pub published: AtomicU64,
     /// The sequence up to which everything is archived.
@@ -53,6 +53,26 @@ pub struct Status {
     pub actors: AtomicUsize,
     /// Actors that ended in a panic or an error, and were replaced.
     pub actors_failed: AtomicU64,
+}
+
+/// A life of the stream that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fork {
+    /// When that was noticed.
+    pub at: Offset,
+    /// The first sequence of the new life.
+    pub from: u64,
+    /// The first and the last message of the old life that the stream had lost, as far as they had been read.
+    pub lost: Option<(u64, u64)>,
+    /// Up to which of the old life's messages the archive has all.
+    pub archived: u64,
+}
+
+impl Fork {
+    /// The lost messages, as people write a range.
+    pub fn lost_range(&self) -> String {
+        self.lost.map_or_else(|| "none".to_owned(), |(first, last)| format!("{first}-{last}"))
+    }
 }
 
 /// Something that does not do its part.
@@ -110,10 +130,24 @@ impl Status {
     }
 
     /// The stream has begun a new life.
-    pub fn forked(&self, from: u64, lost: &str, archived: u64) {
-        let fork = json!({ "at": (self.clock)(), "from": from, "lost": lost, "archived": archived });
+    pub fn forked(&self, fork: Fork) {
         *self.fork.lock().unwrap_or_else(PoisonError::into_inner) = Some(fork);
         self.forks.send_modify(|forks| *forks += 1);
+    }
+
+    /// The last life of the stream that has ended since the start.
+    pub fn last_fork(&self) -> Option<Fork> {
+        *self.fork.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether `part` does its part.
+    pub fn is_well(&self, part: Part) -> bool {
+        self.part(part).is_none()
+    }
+
+    /// Whether everything does its part.
+    pub fn all_well(&self) -> bool {
+        [Part::Archive, Part::Nats, Part::Wal].into_iter().all(|part| self.is_well(part))
     }
 
     /// How many messages of the stream are not archived yet, as far as is known.
@@ -131,7 +165,9 @@ impl Status {
             "archive": state(Part::Archive),
             "nats": state(Part::Nats),
             "wal": state(Part::Wal),
-            "fork": *self.fork.lock().unwrap_or_else(PoisonError::into_inner),
+            "fork": self.last_fork().map(|fork| json!({
+                "at": fork.at, "from": fork.from, "lost": fork.lost_range(), "archived": fork.archived,
+            })),
             "lag": self.lag(),
             "archived": *self.archived.borrow(),
             "rejected": self.rejected.load(Relaxed),

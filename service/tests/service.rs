@@ -11,10 +11,15 @@ mod disk;
 mod endpoints;
 #[path = "service/forks.rs"]
 mod forks;
+#[path = "service/http.rs"]
+mod http;
 #[path = "service/kit.rs"]
 mod kit;
 #[path = "service/life.rs"]
 mod life;
+#[cfg(target_os = "linux")]
+#[path = "service/memory.rs"]
+mod memory;
 #[path = "service/once.rs"]
 mod once;
 #[path = "service/payloads.rs"]

@@ -58,6 +58,18 @@ impl HourlogdProcess {
         self.0.id()
     }
 
+    /// The most memory that it has had resident so far, in MiB.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    #[cfg(target_os = "linux")]
+    pub fn resident_mib_max(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.expect("the system tells") / 1024
+    }
+
     /// What it has said on stderr so far, by line.
     pub fn said(&self) -> Vec<String> {
         self.0.said()
