@@ -35,6 +35,9 @@ const BATCHES: &str = "batches";
 const WAITING_WRITES_MAX: usize = 4096;
 /// Blocks read from the files that are kept in memory.
 const CACHE_BYTES: u64 = 64 << 20;
+/// What a table gathers in memory before it is written out; meanwhile another one fills up. Smaller ones make more work
+/// at once, and take more memory in all.
+const MEMTABLE_BYTES_MAX: u64 = 32 << 20;
 /// What the journals may grow to before the oldest is turned into tables. Also what is read again after a crash.
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
 
@@ -217,7 +220,8 @@ impl Tables {
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .open()?;
-        let table = |name: &str| database.keyspace(name, KeyspaceCreateOptions::default);
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX);
+        let table = |name: &str| database.keyspace(name, options);
         Ok(Self {
             events: table("events")?,
             buckets: table("buckets")?,

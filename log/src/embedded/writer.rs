@@ -120,6 +120,7 @@ fn room(shared: &Shared) -> Result<u64> {
     let disk = nix::sys::statvfs::statvfs(&shared.directory).map_err(|error| {
         Error::new(ErrorKind::Unavailable, "cannot see how much room the archive's disk has").because(error)
     })?;
+    #[allow(clippy::useless_conversion, reason = "on other systems these numbers are shorter")]
     Ok(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
 }
 

@@ -11,8 +11,8 @@ use crate::kit::{LONG, Service, archived, options, publish_all};
 const WAITING_BYTES: u64 = 1 << 30;
 const EVENT_BYTES: u64 = 1_000;
 const LOGS: u64 = 1_000;
-/// The most that the service may have in memory meanwhile.
-const RESIDENT_MIB_MAX: u64 = 300;
+/// The most that the service may have in memory while the archive is away, and while it catches up.
+const RESIDENT_MIB_MAX: [u64; 2] = [150, 400];
 /// How long the archive is away once everything waits.
 const AWAY: Duration = Duration::from_secs(5);
 
@@ -44,5 +44,5 @@ async fn with_a_gibibyte_waiting_and_the_archive_away_the_service_stays_small() 
     assert_eq!(logs.iter().map(|log| log.events).sum::<u64>(), events);
     let all = service.process.resident_mib_max();
     println!("at most {away} MiB resident while the archive was away, {all} MiB until all was archived");
-    assert!(all <= RESIDENT_MIB_MAX, "{away} MiB resident while the archive was away, {all} MiB in the end");
+    assert!(away <= RESIDENT_MIB_MAX[0] && all <= RESIDENT_MIB_MAX[1], "{away} MiB, {all} MiB");
 }
