@@ -252,6 +252,14 @@ impl<S: Store> Ingest<S> {
     /// Looks whether the stream is what it was: its settings, and the newest message that was taken from it. Where it has
     /// forked, a new epoch begins.
     async fn look(&mut self) -> Result<jetstream::stream::Stream> {
+        let looked = self.compare().await;
+        if looked.is_ok() {
+            self.args.status.looks.send_modify(|looks| *looks += 1);
+        }
+        looked
+    }
+
+    async fn compare(&mut self) -> Result<jetstream::stream::Stream> {
         let IngestArgs { client, jetstream, settings, .. } = &self.args;
         let max_payload = client.server_info().max_payload;
         let (handle, checked) = wal::find(jetstream, settings, max_payload).await?;

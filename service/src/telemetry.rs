@@ -43,6 +43,8 @@ pub struct Status {
     pub(crate) stored: watch::Sender<Stored>,
     /// How often the stream has forked since the start.
     pub forks: watch::Sender<u64>,
+    /// How often the ingest has looked whether the stream is what it was, and seen to it.
+    pub looks: watch::Sender<u64>,
     /// Asks the ingest to look whether the stream is what it was, without waiting for the time to do so.
     pub look: Notify,
     /// Events that went to `_rejected`.
@@ -107,6 +109,7 @@ impl Status {
             archived: watch::Sender::new(0),
             stored: watch::Sender::new(None),
             forks: watch::Sender::new(0),
+            looks: watch::Sender::new(0),
             look: Notify::new(),
             rejected: AtomicU64::new(0),
             replies_dropped: AtomicU64::new(0),

@@ -11,6 +11,8 @@ mod disk;
 mod endpoints;
 #[path = "service/forks.rs"]
 mod forks;
+#[path = "service/guarantees.rs"]
+mod guarantees;
 #[path = "service/http.rs"]
 mod http;
 #[path = "service/kit.rs"]

@@ -95,9 +95,22 @@ async fn append<S: Store>(
             _ => Err(late()),
         },
         None => {
-            fresh::archived(api, published.sequence, ARCHIVED_MAX).await?;
-            Ok((position(api, log, published.sequence).await?, published.duplicate))
+            let found = tokio::time::timeout(ARCHIVED_MAX, archived_at(api, log, published.sequence)).await;
+            Ok((found.unwrap_or_else(|_| Err(late()))?, published.duplicate))
         }
+    }
+}
+
+/// Where the stream's message `sequence` is, once it is there. A stream that has forked has it under another seq than the ingest
+/// knows of yet, so what was computed is looked up.
+async fn archived_at<S: Store>(api: &Api<S>, log: &LogId, sequence: u64) -> Result<Position> {
+    loop {
+        fresh::archived(api, sequence, ARCHIVED_MAX).await?;
+        let position = position(api, log, sequence).await?;
+        if api.store.event(log, position).await?.is_some() {
+            return Ok(position);
+        }
+        fresh::looked_at(api, ARCHIVED_MAX).await;
     }
 }
 

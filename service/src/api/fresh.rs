@@ -15,17 +15,23 @@ const FRESH_MAX: Duration = Duration::from_secs(60);
 /// [`ErrorKind::Deadline`] where that takes more than a minute, [`ErrorKind::Unavailable`] where JetStream does not answer.
 pub(super) async fn fresh<S: Store>(api: &Api<S>) -> Result<()> {
     let stream = &api.settings.stream;
-    let (mut forks, before) = (api.status.forks.subscribe(), *api.status.archived.borrow());
+    let before = *api.status.archived.borrow();
     let info = api.jetstream().get_stream(stream).await.map_err(|error| {
         Error::new(ErrorKind::Unavailable, format!("the stream {stream} does not answer")).because(error)
     })?;
     let last = info.cached_info().state.last_sequence;
-    if before > last {
-        // The stream is shorter than what was archived of it: it has forked, and the ingest has not seen it yet.
-        api.status.look.notify_one();
-        let _ = tokio::time::timeout(FRESH_MAX, forks.changed()).await;
+    if before >= last {
+        // All of it is archived, or it has forked, and the ingest has not seen it yet.
+        looked_at(api, FRESH_MAX).await;
     }
     archived(api, last, FRESH_MAX).await
+}
+
+/// Returns once the ingest has looked whether the stream is what it was, or after `most`.
+pub(super) async fn looked_at<S: Store>(api: &Api<S>, most: Duration) {
+    let mut looks = api.status.looks.subscribe();
+    api.status.look.notify_one();
+    let _ = tokio::time::timeout(most, looks.changed()).await;
 }
 
 /// Returns once the archive holds everything up to the stream's message `sequence`.

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use async_nats::Client;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use hourlog::{Event, Remote};
+use hourlog::{ErrorKind, Event, Record, Remote};
 use serde_json::{Value, json};
 
-use crate::kit::{Service, archived, events, publish_all, service};
+use crate::kit::{Service, archived, events, log, publish_all, service};
 
 /// Publishes the numbers, each with its own name as data, over two logs.
 async fn publish(service: &Service, name: &str, numbers: std::ops::Range<u32>) {
@@ -183,4 +183,38 @@ async fn a_stream_restored_from_a_backup_begins_a_new_life_behind_it() {
     assert_eq!((fork["from"].as_u64(), fork["lost"].as_str()), (Some(101), Some("101-150")), "{fork}");
     let said = service.process.said();
     assert!(said.iter().any(|line| line.contains("the stream has forked") && line.contains("101-150")), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_in_a_stream_that_has_just_forked_is_told_where_it_is_in_the_new_life() {
+    let mut service = service().await;
+    publish(&service, "a", 0..100).await;
+    for round in 0..5 {
+        let before = service.nats.snapshot();
+        publish(&service, "b", 0..50).await;
+        archived(&service.remote().await).await;
+        service.nats.set_back(&before).await;
+        // As a first attempt whose answer was lost: the stream has it, and the service has not noticed yet that it forked.
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Msg-Id", format!("fork.0:{round}"));
+        headers.insert("Hourlog-Msg-Id", round.to_string());
+        let jetstream = service.jetstream().await;
+        // A server that has just been started may not have its stream yet.
+        while jetstream
+            .publish_with_headers("log.fork.0", headers.clone(), "x".into())
+            .await
+            .expect("it is sent")
+            .await
+            .is_err()
+        {}
+        let record = Record::new("x").with("Nats-Msg-Id", round.to_string());
+        let answer = loop {
+            match service.remote().await.append(&log("fork.0"), record.clone()).await {
+                Ok(answer) => break answer,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+            }
+        };
+        let found = events(&service.remote().await, "fork.0").await;
+        assert!(answer.duplicate && found.iter().any(|event| event.position == answer.position), "{answer:?}");
+    }
 }

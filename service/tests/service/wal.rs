@@ -72,6 +72,27 @@ async fn an_append_to_a_full_stream_is_refused_with_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn into_a_full_stream_who_does_not_ask_writes_nothing_and_who_asks_is_refused() {
+    let service = service_with(&["--wal-max-bytes", "100000"]).await;
+    let (remote, jetstream) = (service.remote().await, service.jetstream().await);
+    let mut taken = 0;
+    let refused = loop {
+        let sent = jetstream.publish("log.full", "x".repeat(10_000).into()).await.expect("it is sent");
+        match sent.await {
+            Ok(_) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(refused.to_string().contains("maximum bytes exceeded"), "{refused}");
+    for _ in 0..10 {
+        remote.client().publish("log.full", "x".repeat(10_000).into()).await.expect("nobody says no");
+    }
+    remote.client().flush().await.expect("the server is there");
+    archived(&remote).await;
+    assert_eq!(events(&remote, "full").await.len(), taken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_duplicate_is_told_the_first_ones_position_even_when_the_stream_has_it_no_more() {
     let service = service_with(&["--wal-keep-seconds", "0", "--wal-keep-bytes", "0"]).await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);

@@ -1,0 +1,29 @@
+//! The page of promises names tests: each is there.
+
+use std::{fs, path::Path};
+
+const GUARANTEES: &str = include_str!("../../../docs/guarantees.md");
+
+/// What a name has at the least, that is a test's.
+const WORDS_MIN: usize = 5;
+
+#[test]
+fn every_test_that_the_page_of_promises_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut sources = String::new();
+    let mut directories: Vec<_> =
+        ["service/tests", "conformance/src", "conformance/tests", "console/tests"].map(|room| root.join(room)).into();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).expect("it is part of the source") {
+            let path = entry.expect("it can be read").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&fs::read_to_string(path).expect("it can be read"));
+            }
+        }
+    }
+    let names = GUARANTEES.split('`').skip(1).step_by(2).filter(|name| name.split('_').count() >= WORDS_MIN);
+    let missing: Vec<&str> = names.clone().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert!(names.count() > 20 && missing.is_empty(), "not there: {missing:?}");
+}
