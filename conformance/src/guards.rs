@@ -3,9 +3,11 @@
 mod embedded;
 mod memory;
 mod remote;
+mod scylla;
 
 pub use self::{
     embedded::{InDirectory, embedded},
     memory::{InMemory, memory},
     remote::{OverNats, remote_embedded},
+    scylla::{InKeyspace, new_keyspace, scylla},
 };

@@ -8,5 +8,7 @@ mod embedded;
 mod memory;
 #[path = "suite/remote_embedded.rs"]
 mod remote_embedded;
+#[path = "suite/scylla.rs"]
+mod scylla;
 #[path = "suite/servers.rs"]
 mod servers;

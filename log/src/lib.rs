@@ -7,9 +7,10 @@
 //! |---|---|---|
 //! | [`Memory`] | – | in memory, on std alone: the model that the others are compared with |
 //! | `Embedded` | `embedded` | one data directory, no server |
+//! | `Scylla` | `scylla` | a ScyllaDB or Cassandra cluster |
 //! | `Remote` | `remote` | the service, over NATS |
 //!
-//! `Memory` and `Embedded` are stores; [`Archive`] makes [`Events`] of any [`Store`].
+//! `Memory`, `Embedded` and `Scylla` are stores; [`Archive`] makes [`Events`] of any [`Store`].
 //!
 //! ```
 //! use hourlog::{Archive, Events, Log, Memory, Record, system_clock};
@@ -62,6 +63,8 @@ mod turn;
 mod embedded;
 #[cfg(feature = "remote")]
 pub mod remote;
+#[cfg(feature = "scylla")]
+mod scylla;
 #[cfg(feature = "wire")]
 pub mod wire;
 
@@ -86,6 +89,8 @@ pub use self::{
 };
 #[cfg(feature = "embedded")]
 pub use embedded::{Embedded, Missing};
+#[cfg(feature = "scylla")]
+pub use scylla::{Scylla, ScyllaUrl};
 
 /// Opens logs.
 pub trait Events: Send + Sync {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
-use hourlog::{Clock, Error, Result, system_clock, wire};
+use hourlog::{Clock, Error, Result, ScyllaUrl, system_clock, wire};
 use serde::Deserialize;
 
 use crate::Margin;
@@ -11,6 +11,7 @@ use crate::Margin;
 const EXAMPLES: &str = "\
 Examples:
   hourlogd --nats nats://localhost:4222 --store file:/var/lib/hourlog
+  hourlogd --store cql://scylla1,scylla2/hourlog --migrate
   hourlogd --store memory:                       nothing is kept when it stops
   hourlogd --config /etc/hourlog.toml            nats = \"nats://…\", store = \"file:…\"; flags weigh more
 
@@ -24,9 +25,12 @@ pub struct Options {
     /// The NATS server, or several with commas.
     #[arg(long, value_name = "URL", env = "HOURLOG_NATS")]
     pub nats: Option<String>,
-    /// The archive: file:DIR, or memory: to try things out.
+    /// The archive: file:DIR, cql://user:pass@host:9042,host2/keyspace?replication=3, or memory: to try things out.
     #[arg(long, value_name = "STORE", env = "HOURLOG_STORE")]
     pub store: Option<String>,
+    /// Make the keyspace and the tables of a CQL archive where they are not there.
+    #[arg(long, env = "HOURLOG_MIGRATE")]
+    pub migrate: bool,
     /// A TOML file with the same names as the flags.
     #[arg(long, value_name = "FILE", env = "HOURLOG_CONFIG")]
     #[serde(skip)]
@@ -102,6 +106,7 @@ impl Options {
         Ok(Self {
             nats: self.nats.or(file.nats),
             store: self.store.or(file.store),
+            migrate: self.migrate || file.migrate,
             stream: self.stream.or(file.stream),
             subjects: self.subjects.or(file.subjects),
             wal_max_bytes: self.wal_max_bytes.or(file.wal_max_bytes),
@@ -241,6 +246,8 @@ pub struct Credentials {
 pub enum StoreUrl {
     /// In a directory.
     File(PathBuf),
+    /// In ScyllaDB or Cassandra.
+    Scylla(ScyllaUrl),
     /// In memory: gone when the service stops, and then read again from the stream.
     Memory,
 }
@@ -253,8 +260,9 @@ impl FromStr for StoreUrl {
             Some(("file", directory)) if !directory.is_empty() => {
                 Ok(Self::File(PathBuf::from(directory.strip_prefix("//").unwrap_or(directory))))
             }
+            Some(("cql", _)) => text.parse().map(Self::Scylla),
             Some(("memory", "")) => Ok(Self::Memory),
-            _ => Err(Error::invalid(format!("{text:?} is no archive; write file:DIR or memory:"))),
+            _ => Err(Error::invalid(format!("{text:?} is no archive; write file:DIR, cql://HOST/KEYSPACE or memory:"))),
         }
     }
 }

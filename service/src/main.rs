@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use hourlog::{Embedded, Memory, Store};
+use hourlog::{Embedded, Memory, Scylla, Store};
 use hourlogd::{Options, Settings, StoreUrl, exit_code, start, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,6 +30,10 @@ async fn run(options: Options) -> hourlog::Result<()> {
                     "the archive has lost what it had acknowledged; reading the stream again from its oldest message"
                 );
             }
+            serve(options.settings(), archive).await
+        }
+        StoreUrl::Scylla(url) => {
+            let archive = Scylla::open(&url, options.migrate).await?;
             serve(options.settings(), archive).await
         }
         StoreUrl::Memory => serve(options.settings(), Memory::new()).await,

@@ -2,6 +2,8 @@
 
 #[path = "service/accounts.rs"]
 mod accounts;
+#[path = "service/cql.rs"]
+mod cql;
 #[path = "service/crash.rs"]
 mod crash;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the one door to trying Hourlog out, testing it and measuring it.
 
 mod bench;
+mod cassandra;
 mod chaos;
 mod ci;
 mod demo;

@@ -4,7 +4,11 @@ use std::{ffi::OsString, path::Path, process::Command};
 
 use anyhow::Result;
 
-use crate::{place::Place, process, say, tools};
+use crate::{
+    cassandra::{self, Cassandra},
+    place::Place,
+    process, say, tools,
+};
 
 /// Each step with its `cargo test` arguments. The last three select the same packages and features, so that
 /// nothing is built twice.
@@ -21,23 +25,27 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let nats_server = tools::nats_server()?;
     // Tests start the programs as users do.
     place.build_for_tests()?;
+    let cassandra = cassandra::start()?;
     if arguments.is_empty() {
         for (what, arguments) in STEPS {
             say::note(format_args!("\n== {what}"));
-            process::run(cargo_test(&place, &nats_server).args(arguments))?;
+            process::run(cargo_test(&place, &nats_server, cassandra.as_ref()).args(arguments))?;
         }
         return Ok(());
     }
-    let mut test = cargo_test(&place, &nats_server);
+    let mut test = cargo_test(&place, &nats_server, cassandra.as_ref());
     if !names_a_package(arguments) {
         test.args(["--workspace", "--all-features"]);
     }
     process::run(test.args(arguments))
 }
 
-fn cargo_test(place: &Place, nats_server: &Path) -> Command {
+fn cargo_test(place: &Place, nats_server: &Path, cassandra: Option<&Cassandra>) -> Command {
     let mut test = place.cargo();
     test.arg("test").env(tools::NATS_SERVER_VARIABLE, nats_server);
+    if let Some(Cassandra { address, .. }) = cassandra {
+        test.env(cassandra::VARIABLE, address);
+    }
     test
 }
 

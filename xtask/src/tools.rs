@@ -148,12 +148,12 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
 }
 
 /// `~/.cache/hourlog/tools`, or where the user's settings have caches.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let base = etcetera::base_strategy::Xdg::new().context("there is no home directory to keep tools in; set HOME")?;
     Ok(base.cache_dir().join("hourlog/tools"))
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let paths = env::var_os("PATH")?;
     env::split_paths(&paths)
         .map(|directory| directory.join(program))

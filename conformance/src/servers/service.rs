@@ -78,11 +78,14 @@ impl Service {
         HourlogdProcess::start_in(&program, line, environment).await
     }
 
-    /// The arguments of `hourlogd` for an archive in `directory`.
+    /// The arguments of `hourlogd` for an archive in `directory`, unless `flags` name another.
     pub fn arguments(nats: &NatsServer, directory: &std::path::Path, flags: &[String]) -> Vec<String> {
-        let store = format!("file:{}", directory.display());
-        let own = ["--nats".to_owned(), nats.url(), "--store".to_owned(), store];
-        own.into_iter().chain(flags.iter().cloned()).collect()
+        let mut arguments = vec!["--nats".to_owned(), nats.url()];
+        if !flags.iter().any(|flag| flag == "--store") {
+            arguments.extend(["--store".to_owned(), format!("file:{}", directory.display())]);
+        }
+        arguments.extend(flags.iter().cloned());
+        arguments
     }
 
     /// A client with a connection of its own.

@@ -1,0 +1,56 @@
+//! The statements, prepared once. Ids and names are only ever bound.
+
+use scylla::{client::session::Session, statement::prepared::PreparedStatement};
+
+use crate::Result;
+
+use super::unavailable;
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident: $text:expr,)*) => {
+        /// All of them. Each may be sent again: what it writes carries its own timestamp, or is a lightweight transaction.
+        #[derive(Debug)]
+        pub(super) struct Statements {
+            $($(#[$doc])* pub(super) $name: PreparedStatement,)*
+        }
+
+        impl Statements {
+            /// Has the database prepare them.
+            pub(super) async fn prepare(session: &Session) -> Result<Self> {
+                let prepare = async |text: &str| {
+                    let prepared = session.prepare(text).await;
+                    let mut prepared = prepared.map_err(|error| unavailable("the database does not take a statement of this version", error))?;
+                    prepared.set_is_idempotent(true);
+                    Ok::<_, crate::Error>(prepared)
+                };
+                Ok(Self { $($name: prepare($text).await?,)* })
+            }
+        }
+    };
+}
+
+statements! {
+    add_event: "INSERT INTO events (log_id, hour_bucket, time, seq, arrived, metadata, data) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    add_arrival: "INSERT INTO arrivals (log_id, hour_bucket, seq, time) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+    add_era: "INSERT INTO eras (log_id, era) VALUES (?, ?) USING TIMESTAMP ?",
+    set_bucket: "INSERT INTO buckets (log_id, era, hour_bucket, counts) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+    make_log: "INSERT INTO logs (shard, log_id, created, widths, retention_seconds) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS",
+    set_cut: "INSERT INTO logs (shard, log_id, cut) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    set_cursor_of_source: "INSERT INTO sources (stream, slot, cursor) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    set_head_of_source: "INSERT INTO sources (stream, slot, head) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    begin_epoch: "INSERT INTO epochs (slot, epoch, stream, from_sequence, started) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS",
+    set_cursor: "INSERT INTO cursors (log_id, name, cursor) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    log: "SELECT created, widths, retention_seconds, cut FROM logs WHERE shard = ? AND log_id = ?",
+    logs_behind: "SELECT log_id, created, widths, retention_seconds, cut FROM logs WHERE shard = ? AND log_id > ? LIMIT ?",
+    eras: "SELECT era FROM eras WHERE log_id = ?",
+    bucket: "SELECT counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket = ?",
+    bucket_at: "SELECT hour_bucket FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket <= ? ORDER BY hour_bucket DESC LIMIT 1",
+    buckets: "SELECT hour_bucket, counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket >= ? AND hour_bucket <= ? LIMIT ?",
+    buckets_reverse: "SELECT hour_bucket, counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket >= ? AND hour_bucket <= ? ORDER BY hour_bucket DESC LIMIT ?",
+    events: "SELECT time, seq, arrived, metadata, data FROM events WHERE log_id = ? AND hour_bucket = ? AND (time, seq) >= (?, ?) AND (time, seq) <= (?, ?) LIMIT ?",
+    events_reverse: "SELECT time, seq, arrived, metadata, data FROM events WHERE log_id = ? AND hour_bucket = ? AND (time, seq) >= (?, ?) AND (time, seq) <= (?, ?) ORDER BY time DESC, seq DESC LIMIT ?",
+    arrivals: "SELECT seq, time FROM arrivals WHERE log_id = ? AND hour_bucket = ? AND seq > ? LIMIT ?",
+    sources: "SELECT slot, cursor, head FROM sources WHERE stream = ?",
+    epochs: "SELECT epoch, stream, from_sequence, started FROM epochs WHERE slot = ?",
+    cursor: "SELECT cursor FROM cursors WHERE log_id = ? AND name = ?",
+}
