@@ -180,9 +180,14 @@ pub async fn seek<S: Store>(store: &S, id: &LogId, offset: Offset, visible: Seq)
 /// has begun meanwhile would be on it in part.
 async fn visible<S: Store>(store: &S, id: &LogId) -> Result<Seq> {
     let own = stream(id);
-    let newest = store.epochs(id.slot()).await?.pop();
+    // Those of other logs' writers, which share the slot, say nothing of this one.
+    let concerns = |row: &EpochRow| *row.stream == *own || !row.stream.starts_with('/');
+    let newest = store.epochs(id.slot()).await?.into_iter().rfind(concerns);
     Ok(match newest {
-        Some(newest) if *newest.stream == *own => store.sources(&own).await?.first().map_or(0, |(_, row)| row.cursor),
+        Some(newest) if *newest.stream == *own => {
+            let written = store.sources(&own).await?.first().map_or(0, |(_, row)| row.cursor);
+            written.max(position::seq(newest.epoch, 0))
+        }
         // Whatever this archive writes to the log next is of a later epoch.
         newest => position::seq(newest.map_or(0, |newest| newest.epoch), position::SEQUENCES_IN_EPOCH - 1),
     })

@@ -11,6 +11,7 @@ mod writer;
 
 use std::{
     fmt,
+    fs::{File, TryLockError},
     ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -52,6 +53,8 @@ struct Inner {
     missing: Option<Missing>,
     writes: Option<mpsc::Sender<writer::Request>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// Held for as long as the archive is open.
+    _lock: File,
 }
 
 /// What readers and the writing thread share.
@@ -115,6 +118,7 @@ impl Embedded {
             let context = format!("cannot use the files of the archive in {}", directory.display());
             Error::new(ErrorKind::Unavailable, context).because(error)
         };
+        let lock = lock(directory)?;
         let journals = Journals::hold(directory).map_err(unreadable)?;
         let tables = Tables::open(directory)?;
         tables.check_format(directory)?;
@@ -131,6 +135,7 @@ impl Embedded {
             tables.forget_places()?;
         }
         watermark.write(found, false).map_err(unreadable)?;
+        journals.release().map_err(unreadable)?;
         let (writes, requests) = mpsc::channel(WAITING_WRITES_MAX);
         let shared = Arc::new(Shared { directory: directory.to_owned(), tables: RwLock::new(Some(tables)) });
         let writing = Arc::clone(&shared);
@@ -138,7 +143,7 @@ impl Embedded {
             .name("hourlog-archive".to_owned())
             .spawn(move || writer::run(&writing, requests, watermark, found))
             .map_err(|error| Error::new(ErrorKind::Unavailable, "cannot start the archive's thread").because(error))?;
-        Ok(Self(Arc::new(Inner { shared, missing, writes: Some(writes), thread: Some(thread) })))
+        Ok(Self(Arc::new(Inner { shared, missing, writes: Some(writes), thread: Some(thread), _lock: lock })))
     }
 
     /// What was acknowledged before the archive was opened and is not in it. Then its sources are read again from the oldest
@@ -195,12 +200,9 @@ impl Tables {
     /// The tables of the archive in `directory`.
     fn open(directory: &Path) -> Result<Self> {
         Self::open_raw(directory).map_err(|error| {
-            let directory = directory.display();
+            let (path, directory) = (directory, directory.display());
             match error {
-                fjall::Error::Locked => Error::new(
-                    ErrorKind::Refused,
-                    format!("the archive in {directory} is in use by another process; one instance at a time may have it open"),
-                ),
+                fjall::Error::Locked => in_use(path),
                 fjall::Error::Io(error) => {
                     Error::new(ErrorKind::Unavailable, format!("cannot open the archive in {directory}")).because(error)
                 }
@@ -470,6 +472,28 @@ impl Store for Embedded {
         })
         .await
     }
+}
+
+/// Lets no other process open the archive: even to look at its journals is for one alone.
+fn lock(directory: &Path) -> Result<File> {
+    let cannot = |error: std::io::Error| {
+        Error::new(ErrorKind::Unavailable, format!("cannot open the archive in {}", directory.display())).because(error)
+    };
+    std::fs::create_dir_all(directory).map_err(cannot)?;
+    let file = File::create(directory.join("lock")).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(in_use(directory)),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+fn in_use(directory: &Path) -> Error {
+    let context = format!(
+        "the archive in {} is in use by another process; one instance at a time may have it open",
+        directory.display()
+    );
+    Error::new(ErrorKind::Refused, context)
 }
 
 fn not_open() -> Error {

@@ -213,7 +213,7 @@ impl<S: Store> Ingest<S> {
             .map_err(|error| {
                 Error::new(ErrorKind::Unavailable, format!("the stream {stream} cannot be read")).because(error)
             })?;
-        if let Some(since) = self.args.status.back(Part::Nats) {
+        if let Some(since) = self.args.status.back(Part::Nats, None) {
             tracing::info!(stream = %self.args.stream, %since, "reading the stream again");
         }
         // Until a message is taken, it looks as if none could be.
@@ -252,9 +252,10 @@ impl<S: Store> Ingest<S> {
     /// Looks whether the stream is what it was: its settings, and the newest message that was taken from it. Where it has
     /// forked, a new epoch begins.
     async fn look(&mut self) -> Result<jetstream::stream::Stream> {
+        let number = self.args.status.looks_begun.fetch_add(1, Relaxed) + 1;
         let looked = self.compare().await;
         if looked.is_ok() {
-            self.args.status.looks.send_modify(|looks| *looks += 1);
+            self.args.status.looked.send_replace(number);
         }
         looked
     }
@@ -265,7 +266,7 @@ impl<S: Store> Ingest<S> {
         let (handle, checked) = wal::find(jetstream, settings, max_payload).await?;
         match checked {
             Ok(()) => {
-                self.args.status.back(Part::Wal);
+                self.args.status.back(Part::Wal, None);
             }
             // Not to read it any more would lose more than it does.
             Err(error) if self.args.status.away(Part::Wal, None, &error) => {

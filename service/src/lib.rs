@@ -85,6 +85,10 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     let epochs = watch::Sender::new(Arc::new(epochs));
     let waiters = Arc::new(Waiters::default());
     let shutdown = CancellationToken::new();
+    if let Some(address) = settings.http {
+        let address = http::start(address, Arc::clone(&status), shutdown.clone()).await?;
+        tracing::info!(%address, "health and metrics");
+    }
     let logs_args = LogsArgs {
         store: store.clone(),
         stream: Arc::clone(&stream),
@@ -121,7 +125,6 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         status: Arc::clone(&status),
     };
     let janitor = tokio::spawn(janitor.run(shutdown.clone()));
-    let http = settings.http;
     let api = api::Api {
         client: api_client,
         store,
@@ -132,10 +135,6 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         settings,
     };
     let api = api::start(api, shutdown.clone()).await?;
-    if let Some(address) = http {
-        let address = http::start(address, Arc::clone(&status), shutdown.clone()).await?;
-        tracing::info!(%address, "health and metrics");
-    }
     tracing::info!(server = server.server_name, version = server.version, "hourlogd ready");
     Ok(Running { shutdown, ingest, api, janitor, logs, status })
 }

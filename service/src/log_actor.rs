@@ -264,7 +264,7 @@ async fn write_until_taken<S: Store>(args: &LogArgs<S>, mut events: Vec<Arriving
         };
         match outcome.await {
             Ok(()) => {
-                if let Some(since) = args.status.back(Part::Archive) {
+                if let Some(since) = args.status.back(Part::Archive, Some(&args.id)) {
                     tracing::info!(log = %args.id, %since, "the archive takes writes again");
                 }
                 return;

@@ -43,8 +43,10 @@ pub struct Status {
     pub(crate) stored: watch::Sender<Stored>,
     /// How often the stream has forked since the start.
     pub forks: watch::Sender<u64>,
-    /// How often the ingest has looked whether the stream is what it was, and seen to it.
-    pub looks: watch::Sender<u64>,
+    /// How often the ingest has begun to look whether the stream is what it was.
+    pub looks_begun: AtomicU64,
+    /// The newest of these looks that has ended well.
+    pub looked: watch::Sender<u64>,
     /// Asks the ingest to look whether the stream is what it was, without waiting for the time to do so.
     pub look: Notify,
     /// Events that went to `_rejected`.
@@ -109,7 +111,8 @@ impl Status {
             archived: watch::Sender::new(0),
             stored: watch::Sender::new(None),
             forks: watch::Sender::new(0),
-            looks: watch::Sender::new(0),
+            looks_begun: AtomicU64::new(0),
+            looked: watch::Sender::new(0),
             look: Notify::new(),
             rejected: AtomicU64::new(0),
             replies_dropped: AtomicU64::new(0),
@@ -127,9 +130,10 @@ impl Status {
         news
     }
 
-    /// `part` does its part. Answers since when it had not, where that is news.
-    pub fn back(&self, part: Part) -> Option<Offset> {
-        self.part(part).take().map(|away| away.since)
+    /// `part` does its part, for `log` if it is one log: what is away for another log stays away. Answers since when it had
+    /// not, where that is news.
+    pub fn back(&self, part: Part, log: Option<&LogId>) -> Option<Offset> {
+        self.part(part).take_if(|away| away.log.as_ref() == log).map(|away| away.since)
     }
 
     /// The stream has begun a new life.

@@ -136,7 +136,7 @@ async fn damage_between_two_writes_of_a_finished_journal_is_said() {
     let next = middle + end.expect("a batch ends in the other half") + END_OF_A_BATCH.len();
     flip(&first, next as u64, 6);
     let found = read(directory.path());
-    assert!(found.as_ref().map_or(true, |found| found.starts_with("missing ")), "{found:?}");
+    assert!(found.as_ref().is_ok_and(|found| found.starts_with("missing ")), "{found:?}");
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the directory of the second names begins with; a number follows.
-const HELD: &str = "journals-";
+/// The directory of the second names. It is there while an archive is opened, and after that was broken off.
+const HELD: &str = "journals";
 /// The bytes that are looked at at once, from the end of a journal backwards.
 const LOOK_BYTES: u64 = 1 << 20;
 
@@ -33,31 +33,34 @@ pub(super) struct CutOff {
 }
 
 impl Journals {
-    /// Those of the archive in `directory`.
+    /// Those of the archive in `directory`, which this process alone has open. Where that was broken off the last time, also those
+    /// that were held then.
     pub(super) fn hold(directory: &Path) -> io::Result<Self> {
-        // Another process may be about to be told that the archive is in use.
-        let held = directory.join(format!("{HELD}{}", std::process::id()));
-        release(&held)?;
+        let held = directory.join(HELD);
         fs::create_dir_all(&held)?;
-        let tables = directory.join("tables");
         let mut used = Vec::new();
-        let entries = match fs::read_dir(&tables) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { held, used }),
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let path = entry?.path();
-            let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse().ok());
-            let Some(number) = number else { continue };
-            let second = held.join(format!("{number}.jnl"));
-            if fs::hard_link(&path, &second).is_err() {
-                // On a disk without second names, damage shows by the count of batches alone.
-                continue;
+        for path in files(&held)? {
+            // What was used of it is part of its second name: it may have been cut off since.
+            let known = || {
+                let (number, end) = path.file_stem()?.to_str()?.split_once('-')?;
+                Some((number.parse().ok()?, end.parse().ok()?))
+            };
+            match known() {
+                Some((number, end)) => used.push((number, path, end)),
+                None => fs::remove_file(path)?,
             }
-            let end = last_used(&mut File::open(&second)?)?;
-            used.push((number, second, end));
         }
+        for path in files(&directory.join("tables"))? {
+            let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse::<u64>().ok());
+            let Some(number) = number.filter(|number| used.iter().all(|(held, _, _)| held != number)) else { continue };
+            let end = last_used(&mut File::open(&path)?)?;
+            let second = held.join(format!("{number}-{end}.jnl"));
+            // On a disk without second names, damage shows by the count of batches alone.
+            if fs::hard_link(&path, &second).is_ok() {
+                used.push((number, second, end));
+            }
+        }
+        File::open(&held)?.sync_all()?;
         used.sort_unstable();
         Ok(Self { held, used })
     }
@@ -77,18 +80,22 @@ impl Journals {
     }
 }
 
-impl Drop for Journals {
-    fn drop(&mut self) {
-        // What is left behind takes room until the next time, no more.
-        let _ = release(&self.held);
+impl Journals {
+    /// Gives up the second names: what was cut off has been seen to.
+    pub(super) fn release(self) -> io::Result<()> {
+        fs::remove_dir_all(&self.held)
     }
 }
 
-fn release(held: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(held) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+/// The files in a directory; none where there is no directory.
+fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    Ok(paths.into_iter().filter(|path| path.is_file()).collect())
 }
 
 /// Where the last byte ends that is not 0.

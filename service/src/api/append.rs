@@ -110,7 +110,7 @@ async fn archived_at<S: Store>(api: &Api<S>, log: &LogId, sequence: u64) -> Resu
         if api.store.event(log, position).await?.is_some() {
             return Ok(position);
         }
-        fresh::looked_at(api, ARCHIVED_MAX).await;
+        fresh::looked_at(api, ARCHIVED_MAX).await?;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Waiting until everything is archived that was published when a request came.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use hourlog::{Error, ErrorKind, Result, Store};
 
@@ -22,16 +22,23 @@ pub(super) async fn fresh<S: Store>(api: &Api<S>) -> Result<()> {
     let last = info.cached_info().state.last_sequence;
     if before >= last {
         // All of it is archived, or it has forked, and the ingest has not seen it yet.
-        looked_at(api, FRESH_MAX).await;
+        looked_at(api, FRESH_MAX).await?;
     }
     archived(api, last, FRESH_MAX).await
 }
 
-/// Returns once the ingest has looked whether the stream is what it was, or after `most`.
-pub(super) async fn looked_at<S: Store>(api: &Api<S>, most: Duration) {
-    let mut looks = api.status.looks.subscribe();
+/// Returns once the ingest has looked whether the stream is what it was, and has begun to after this was called.
+///
+/// # Errors
+/// [`ErrorKind::Deadline`] where that takes longer than `most`.
+pub(super) async fn looked_at<S: Store>(api: &Api<S>, most: Duration) -> Result<()> {
+    let before = api.status.looks_begun.load(Relaxed);
+    let mut looked = api.status.looked.subscribe();
     api.status.look.notify_one();
-    let _ = tokio::time::timeout(most, looks.changed()).await;
+    match tokio::time::timeout(most, looked.wait_for(|looked| *looked > before)).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::new(ErrorKind::Deadline, "the stream does not answer; hourlog doctor says why")),
+    }
 }
 
 /// Returns once the archive holds everything up to the stream's message `sequence`.
