@@ -12,12 +12,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::{
     process::{self, Server},
-    say, tools,
+    say, servers, tools,
 };
 
 /// Where tests find the node, as `host:port`.
@@ -84,10 +84,12 @@ pub(crate) fn start() -> Result<Option<Cassandra>> {
     say::note(format_args!("starting Cassandra {CASSANDRA} on 127.0.0.1:{port}"));
     let mut server = Server::start(&mut command)?;
     let ready = process::wait_until(Some(READY_TIME_MAX), || {
-        server.still_runs().with_context(|| last_lines(&said))?;
+        server.still_runs()?;
         Ok(fs::read_to_string(&said).is_ok_and(|text| text.contains(READY)).then_some(()))
-    })?;
-    ensure!(ready.is_some(), "Cassandra does not answer after {READY_TIME_MAX:?}: {}", last_lines(&said));
+    });
+    ready
+        .and_then(|ready| ready.with_context(|| format!("Cassandra does not answer after {READY_TIME_MAX:?}")))
+        .map_err(|error| servers::with_last_lines(error, &said))?;
     Ok(Some(Cassandra { address: format!("127.0.0.1:{port}"), _server: server, _directory: directory }))
 }
 
@@ -170,12 +172,6 @@ fn settings(directory: &Path, port: u16, storage_port: u16) -> String {
          seed_provider:\n  - class_name: org.apache.cassandra.locator.SimpleSeedProvider\n    parameters:\n      \
          - seeds: \"127.0.0.1:{storage_port}\"\n"
     )
-}
-
-fn last_lines(said: &Path) -> String {
-    let text = fs::read_to_string(said).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(10)..].join("\n")
 }
 
 #[cfg(test)]

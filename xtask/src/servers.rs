@@ -179,7 +179,7 @@ fn written_to<'a>(command: &'a mut Command, log: &Path) -> Result<&'a mut Comman
 }
 
 /// The error, after the last words of the server that it is about.
-fn with_last_lines(error: anyhow::Error, log: &Path) -> anyhow::Error {
+pub(crate) fn with_last_lines(error: anyhow::Error, log: &Path) -> anyhow::Error {
     if error.is::<process::Interrupted>() {
         return error;
     }

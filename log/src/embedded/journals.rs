@@ -78,9 +78,7 @@ impl Journals {
         }
         Ok(cut)
     }
-}
 
-impl Journals {
     /// Gives up the second names: what was cut off has been seen to.
     pub(super) fn release(self) -> io::Result<()> {
         fs::remove_dir_all(&self.held)
