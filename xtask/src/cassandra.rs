@@ -1,104 +1,104 @@
-//! A real CQL server without a container: Apache Cassandra, got through Maven, on the JDK that is there.
-//!
-//! One node, in a directory that is thrown away, on ports that are free. The arguments are those that its own start script gives for
-//! JDK 17, with what makes one node wait for others taken out.
+//! A real CQL server: Apache Cassandra, got through Maven, on the JDK that is there; or ScyllaDB, where Docker answers.
 
 use std::{
-    env,
-    fs::{self, File},
-    net::TcpListener,
-    path::{Path, PathBuf},
+    env, fs,
+    path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
+use anyhow::{Context, Result, bail, ensure};
+use cassandra_node::{Cassandra, Programs, READY_TIME_MAX};
 
-use crate::{
-    process::{self, Server},
-    say, servers, tools,
-};
+use crate::{process, say, tools};
 
-/// Where tests find the node, as `host:port`.
-pub(crate) const VARIABLE: &str = "HOURLOG_CQL";
+/// Where tests find the node, as `host:port` or `user:password@host:port`.
+const NODE_VARIABLE: &str = "HOURLOG_CQL";
+/// Where tests that kill a node find what makes one.
+const LIBRARIES_VARIABLE: &str = "HOURLOG_CASSANDRA";
+/// The Java that it runs on.
+const JAVA_VARIABLE: &str = "HOURLOG_JAVA";
 
 const CASSANDRA: &str = "5.0.5";
-/// It starts in ten seconds; on a machine that is busy, in more.
-const READY_TIME_MAX: Duration = Duration::from_secs(120);
-/// What it says once it answers.
-const READY: &str = "Starting listening for CQL clients";
+const SCYLLA: &str = "scylladb/scylla:2025.1";
+/// ScyllaDB in a container starts in half a minute, once the image is there.
+const SCYLLA_READY_TIME_MAX: Duration = Duration::from_secs(180);
+/// What to do where there is neither.
+const HOW_TO_GET_ONE: &str =
+    "install a JDK 17 and Maven, or name a node of your own, as host:port or user:password@host:port, in HOURLOG_CQL";
 
-const EXPORTS: &str = "java.base/jdk.internal.misc java.base/jdk.internal.ref java.base/sun.nio.ch java.base/java.lang.reflect \
-    java.management.rmi/com.sun.jmx.remote.internal.rmi java.rmi/sun.rmi.registry java.rmi/sun.rmi.server java.sql/java.sql \
-    jdk.unsupported/sun.misc";
-const OPENS: &str = "java.base/java.lang.module java.base/java.net java.base/jdk.internal.loader java.base/jdk.internal.ref \
-    java.base/jdk.internal.reflect java.base/jdk.internal.math java.base/jdk.internal.module java.base/jdk.internal.util.jar \
-    java.base/sun.nio.ch java.base/java.io java.base/java.lang java.base/java.util java.base/java.util.concurrent \
-    java.base/java.util.concurrent.atomic java.base/java.nio jdk.management/com.sun.management.internal";
-const SETTINGS: [&str; 5] = [
-    "-Dcassandra-foreground=yes",
-    "-Dcassandra.superuser_setup_delay_ms=0",
-    "-Dcassandra.skip_wait_for_gossip_to_settle=0",
-    "-Dcassandra.ring_delay_ms=100",
-    "-Dcassandra.initial_token=0",
-];
-
-/// A running node, with everything that it keeps. Stopped and removed on drop.
-#[derive(Debug)]
-pub(crate) struct Cassandra {
-    /// `host:port`.
-    pub address: String,
-    // In this order: it is stopped before its files go.
-    _server: Server,
-    _directory: TempDir,
+/// Which server to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// Apache Cassandra, on the JDK that is there
+    Cassandra,
+    /// ScyllaDB, in a container
+    Scylla,
 }
 
-/// Starts a node, or answers the one that the user has named.
-pub(crate) fn start() -> Result<Option<Cassandra>> {
-    if env::var_os(VARIABLE).is_some() {
-        return Ok(None);
+/// A running node, with everything that it keeps, or one of the user's. What was started is stopped and removed on drop.
+#[derive(Debug)]
+pub(crate) enum Node {
+    /// Started here.
+    Cassandra(Box<Cassandra>),
+    /// Started here.
+    Scylla(Container),
+    /// The user's own.
+    Named(String),
+}
+
+impl Node {
+    /// Starts a node; where the user has named one, it is that.
+    pub(crate) fn start(kind: Kind) -> Result<Self> {
+        if let Ok(named) = env::var(NODE_VARIABLE) {
+            return Ok(Self::Named(named));
+        }
+        match kind {
+            Kind::Cassandra => cassandra().map(Box::new).map(Self::Cassandra),
+            Kind::Scylla => Container::start().map(Self::Scylla),
+        }
     }
-    let java = java()?;
-    let libraries = libraries()?;
-    let directory = tempfile::tempdir()?;
-    let [port, storage_port] = free_ports()?;
-    fs::write(directory.path().join("cassandra.yaml"), settings(directory.path(), port, storage_port))?;
-    fs::write(directory.path().join("logback.xml"), LOGBACK)?;
-    let said = directory.path().join("said.log");
-    let mut command = Command::new(java);
-    command.args(["-Xms512m", "-Xmx1g"]);
-    for export in EXPORTS.split_whitespace() {
-        command.args(["--add-exports", &format!("{export}=ALL-UNNAMED")]);
+
+    /// What stands between `cql://` and a keyspace.
+    pub(crate) fn login(&self) -> String {
+        match self {
+            Self::Cassandra(node) => node.login(),
+            Self::Scylla(container) => container.address.clone(),
+            Self::Named(named) => named.clone(),
+        }
     }
-    for open in OPENS.split_whitespace() {
-        command.args(["--add-opens", &format!("{open}=ALL-UNNAMED")]);
+
+    /// Tells a program where the node is, and what makes more.
+    pub(crate) fn tell(&self, command: &mut Command) -> Result<()> {
+        command.env(NODE_VARIABLE, self.login());
+        if let Self::Cassandra(node) = self {
+            let Programs { java, libraries } = programs()?;
+            command.env(JAVA_VARIABLE, java).env(LIBRARIES_VARIABLE, libraries);
+            command.env("HOURLOG_CQL_CA", node.authority());
+        }
+        Ok(())
     }
-    let path = |name: &str| directory.path().join(name).display().to_string();
-    command.arg(format!("-Dcassandra.config=file://{}", path("cassandra.yaml")));
-    command.arg(format!("-Dcassandra.storagedir={}", directory.path().display()));
-    command.arg(format!("-Dlogback.configurationFile={}", path("logback.xml"))).args(SETTINGS);
-    command.arg("-cp").arg(format!("{}:{}/*", directory.path().display(), libraries.display()));
-    command.arg("org.apache.cassandra.service.CassandraDaemon");
-    command.current_dir(directory.path()).stdout(File::create(&said)?).stderr(Stdio::null());
-    say::note(format_args!("starting Cassandra {CASSANDRA} on 127.0.0.1:{port}"));
-    let mut server = Server::start(&mut command)?;
-    let ready = process::wait_until(Some(READY_TIME_MAX), || {
-        server.still_runs()?;
-        Ok(fs::read_to_string(&said).is_ok_and(|text| text.contains(READY)).then_some(()))
-    });
-    ready
-        .and_then(|ready| ready.with_context(|| format!("Cassandra does not answer after {READY_TIME_MAX:?}")))
-        .map_err(|error| servers::with_last_lines(error, &said))?;
-    Ok(Some(Cassandra { address: format!("127.0.0.1:{port}"), _server: server, _directory: directory }))
+}
+
+fn cassandra() -> Result<Cassandra> {
+    let mut node = Cassandra::start(&programs()?)?;
+    say::note(format_args!("starting Cassandra {CASSANDRA} on {}", node.address()));
+    let ready = process::wait_until(Some(READY_TIME_MAX), || Ok(node.ready()?.then_some(())))?;
+    ready.with_context(|| format!("Cassandra does not answer after {READY_TIME_MAX:?}:\n{}", node.said_last()))?;
+    Ok(node)
+}
+
+fn programs() -> Result<Programs> {
+    Ok(Programs { java: java()?, libraries: libraries()? })
 }
 
 /// A Java that Cassandra runs on: 17, or 11.
 fn java() -> Result<PathBuf> {
     let named = env::var_os("JAVA_HOME").map(|home| PathBuf::from(home).join("bin/java")).filter(|java| java.exists());
-    let java = named.or_else(|| tools::on_path("java")).context(
-        "there is no java: install a JDK 17 and Maven, for tests run on a real Cassandra, or name the host:port of a node in HOURLOG_CQL",
-    )?;
+    let java = named.or_else(|| tools::on_path("java"));
+    let java = java.with_context(|| format!("there is no java to run Cassandra on: {HOW_TO_GET_ONE}"))?;
+    // Its other tools lie beside it.
+    let java = fs::canonicalize(java)?;
     let answer = Command::new(&java).arg("-version").stdin(Stdio::null()).output()?;
     let answer = String::from_utf8_lossy(&answer.stderr).into_owned();
     let version = answer.split('"').nth(1).unwrap_or_default();
@@ -115,9 +115,8 @@ fn libraries() -> Result<PathBuf> {
     if libraries.exists() {
         return Ok(libraries);
     }
-    let maven = tools::on_path("mvn").context(
-        "there is no mvn to get Cassandra with: install Maven, or name the host:port of a node in HOURLOG_CQL",
-    )?;
+    let maven = tools::on_path("mvn");
+    let maven = maven.with_context(|| format!("there is no mvn to get Cassandra with: {HOW_TO_GET_ONE}"))?;
     fs::create_dir_all(&directory)?;
     // Beside its place, so that it can be moved there in one step, whole.
     let scratch = tempfile::tempdir_in(&directory)?;
@@ -130,13 +129,6 @@ fn libraries() -> Result<PathBuf> {
     Ok(libraries)
 }
 
-/// Two ports that are free now.
-fn free_ports() -> Result<[u16; 2]> {
-    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    let [one, other] = &listeners;
-    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
-}
-
 fn pom() -> String {
     format!(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
@@ -146,43 +138,45 @@ fn pom() -> String {
     )
 }
 
-const LOGBACK: &str = "<configuration><appender name=\"OUT\" class=\"ch.qos.logback.core.ConsoleAppender\"><encoder>\
-    <pattern>%level %date{ISO8601} %msg%n</pattern></encoder></appender><root level=\"WARN\"><appender-ref ref=\"OUT\"/></root>\
-    <logger name=\"org.apache.cassandra.transport\" level=\"INFO\"/></configuration>";
-
-fn settings(directory: &Path, port: u16, storage_port: u16) -> String {
-    let directory = directory.display();
-    format!(
-        "cluster_name: hourlog\n\
-         num_tokens: 1\n\
-         partitioner: org.apache.cassandra.dht.Murmur3Partitioner\n\
-         auto_snapshot: false\n\
-         commitlog_sync: periodic\n\
-         commitlog_sync_period: 10000ms\n\
-         data_file_directories: [\"{directory}/data\"]\n\
-         commitlog_directory: \"{directory}/commitlog\"\n\
-         hints_directory: \"{directory}/hints\"\n\
-         saved_caches_directory: \"{directory}/saved_caches\"\n\
-         cdc_raw_directory: \"{directory}/cdc_raw\"\n\
-         endpoint_snitch: SimpleSnitch\n\
-         listen_address: 127.0.0.1\n\
-         rpc_address: 127.0.0.1\n\
-         native_transport_port: {port}\n\
-         storage_port: {storage_port}\n\
-         seed_provider:\n  - class_name: org.apache.cassandra.locator.SimpleSeedProvider\n    parameters:\n      \
-         - seeds: \"127.0.0.1:{storage_port}\"\n"
-    )
+/// A container with ScyllaDB. Removed on drop.
+#[derive(Debug)]
+pub(crate) struct Container {
+    docker: PathBuf,
+    id: String,
+    /// `host:port`.
+    address: String,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Container {
+    fn start() -> Result<Self> {
+        let missing = "ScyllaDB is started by Docker, and no engine answers: start one, or use --cql=cassandra";
+        let docker = tools::on_path("docker").context(missing)?;
+        let answers = Command::new(&docker).arg("info").stdin(Stdio::null()).output()?;
+        ensure!(answers.status.success(), missing);
+        say::note(format_args!("starting {SCYLLA}: docker run (the image is fetched once)"));
+        let arguments = ["run", "--detach", "--publish", "127.0.0.1::9042", SCYLLA, "--smp", "1", "--memory", "750M"];
+        let mut run = Command::new(&docker);
+        run.args(arguments).args(["--overprovisioned", "1", "--developer-mode", "1"]);
+        let id = process::output(&mut run)?.trim().to_owned();
+        let mut container = Self { docker, id, address: String::new() };
+        container.address = container.ask(&["port"], &["9042/tcp"])?.trim().to_owned();
+        let ready = process::wait_until(Some(SCYLLA_READY_TIME_MAX), || {
+            Ok(container.ask(&["exec"], &["cqlsh", "-e", "SELECT key FROM system.local"]).is_ok().then_some(()))
+        })?;
+        ready.with_context(|| format!("ScyllaDB does not answer after {SCYLLA_READY_TIME_MAX:?}"))?;
+        Ok(container)
+    }
 
-    #[test]
-    fn settings_name_directories_and_ports_of_its_own() {
-        let text = settings(Path::new("/tmp/x"), 1, 2);
-        assert!(text.contains("\nnative_transport_port: 1\n") && text.contains("seeds: \"127.0.0.1:2\""), "{text}");
-        let [one, other] = free_ports().expect("some are free");
-        assert_ne!(one, other);
+    fn ask(&self, verb: &[&str], arguments: &[&str]) -> Result<String> {
+        let asked = Command::new(&self.docker).args(verb).arg(&self.id).args(arguments).stdin(Stdio::null()).output()?;
+        ensure!(asked.status.success(), "docker: {}", String::from_utf8_lossy(&asked.stderr));
+        Ok(String::from_utf8_lossy(&asked.stdout).into_owned())
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // There is nobody left to tell.
+        let _ = self.ask(&["rm", "--force", "--volumes"], &[]);
     }
 }

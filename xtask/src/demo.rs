@@ -11,7 +11,7 @@ use clap::Args;
 use crate::{
     place::Place,
     process, report, say,
-    servers::{Servers, Setup},
+    servers::{Archive, Servers, Setup},
     tools,
 };
 
@@ -23,9 +23,8 @@ pub(crate) struct Options {
     /// Leave the servers up until Ctrl-C, and say how to reach them
     #[arg(long)]
     keep: bool,
-    /// The archive, as hourlogd takes it: file:DIR or memory: [default: a fresh one in target/demo/archive]
-    #[arg(long, value_name = "STORE")]
-    store: Option<String>,
+    #[command(flatten)]
+    archive: Archive,
 }
 
 /// Runs the demo. Whatever way it ends, what it started is stopped.
@@ -39,7 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         directory: place.target.join("demo"),
         fresh: true,
         usual_port: false,
-        store: options.store.as_deref(),
+        archive: &options.archive,
     })?;
     let hourlog = Hourlog { program: &programs.hourlog, url: &servers.url };
     hourlog.import(&place.root.join("examples/quakes.jsonl"))?;

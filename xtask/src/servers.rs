@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 use crate::{
+    cassandra::{Kind, Node},
     place::{Place, Programs},
     process::{self, Server},
     say,
@@ -31,6 +32,7 @@ pub(crate) struct Servers {
     pub url: String,
     hourlogd: Server,
     nats_server: Server,
+    database: Option<Node>,
     logs: [PathBuf; 2],
     /// Held as long as the directory is used.
     _lock: File,
@@ -49,8 +51,26 @@ pub(crate) struct Setup<'a> {
     pub fresh: bool,
     /// Whether to listen where clients look first, if that is free.
     pub usual_port: bool,
-    /// The archive, if not in `directory`.
-    pub store: Option<&'a str>,
+    /// Where the archive is.
+    pub archive: &'a Archive,
+}
+
+/// Where the archive is.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Archive {
+    /// The archive, as hourlogd takes it: file:DIR, memory:, cql://…; or cql, as --cql [default: file: below target]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// Start a database for the archive: Cassandra, or ScyllaDB in a container. It is thrown away in the end
+    #[arg(long, value_name = "SERVER", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "cassandra", conflicts_with = "store")]
+    cql: Option<Kind>,
+}
+
+impl Archive {
+    /// The database to start, if one is to be.
+    fn database(&self) -> Option<Kind> {
+        self.cql.or_else(|| self.store.as_ref().is_some_and(|store| store == "cql").then_some(Kind::Cassandra))
+    }
 }
 
 impl Servers {
@@ -65,11 +85,16 @@ impl Servers {
 
         let (nats_server, url) =
             start_nats_server(setup, &logs[0]).map_err(|error| with_last_lines(error, &logs[0]))?;
-        let archive = format!("file:{}", setup.directory.join("archive").display());
+        let database = setup.archive.database().map(Node::start).transpose()?;
         let mut hourlogd = Command::new(&setup.programs.hourlogd);
-        hourlogd.args(["--nats", &url, "--store", setup.store.unwrap_or(&archive)]);
+        hourlogd.args(["--nats", &url, "--store"]);
+        match (&database, &setup.archive.store) {
+            (Some(node), _) => hourlogd.arg(format!("cql://{}/hourlog", node.login())).arg("--migrate"),
+            (None, Some(store)) => hourlogd.arg(store),
+            (None, None) => hourlogd.arg(format!("file:{}", setup.directory.join("archive").display())),
+        };
         let hourlogd = Server::start(written_to(&mut hourlogd, &logs[1])?)?;
-        let mut servers = Self { url, hourlogd, nats_server, logs, _lock: lock };
+        let mut servers = Self { url, hourlogd, nats_server, database, logs, _lock: lock };
         servers.wait_until_ready(&setup.programs.hourlog)?;
         Ok(servers)
     }
@@ -115,8 +140,11 @@ impl Servers {
     /// Lines that show how to reach them.
     pub(crate) fn how_to_reach(&self, hourlog: &Path) -> String {
         let Self { url, logs: [nats_server, hourlogd], .. } = self;
+        let database = self.database.as_ref().map_or_else(String::new, |node| {
+            format!("the database is cql://{}/hourlog, and thrown away in the end\n", node.login())
+        });
         format!(
-            "nats-server listens at {url} (traces: {}, {})\n  \
+            "{database}nats-server listens at {url} (traces: {}, {})\n  \
              export NATS_URL={url} PATH=\"$PATH:{}\"\n  \
              hourlog ls\n  \
              hourlog pub orders.eu '{{\"id\":7}}' -H kind:paid\n  \

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path, process::Command};
 use anyhow::Result;
 
 use crate::{
-    cassandra::{self, Cassandra},
+    cassandra::{Kind, Node},
     place::Place,
     process, say, tools,
 };
@@ -25,28 +25,26 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let nats_server = tools::nats_server()?;
     // Tests start the programs as users do.
     place.build_for_tests()?;
-    let cassandra = cassandra::start()?;
+    let database = Node::start(Kind::Cassandra)?;
     if arguments.is_empty() {
         for (what, arguments) in STEPS {
             say::note(format_args!("\n== {what}"));
-            process::run(cargo_test(&place, &nats_server, cassandra.as_ref()).args(arguments))?;
+            process::run(cargo_test(&place, &nats_server, &database)?.args(arguments))?;
         }
         return Ok(());
     }
-    let mut test = cargo_test(&place, &nats_server, cassandra.as_ref());
+    let mut test = cargo_test(&place, &nats_server, &database)?;
     if !names_a_package(arguments) {
         test.args(["--workspace", "--all-features"]);
     }
     process::run(test.args(arguments))
 }
 
-fn cargo_test(place: &Place, nats_server: &Path, cassandra: Option<&Cassandra>) -> Command {
+fn cargo_test(place: &Place, nats_server: &Path, database: &Node) -> Result<Command> {
     let mut test = place.cargo();
     test.arg("test").env(tools::NATS_SERVER_VARIABLE, nats_server);
-    if let Some(Cassandra { address, .. }) = cassandra {
-        test.env(cassandra::VARIABLE, address);
-    }
-    test
+    database.tell(&mut test)?;
+    Ok(test)
 }
 
 /// Whether `-p` or `--package` is among what cargo itself looks at.

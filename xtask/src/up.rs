@@ -6,15 +6,14 @@ use clap::Args;
 use crate::{
     place::Place,
     say,
-    servers::{Servers, Setup},
+    servers::{Archive, Servers, Setup},
     tools,
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The archive, as hourlogd takes it: file:DIR or memory: [default: file: in target/up/archive]
-    #[arg(long, value_name = "STORE")]
-    store: Option<String>,
+    #[command(flatten)]
+    archive: Archive,
 }
 
 /// Runs the servers.
@@ -28,7 +27,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         directory: place.target.join("up"),
         fresh: false,
         usual_port: true,
-        store: options.store.as_deref(),
+        archive: &options.archive,
     })?;
     say::result(servers.how_to_reach(&programs.hourlog));
     say::note("Ctrl-C stops them");

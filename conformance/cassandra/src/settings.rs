@@ -1,0 +1,124 @@
+//! What a node is started with: Java's arguments, its own settings, and a certificate.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+/// Where it keeps what it keeps.
+pub(crate) const DIRECTORIES: [&str; 4] = ["data", "commitlog", "hints", "saved_caches"];
+/// The file with the certificate of its authority, which is its own.
+pub(crate) const AUTHORITY: &str = "authority.pem";
+
+/// How often it syncs its commit log, in milliseconds: as it does in production, unless somebody says otherwise.
+const SYNC_PERIOD_MILLIS: u32 = 10_000;
+
+const EXPORTS: &str = "java.base/jdk.internal.misc java.base/jdk.internal.ref java.base/sun.nio.ch java.base/java.lang.reflect \
+    java.management.rmi/com.sun.jmx.remote.internal.rmi java.rmi/sun.rmi.registry java.rmi/sun.rmi.server java.sql/java.sql \
+    jdk.unsupported/sun.misc";
+const OPENS: &str = "java.base/java.lang.module java.base/java.net java.base/jdk.internal.loader java.base/jdk.internal.ref \
+    java.base/jdk.internal.reflect java.base/jdk.internal.math java.base/jdk.internal.module java.base/jdk.internal.util.jar \
+    java.base/sun.nio.ch java.base/java.io java.base/java.lang java.base/java.util java.base/java.util.concurrent \
+    java.base/java.util.concurrent.atomic java.base/java.nio jdk.management/com.sun.management.internal";
+const PROPERTIES: [&str; 6] = [
+    "-Dcassandra-foreground=yes",
+    "-Dcassandra.superuser_setup_delay_ms=0",
+    "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+    "-Dcassandra.ring_delay_ms=100",
+    "-Dcassandra.initial_token=0",
+    // Tests connect by the hundred, and what they protect is nothing.
+    "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4",
+];
+
+/// The arguments of Java.
+pub(crate) fn java(directory: &Path, libraries: &Path) -> Vec<String> {
+    let mut arguments = vec!["-Xms512m".to_owned(), "-Xmx1g".to_owned()];
+    for (flag, names) in [("--add-exports", EXPORTS), ("--add-opens", OPENS)] {
+        arguments.extend(names.split_whitespace().map(|name| format!("{flag}={name}=ALL-UNNAMED")));
+    }
+    let directory = directory.display();
+    arguments.extend(PROPERTIES.map(str::to_owned));
+    arguments.push(format!("-Dcassandra.config=file://{directory}/cassandra.yaml"));
+    arguments.push(format!("-Dcassandra.storagedir={directory}"));
+    arguments.push(format!("-Dlogback.configurationFile={directory}/logback.xml"));
+    arguments.extend(["-cp".to_owned(), format!("{directory}:{}/*", libraries.display())]);
+    arguments.push("org.apache.cassandra.service.CassandraDaemon".to_owned());
+    arguments
+}
+
+pub(crate) const LOGBACK: &str = "<configuration><appender name=\"OUT\" class=\"ch.qos.logback.core.ConsoleAppender\"><encoder>\
+    <pattern>%level %date{ISO8601} %msg%n</pattern></encoder></appender><root level=\"WARN\"><appender-ref ref=\"OUT\"/></root>\
+    <logger name=\"org.apache.cassandra.transport\" level=\"INFO\"/><logger name=\"org.apache.cassandra.auth\" level=\"INFO\"/>\
+    </configuration>";
+
+/// Its own settings: users with passwords, TLS for who wants it, and a file for each thing that it keeps.
+pub(crate) fn node(directory: &Path, [port, storage_port]: [u16; 2], certificate: &Certificate) -> String {
+    let directory = directory.display();
+    let Certificate { file, password } = certificate;
+    let file = file.display();
+    format!(
+        "cluster_name: hourlog\n\
+         num_tokens: 1\n\
+         partitioner: org.apache.cassandra.dht.Murmur3Partitioner\n\
+         authenticator: PasswordAuthenticator\n\
+         auto_snapshot: false\n\
+         commitlog_sync: periodic\n\
+         commitlog_sync_period: {SYNC_PERIOD_MILLIS}ms\n\
+         data_file_directories: [\"{directory}/data\"]\n\
+         commitlog_directory: \"{directory}/commitlog\"\n\
+         hints_directory: \"{directory}/hints\"\n\
+         saved_caches_directory: \"{directory}/saved_caches\"\n\
+         cdc_raw_directory: \"{directory}/cdc_raw\"\n\
+         endpoint_snitch: SimpleSnitch\n\
+         listen_address: 127.0.0.1\n\
+         rpc_address: 127.0.0.1\n\
+         native_transport_port: {port}\n\
+         storage_port: {storage_port}\n\
+         seed_provider:\n  - class_name: org.apache.cassandra.locator.SimpleSeedProvider\n    parameters:\n      \
+         - seeds: \"127.0.0.1:{storage_port}\"\n\
+         client_encryption_options:\n  enabled: true\n  optional: true\n  keystore: \"{file}\"\n  \
+         keystore_password: {password}\n  store_type: PKCS12\n"
+    )
+}
+
+/// A key, and the certificate that goes with it.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    /// As PKCS 12.
+    file: PathBuf,
+    password: &'static str,
+}
+
+/// Has Java's own tool make a key and a certificate for 127.0.0.1, signed by itself.
+pub(crate) fn make_certificate(java: &Path, directory: &Path) -> Result<Certificate> {
+    let certificate = Certificate { file: directory.join("node.p12"), password: "cassandra" };
+    let keytool = java.with_file_name("keytool");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&keytool);
+        command.args(arguments).args(["-alias", "node", "-storepass", certificate.password]).arg("-keystore");
+        let done = command.arg(&certificate.file).stdin(Stdio::null()).output();
+        let done = done.with_context(|| format!("{} does not start; install a JDK, not a JRE", keytool.display()))?;
+        ensure!(done.status.success(), "keytool failed: {}", String::from_utf8_lossy(&done.stdout));
+        Ok(())
+    };
+    let usual = ["-genkeypair", "-storetype", "PKCS12", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "3650"];
+    run(&[&usual[..], &["-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1"]].concat())?;
+    let pem = directory.join(AUTHORITY).display().to_string();
+    run(&["-exportcert", "-rfc", "-file", &pem])?;
+    Ok(certificate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_name_directories_and_ports_of_its_own() {
+        let certificate = Certificate { file: PathBuf::from("/tmp/x/node.p12"), password: "p" };
+        let text = node(Path::new("/tmp/x"), [1, 2], &certificate);
+        assert!(text.contains("\nnative_transport_port: 1\n") && text.contains("seeds: \"127.0.0.1:2\""), "{text}");
+        assert!(DIRECTORIES.iter().all(|name| text.contains(&format!("/tmp/x/{name}\""))), "{text}");
+    }
+}
