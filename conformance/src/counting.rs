@@ -9,11 +9,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use hourlog::{
-    Arrival, Bucket, BucketRow, EpochRow, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq, SourceRow, Store,
-    Write,
+    Arrival, Bucket, BucketRow, EpochRow, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq, Settled,
+    SourceRow, Store, Write,
 };
 
 /// Another store, whose reads are counted. Cheap to clone; the clones count together.
@@ -74,6 +75,9 @@ impl<S: fmt::Debug> fmt::Debug for Counting<S> {
 }
 
 impl<S: Store> Store for Counting<S> {
+    const WRITES_ARE_WHOLE: bool = S::WRITES_ARE_WHOLE;
+    const SURE_AFTER: Duration = S::SURE_AFTER;
+
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         self.store.log(id).await
     }
@@ -131,5 +135,13 @@ impl<S: Store> Store for Counting<S> {
 
     async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<Arrival>> {
         self.store.cursor(id, name).await
+    }
+
+    async fn settle(&self) -> Result<Settled> {
+        self.store.settle().await
+    }
+
+    async fn forget(&self) {
+        self.store.forget().await;
     }
 }

@@ -8,6 +8,6 @@ mod scylla;
 pub use self::{
     embedded::{InDirectory, embedded},
     memory::{InMemory, memory},
-    remote::{OverNats, remote_embedded},
+    remote::{OverNats, remote_embedded, remote_scylla},
     scylla::{InKeyspace, new_keyspace, scylla},
 };

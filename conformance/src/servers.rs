@@ -1,5 +1,6 @@
 //! Real servers, each owned by the test that starts it: a free port, a directory of its own, killed on drop.
 
+mod cassandra;
 mod files;
 mod hourlogd;
 mod nats;
@@ -7,6 +8,7 @@ mod process;
 mod service;
 
 pub use self::{
+    cassandra::CassandraNode,
     files::{copy_directory, replace_directory},
     hourlogd::HourlogdProcess,
     nats::{NatsOptions, NatsServer, nats_server_binary},

@@ -8,4 +8,5 @@ pub mod index;
 pub mod pages;
 pub mod reads;
 pub mod records;
+pub mod removal;
 pub mod widths;

@@ -173,6 +173,16 @@ macro_rules! store_suite {
                 the_places_of_a_source_move_forward_only
                 what_is_known_of_a_log_is_kept_as_it_was_written
             }
+            removal {
+                a_deleted_log_is_not_there_and_does_not_come_back_when_its_source_is_read_again
+                a_log_that_is_made_again_after_it_was_deleted_keeps_what_was_cut
+                a_row_that_comes_again_after_it_was_swept_stays_away
+                a_sweep_takes_buckets_that_lie_wholly_before_its_horizon
+                an_empty_row_leaves_the_index_once_nothing_of_it_can_come_again
+                what_comes_late_to_a_swept_bucket_lives_until_the_next_sweep
+                what_is_imported_again_after_a_delete_lives
+                who_follows_passes_over_what_was_swept
+            }
             widths {
                 a_log_is_made_once
                 a_made_log_without_events_is_known_and_empty

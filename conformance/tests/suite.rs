@@ -8,6 +8,8 @@ mod embedded;
 mod memory;
 #[path = "suite/remote_embedded.rs"]
 mod remote_embedded;
+#[path = "suite/remote_scylla.rs"]
+mod remote_scylla;
 #[path = "suite/scylla.rs"]
 mod scylla;
 #[path = "suite/servers.rs"]

@@ -184,9 +184,11 @@ async fn visible<S: Store>(store: &S, id: &LogId) -> Result<Seq> {
     let concerns = |row: &EpochRow| *row.stream == *own || !row.stream.starts_with('/');
     let newest = store.epochs(id.slot()).await?.into_iter().rfind(concerns);
     Ok(match newest {
-        Some(newest) if *newest.stream == *own => {
-            let written = store.sources(&own).await?.first().map_or(0, |(_, row)| row.cursor);
-            written.max(position::seq(newest.epoch, 0))
+        // A service's writes may be there in part, but for those behind its stored place.
+        Some(newest) if *newest.stream == *own || !S::WRITES_ARE_WHOLE => {
+            let sources = store.sources(&newest.stream).await?;
+            let written = sources.iter().find(|(slot, _)| *slot == id.slot()).map_or(0, |(_, row)| row.cursor);
+            if *newest.stream == *own { written.max(position::seq(newest.epoch, 0)) } else { written }
         }
         // Whatever this archive writes to the log next is of a later epoch.
         newest => position::seq(newest.map_or(0, |newest| newest.epoch), position::SEQUENCES_IN_EPOCH - 1),

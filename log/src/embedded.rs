@@ -5,6 +5,7 @@
 
 mod journals;
 mod keys;
+mod removal;
 mod values;
 mod watermark;
 mod writer;
@@ -98,6 +99,8 @@ struct Tables {
     eras: Keyspace,
     arrivals: Keyspace,
     logs: Keyspace,
+    /// Of deleted logs.
+    cuts: Keyspace,
     sources: Keyspace,
     epochs: Keyspace,
     cursors: Keyspace,
@@ -230,6 +233,7 @@ impl Tables {
             eras: table("eras")?,
             arrivals: table("arrivals")?,
             logs: table("logs")?,
+            cuts: table("cuts")?,
             sources: table("sources")?,
             epochs: table("epochs")?,
             cursors: table("cursors")?,

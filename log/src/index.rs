@@ -1,6 +1,6 @@
 //! The index of a log: one row a bucket, which says what is in it without reading an event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::{BINS, Bucket, Event, LogId, Offset, Result, Row, Seq, Widths, planted::Bug};
 
@@ -25,13 +25,28 @@ pub struct BucketRow {
     pub arrivals: u64,
     /// The seq up to which this row counts: an event at or below it is in the numbers already.
     pub through: Seq,
+    /// Events at or below this seq were taken away with the whole bucket.
+    pub dropped: Seq,
 }
 
 impl BucketRow {
     /// The row of a bucket that nothing was written to.
     pub fn new(bucket: Bucket) -> Self {
         let bins = if bucket.width.has_bins() { vec![0; BINS] } else { Vec::new() };
-        Self { bucket, count: 0, bytes: 0, first: Offset::MAX, last: Offset::MIN, bins, arrivals: 0, through: Seq::MIN }
+        let (first, last) = (Offset::MAX, Offset::MIN);
+        Self { bucket, count: 0, bytes: 0, first, last, bins, arrivals: 0, through: Seq::MIN, dropped: Seq::MIN }
+    }
+
+    /// The row once the bucket's events are taken away, with the list of who arrived in its time or without.
+    pub(crate) fn emptied(&self, seq: Seq, arrivals: bool) -> Self {
+        let arrivals = if arrivals { 0 } else { self.arrivals };
+        let (through, dropped) = (self.through.max(seq), self.dropped.max(seq));
+        Self { arrivals, through, dropped, ..Self::new(self.bucket) }
+    }
+
+    /// Whether it tells of nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0 && self.arrivals == 0
     }
 
     fn count(&mut self, event: &Event) {
@@ -57,7 +72,15 @@ pub(crate) struct Counted {
     pub(crate) new: bool,
 }
 
-/// The rows that writing `rows` changes, as they are to be stored with them. `load` answers a row as it is stored now.
+/// What writing events comes to.
+pub(crate) struct Counts {
+    /// The rows that change, as they are to be stored with the events.
+    pub(crate) rows: Vec<Counted>,
+    /// The seqs of events that were taken away before, and are not to be written again.
+    pub(crate) gone: HashSet<Seq>,
+}
+
+/// Counts `rows`, which belong to a log whose events up to `cut` were deleted. `load` answers a row as it is stored now.
 ///
 /// An event counts when its seq is above the row's `through`, else it is passed over: it was written before and
 /// came again. For that to be right, the rows of a log are written in the order of their seqs.
@@ -67,13 +90,19 @@ pub(crate) struct Counted {
 pub(crate) fn count(
     log: &LogId,
     widths: &Widths,
+    cut: Seq,
     rows: &[Row],
     mut load: impl FnMut(&LogId, Bucket) -> Result<Option<BucketRow>>,
-) -> Result<Vec<Counted>> {
+) -> Result<Counts> {
     let mut changed: BTreeMap<Bucket, (Seq, Counted)> = BTreeMap::new();
+    let mut gone = HashSet::new();
     for row in rows {
         let seq = row.event.position.seq;
-        let mut touch = |offset: Offset, change: &mut dyn FnMut(&mut BucketRow)| -> Result<()> {
+        if seq <= cut {
+            gone.insert(seq);
+            continue;
+        }
+        let mut touch = |offset: Offset, change: &mut dyn FnMut(&mut BucketRow)| -> Result<Seq> {
             let bucket = widths.bucket(offset);
             let (through, counted) = match changed.entry(bucket) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -88,15 +117,18 @@ pub(crate) fn count(
                 change(&mut counted.row);
                 counted.row.through = seq;
             }
-            Ok(())
+            Ok(counted.row.dropped)
         };
-        touch(row.event.position.offset, &mut |counted| counted.count(&row.event))?;
+        if seq <= touch(row.event.position.offset, &mut |counted| counted.count(&row.event))? {
+            gone.insert(seq);
+            continue;
+        }
         if let Some(placed) = row.placed {
             touch(placed.high, &mut |counted| counted.arrivals += 1)?;
         }
     }
     let news = changed.into_values().filter(|(before, counted)| counted.row.through != *before);
-    Ok(news.map(|(_, counted)| counted).collect())
+    Ok(Counts { rows: news.map(|(_, counted)| counted).collect(), gone })
 }
 
 #[cfg(test)]
@@ -113,8 +145,8 @@ mod tests {
             row(&log, Arrived { offset, at: now, high: now, seq: 1 + at as Seq }, Record::new("x"))
         };
         let rows: Vec<Row> = hours.iter().enumerate().map(arrived).collect();
-        let counted = count(&log, &Widths::default(), &rows, |_, _| Ok(None)).expect("nothing fails");
-        counted.iter().map(|counted| 1_000 - counted.row.bucket.start.nanos() / HOUR).collect()
+        let counted = count(&log, &Widths::default(), Seq::MIN, &rows, |_, _| Ok(None)).expect("nothing fails");
+        counted.rows.iter().map(|counted| 1_000 - counted.row.bucket.start.nanos() / HOUR).collect()
     }
 
     #[test]

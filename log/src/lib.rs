@@ -55,6 +55,7 @@ mod pages;
 pub mod planted;
 mod position;
 mod record;
+mod retention;
 mod store;
 mod time;
 mod turn;
@@ -84,7 +85,8 @@ pub use self::{
     },
     position::{Arrival, Position, SEQUENCES_IN_EPOCH, Seq, parts, seq},
     record::{AHEAD_NANOS_MAX, Data, Event, Metadata, Record, header, shorten},
-    store::{EpochRow, LogRow, Placed, Row, Scan, SourceRow, Store, Write},
+    retention::{Swept, sweep},
+    store::{EpochRow, LogRow, Placed, Row, Scan, Settled, SourceRow, Store, Write},
     time::{Clock, DAY, HOUR, MINUTE, Offset, SECOND, system_clock},
 };
 #[cfg(feature = "embedded")]

@@ -8,7 +8,8 @@ use std::{
 
 use crate::{
     Arrival, Bucket, BucketRow, EpochRow, Event, LogId, LogRow, Offset, Position, Result, Row, Scan, Seq, SourceRow,
-    Store, Widths, Write, index,
+    Store, Widths, Write,
+    index::{self, Counts},
 };
 
 /// An archive in memory. Cheap to clone; the clones share what they hold. Nothing outlives the last of them.
@@ -18,6 +19,8 @@ pub struct Memory(Arc<Mutex<Tables>>);
 #[derive(Debug, Default)]
 struct Tables {
     logs: BTreeMap<LogId, LogRow>,
+    /// Of deleted logs.
+    cuts: BTreeMap<LogId, Seq>,
     events: BTreeMap<(LogId, Position), Event>,
     buckets: BTreeMap<(LogId, Offset), BucketRow>,
     arrivals: BTreeMap<(LogId, Offset, Seq), Offset>,
@@ -106,11 +109,20 @@ impl Store for Memory {
             match write {
                 Write::Events { log, rows } => tables.write_events(log, &rows)?,
                 Write::Log(id, row) => {
-                    tables.logs.entry(id).or_insert(row);
+                    let cut = tables.cuts.get(&id).copied().unwrap_or(Seq::MIN).max(row.cut);
+                    tables.logs.entry(id).or_insert(LogRow { cut, ..row });
                 }
                 Write::Head { ref stream, slot, .. } | Write::Archived { ref stream, slot, .. } => {
                     tables.sources.entry((stream.to_string(), slot)).or_insert(SourceRow::NOTHING).apply(&write);
                 }
+                Write::Drop { log, bucket, seq, arrivals } => tables.drop_bucket(&log, bucket, seq, arrivals),
+                Write::Unlist { log, bucket } => {
+                    let key = (log, bucket.start);
+                    if tables.buckets.get(&key).is_some_and(BucketRow::is_empty) {
+                        tables.buckets.remove(&key);
+                    }
+                }
+                Write::Delete { log, seq } => tables.delete(&log, seq),
                 Write::Cursor { log, name, cursor } => {
                     let stored = tables.cursors.entry((log, name)).or_insert(cursor);
                     if cursor.seq >= stored.seq {
@@ -149,23 +161,19 @@ impl Store for Memory {
 
 impl Tables {
     fn write_events(&mut self, log: LogId, rows: &[Row]) -> Result<()> {
-        let Some(first) = rows.first() else {
+        let known = self.logs.get(&log);
+        let cut = known.map_or_else(|| self.cuts.get(&log).copied().unwrap_or(Seq::MIN), |row| row.cut);
+        let Some(first) = rows.iter().find(|row| row.event.position.seq > cut) else {
             return Ok(());
         };
-        let widths = match self.logs.get(&log) {
-            Some(row) => row.widths.clone(),
-            None => {
-                let row = LogRow::of_first_event(&first.event);
-                let widths: Widths = row.widths.clone();
-                self.logs.insert(log.clone(), row);
-                widths
-            }
-        };
+        let widths: Widths =
+            self.logs.entry(log.clone()).or_insert_with(|| LogRow::of_first_event(&first.event, cut)).widths.clone();
         let load = |log: &LogId, bucket: Bucket| Ok(self.buckets.get(&(log.clone(), bucket.start)).cloned());
-        for counted in index::count(&log, &widths, rows, load)? {
+        let Counts { rows: counted, gone } = index::count(&log, &widths, cut, rows, load)?;
+        for counted in counted {
             self.buckets.insert((log.clone(), counted.row.bucket.start), counted.row);
         }
-        for Row { event, placed } in rows {
+        for Row { event, placed } in rows.iter().filter(|row| !gone.contains(&row.event.position.seq)) {
             let Position { offset, seq } = event.position;
             if let Some(placed) = placed {
                 self.arrivals.insert((log.clone(), widths.bucket(placed.high).start, seq), offset);
@@ -173,5 +181,23 @@ impl Tables {
             self.events.insert((log.clone(), event.position), event.clone());
         }
         Ok(())
+    }
+
+    fn drop_bucket(&mut self, log: &LogId, bucket: Bucket, seq: Seq, arrivals: bool) {
+        let Some(row) = self.buckets.get_mut(&(log.clone(), bucket.start)) else { return };
+        *row = row.emptied(seq, arrivals);
+        self.events.retain(|(id, position), _| id != log || !bucket.contains(position.offset));
+        if arrivals {
+            self.arrivals.retain(|(id, start, _), _| id != log || *start != bucket.start);
+        }
+    }
+
+    fn delete(&mut self, log: &LogId, seq: Seq) {
+        self.logs.remove(log);
+        self.cuts.insert(log.clone(), seq);
+        self.events.retain(|(id, _), _| id != log);
+        self.buckets.retain(|(id, _), _| id != log);
+        self.arrivals.retain(|(id, _, _), _| id != log);
+        self.cursors.retain(|(id, _), _| id != log);
     }
 }

@@ -93,8 +93,8 @@ pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query) -> Result<Page
             if page.events.len() >= query.limit || bytes >= bytes_max {
                 return Ok(page);
             }
-            scan.limit = query.limit - page.events.len();
             scan.bytes = bytes_max - bytes;
+            scan.limit = (query.limit - page.events.len()).min(fitting(&row, scan.bytes));
             let events = store.events(id, row.bucket, scan).await?;
             let Some(newest) = events.last().map(|event| event.position) else {
                 break;
@@ -136,6 +136,14 @@ pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query) -> Result<Page
         _ => End::CaughtUp,
     };
     Ok(page)
+}
+
+/// How many events of a bucket are worth asking for at once where `bytes` are wanted: twice as many as weigh that on average. A database
+/// sends all that it was asked for.
+fn fitting(row: &BucketRow, bytes: usize) -> usize {
+    const EVENTS_MIN: usize = 16;
+    let each = usize::try_from(row.bytes / row.count.max(1)).unwrap_or(usize::MAX).max(1);
+    (bytes / each).saturating_mul(2).saturating_add(EVENTS_MIN)
 }
 
 /// The last position before this one.
@@ -251,10 +259,15 @@ pub async fn arrival_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery)
                 _ => {
                     let position = placed.take();
                     page.scanned += 1;
-                    let event = store.event(id, position).await?.ok_or_else(|| {
-                        Error::new(ErrorKind::Integrity, format!("event {position} of {id} is listed but not there"))
-                    })?;
-                    (event, page.next.time.max(row.bucket.start))
+                    let time = page.next.time.max(row.bucket.start);
+                    match store.event(id, position).await? {
+                        Some(event) => (event, time),
+                        None if position.seq > query.visible || is_gone(store, id, position).await? => continue,
+                        None => {
+                            let context = format!("event {position} of {id} is listed but not there");
+                            return Err(Error::new(ErrorKind::Integrity, context));
+                        }
+                    }
                 }
             };
             if event.position.seq > query.visible {
@@ -271,6 +284,14 @@ pub async fn arrival_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery)
     }
     page.end = End::CaughtUp;
     Ok(page)
+}
+
+/// Whether the event that was at `position` was taken away with its bucket, or its log. It stays listed where it arrived.
+async fn is_gone<S: Store>(store: &S, id: &LogId, position: Position) -> Result<bool> {
+    let offset = position.offset;
+    let rows = store.buckets(id, offset..=offset, false, 1).await?;
+    let row = rows.into_iter().find(|row| row.bucket.contains(offset));
+    Ok(row.is_none_or(|row| position.seq <= row.dropped))
 }
 
 /// The events of a bucket that arrived at their own time, by seq.

@@ -1,15 +1,21 @@
 //! The archive in ScyllaDB or Cassandra: the tables of `schema/cql`.
 //!
-//! One write of a log is under way at a time, and the order of its parts is what makes a crash between two of them harmless: the index row
-//! before the bucket's first event, the events before they are counted, all of it before the place of the source moves.
+//! - `url`, `schema`, `statements`, `values`: where it is, how it is talked to, and what stands in it.
+//! - `writes`: events, and what goes with them; `removal`: what is taken away.
+//! - `remembered`: what is known of logs without asking, with the counts that are written behind; `heads`: how far sources were
+//!   handed out, for all logs of a slot at once; `nodes`: who has come back.
 
+mod heads;
+mod nodes;
+mod remembered;
+mod removal;
 mod schema;
 mod statements;
 mod url;
 mod values;
+mod writes;
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
     fmt,
     ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,23 +29,22 @@ use scylla::{
     policies::{load_balancing::DefaultPolicy, retry::DefaultRetryPolicy},
     response::query_result::QueryRowsResult,
     serialize::row::SerializeRow,
-    statement::{
-        SerialConsistency,
-        batch::{Batch, BatchType},
-        prepared::PreparedStatement,
-    },
-    value::{CqlTimestamp, MaybeUnset},
+    statement::{SerialConsistency, prepared::PreparedStatement},
+    value::CqlTimestamp,
 };
 
 use crate::{
-    Arrival, Bucket, BucketRow, EpochRow, Error, ErrorKind, Event, LogId, LogRow, Offset, Position, Result, Row, Scan,
-    Seq, SourceRow, Store, Write, index,
+    Arrival, Bucket, BucketRow, EpochRow, Error, ErrorKind, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq,
+    Settled, SourceRow, Store, Write,
 };
 
 pub use url::ScyllaUrl;
 
+use heads::Heads;
+use nodes::Nodes;
+use remembered::Remembered;
 use statements::Statements;
-use values::{BucketCounts, EventRow, StoredLog, StoredWidths};
+use values::{BucketCounts, EventRow, StoredWidths};
 
 /// How long one request may take. What it would have written is written again.
 const REQUEST_MAX: Duration = Duration::from_secs(3);
@@ -47,20 +52,12 @@ const REQUEST_MAX: Duration = Duration::from_secs(3);
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How often a connection is asked whether it still is one.
 const KEEPALIVE: Duration = Duration::from_secs(5);
-/// The rows of one batch, which are all of one partition. More push the slowest of a hundred writes to 0.3 s.
-const BATCH_ROWS_MAX: usize = 50;
-/// The bytes of one batch: what the database would warn of is beyond it.
-const BATCH_BYTES_MAX: usize = 64 << 10;
-/// The batches of one write that are under way at once.
-const BATCHES_AT_ONCE: usize = 4;
 /// The rows that one page of a read has. Larger ones read faster, and weigh more.
 const PAGE_ROWS: i32 = 5_000;
 /// The partitions that logs are listed in.
 const LOG_SHARDS: u8 = 16;
-/// The timestamp of what has no seq yet: below that of any.
-const BEFORE_ANY_SEQ: i64 = 1;
-/// The rows of the index, and the logs, that are remembered. They are those that the next events count in.
-const REMEMBERED_MAX: usize = 65_536;
+/// Twice the time after which both databases sync their commit logs: what was written before that survives the machine.
+const SURE_AFTER: Duration = Duration::from_secs(20);
 
 /// An archive in ScyllaDB or Cassandra. Cheap to clone.
 #[derive(Clone)]
@@ -69,14 +66,9 @@ pub struct Scylla(Arc<Inner>);
 struct Inner {
     session: Session,
     statements: Statements,
-    known: Mutex<Known>,
-}
-
-/// What was read or written before: a log has one writer, so nobody else changes it.
-#[derive(Default)]
-struct Known {
-    logs: HashMap<LogId, LogRow>,
-    buckets: HashMap<(LogId, Offset), BucketRow>,
+    remembered: Mutex<Remembered>,
+    heads: Heads,
+    nodes: Nodes,
 }
 
 impl fmt::Debug for Scylla {
@@ -113,19 +105,17 @@ impl Scylla {
         if let Some((name, password)) = &url.user {
             builder = builder.user(name, password);
         }
-        let session = builder.build().await.map_err(|error| {
-            let context = format!(
-                "no database answers at {url:?}; see that it runs, and that its address, user and password are right"
-            );
-            unavailable(&context, error)
-        })?;
+        let session = builder.build().await.map_err(|error| not_opened(url, error))?;
+        one_data_centre(&session, url)?;
         schema::prepare(&session, url, migrate).await?;
         let statements = Statements::prepare(&session).await?;
-        Ok(Self(Arc::new(Inner { session, statements, known: Mutex::default() })))
+        let nodes = Nodes::look_at(&session).await;
+        let (remembered, heads) = (Mutex::default(), Heads::default());
+        Ok(Self(Arc::new(Inner { session, statements, remembered, heads, nodes })))
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Executes a statement whose answer is short.
@@ -135,12 +125,23 @@ impl Scylla {
         values: impl SerializeRow,
     ) -> Result<Option<QueryRowsResult>> {
         let answer = self.0.session.execute_unpaged(statement, values).await;
-        let answer = answer.map_err(|error| unavailable("the database did not answer as it should", error))?;
+        let answer = answer.map_err(|error| unavailable("the database did not answer as it should", error));
+        let answer = self.relied_on(answer).await?;
         if answer.is_rows() {
             answer.into_rows_result().map(Some).map_err(|error| unreadable(&error))
         } else {
             Ok(None)
         }
+    }
+
+    /// What the database has answered, unless a node was away and may have come back with less than it had.
+    async fn relied_on<T>(&self, answer: Result<T>) -> Result<T> {
+        if answer.is_err() {
+            self.0.nodes.doubt();
+        } else if self.0.nodes.are_doubted() {
+            self.0.nodes.check(&self.0.session).await?;
+        }
+        answer
     }
 
     /// All the rows that a statement answers, where they are few.
@@ -162,19 +163,23 @@ impl Scylla {
     where
         T: for<'f, 'm> DeserializeRow<'f, 'm> + Send + 'static,
     {
-        let mut statement = statement.clone();
-        statement.set_page_size(limit_of(limit).clamp(1, PAGE_ROWS));
-        let pager = self.0.session.execute_iter(statement, values).await;
-        let pager = pager.map_err(|error| unavailable("the database did not answer as it should", error))?;
-        let mut stream = pager.rows_stream::<T>().map_err(|error| unreadable(&error))?;
-        let mut rows = Vec::new();
-        while rows.len() < limit {
-            let next = stream.try_next().await;
-            let next = next.map_err(|error| unavailable("the database did not answer as it should", error))?;
-            let Some(row) = next.filter(|row| more(row)) else { break };
-            rows.push(row);
-        }
-        Ok(rows)
+        let read = async {
+            let mut statement = statement.clone();
+            statement.set_page_size(limit_of(limit).clamp(1, PAGE_ROWS));
+            let pager = self.0.session.execute_iter(statement, values).await;
+            let pager = pager.map_err(|error| unavailable("the database did not answer as it should", error))?;
+            let mut stream = pager.rows_stream::<T>().map_err(|error| unreadable(&error))?;
+            let mut rows = Vec::new();
+            while rows.len() < limit {
+                let next = stream.try_next().await;
+                let next = next.map_err(|error| unavailable("the database did not answer as it should", error))?;
+                let Some(row) = next.filter(|row| more(row)) else { break };
+                rows.push(row);
+            }
+            Ok(rows)
+        };
+        let rows = read.await;
+        self.relied_on(rows).await
     }
 
     /// The eras of a log, in order.
@@ -194,162 +199,26 @@ impl Scylla {
         }
         Ok(None)
     }
-
-    /// The log's row, which is made if it is not there.
-    async fn made(&self, id: &LogId, row: LogRow) -> Result<LogRow> {
-        if let Some(known) = self.known().logs.get(id) {
-            return Ok(known.clone());
-        }
-        let known = match self.log(id).await? {
-            Some(known) => known,
-            None => {
-                self.make(id, &row).await?;
-                // Somebody else may have made it first.
-                self.log(id).await?.unwrap_or(row)
-            }
-        };
-        let mut remembered = self.known();
-        if remembered.logs.len() > REMEMBERED_MAX {
-            remembered.logs.clear();
-        }
-        remembered.logs.insert(id.clone(), known.clone());
-        Ok(known)
-    }
-
-    /// Makes a log, unless it is there.
-    async fn make(&self, id: &LogId, row: &LogRow) -> Result<()> {
-        let retention = row.retention_seconds.map_or(MaybeUnset::Unset, MaybeUnset::Set);
-        let values = (shard(id), id.as_str(), row.created.nanos(), values::widths(&row.widths)?, retention);
-        let made = applied(self.execute(&self.0.statements.make_log, values).await?)?;
-        if made && row.cut > Seq::MIN {
-            // Not in the same statement: a cell that carries a seq is never written by a transaction.
-            let values = (shard(id), id.as_str(), row.cut, row.cut);
-            self.execute(&self.0.statements.set_cut, values).await?;
-        }
-        Ok(())
-    }
-
-    async fn bucket_row(&self, id: &LogId, era: Offset, bucket: Bucket) -> Result<Option<BucketRow>> {
-        if let Some(row) = self.known().buckets.get(&(id.clone(), bucket.start)) {
-            return Ok(Some(row.clone()));
-        }
-        let values = (id.as_str(), era.nanos(), values::hour_bucket(bucket.start));
-        let found: Vec<(BucketCounts,)> = self.rows(&self.0.statements.bucket, values).await?;
-        found.into_iter().next().map(|(counts,)| values::bucket_row(bucket.start, counts)).transpose()
-    }
-
-    async fn set_bucket(&self, id: &LogId, era: Offset, row: &BucketRow, timestamp: i64) -> Result<()> {
-        let values = (id.as_str(), era.nanos(), values::hour_bucket(row.bucket.start), values::counts(row)?, timestamp);
-        self.execute(&self.0.statements.set_bucket, values).await.map(drop)
-    }
-
-    async fn write_events(&self, id: LogId, rows: &[Row]) -> Result<()> {
-        let Some(first) = rows.first() else { return Ok(()) };
-        let widths = self.made(&id, LogRow::of_first_event(&first.event)).await?.widths;
-        // The rows of the index that these events change, read before anything is written.
-        let mut stored: HashMap<Bucket, Option<BucketRow>> = HashMap::new();
-        for row in rows {
-            for offset in [Some(row.event.position.offset), row.placed.map(|placed| placed.high)].into_iter().flatten()
-            {
-                let bucket = widths.bucket(offset);
-                if let Entry::Vacant(entry) = stored.entry(bucket) {
-                    entry.insert(self.bucket_row(&id, widths.era(offset), bucket).await?);
-                }
-            }
-        }
-        for (bucket, _) in stored.iter().filter(|(_, row)| row.is_none()) {
-            let era = widths.era(bucket.start);
-            self.execute(&self.0.statements.add_era, (id.as_str(), era.nanos(), BEFORE_ANY_SEQ)).await?;
-            self.set_bucket(&id, era, &BucketRow::new(*bucket), BEFORE_ANY_SEQ).await?;
-        }
-        self.add_events(&id, &widths, rows).await?;
-        self.add_arrivals(&id, &widths, rows).await?;
-        let counted = index::count(&id, &widths, rows, |_, bucket| Ok(stored.get(&bucket).cloned().flatten()))?;
-        let changes = counted.iter().map(|counted| {
-            let row = &counted.row;
-            self.set_bucket(&id, widths.era(row.bucket.start), row, row.through)
-        });
-        try_join_all(changes).await?;
-        let mut known = self.known();
-        if known.buckets.len() > REMEMBERED_MAX {
-            known.buckets.clear();
-        }
-        known.buckets.extend(counted.into_iter().map(|counted| ((id.clone(), counted.row.bucket.start), counted.row)));
-        Ok(())
-    }
-
-    /// Writes events in batches, each of one partition, some of them at once.
-    async fn add_events(&self, id: &LogId, widths: &crate::Widths, rows: &[Row]) -> Result<()> {
-        let mut batches: Vec<(Bucket, Vec<&Event>)> = Vec::new();
-        let mut open: HashMap<Bucket, (usize, usize)> = HashMap::new();
-        for row in rows {
-            let event = &row.event;
-            let (bucket, bytes) = (widths.bucket(event.position.offset), event.record.bytes());
-            match open.get_mut(&bucket) {
-                Some((at, so_far)) if batches[*at].1.len() < BATCH_ROWS_MAX && *so_far + bytes <= BATCH_BYTES_MAX => {
-                    batches[*at].1.push(event);
-                    *so_far += bytes;
-                }
-                _ => {
-                    open.insert(bucket, (batches.len(), bytes));
-                    batches.push((bucket, vec![event]));
-                }
-            }
-        }
-        for some in batches.chunks(BATCHES_AT_ONCE) {
-            try_join_all(some.iter().map(|(bucket, events)| self.add_batch(id, *bucket, events))).await?;
-        }
-        Ok(())
-    }
-
-    async fn add_batch(&self, id: &LogId, bucket: Bucket, events: &[&Event]) -> Result<()> {
-        let mut batch = Batch::new(BatchType::Unlogged);
-        batch.set_is_idempotent(true);
-        let mut values = Vec::with_capacity(events.len());
-        for event in events {
-            batch.append_statement(self.0.statements.add_event.clone());
-            let Position { offset, seq } = event.position;
-            let arrived = event.arrived.map_or(MaybeUnset::Unset, |arrived| MaybeUnset::Set(arrived.nanos()));
-            let metadata = &event.record.metadata;
-            let metadata =
-                if metadata.is_empty() { MaybeUnset::Unset } else { MaybeUnset::Set(values::metadata(metadata)) };
-            let start = values::hour_bucket(bucket.start);
-            values.push((id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq));
-        }
-        let written = self.0.session.batch(&batch, values).await;
-        written.map(drop).map_err(|error| unavailable("the database did not take a batch of events", error))
-    }
-
-    async fn add_arrivals(&self, id: &LogId, widths: &crate::Widths, rows: &[Row]) -> Result<()> {
-        let mut listed = Vec::new();
-        for row in rows {
-            let (Position { offset, seq }, Some(placed)) = (row.event.position, row.placed) else { continue };
-            let bucket = values::hour_bucket(widths.bucket(placed.high).start);
-            listed.push((id.as_str(), bucket, seq, offset.nanos(), seq));
-        }
-        for some in listed.chunks(BATCH_ROWS_MAX) {
-            try_join_all(some.iter().map(|values| self.execute(&self.0.statements.add_arrival, values))).await?;
-        }
-        Ok(())
-    }
 }
 
 impl Store for Scylla {
+    const WRITES_ARE_WHOLE: bool = false;
+    const SURE_AFTER: Duration = SURE_AFTER;
+
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
-        let found: Vec<StoredLog> = self.rows(&self.0.statements.log, (shard(id), id.as_str())).await?;
-        found.into_iter().next().map(values::log_row).transpose()
+        Ok(self.stored_log(id).await?.0)
     }
 
     async fn logs(&self, after: Option<&LogId>, limit: usize) -> Result<Vec<(LogId, LogRow)>> {
-        type Listed = (String, i64, StoredWidths, Option<i64>, Option<i64>);
+        type Listed = (String, Option<i64>, Option<StoredWidths>, Option<i64>, Option<i64>);
         let after = after.map_or("", LogId::as_str);
-        let shards = (0..i32::from(LOG_SHARDS)).map(|shard| {
-            let values = (shard, after, limit_of(limit));
-            self.some_rows::<Listed>(&self.0.statements.logs_behind, values, limit, |_| true)
-        });
+        let shards = (0..i32::from(LOG_SHARDS))
+            .map(|shard| self.some_rows::<Listed>(&self.0.statements.logs_behind, (shard, after), limit, |_| true));
         let mut logs = Vec::new();
         for (id, created, widths, retention, cut) in try_join_all(shards).await?.into_iter().flatten() {
-            logs.push((id.parse::<LogId>()?, values::log_row((created, widths, retention, cut))?));
+            if let Some(row) = values::log_row((created, widths, retention, cut))?.0 {
+                logs.push((id.parse::<LogId>()?, row));
+            }
         }
         logs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         logs.truncate(limit);
@@ -389,6 +258,7 @@ impl Store for Scylla {
                 rows.push(values::bucket_row(values::start_of(start), counts)?);
             }
         }
+        self.remembered().bring_up_to_date(id, &mut rows);
         Ok(rows)
     }
 
@@ -420,7 +290,12 @@ impl Store for Scylla {
     }
 
     async fn event(&self, id: &LogId, position: Position) -> Result<Option<Event>> {
-        let Some(row) = self.log(id).await? else { return Ok(None) };
+        let remembered = self.remembered().log(id);
+        let row = match remembered {
+            Some(row) => Some(row),
+            None => self.log(id).await?,
+        };
+        let Some(row) = row else { return Ok(None) };
         let scan = Scan { from: position, to: position, reverse: false, limit: 1, bytes: usize::MAX };
         Ok(self.events(id, row.widths.bucket(position.offset), scan).await?.pop())
     }
@@ -430,24 +305,43 @@ impl Store for Scylla {
         let mut places = Vec::new();
         for write in writes {
             match write {
-                Write::Events { log, rows } => self.write_events(log, &rows).await?,
-                Write::Log(id, row) => self.make(&id, &row).await?,
-                Write::Head { stream, slot, seq, time } => {
-                    let values = (&*stream, i32::from(slot), (seq, time.nanos()), seq);
-                    self.execute(&statements.set_head_of_source, values).await?;
-                }
+                Write::Events { log, rows } => self.write_events(&log, &rows).await?,
+                Write::Log(id, row) => self.make(&id, &row).await.map(drop)?,
+                Write::Head { stream, slot, seq, time } => self.write_head(stream, slot, seq, time).await?,
                 // Of 64 slots at once: nothing is ordered behind them.
                 Write::Archived { stream, slot, seq, time, high } => places.push(async move {
                     let values = (&*stream, i32::from(slot), (seq, time.nanos(), high.nanos()), seq);
                     self.execute(&statements.set_cursor_of_source, values).await.map(drop)
                 }),
+                Write::Drop { log, bucket, seq, arrivals } => self.drop_bucket(&log, bucket, seq, arrivals).await?,
+                Write::Unlist { log, bucket } => self.unlist(&log, bucket).await?,
+                Write::Delete { log, seq } => self.delete(&log, seq).await?,
                 Write::Cursor { log, name, cursor } => {
                     let values = (log.as_str(), name, (cursor.time.nanos(), cursor.seq), cursor.seq);
                     self.execute(&statements.set_cursor, values).await?;
                 }
             }
         }
-        try_join_all(places).await.map(drop)
+        if !places.is_empty() {
+            // A place is never ahead of the counts of what it covers.
+            self.write_counts().await?;
+            try_join_all(places).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self) -> Result<Settled> {
+        if self.0.nodes.have_come_back(&self.0.session).await {
+            return Ok(Settled::SetBack);
+        }
+        self.write_counts().await?;
+        Ok(Settled::Whole)
+    }
+
+    async fn forget(&self) {
+        self.remembered().forget_all();
+        self.0.heads.forget();
+        self.0.nodes.forget().await;
     }
 
     async fn sources(&self, stream: &str) -> Result<Vec<(u8, SourceRow)>> {
@@ -509,6 +403,45 @@ fn shard(id: &LogId) -> i32 {
 /// A limit as CQL has it: 0 is none there.
 fn limit_of(limit: usize) -> i32 {
     i32::try_from(limit).unwrap_or(i32::MAX).max(1)
+}
+
+/// Where the nodes are in several data centres, one has to be named: what is written in one is read there.
+fn one_data_centre(session: &Session, url: &ScyllaUrl) -> Result<()> {
+    let state = session.get_cluster_state();
+    let mut names: Vec<&str> = state.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    match &url.datacenter {
+        Some(name) if !names.contains(&name.as_str()) => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("there is no data centre {name}; there is {}", names.join(", ")),
+        )),
+        None if names.len() > 1 => {
+            let context =
+                format!("the nodes are in the data centres {}; name one, as ?dc={}", names.join(", "), names[0]);
+            Err(Error::new(ErrorKind::Refused, context))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why there is no session.
+fn not_opened(url: &ScyllaUrl, error: scylla::errors::NewSessionError) -> Error {
+    let error =
+        unavailable(&format!("no database answers at {url:?}; see that it runs, and that the address is right"), error);
+    if error.kind() != ErrorKind::NotAllowed {
+        return error;
+    }
+    let context = match &url.user {
+        Some((name, _)) => {
+            format!("the database at {url:?} does not let the user {name} in; see that the password is right")
+        }
+        None => format!(
+            "the database at {url:?} wants a user and a password; give them as cql://user:password@…, or as settings"
+        ),
+    };
+    Error::new(ErrorKind::NotAllowed, context)
+        .because(std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default())
 }
 
 /// An error of the driver's, as ours.

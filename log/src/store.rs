@@ -1,6 +1,10 @@
 //! What an archive must do. Everything else, paging, seeking, counting, is made of this.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::{Future, ready},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{Arrival, Bucket, BucketRow, Event, LogId, Offset, Position, Result, Seq, Widths};
 
@@ -9,6 +13,14 @@ use crate::{Arrival, Bucket, BucketRow, Event, LogId, Offset, Position, Result, 
 /// Whatever is not a pure function of an event carries a seq, so that writing the same thing again, or
 /// an older thing late, changes nothing.
 pub trait Store: Clone + Send + Sync + 'static {
+    /// Whether a write is there whole or not at all. Where it is not, what was being written when its writer was killed is there
+    /// in part until it is written again.
+    const WRITES_ARE_WHOLE: bool = true;
+
+    /// For how long after [`settle`](Self::settle) has answered, what was written before may still be lost with the machine that
+    /// holds it. No place is to be stored sooner.
+    const SURE_AFTER: Duration = Duration::ZERO;
+
     /// What is known of a log; `None` where it was never written to.
     fn log(&self, id: &LogId) -> impl Future<Output = Result<Option<LogRow>>> + Send;
 
@@ -55,6 +67,27 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// A reader's durable place: the newest that was written under `name`.
     fn cursor(&self, id: &LogId, name: &str) -> impl Future<Output = Result<Option<Arrival>>> + Send;
+
+    /// Writes what was kept back of earlier writes: the index may count behind. Answers whether a part of the archive has come back
+    /// meanwhile, perhaps without the newest of what it had taken.
+    fn settle(&self) -> impl Future<Output = Result<Settled>> + Send {
+        ready(Ok(Settled::Whole))
+    }
+
+    /// Forgets what is remembered of earlier writes: what is stored counts. To be called once nothing is being written.
+    fn forget(&self) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+}
+
+/// What [`Store::settle`] has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Everything that was written is there.
+    Whole,
+    /// What was written within [`Store::SURE_AFTER`] may be gone. The sources are to be read again from their stored places, and
+    /// before that, everything that is remembered [forgotten](Store::forget).
+    SetBack,
 }
 
 /// One thing to write.
@@ -92,6 +125,33 @@ pub enum Write {
         time: Offset,
         /// The greatest time among the messages so far.
         high: Offset,
+    },
+    /// Takes the events of a bucket away. None of them is above `seq`, the newest that is archived; one of them that comes again
+    /// stays away, and what comes later lives.
+    Drop {
+        /// The log.
+        log: LogId,
+        /// The bucket, as its row has it.
+        bucket: Bucket,
+        /// The newest seq that is archived.
+        seq: Seq,
+        /// Also the list of the placed events that arrived in its time.
+        arrivals: bool,
+    },
+    /// Takes an empty row out of the index. Passed over where it holds something.
+    Unlist {
+        /// The log.
+        log: LogId,
+        /// The bucket, as its row has it.
+        bucket: Bucket,
+    },
+    /// Takes a log away, with its readers' places. None of its events is above `seq`, the newest that is archived; one of them that
+    /// comes again stays away, and what comes later makes it anew.
+    Delete {
+        /// The log.
+        log: LogId,
+        /// The newest seq that is archived.
+        seq: Seq,
     },
     /// A reader's place. Passed over where the stored one has a greater seq.
     Cursor {
@@ -145,7 +205,7 @@ pub struct LogRow {
     pub widths: Widths,
     /// For how many seconds its events are kept; for ever where it is `None`.
     pub retention_seconds: Option<i64>,
-    /// Events at or below this seq were deleted.
+    /// Events at or below this seq were deleted: they are passed over where they come again.
     pub cut: Seq,
 }
 
@@ -179,12 +239,12 @@ pub struct EpochRow {
 
 impl LogRow {
     /// The row of a log that nobody made: it comes to be with its first event.
-    pub(crate) fn of_first_event(event: &Event) -> Self {
+    pub(crate) fn of_first_event(event: &Event, cut: Seq) -> Self {
         Self {
             created: event.arrived.unwrap_or(event.position.offset),
             widths: Widths::default(),
             retention_seconds: None,
-            cut: Seq::MIN,
+            cut,
         }
     }
 }

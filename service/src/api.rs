@@ -196,6 +196,9 @@ impl<S: Store> Api<S> {
     }
 
     async fn answer(&self, verb: Verb, request: &Request) -> Result<Reply> {
+        if matches!(verb, Verb::Logs | Verb::Replay | Verb::Describe | Verb::Timeline) {
+            fresh::whole_again(self).await?;
+        }
         match verb {
             Verb::Logs => return logs::answer(self, request).await,
             Verb::Append | Verb::Replay | Verb::Describe | Verb::Timeline | Verb::AdminCreate => {}

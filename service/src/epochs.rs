@@ -56,6 +56,15 @@ impl Epochs {
         begun_since.map(|(from, _)| from - 1).fold(sequence, u64::min)
     }
 
+    /// The greatest seq of `slot` up to which everything is archived, where the messages up to `archived` are. What older lives of the
+    /// source have left counts as archived: nothing of it will come any more.
+    pub(crate) fn archived(&self, slot: u8, archived: u64) -> Seq {
+        match self.0[usize::from(slot)].last() {
+            Some((from, epoch)) if archived + 1 >= *from => seq(*epoch, archived),
+            _ => self.seq(slot, archived),
+        }
+    }
+
     /// Whether `seq` is of the newest epoch of `slot`.
     pub(crate) fn is_newest(&self, slot: u8, seq: Seq) -> bool {
         self.0[usize::from(slot)].last().is_some_and(|(_, epoch)| *epoch == parts(seq).0)
@@ -71,6 +80,14 @@ mod tests {
         let epochs = Epochs(vec![vec![(1, 1), (100, 2), (50, 3)]]);
         for (epoch, sequence, expected) in [(1, 150, 49), (1, 30, 30), (2, 120, 49), (3, 120, 120)] {
             assert_eq!(epochs.sequence(0, seq(epoch, sequence)), expected);
+        }
+    }
+
+    #[test]
+    fn what_older_lives_have_left_is_archived_once_the_new_one_begins() {
+        let epochs = Epochs(vec![vec![(1, 1), (50, 2)]]);
+        for (archived, expected) in [(20, seq(1, 20)), (48, seq(1, 48)), (49, seq(2, 49)), (70, seq(2, 70))] {
+            assert_eq!(epochs.archived(0, archived), expected);
         }
     }
 

@@ -6,7 +6,7 @@
 mod message;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::Future,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -18,7 +18,9 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
 };
 use futures_util::{StreamExt, future::join_all, stream::FuturesOrdered};
-use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts, planted::Bug};
+use hourlog::{
+    Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, Settled, SourceRow, Store, Write, parts, planted::Bug,
+};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep},
@@ -58,6 +60,9 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const CONSUMER_FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
 /// How often the place is stored while it moves. What was archived since is read again after a crash.
 const STORE_PLACE_EVERY: Duration = Duration::from_millis(250);
+/// How often an archive that is not sure at once is told to write what it has kept back, and asked whether a part of it has come
+/// back: less than what it may count behind.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether the stream is what it was.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// The pauses between attempts to read the stream.
@@ -93,8 +98,25 @@ struct Place {
     high: Offset,
 }
 
-/// The place on its way into the archive.
-type Storing = Pin<Box<dyn Future<Output = (Place, Result<()>)> + Send>>;
+/// The archive at work on a place.
+type Storing = Pin<Box<dyn Future<Output = Stored> + Send>>;
+
+/// What it has come to.
+enum Stored {
+    /// Everything up to the place was written, if it went well.
+    Settled(Place, Result<Settled>),
+    /// The place is stored, if it went well.
+    Place(Place, Result<()>),
+}
+
+/// Why reading has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// It was told to stop.
+    Told,
+    /// The newest events are to be read again.
+    SetBack,
+}
 
 /// The running ingest.
 struct Ingest<S> {
@@ -108,6 +130,9 @@ struct Ingest<S> {
     archived: Place,
     /// What the archive knows of `archived`.
     stored: Place,
+    /// Places that were written whole, and since when: each may be stored once it is sure.
+    settled: VecDeque<(Instant, Place)>,
+    settle_at: Instant,
     storing: Option<Storing>,
     in_flight: FuturesOrdered<oneshot::Receiver<Done>>,
     in_flight_bytes: usize,
@@ -141,7 +166,14 @@ pub(crate) async fn run<S: Store>(args: IngestArgs<S>) -> Result<()> {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     while !shutdown.is_cancelled() {
         let before = ingest.taken;
-        let Err(error) = ingest.read().await else { break };
+        let error = match ingest.read().await {
+            Ok(Ended::Told) => break,
+            Ok(Ended::SetBack) => {
+                ingest.begin_again().await;
+                continue;
+            }
+            Err(error) => error,
+        };
         if ingest.taken != before {
             backoff.reset();
             ingest.barren = 0;
@@ -181,6 +213,9 @@ impl<S: Store> Ingest<S> {
         let newest = heads.max_by_key(|head| head.sequence);
         let place = Place { sequence, time: row.cursor_time, high: row.high };
         args.status.archived.send_replace(place.sequence);
+        if !S::WRITES_ARE_WHOLE {
+            args.status.rereads.send_replace(newest.map_or(0, |newest| newest.sequence));
+        }
         tracing::info!(stream = %args.stream, archived = place.sequence, "reading the stream behind what is archived");
         Ok(Self {
             decoder: Decoder::new(epochs),
@@ -190,6 +225,8 @@ impl<S: Store> Ingest<S> {
             taken: place,
             archived: place,
             stored: place,
+            settled: VecDeque::new(),
+            settle_at: Instant::now() + SETTLE_EVERY,
             storing: None,
             in_flight: FuturesOrdered::new(),
             in_flight_bytes: 0,
@@ -197,11 +234,14 @@ impl<S: Store> Ingest<S> {
         })
     }
 
-    /// Reads until something is odd; `Ok` where it is told to stop.
-    async fn read(&mut self) -> Result<()> {
+    /// Reads until something is odd, it is told to stop, or the archive may have lost something.
+    async fn read(&mut self) -> Result<Ended> {
         let stream = Arc::clone(&self.args.stream);
         let handle = self.look().await?;
         let consumer = consumer(&self.args, &handle, self.taken.sequence + 1).await?;
+        if consumer.cached_info().num_pending == 0 && self.in_flight.is_empty() {
+            self.read_again_up_to(self.taken.sequence);
+        }
         let messages = consumer
             .stream()
             .max_messages_per_batch(PULL_MESSAGES_MAX)
@@ -229,10 +269,12 @@ impl<S: Store> Ingest<S> {
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => return Ok(Ended::Told),
                 _ = lost.changed() => return Err(broken_off(&self.args.stream)),
                 Some(done) = self.in_flight.next() => self.settle(done)?,
-                (place, outcome) = pending_or(&mut self.storing) => self.place_stored(place, &outcome),
+                stored = pending_or(&mut self.storing) => if self.stored(stored) == Settled::SetBack {
+                    return Ok(Ended::SetBack);
+                },
                 _ = tick.tick() => self.store_place(),
                 () = looks(&mut look, &status.look) => {
                     let before = self.run;
@@ -305,10 +347,12 @@ impl<S: Store> Ingest<S> {
         self.decoder = Decoder::new(epochs);
         self.run += 1;
         self.newest = None;
-        for place in [&mut self.taken, &mut self.archived, &mut self.stored] {
+        let settled = self.settled.iter_mut().map(|(_, place)| place);
+        for place in [&mut self.taken, &mut self.archived, &mut self.stored].into_iter().chain(settled) {
             place.sequence = place.sequence.min(from - 1);
         }
         self.args.status.archived.send_replace(self.archived.sequence);
+        self.read_again_up_to(from - 1);
         self.args.status.stored.send_replace(None);
         self.args.status.forked(fork);
         Ok(())
@@ -356,6 +400,9 @@ impl<S: Store> Ingest<S> {
         let time = i64::try_from(info.published.unix_timestamp_nanos()).map_err(|error| odd(error.to_string()))?;
         let time = if Bug::LocalClock.is_planted() { (self.args.settings.clock)() } else { Offset::from_nanos(time) };
         self.args.status.published.store(sequence + info.pending, Relaxed);
+        if info.pending == 0 {
+            self.read_again_up_to(sequence);
+        }
         let waiter = self.args.waiters.take(message.headers.as_ref());
         let message = Message {
             subject: &message.subject,
@@ -454,22 +501,91 @@ impl<S: Store> Ingest<S> {
             self.args.status.archived.send_replace(done.last.sequence);
             return Ok(());
         }
-        self.run += 1;
-        self.taken = self.archived;
-        self.in_flight = FuturesOrdered::new();
-        self.in_flight_bytes = 0;
+        let settled = std::mem::take(&mut self.settled);
+        self.start_over(self.archived);
+        self.settled = settled;
         Err(again())
     }
 
-    /// Begins to store the place, unless it is known already or being stored.
+    /// A part of the archive has come back, and may have lost what it took last. Everything that is under way is ended, and the stream is
+    /// read again behind the stored place: the same events under the same keys.
+    async fn begin_again(&mut self) {
+        let (reply, ended) = oneshot::channel();
+        let _ = self.args.logs.send_message(LogsMsg::Restart { reply });
+        // A supervisor that has ended has no logs.
+        let _ = ended.await;
+        self.args.store.forget().await;
+        let until = self.taken.sequence;
+        self.start_over(self.stored);
+        self.args.status.rereads.send_modify(|rereads| *rereads = until.max(*rereads));
+        self.args.status.archived.send_replace(self.archived.sequence);
+        self.args.status.set_backs.fetch_add(1, Relaxed);
+        tracing::warn!(
+            stream = %self.args.stream, from = self.stored.sequence + 1, until,
+            "a node of the archive has come back, perhaps without what it took last; reading it from the stream again"
+        );
+    }
+
+    /// The stream has nothing behind `sequence`: what was there once has been taken out, and cannot be read again.
+    fn read_again_up_to(&self, sequence: u64) {
+        self.args.status.rereads.send_if_modified(|until| *until > std::mem::replace(until, sequence.min(*until)));
+    }
+
+    /// Nothing that was handed out counts any more: all that comes behind `place` is to be read again.
+    fn start_over(&mut self, place: Place) {
+        self.run += 1;
+        self.taken = place;
+        self.archived = place;
+        self.settled.clear();
+        self.in_flight = FuturesOrdered::new();
+        self.in_flight_bytes = 0;
+    }
+
+    /// Begins to store the place, if there is one to be stored and none is being stored.
     fn store_place(&mut self) {
-        if self.storing.is_some() || self.stored == self.archived {
+        if self.storing.is_some() {
             return;
         }
-        let place = if Bug::CursorBeforeRows.is_planted() { self.taken } else { self.archived };
-        let writes = self.place_writes(place);
         let store = self.args.store.clone();
-        self.storing = Some(Box::pin(async move { (place, store.write(writes).await) }));
+        if let Some(place) = self.sure_place() {
+            let place = if Bug::CursorBeforeRows.is_planted() { self.taken } else { place };
+            let writes = self.place_writes(place);
+            self.storing = Some(Box::pin(async move { Stored::Place(place, store.write(writes).await) }));
+        } else if !S::SURE_AFTER.is_zero() && Instant::now() >= self.settle_at {
+            let place = self.archived;
+            self.settle_at = Instant::now() + SETTLE_EVERY;
+            self.storing = Some(Box::pin(async move { Stored::Settled(place, store.settle().await) }));
+        }
+    }
+
+    /// The place that is to be stored: what an archive has taken may be lost until it is sure of it.
+    fn sure_place(&mut self) -> Option<Place> {
+        if S::SURE_AFTER.is_zero() {
+            return Some(self.archived).filter(|place| *place != self.stored);
+        }
+        let sure = self.settled.iter().take_while(|(since, _)| since.elapsed() >= S::SURE_AFTER).count();
+        let newest = self.settled.drain(..sure).next_back();
+        newest.map(|(_, place)| place).filter(|place| *place != self.stored)
+    }
+
+    /// The archive has done its work on a place.
+    fn stored(&mut self, stored: Stored) -> Settled {
+        match stored {
+            Stored::Place(place, outcome) => self.place_stored(place, &outcome),
+            Stored::Settled(_, Ok(Settled::SetBack)) => return Settled::SetBack,
+            Stored::Settled(place, Ok(Settled::Whole)) => {
+                // What was begun in a life of the stream that has ended meanwhile tells nothing.
+                let newest = self.settled.back().map_or(self.stored, |(_, newest)| *newest);
+                if place != newest && place.sequence <= self.archived.sequence {
+                    self.settled.push_back((Instant::now(), place));
+                }
+            }
+            // Its logs say so, and the next time it is asked again.
+            Stored::Settled(_, Err(error)) => {
+                tracing::debug!(%error, "the archive could not write what it has kept back")
+            }
+        }
+        Settled::Whole
     }
 
     fn place_writes(&self, place: Place) -> Vec<Write> {
@@ -503,11 +619,13 @@ impl<S: Store> Ingest<S> {
             }
         }
         if let Some(storing) = self.storing.take() {
-            let (place, outcome) = storing.await;
-            self.place_stored(place, &outcome);
+            let stored = storing.await;
+            self.stored(stored);
         }
-        if self.stored != self.archived {
-            self.args.store.write(self.place_writes(self.archived)).await?;
+        // What is not sure yet is read again at the next start.
+        self.args.store.settle().await?;
+        if let Some(place) = self.sure_place() {
+            self.args.store.write(self.place_writes(place)).await?;
         }
         tracing::info!(stream = %self.args.stream, archived = self.archived.sequence, "stopped reading the stream");
         Ok(())
@@ -541,7 +659,7 @@ async fn consumer<S>(
 }
 
 /// The future's output, for ever pending where there is none. Leaves nothing behind when it is ready.
-async fn pending_or(future: &mut Option<Storing>) -> (Place, Result<()>) {
+async fn pending_or(future: &mut Option<Storing>) -> Stored {
     match future {
         Some(inner) => {
             let output = inner.await;

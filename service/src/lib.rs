@@ -94,6 +94,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         stream: Arc::clone(&stream),
         idle: settings.idle,
         status: Arc::clone(&status),
+        epochs: (!S::WRITES_ARE_WHOLE).then(|| epochs.subscribe()),
     };
     let (logs, _) = Actor::spawn(None, Logs::new(), logs_args).await.map_err(|error| {
         Error::new(ErrorKind::Unexpected, "the supervisor of the logs cannot be started").because(error)

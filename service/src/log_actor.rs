@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     backoff::Backoff,
+    epochs::Epochs,
     faults,
     logs::{LogsMsg, LogsRef},
     once,
@@ -88,6 +89,17 @@ pub(crate) struct LogArgs<S> {
     pub(crate) logs: LogsRef,
     pub(crate) stream: Arc<str>,
     pub(crate) status: Arc<Status>,
+    /// Given where the archive may hold a write in part.
+    pub(crate) epochs: Option<watch::Receiver<Arc<Epochs>>>,
+}
+
+impl<S> LogArgs<S> {
+    /// The seq up to which everything is in the archive while this log has nothing under way: all, where a write is there whole or
+    /// not at all; else what is behind the place that was archived, for what is ahead of it comes again.
+    fn archived(&self) -> Seq {
+        let Some(epochs) = &self.epochs else { return Seq::MAX };
+        epochs.borrow().archived(self.id.slot(), *self.status.archived.borrow())
+    }
 }
 
 /// The actor.
@@ -108,8 +120,7 @@ pub(crate) struct LogState<S> {
     pending: VecDeque<Append>,
     /// What is being written.
     writing: Option<Writing>,
-    /// The seq up to which everything is in the archive; [`Seq::MAX`] before the first write, when nothing is under way and
-    /// what the archive has is whole.
+    /// The seq up to which everything is in the archive; before the first write, what is [archived](LogArgs::archived).
     visible: watch::Sender<Seq>,
     /// The greatest seq that this actor has written.
     written: Seq,
@@ -143,10 +154,10 @@ impl<S: Store> Actor for LogActor<S> {
 
     async fn pre_start(&self, _: LogRef, args: LogArgs<S>) -> Result<LogState<S>, ActorProcessingErr> {
         Ok(LogState {
-            args,
             pending: VecDeque::new(),
             writing: None,
-            visible: watch::Sender::new(Seq::MAX),
+            visible: watch::Sender::new(args.archived()),
+            args,
             written: Seq::MIN,
             readers: JoinSet::new(),
         })
@@ -220,6 +231,10 @@ impl<S: Store> LogState<S> {
 
     fn replay(&mut self, reading: Reading, wait: Duration, reply: oneshot::Sender<Result<Read>>) {
         while self.readers.try_join_next().is_some() {}
+        if self.writing.is_none() && self.args.epochs.is_some() {
+            let archived = self.args.archived();
+            self.visible.send_if_modified(|visible| archived > std::mem::replace(visible, archived.max(*visible)));
+        }
         let (id, store, visible) = (self.args.id.clone(), self.args.store.clone(), self.visible.subscribe());
         self.readers.spawn(async move {
             let read = read(&store, &id, reading, wait, visible).await;
@@ -230,7 +245,8 @@ impl<S: Store> LogState<S> {
 
     fn rest(&mut self, forwarded: u64) {
         while self.readers.try_join_next().is_some() {}
-        if self.writing.is_none() && self.readers.is_empty() {
+        // One that slept, and was woken by a reader, would show no more than is archived of all logs.
+        if self.writing.is_none() && self.readers.is_empty() && self.written <= self.args.archived() {
             let _ = self.args.logs.send_message(LogsMsg::Asleep { log: self.args.id.clone(), forwarded });
         }
     }

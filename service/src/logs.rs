@@ -6,12 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use hourlog::{LogId, Store};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorRuntime, SupervisionEvent};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     backoff::Backoff,
+    epochs::Epochs,
     log_actor::{Arriving, LogActor, LogArgs, LogMsg, LogRef},
     telemetry::Status,
 };
@@ -24,6 +26,8 @@ pub(crate) type LogsRef = ActorRef<LogsMsg>;
 const RESTART: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 /// A log that ran so long is no longer one that fails.
 const SOUND_AFTER: Duration = Duration::from_secs(60);
+/// How long a log may take to end: it awaits nothing.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// The stretch over which events a second are counted.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 
@@ -41,6 +45,8 @@ pub(crate) enum LogsMsg {
     Rates { logs: Vec<LogId>, reply: oneshot::Sender<Vec<f64>> },
     /// Time to look for idle logs.
     Sweep,
+    /// Ends all logs, with what they have under way, and answers when nothing is any more. Each begins anew when it is needed.
+    Restart { reply: oneshot::Sender<()> },
 }
 
 /// Events for one log.
@@ -58,6 +64,8 @@ pub(crate) struct LogsArgs<S> {
     pub(crate) stream: Arc<str>,
     pub(crate) idle: Duration,
     pub(crate) status: Arc<Status>,
+    /// Told to logs over an archive that may hold a write in part.
+    pub(crate) epochs: Option<watch::Receiver<Arc<Epochs>>>,
 }
 
 /// The actor.
@@ -115,6 +123,10 @@ impl<S: Store> Actor for Logs<S> {
             LogsMsg::Asleep { log, forwarded } => state.put_to_sleep(&log, forwarded),
             LogsMsg::Rates { logs, reply } => state.rates(&logs, reply),
             LogsMsg::Sweep => state.sweep(),
+            LogsMsg::Restart { reply } => {
+                state.stop_all().await;
+                let _ = reply.send(());
+            }
         }
         Ok(())
     }
@@ -169,6 +181,7 @@ impl<S: Store> LogsState<S> {
                 logs: myself.clone(),
                 stream: Arc::clone(&args.stream),
                 status: Arc::clone(&args.status),
+                epochs: args.epochs.clone(),
             };
             match ActorRuntime::spawn_linked_instant(None, LogActor::new(), child, myself.get_cell()) {
                 Ok((actor, _)) => {
@@ -239,6 +252,20 @@ impl<S: Store> LogsState<S> {
         self.logs.remove(log);
     }
 
+    /// Once an actor has ended, so has what it was writing.
+    async fn stop_all(&mut self) {
+        let actors: Vec<LogRef> = self.logs.values_mut().filter_map(|entry| entry.actor.take()).collect();
+        self.args.status.actors.fetch_sub(actors.len(), Relaxed);
+        self.running.clear();
+        // What waits for it hears of it as a dropped reply.
+        let ended = actors.iter().map(|actor| actor.kill_and_wait(Some(ENDS_WITHIN)));
+        for ended in join_all(ended).await {
+            if ended.is_err() {
+                tracing::error!("a log does not end");
+            }
+        }
+    }
+
     fn rates(&mut self, logs: &[LogId], reply: oneshot::Sender<Vec<f64>>) {
         let rates =
             logs.iter().map(|log| self.logs.get_mut(log).map_or(0.0, |entry| entry.rate.per_second())).collect();
@@ -304,7 +331,7 @@ mod tests {
 
     async fn supervisor() -> LogsRef {
         let status = Arc::new(Status::new(system_clock));
-        let args = LogsArgs { store: Memory::new(), stream: Arc::from("S"), idle: SOUND_AFTER, status };
+        let args = LogsArgs { store: Memory::new(), stream: Arc::from("S"), idle: SOUND_AFTER, status, epochs: None };
         Actor::spawn(None, Logs::new(), args).await.expect("it starts").0
     }
 

@@ -33,6 +33,11 @@ impl Collector for Metrics {
                 "The stream's message up to which everything is archived",
                 whole(*status.archived.borrow()),
             ),
+            (
+                "rereading_messages",
+                "Messages that are read again before readers are answered",
+                whole(status.rereading()),
+            ),
             ("actors", "Logs with a running actor", whole(status.actors.load(Relaxed) as u64)),
             (
                 "fork_lost_first_sequence",
@@ -56,6 +61,11 @@ impl Collector for Metrics {
         }
         let counters = [
             ("forks", "How often the stream has used sequences again", *status.forks.borrow()),
+            (
+                "archive_set_backs",
+                "How often a node of the archive came back, and the newest events were read again",
+                status.set_backs.load(Relaxed),
+            ),
             ("events_rejected", "Events that went to the log _rejected", status.rejected.load(Relaxed)),
             (
                 "replies_dropped",

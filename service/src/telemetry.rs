@@ -39,6 +39,11 @@ pub struct Status {
     pub published: AtomicU64,
     /// The sequence up to which everything is archived.
     pub archived: watch::Sender<u64>,
+    /// The sequence up to which the stream is read again, because its archive may hold newer events in part, or may have lost them:
+    /// until it is archived, readers would see less than they have seen before. 0 where nothing is.
+    pub rereads: watch::Sender<u64>,
+    /// How often a part of the archive has come back, and the newest events were read again.
+    pub set_backs: AtomicU64,
     /// The place up to which everything is archived and stored as such; none before it is known, and after a fork.
     pub(crate) stored: watch::Sender<Stored>,
     /// How often the stream has forked since the start.
@@ -109,6 +114,8 @@ impl Status {
             fork: Mutex::default(),
             published: AtomicU64::new(0),
             archived: watch::Sender::new(0),
+            rereads: watch::Sender::new(0),
+            set_backs: AtomicU64::new(0),
             stored: watch::Sender::new(None),
             forks: watch::Sender::new(0),
             looks_begun: AtomicU64::new(0),
@@ -162,6 +169,11 @@ impl Status {
         self.published.load(Relaxed).saturating_sub(*self.archived.borrow())
     }
 
+    /// How many messages are to be read again before readers see what they have seen before.
+    pub fn rereading(&self) -> u64 {
+        self.rereads.borrow().saturating_sub(*self.archived.borrow())
+    }
+
     /// All of it, as the statistics of every endpoint carry it.
     pub fn report(&self) -> Value {
         let state = |part| match &*self.part(part) {
@@ -177,6 +189,9 @@ impl Status {
             })),
             "lag": self.lag(),
             "archived": *self.archived.borrow(),
+            "stored": self.stored.borrow().map(|stored| stored.sequence),
+            "rereading": self.rereading(),
+            "set_backs": self.set_backs.load(Relaxed),
             "rejected": self.rejected.load(Relaxed),
             "replies_dropped": self.replies_dropped.load(Relaxed),
             "actors": self.actors.load(Relaxed),

@@ -168,7 +168,8 @@ impl Container {
     }
 
     fn ask(&self, verb: &[&str], arguments: &[&str]) -> Result<String> {
-        let asked = Command::new(&self.docker).args(verb).arg(&self.id).args(arguments).stdin(Stdio::null()).output()?;
+        let asked =
+            Command::new(&self.docker).args(verb).arg(&self.id).args(arguments).stdin(Stdio::null()).output()?;
         ensure!(asked.status.success(), "docker: {}", String::from_utf8_lossy(&asked.stderr));
         Ok(String::from_utf8_lossy(&asked.stdout).into_owned())
     }

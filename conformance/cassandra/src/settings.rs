@@ -103,7 +103,8 @@ pub(crate) fn make_certificate(java: &Path, directory: &Path) -> Result<Certific
         ensure!(done.status.success(), "keytool failed: {}", String::from_utf8_lossy(&done.stdout));
         Ok(())
     };
-    let usual = ["-genkeypair", "-storetype", "PKCS12", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "3650"];
+    let usual =
+        ["-genkeypair", "-storetype", "PKCS12", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "3650"];
     run(&[&usual[..], &["-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1"]].concat())?;
     let pem = directory.join(AUTHORITY).display().to_string();
     run(&["-exportcert", "-rfc", "-file", &pem])?;

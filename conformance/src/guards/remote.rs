@@ -1,43 +1,51 @@
-//! The service over NATS, with an archive in one directory.
+//! The service over NATS, with an archive of either kind.
 
-use hourlog::{Embedded, remote::Remote};
+use hourlog::remote::Remote;
 use hourlogd::{Running, Settings};
-use tempfile::TempDir;
 
-use crate::{guard::Guard, servers::NatsServer};
+use crate::{
+    guard::{Guard, StoreGuard},
+    guards::{InDirectory, InKeyspace, embedded, scylla},
+    servers::NatsServer,
+};
 
-/// A client of a service that runs in this process, over a nats-server and in a directory that are its own.
+/// A client of a service that runs in this process, over a nats-server and an archive that are its own.
 #[derive(Debug)]
-pub struct OverNats {
+pub struct OverNats<A> {
     remote: Remote,
     // In this order: the service goes before what it stands on.
     running: Running,
-    store: Embedded,
-    directory: TempDir,
+    archive: A,
     nats: NatsServer,
 }
 
-/// A service on an empty archive.
+/// A service on an empty archive in a directory.
 ///
 /// # Panics
 /// Where a part of it does not start; the message says which and why.
-pub async fn remote_embedded() -> OverNats {
-    let nats = NatsServer::start().await;
-    OverNats::open(nats, TempDir::new().expect("a directory can be made")).await
+pub async fn remote_embedded() -> OverNats<InDirectory> {
+    OverNats::open(NatsServer::start().await, embedded().await).await
 }
 
-impl OverNats {
-    async fn open(nats: NatsServer, directory: TempDir) -> Self {
-        let store = Embedded::open(directory.path()).expect("the directory is this test's own");
+/// A service on an empty archive in a database.
+///
+/// # Panics
+/// Where a part of it does not start; the message says which and why.
+pub async fn remote_scylla() -> OverNats<InKeyspace> {
+    OverNats::open(NatsServer::start().await, scylla().await).await
+}
+
+impl<A: StoreGuard> OverNats<A> {
+    async fn open(nats: NatsServer, archive: A) -> Self {
         let settings = Settings { nats: nats.url(), ..Settings::default() };
-        let running = hourlogd::start(settings, store.clone()).await.expect("the service starts");
+        let running = hourlogd::start(settings, archive.store().clone()).await.expect("the service starts");
         let remote = Remote::connect(&nats.url()).await.expect("the server is there");
-        Self { remote, running, store, directory, nats }
+        Self { remote, running, archive, nats }
     }
 
     /// The archive below the service.
-    pub fn store(&self) -> &Embedded {
-        &self.store
+    pub fn store(&self) -> &A::Store {
+        self.archive.store()
     }
 
     /// The server that it runs over.
@@ -46,7 +54,7 @@ impl OverNats {
     }
 }
 
-impl Guard for OverNats {
+impl<A: StoreGuard> Guard for OverNats<A> {
     type Events = Remote;
 
     fn events(&self) -> &Remote {
@@ -54,10 +62,9 @@ impl Guard for OverNats {
     }
 
     async fn restart(self) -> Self {
-        let Self { remote, running, store, directory, nats } = self;
+        let Self { remote, running, archive, nats } = self;
         drop(remote);
         running.stop().await.expect("the service stops");
-        drop(store);
-        Self::open(nats, directory).await
+        Self::open(nats, archive.restart().await).await
     }
 }

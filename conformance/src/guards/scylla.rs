@@ -6,12 +6,12 @@ use std::sync::{
 };
 
 use futures_util::future::try_join_all;
-use hourlog::{Archive, Scylla, ScyllaUrl, system_clock};
+use hourlog::{Archive, Scylla, ScyllaUrl, Store, system_clock};
 use scylla::client::{session::Session, session_builder::SessionBuilder};
 
 use crate::guard::{Guard, StoreGuard};
 
-/// Names the node to use, as `host:port`.
+/// Names the node to use, as `host:port` or `user:password@host:port`.
 const VARIABLE: &str = "HOURLOG_CQL";
 
 /// The tables that hold something.
@@ -58,7 +58,11 @@ pub fn new_keyspace() -> String {
 }
 
 async fn empty(url: &ScyllaUrl) -> Result<(), Box<dyn std::error::Error>> {
-    let session: Session = SessionBuilder::new().known_nodes(&url.nodes).build().await?;
+    let mut builder = SessionBuilder::new().known_nodes(&url.nodes);
+    if let Some((name, password)) = &url.user {
+        builder = builder.user(name, password);
+    }
+    let session: Session = builder.build().await?;
     let truncate = |table| session.query_unpaged(format!("TRUNCATE {}.{table}", url.keyspace), ());
     try_join_all(TABLES.map(truncate)).await?;
     Ok(())
@@ -78,6 +82,8 @@ impl Guard for InKeyspace {
     }
 
     async fn restart(mut self) -> Self {
+        // As a service does before it stops: what is counted behind is written.
+        self.store().settle().await.expect("the database answers");
         let store = Scylla::open(&self.url, false).await.expect("the database answers");
         self.archive = Archive::new(store, system_clock);
         self

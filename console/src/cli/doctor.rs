@@ -243,6 +243,21 @@ fn state_of(report: &Value) -> Vec<Check> {
             "hourlog read _rejected says why",
         ),
     };
+    let rereading = match (count("rereading"), count("set_backs")) {
+        (0, 0) => ok("reread", "nothing has to be read from the stream again"),
+        (0, times) => ok(
+            "reread",
+            format!(
+                "a node of the archive came back {}; what it may have lost was read from the stream again",
+                counted(times, "time")
+            ),
+        ),
+        (messages, _) => warn(
+            "reread",
+            format!("{} to read again, which the archive may have lost", counted(messages, "message")),
+            "wait: readers are answered once that is done",
+        ),
+    };
     let fork = match &data["fork"] {
         Value::Null => ok("fork", "the stream is in the life that was archived"),
         fork => warn(
@@ -258,7 +273,12 @@ fn state_of(report: &Value) -> Vec<Check> {
         ),
     };
     vec![
-        part("archive", "archive", "see that its disk has room and is whole; events wait in the stream meanwhile"),
+        part(
+            "archive",
+            "archive",
+            "see that its disk has room and is whole, or that its nodes run; events wait in the stream meanwhile",
+        ),
+        rereading,
         part("ingest", "nats", "see what nats-server has logged; the service tries again by itself"),
         part("wal", "wal", "change the stream's settings back"),
         ok("lag", lag),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     Arrival, BucketRow, EpochRow, Error, ErrorKind, Event, LogId, LogRow, Metadata, Offset, Position, Record, Result,
-    SourceRow, Width, Widths, bucket::Bucket,
+    Seq, SourceRow, Width, Widths, bucket::Bucket,
 };
 
 const FORM: u8 = 1;
@@ -93,6 +93,9 @@ pub(super) fn bucket(row: &BucketRow) -> Vec<u8> {
     for bin in &row.bins {
         put_varint(&mut value, u64::from(*bin));
     }
+    if row.dropped > Seq::MIN {
+        value.extend(row.dropped.to_le_bytes());
+    }
     value
 }
 
@@ -109,6 +112,9 @@ pub(super) fn read_bucket(start: Offset, value: &[u8]) -> Result<BucketRow> {
     row.through = input.fixed()?;
     for bin in &mut row.bins {
         *bin = u32::try_from(input.varint()?).map_err(|_| unreadable())?;
+    }
+    if !input.0.is_empty() {
+        row.dropped = input.fixed()?;
     }
     Ok(row)
 }

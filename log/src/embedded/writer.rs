@@ -8,7 +8,10 @@ use std::{
 use fjall::PersistMode;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Arrival, BucketRow, Error, ErrorKind, LogId, LogRow, Offset, Result, Row, SourceRow, Write, index};
+use crate::{
+    Arrival, BucketRow, Error, ErrorKind, LogId, LogRow, Offset, Result, Row, SourceRow, Write,
+    index::{self, Counts},
+};
 
 use super::{BATCHES, Shared, Tables, broken, keys, values, watermark::Watermark};
 
@@ -44,11 +47,10 @@ pub(super) fn run(shared: &Shared, mut requests: mpsc::Receiver<Request>, mut wa
         let (writes, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|request| (request.writes, request.reply)).unzip();
         let mended = failed.as_mut().map_or(Ok(()), |failed| failed.mend(shared, &mut batches));
-        let outcome = mended.and_then(|()| shared.with(|tables| known.write(tables, writes, batches + 1)));
+        let outcome = mended.and_then(|()| shared.with(|tables| known.write(tables, writes, &mut batches)));
         match &outcome {
             Ok(()) => {
                 failed = None;
-                batches += 1;
                 // A watermark that is not written is an older one: it promises less.
                 let _ = watermark.reached(batches);
             }
@@ -128,7 +130,7 @@ impl Request {
     fn bytes(&self) -> usize {
         let of_write = |write: &Write| match write {
             Write::Events { rows, .. } => rows.iter().map(|row| row.event.record.bytes() + 64).sum(),
-            Write::Log(..) | Write::Head { .. } | Write::Archived { .. } | Write::Cursor { .. } => 64,
+            _ => 64,
         };
         self.writes.iter().map(of_write).sum()
     }
@@ -136,9 +138,9 @@ impl Request {
 
 /// What the thread knows of the tables without reading them: it alone changes them.
 #[derive(Default)]
-struct Known {
-    logs: HashMap<LogId, LogRow>,
-    buckets: HashMap<(LogId, Offset), BucketRow>,
+pub(super) struct Known {
+    pub(super) logs: HashMap<LogId, LogRow>,
+    pub(super) buckets: HashMap<(LogId, Offset), BucketRow>,
     sources: HashMap<Vec<u8>, SourceRow>,
     /// The rows of the index that the batch at hand changes, with their eras.
     changed: HashMap<(LogId, Offset), Offset>,
@@ -147,13 +149,21 @@ struct Known {
 }
 
 impl Known {
-    fn write(&mut self, tables: &Tables, writes: Vec<Vec<Write>>, batches: u64) -> Result<()> {
-        let mut batch = tables.database.batch().durability(Some(PersistMode::SyncData));
+    /// Writes all of it, in as few batches as can be. Counts them.
+    fn write(&mut self, tables: &Tables, writes: Vec<Vec<Write>>, batches: &mut u64) -> Result<()> {
+        let new_batch = || tables.database.batch().durability(Some(PersistMode::SyncData));
+        let mut batch = new_batch();
         for write in writes.into_iter().flatten() {
             match write {
+                Write::Drop { .. } | Write::Unlist { .. } | Write::Delete { .. } => {
+                    // What is taken away is looked for in the tables.
+                    self.commit(tables, std::mem::replace(&mut batch, new_batch()), batches)?;
+                    self.remove(tables, write, batches)?;
+                }
                 Write::Events { log, rows } => self.add_events(tables, &mut batch, &log, &rows)?,
                 Write::Log(id, row) => {
                     if !self.logs.contains_key(&id) && tables.log(&id)?.is_none() {
+                        let row = LogRow { cut: row.cut.max(tables.cut(&id)?), ..row };
                         batch.insert(&tables.logs, id.as_str(), values::log(&row));
                         self.logs.insert(id, row);
                     }
@@ -187,14 +197,25 @@ impl Known {
                 }
             }
         }
+        self.commit(tables, batch, batches)
+    }
+
+    /// Commits a batch, with the rows of the index that it changes.
+    pub(super) fn commit(
+        &mut self,
+        tables: &Tables,
+        mut batch: fjall::OwnedWriteBatch,
+        batches: &mut u64,
+    ) -> Result<()> {
         for (bucket, era) in self.changed.drain() {
             let row = self.buckets.get(&bucket).ok_or_else(|| {
                 Error::new(ErrorKind::Unexpected, "a changed row of the index was forgotten before it was written")
             })?;
             batch.insert(&tables.buckets, keys::bucket(&bucket.0, era, bucket.1), values::bucket(row));
         }
-        batch.insert(&tables.meta, BATCHES, keys::ordered(batches as i64).to_vec());
+        batch.insert(&tables.meta, BATCHES, keys::ordered(*batches as i64 + 1).to_vec());
         batch.commit().map_err(broken)?;
+        *batches += 1;
         self.cursors.clear();
         if self.buckets.len() > REMEMBERED_MAX {
             self.buckets.clear();
@@ -212,26 +233,26 @@ impl Known {
         log: &LogId,
         rows: &[Row],
     ) -> Result<()> {
-        let Some(first) = rows.first() else {
-            return Ok(());
-        };
         if !self.logs.contains_key(log) {
             let row = match tables.log(log)? {
                 Some(row) => row,
                 None => {
-                    let row = LogRow::of_first_event(&first.event);
+                    let cut = tables.cut(log)?;
+                    let Some(first) = rows.iter().find(|row| row.event.position.seq > cut) else { return Ok(()) };
+                    let row = LogRow::of_first_event(&first.event, cut);
                     batch.insert(&tables.logs, log.as_str(), values::log(&row));
                     row
                 }
             };
             self.logs.insert(log.clone(), row);
         }
-        let widths = &self.logs[log].widths;
-        let counted =
-            index::count(log, widths, rows, |log, bucket| match self.buckets.get(&(log.clone(), bucket.start)) {
+        let LogRow { widths, cut, .. } = &self.logs[log];
+        let Counts { rows: counted, gone } = index::count(log, widths, *cut, rows, |log, bucket| {
+            match self.buckets.get(&(log.clone(), bucket.start)) {
                 Some(row) => Ok(Some(row.clone())),
                 None => tables.bucket(log, widths.era(bucket.start), bucket.start),
-            })?;
+            }
+        })?;
         for index::Counted { row, new } in counted {
             let era = widths.era(row.bucket.start);
             if new {
@@ -241,7 +262,7 @@ impl Known {
             self.changed.insert(key.clone(), era);
             self.buckets.insert(key, row);
         }
-        for row in rows {
+        for row in rows.iter().filter(|row| !gone.contains(&row.event.position.seq)) {
             let position = row.event.position;
             if let Some(placed) = row.placed {
                 let bucket = widths.bucket(placed.high).start;

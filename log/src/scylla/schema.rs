@@ -1,23 +1,40 @@
 //! The tables: made when that is allowed, and never touched where a newer version has made them.
 
-use scylla::client::session::Session;
+use std::time::Duration;
+
+use scylla::{client::session::Session, serialize::row::SerializeRow};
+use uuid::Uuid;
 
 use crate::{Error, ErrorKind, Result};
 
-use super::{ScyllaUrl, unavailable};
+use super::{ScyllaUrl, applied, unavailable};
 
 /// The steps, in order. What has been applied once is never changed: there are steps to come.
 const STEPS: [&str; 1] = [include_str!("../../../schema/cql/0001_tables.cql")];
 
+/// The tables that the steps make.
+const TABLES: [&str; 8] = ["events", "buckets", "eras", "arrivals", "logs", "sources", "epochs", "cursors"];
+/// For how long one instance has the others wait while it makes tables; after that another one may.
+const LOCK_SECONDS: i32 = 60;
+/// How often those who wait look.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+const VERSION_TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS schema_version (one int PRIMARY KEY, version int, migrating uuid)";
+const READ_VERSION: &str = "SELECT version FROM schema_version WHERE one = 1";
+// All of them transactions: of instances that start at once, one makes the tables.
+const LOCK: &str = "UPDATE schema_version USING TTL ? SET migrating = ? WHERE one = 1 IF migrating = null";
+const RECORD: &str = "UPDATE schema_version SET version = ? WHERE one = 1 IF migrating = ?";
+const UNLOCK: &str = "UPDATE schema_version SET migrating = null WHERE one = 1 IF migrating = ?";
+
 /// Makes the keyspace and the tables where they are not there, if `migrate` allows it.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`] where something has to be made and may not, [`ErrorKind::Refused`] where the database is newer than this
-/// version, or has fewer nodes than there are to be copies.
+/// [`ErrorKind::NotFound`] where something has to be made and may not, or is missing, [`ErrorKind::Refused`] where the database is newer
+/// than this version, or has fewer nodes than there are to be copies.
 pub(super) async fn prepare(session: &Session, url: &ScyllaUrl, migrate: bool) -> Result<()> {
     let keyspace = &url.keyspace;
-    let known = session.get_cluster_state().get_keyspace(keyspace).is_some();
-    if !known {
+    if session.get_cluster_state().get_keyspace(keyspace).is_none() {
         if !migrate {
             let context =
                 format!("there is no keyspace {keyspace}; start once with --migrate, which makes it, or name another");
@@ -31,7 +48,7 @@ pub(super) async fn prepare(session: &Session, url: &ScyllaUrl, migrate: bool) -
         .map_err(|error| unavailable(&format!("the keyspace {keyspace} cannot be used"), error))?;
     let version = version(session, keyspace).await?;
     match usize::try_from(version).unwrap_or(usize::MAX) {
-        version if version == STEPS.len() => Ok(()),
+        version if version == STEPS.len() => check_tables(session, keyspace),
         version if version > STEPS.len() => Err(Error::new(
             ErrorKind::Refused,
             format!(
@@ -43,26 +60,17 @@ pub(super) async fn prepare(session: &Session, url: &ScyllaUrl, migrate: bool) -
             ErrorKind::NotFound,
             format!("the tables of {keyspace} are not there, or old; start once with --migrate, which makes them"),
         )),
-        done => {
-            for (step, text) in STEPS.iter().enumerate().skip(done) {
-                apply(session, text).await?;
-                let record = "INSERT INTO schema_version (one, version) VALUES (1, ?)";
-                let version = i32::try_from(step + 1).expect("there are few steps");
-                session
-                    .query_unpaged(record, (version,))
-                    .await
-                    .map_err(|error| unavailable("the tables cannot be made", error))?;
-            }
-            Ok(())
-        }
+        _ => migrate_alone(session).await,
     }
 }
 
 async fn make_keyspace(session: &Session, url: &ScyllaUrl) -> Result<()> {
-    let nodes = session.get_cluster_state().get_nodes_info().len();
-    if url.replication as usize > nodes {
+    let state = session.get_cluster_state();
+    let nodes = state.get_nodes_info();
+    if url.replication as usize > nodes.len() {
+        let count = nodes.len();
         let context =
-            format!("{} copies cannot lie on {nodes} nodes; give replication={nodes}, or add nodes", url.replication);
+            format!("{} copies cannot lie on {count} nodes; give replication={count}, or add nodes", url.replication);
         return Err(Error::new(ErrorKind::Refused, context));
     }
     // Both names are checked when the address is read, and nothing else comes from outside.
@@ -71,6 +79,12 @@ async fn make_keyspace(session: &Session, url: &ScyllaUrl) -> Result<()> {
         "CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {{'class': 'NetworkTopologyStrategy', '{place}': {}}}",
         url.keyspace, url.replication
     );
+    // ScyllaDB, by its shards. Where a keyspace has tablets, some of its versions have no transactions; older ones do not know the word.
+    if nodes.iter().any(|node| node.sharder().is_some())
+        && run(session, &format!("{statement} AND tablets = {{'enabled': false}}")).await.is_ok()
+    {
+        return Ok(());
+    }
     run(session, &statement).await
 }
 
@@ -78,26 +92,69 @@ async fn make_keyspace(session: &Session, url: &ScyllaUrl) -> Result<()> {
 async fn version(session: &Session, keyspace: &str) -> Result<i32> {
     let state = session.get_cluster_state();
     let has_table = state.get_keyspace(keyspace).is_some_and(|known| known.tables.contains_key("schema_version"));
-    if !has_table {
-        return Ok(0);
-    }
-    let answer = session.query_unpaged("SELECT version FROM schema_version WHERE one = 1", ()).await;
-    let rows = answer
-        .map_err(|error| unavailable("the version of the tables cannot be read", error))?
-        .into_rows_result()
-        .map_err(|error| unavailable("the version of the tables cannot be read", error))?;
-    let row = rows
-        .maybe_first_row::<(i32,)>()
-        .map_err(|error| unavailable("the version of the tables cannot be read", error))?;
-    Ok(row.map_or(0, |(version,)| version))
+    if has_table { stored_version(session).await } else { Ok(0) }
 }
 
-async fn apply(session: &Session, step: &str) -> Result<()> {
-    run(session, "CREATE TABLE IF NOT EXISTS schema_version (one int PRIMARY KEY, version int)").await?;
-    for statement in statements(step) {
-        run(session, &statement).await?;
+async fn stored_version(session: &Session) -> Result<i32> {
+    let unread = |error: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Unavailable, format!("the version of the tables cannot be read: {error}"))
+    };
+    let answer = session.query_unpaged(READ_VERSION, ()).await.map_err(|error| unread(&error))?;
+    let rows = answer.into_rows_result().map_err(|error| unread(&error))?;
+    let row = rows.maybe_first_row::<(Option<i32>,)>().map_err(|error| unread(&error))?;
+    Ok(row.and_then(|(version,)| version).unwrap_or(0))
+}
+
+/// Applies the steps that are missing, or waits until another instance has.
+async fn migrate_alone(session: &Session) -> Result<()> {
+    run(session, VERSION_TABLE).await?;
+    let own = Uuid::new_v4();
+    loop {
+        let done = usize::try_from(stored_version(session).await?).unwrap_or(0);
+        if done >= STEPS.len() {
+            return Ok(());
+        }
+        if !decide(session, LOCK, (LOCK_SECONDS, own)).await? {
+            tokio::time::sleep(LOOK_EVERY).await;
+            continue;
+        }
+        // Somebody else may have made them, and unlocked, since the version was read.
+        let done = usize::try_from(stored_version(session).await?).unwrap_or(0);
+        for (step, text) in STEPS.iter().enumerate().skip(done) {
+            for statement in statements(text) {
+                run(session, &statement).await?;
+            }
+            let version = i32::try_from(step + 1).expect("there are few steps");
+            if !decide(session, RECORD, (version, own)).await? {
+                let context = "another instance has begun to make the tables meanwhile; start again";
+                return Err(Error::new(ErrorKind::Unavailable, context));
+            }
+        }
+        decide(session, UNLOCK, (own,)).await?;
     }
-    Ok(())
+}
+
+/// Whether a transaction was applied.
+async fn decide(session: &Session, statement: &str, values: impl SerializeRow) -> Result<bool> {
+    let answer = session.query_unpaged(statement, values).await;
+    let answer = answer.map_err(|error| unavailable("the tables cannot be made", error))?;
+    applied(answer.into_rows_result().ok())
+}
+
+/// Sees that all tables are there that the version speaks of.
+fn check_tables(session: &Session, keyspace: &str) -> Result<()> {
+    let state = session.get_cluster_state();
+    let known = state.get_keyspace(keyspace);
+    let is_missing = |table: &&str| known.is_some_and(|known| !known.tables.contains_key(*table));
+    let missing: Vec<&str> = TABLES.into_iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let context = format!(
+        "of the tables of {keyspace} some are missing: {}; put them back from a copy, or name another keyspace",
+        missing.join(", ")
+    );
+    Err(Error::new(ErrorKind::NotFound, context))
 }
 
 /// The statements of a step, without its comments.

@@ -71,12 +71,14 @@ impl FromStr for ScyllaUrl {
                 }
                 Some(("consistency", name)) => {
                     url.consistency = match name {
-                        "one" => Consistency::One,
-                        "local_one" => Consistency::LocalOne,
                         "quorum" => Consistency::Quorum,
                         "local_quorum" => Consistency::LocalQuorum,
                         "all" => Consistency::All,
-                        _ => return Err(wrong("consistency is one, local_one, quorum, local_quorum or all")),
+                        _ => {
+                            return Err(wrong(
+                                "consistency is quorum, local_quorum or all: what was written has to be read",
+                            ));
+                        }
                     };
                 }
                 _ => return Err(wrong("its options are replication, dc and consistency")),
@@ -120,6 +122,7 @@ mod tests {
             ("cql://me@a/b", "password"),
             ("cql://a/b?replication=0", "replication"),
             ("cql://a/b?consistency=any", "consistency"),
+            ("cql://a/b?consistency=one", "has to be read"),
             ("cql://a/b?dc=x'y", "options"),
             ("cql://a/b?tls", "options"),
         ] {

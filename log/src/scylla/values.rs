@@ -9,9 +9,11 @@ use crate::{
     Widths, bucket::Bucket,
 };
 
-/// What a bucket's row tells, in one cell.
+/// What a bucket's row tells, in one cell. Of two values with one timestamp the database keeps the greater, field by field: in this order
+/// that is the one that was emptied later, or counts more.
 #[derive(Debug, Clone, SerializeValue, DeserializeValue)]
 pub(super) struct BucketCounts {
+    dropped: i64,
     width_seconds: i32,
     count: i64,
     bytes: i64,
@@ -26,8 +28,8 @@ pub(super) struct BucketCounts {
 pub(super) type StoredWidths = Vec<(i64, i32)>;
 /// Time, seq, arrived, metadata, data.
 pub(super) type EventRow = (i64, i64, Option<i64>, Option<BTreeMap<String, Vec<String>>>, Option<Vec<u8>>);
-/// Created, widths, retention, cut.
-pub(super) type StoredLog = (i64, StoredWidths, Option<i64>, Option<i64>);
+/// Created, widths, retention, cut. Of a log that was deleted there is the last.
+pub(super) type StoredLog = (Option<i64>, Option<StoredWidths>, Option<i64>, Option<i64>);
 
 /// A bucket's start as a timestamp. Only that of the first bucket of all is no whole number of seconds.
 pub(super) fn hour_bucket(start: Offset) -> CqlTimestamp {
@@ -43,6 +45,8 @@ pub(super) fn counts(row: &BucketRow) -> Result<BucketCounts> {
     let whole = |number: u64| i64::try_from(number).map_err(|_| unreadable());
     let bins = row.bins.iter().map(|bin| i32::try_from(*bin).unwrap_or(i32::MAX)).collect();
     Ok(BucketCounts {
+        // No seq is so small.
+        dropped: row.dropped.max(0),
         width_seconds: seconds(row.bucket.width)?,
         count: whole(row.count)?,
         bytes: whole(row.bytes)?,
@@ -64,6 +68,7 @@ pub(super) fn bucket_row(start: Offset, counts: BucketCounts) -> Result<BucketRo
     row.last = Offset::from_nanos(counts.last);
     row.arrivals = natural(counts.arrivals)?;
     row.through = counts.through;
+    row.dropped = if counts.dropped == 0 { Seq::MIN } else { counts.dropped };
     for (bin, stored) in row.bins.iter_mut().zip(counts.bins.unwrap_or_default()) {
         *bin = u32::try_from(stored).map_err(|_| unreadable())?;
     }
@@ -76,12 +81,15 @@ pub(super) fn widths(widths: &Widths) -> Result<StoredWidths> {
     std::iter::once(Ok(first)).chain(changes).collect()
 }
 
-pub(super) fn log_row((created, stored, retention_seconds, cut): StoredLog) -> Result<LogRow> {
+/// What is known of a log, where it is there; and up to which seq its events were deleted.
+pub(super) fn log_row((created, stored, retention_seconds, cut): StoredLog) -> Result<(Option<LogRow>, Seq)> {
+    let cut = cut.unwrap_or(Seq::MIN);
+    let (Some(created), Some(stored)) = (created, stored) else { return Ok((None, cut)) };
     let mut stored = stored.into_iter();
     let (_, first) = stored.next().ok_or_else(unreadable)?;
     let changes = stored.map(|(from, seconds)| Ok((Offset::from_nanos(from), width(seconds)?)));
     let widths = Widths::from_parts(width(first)?, changes.collect::<Result<_>>()?)?;
-    Ok(LogRow { created: Offset::from_nanos(created), widths, retention_seconds, cut: cut.unwrap_or(Seq::MIN) })
+    Ok((Some(LogRow { created: Offset::from_nanos(created), widths, retention_seconds, cut }), cut))
 }
 
 pub(super) fn metadata(metadata: &Metadata) -> BTreeMap<&str, &[String]> {
@@ -127,8 +135,8 @@ mod tests {
     fn widths_survive_their_row() {
         let mut before = Widths::new("1m".parse().expect("a width"));
         before.change("1h".parse().expect("a width"), Offset::from_nanos(1_517_738_400 * crate::SECOND));
-        let row = (5, widths(&before).expect("they fit"), Some(7), None);
-        let after = log_row(row).expect("it is what was written");
+        let row = (Some(5), Some(widths(&before).expect("they fit")), Some(7), None);
+        let after = log_row(row).expect("it is what was written").0.expect("it is there");
         assert_eq!((after.widths, after.retention_seconds, after.cut), (before, Some(7), Seq::MIN));
     }
 }

@@ -6,7 +6,9 @@ use hourlog::{Error, ErrorKind, Result, Store};
 
 use super::Api;
 
-/// How long that may take.
+/// How long a reader is held until the newest events are there again.
+const REREAD_MAX: Duration = Duration::from_secs(2);
+/// How long it may take until everything is archived.
 const FRESH_MAX: Duration = Duration::from_secs(60);
 
 /// Returns once the archive holds everything that the stream held when it was called.
@@ -54,5 +56,26 @@ pub(super) async fn archived<S: Store>(api: &Api<S>, sequence: u64, most: Durati
             ErrorKind::Deadline,
             format!("message {sequence} of the stream is not archived yet; hourlog doctor says why"),
         )),
+    }
+}
+
+/// Returns once the archive holds again what it held before a start, or before a part of it came back: until then a reader would
+/// see less than was there.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] where that takes more than two seconds.
+pub(super) async fn whole_again<S: Store>(api: &Api<S>) -> Result<()> {
+    let mut archived = api.status.archived.subscribe();
+    let whole = archived.wait_for(|archived| *archived >= *api.status.rereads.borrow());
+    match tokio::time::timeout(REREAD_MAX, whole).await {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let context = format!(
+                "the service reads the newest {} messages again, which its archive may have lost; ask again in a moment, hourlog \
+                 doctor says how it gets on",
+                api.status.rereading()
+            );
+            Err(Error::new(ErrorKind::Unavailable, context))
+        }
     }
 }

@@ -1,9 +1,28 @@
 //! The service over a CQL database.
 
-use async_nats::HeaderMap;
-use conformance::{guards::new_keyspace, servers::HourlogdProcess};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use crate::kit::{Service, archived, binary, events, publish_all, service_with};
+use async_nats::HeaderMap;
+use conformance::{
+    guards::new_keyspace,
+    servers::{CassandraNode, HourlogdProcess},
+};
+use futures_util::future::join_all;
+use hourlog::{
+    ErrorKind, Remote, Scylla, ScyllaUrl,
+    wire::{CreateRequest, Order, ReplayRequest},
+};
+use scylla::client::{session::Session, session_builder::SessionBuilder};
+
+use crate::kit::{LONG, Service, archived, binary, events, log, publish_all, service_with};
+
+/// How many events come in while a database is set back, in how many parts, a second apart.
+const EVENTS: u32 = 40_000;
+/// See [`EVENTS`].
+const PARTS: u32 = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_over_cql_killed_three_times_archives_each_event_once_and_in_order() {
@@ -49,4 +68,224 @@ async fn a_database_that_cannot_be_used_is_refused_with_what_to_do() {
         let said = HourlogdProcess::try_start(binary(), arguments).await.expect_err(&store);
         assert!(said.contains(says), "{store}: {said}");
     }
+}
+
+/// How much of the service may be in memory while its archive is away, and beside what it was before.
+const RESIDENT_MIB_MAX: u64 = 400;
+/// See [`RESIDENT_MIB_MAX`].
+const RESIDENT_MORE_MIB_MAX: u64 = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_killed_and_then_held_while_events_come_in_has_all_of_them_once() {
+    let mut node = CassandraNode::start().await;
+    let service = service_with(&["--store", &node.url("hourlog"), "--migrate"]).await;
+    let jetstream = service.jetstream().await;
+    let message = |number: u32| (format!("log.busy.{}", number % 100), number.to_string());
+    publish_all(&jetstream, (0..10_000).map(message)).await;
+    let remote = service.remote().await;
+    archived(&remote).await;
+    let before = service.process.resident_mib_max();
+
+    let publishing = tokio::spawn({
+        let jetstream = jetstream.clone();
+        async move { publish_all(&jetstream, (10_000..110_000).map(message)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    node.kill();
+    publishing.await.expect("the stream takes them");
+    let report = until(&service, |report| report["archive"]["ok"] == false).await;
+    assert!(report["archive"]["since"].is_string(), "{report}");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    node.start_again().await;
+    archived(&remote).await;
+    until(&service, |report| report["set_backs"] == 1 && report["rereading"] == 0).await;
+
+    let publishing = tokio::spawn(async move { publish_all(&jetstream, (110_000..130_000).map(message)).await });
+    node.pause();
+    publishing.await.expect("the stream takes them");
+    until(&service, |report| report["archive"]["ok"] == false).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    node.resume();
+    let listed = archived(&remote).await.logs;
+    assert_eq!(listed.iter().map(|log| log.events).sum::<u64>(), 130_000);
+    for log in (0..100_u32).step_by(9) {
+        let found = events(&remote, &format!("busy.{log}")).await;
+        let expected = (0..130_000).filter(|number| number % 100 == log).map(|number| number.to_string().into_bytes());
+        assert!(found.iter().map(|event| event.record.data.to_vec()).eq(expected), "log {log}: {}", found.len());
+    }
+    let most = service.process.resident_mib_max();
+    assert!(most <= RESIDENT_MIB_MAX && most <= before + RESIDENT_MORE_MIB_MAX, "{before} MiB became {most} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_comes_back_as_it_was_before_is_given_again_what_it_lost() {
+    let mut node = CassandraNode::start().await;
+    let service = service_with(&["--store", &node.url("hourlog"), "--migrate"]).await;
+    let remote = service.remote().await;
+    let follower = tokio::spawn(follow(service.remote().await, "lost.7", EVENTS / 10 + 1));
+    let jetstream = service.jetstream().await;
+    // Past the time after which the archive is sure, so that places are stored.
+    let mut snapshot = None;
+    for part in 0..PARTS {
+        let from = part * (EVENTS / PARTS);
+        let message = |number: u32| (format!("log.lost.{}", number % 10), number.to_string());
+        publish_all(&jetstream, (from..from + EVENTS / PARTS).map(message)).await;
+        if part % 10 == 0 {
+            let mut headers = HeaderMap::new();
+            headers.insert("Hourlog-Time", "2018-02-04T10:00:00Z");
+            let late = jetstream.publish_with_headers("log.lost.late", headers, part.to_string().into()).await;
+            late.expect("it is sent").await.expect("the stream takes it");
+        }
+        if part == PARTS - 15 {
+            let stored = service.report().await["stored"].as_u64();
+            assert!(stored.is_some_and(|stored| stored > 0), "{stored:?}");
+            snapshot = Some(node.snapshot());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    archived(&remote).await;
+    node.set_back(&snapshot.expect("it was taken")).await;
+    until(&service, |report| report["set_backs"] == 1 && report["rereading"] == 0).await;
+    let message = (format!("log.lost.{}", 7), "the last".to_owned());
+    publish_all(&jetstream, [message]).await;
+    let listed = archived(&remote).await.logs;
+    assert_eq!(listed.iter().map(|log| log.events).sum::<u64>(), u64::from(EVENTS + PARTS.div_ceil(10) + 1));
+    for log in 0..7_u32 {
+        let found = events(&remote, &format!("lost.{log}")).await;
+        let expected = (0..EVENTS).filter(|number| number % 10 == log).map(|number| number.to_string().into_bytes());
+        assert!(found.iter().map(|event| event.record.data.to_vec()).eq(expected), "log {log}: {}", found.len());
+    }
+    assert_eq!(events(&remote, "lost.late").await.len() as u32, PARTS.div_ceil(10));
+    let followed = follower.await.expect("it does not panic");
+    let expected = (0..EVENTS).filter(|number| number % 10 == 7).map(|number| number.to_string());
+    assert!(followed.iter().cloned().eq(expected.chain(["the last".to_owned()])), "{} followed", followed.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_start_at_once_make_the_tables_once() {
+    let url: ScyllaUrl = new_keyspace().parse().expect("it is well formed");
+    let opened = join_all((0..4).map(|_| Scylla::open(&url, true))).await;
+    for archive in opened {
+        archive.expect("it waits for who makes the tables");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_and_a_missing_table_are_said() {
+    let url = new_keyspace();
+    let parsed: ScyllaUrl = url.parse().expect("it is well formed");
+    Scylla::open(&parsed, true).await.expect("the database answers");
+    if let Some((name, _)) = &parsed.user {
+        let wrong = ScyllaUrl { user: Some((name.clone(), "wrong".to_owned())), ..parsed.clone() };
+        let error = Scylla::open(&wrong, true).await.expect_err("the password is wrong");
+        assert_eq!(error.kind(), ErrorKind::NotAllowed, "{error}");
+        assert!(error.to_string().contains("does not let the user"), "{error}");
+        let nobody = ScyllaUrl { user: None, ..parsed.clone() };
+        let error = Scylla::open(&nobody, true).await.expect_err("it wants a password");
+        assert_eq!(error.kind(), ErrorKind::NotAllowed, "{error}");
+    }
+    let session = session(&parsed).await;
+    let run = async |statement: &str| {
+        session.query_unpaged(format!("{statement} {}", parsed.keyspace), ()).await.expect("it is done");
+    };
+    session.use_keyspace(&parsed.keyspace, false).await.expect("it is there");
+    session
+        .query_unpaged("UPDATE schema_version SET version = 99 WHERE one = 1 IF EXISTS", ())
+        .await
+        .expect("it is done");
+    let error = Scylla::open(&parsed, true).await.expect_err("it is newer");
+    assert!(error.kind() == ErrorKind::Refused && error.to_string().contains("version 99"), "{error}");
+    session
+        .query_unpaged("UPDATE schema_version SET version = 1 WHERE one = 1 IF EXISTS", ())
+        .await
+        .expect("it is done");
+    session.query_unpaged("DROP TABLE arrivals", ()).await.expect("it is done");
+    let error = Scylla::open(&parsed, false).await.expect_err("a table is missing");
+    assert!(error.to_string().contains("some are missing: arrivals"), "{error}");
+    run("DROP KEYSPACE").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_driver_sees_a_partition_an_hour_and_the_width_that_a_log_was_made_with() {
+    let url = new_keyspace();
+    let service = service_with(&["--store", &url, "--migrate"]).await;
+    let (remote, jetstream) = (service.remote().await, service.jetstream().await);
+    remote
+        .create(
+            &log("narrow"),
+            &CreateRequest { width: Some("1m".parse().expect("a width")), ..CreateRequest::default() },
+        )
+        .await
+        .expect("it is made");
+    for (subject, minute) in
+        [("log.wide", 0), ("log.wide", 59), ("log.wide", 61), ("log.narrow", 0), ("log.narrow", 1), ("log.narrow", 1)]
+    {
+        let mut headers = HeaderMap::new();
+        headers.insert("Hourlog-Time", format!("2018-02-04T{:02}:{:02}:00Z", 10 + minute / 60, minute % 60).as_str());
+        jetstream
+            .publish_with_headers(subject, headers, "x".into())
+            .await
+            .expect("it is sent")
+            .await
+            .expect("it is taken");
+    }
+    archived(&remote).await;
+    let parsed: ScyllaUrl = url.parse().expect("it is well formed");
+    let session = session(&parsed).await;
+    let statement = format!("SELECT log_id, toUnixTimestamp(hour_bucket) FROM {}.events", parsed.keyspace);
+    let rows = session.query_unpaged(statement, ()).await.expect("it answers").into_rows_result().expect("rows");
+    let mut seen: BTreeMap<(String, i64), u32> = BTreeMap::new();
+    for row in rows.rows::<(String, i64)>().expect("two columns") {
+        *seen.entry(row.expect("a row")).or_default() += 1;
+    }
+    let at = |minute: i64| 1_517_738_400_000 + minute * 60_000;
+    let expected = [(("narrow", at(0)), 1), (("narrow", at(1)), 2), (("wide", at(0)), 2), (("wide", at(60)), 1)];
+    assert_eq!(seen, expected.map(|((log, at), count)| ((log.to_owned(), at), count)).into());
+}
+
+/// The data of the first `count` events of a log, in the order of their arrival. A service that is away meanwhile is waited for.
+async fn follow(remote: Remote, id: &str, count: u32) -> Vec<String> {
+    let (id, mut after, mut found) = (log(id), None, Vec::new());
+    while found.len() < count as usize {
+        let request = ReplayRequest {
+            order: Order::Arrival,
+            after: after.clone(),
+            wait: Some("1s".parse().expect("a span")),
+            ..ReplayRequest::default()
+        };
+        match remote.replay(&id, &request).await {
+            Ok(page) => {
+                after = page.next.or(after);
+                found.extend(page.events.iter().map(|event| String::from_utf8_lossy(&event.record.data).into_owned()));
+            }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::NotFound | ErrorKind::Deadline) =>
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    found
+}
+
+/// What the service says of itself, once `ready` holds.
+async fn until(service: &Service, ready: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let begun = Instant::now();
+    loop {
+        let report = service.report().await;
+        if ready(&report) {
+            return report;
+        }
+        assert!(begun.elapsed() < LONG, "{report}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn session(url: &ScyllaUrl) -> Session {
+    let mut builder = SessionBuilder::new().known_nodes(&url.nodes);
+    if let Some((name, password)) = &url.user {
+        builder = builder.user(name, password);
+    }
+    builder.build().await.expect("the database answers")
 }

@@ -1,0 +1,208 @@
+//! Writing events. One write of a log is under way at a time, and the order of its parts is what makes a crash between two of them
+//! harmless: the index row before the bucket's first event, the events before they are counted, all of it before the place of the
+//! source moves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::{try_join, try_join_all},
+    stream,
+};
+use scylla::{
+    statement::batch::{Batch, BatchType},
+    value::MaybeUnset,
+};
+
+use crate::{
+    Bucket, BucketRow, Error, Event, LogId, LogRow, Offset, Position, Result, Row, Seq, Widths,
+    index::{self, Counts},
+};
+
+use super::{
+    Scylla, applied, shard, unavailable,
+    values::{self, BucketCounts, StoredLog},
+};
+
+/// The rows of one batch, which are all of one partition. More push the slowest of a hundred writes to 0.3 s.
+const BATCH_ROWS_MAX: usize = 50;
+/// The bytes of one batch: what the database would warn of is beyond it.
+const BATCH_BYTES_MAX: usize = 64 << 10;
+/// The statements, or batches, of one write that are under way at once.
+const AT_ONCE: usize = 4;
+/// The rows of the index that are written behind at once.
+const COUNTS_AT_ONCE: usize = 64;
+/// The rows of the index that may wait; past that a write does not return before they are written. An import touches many.
+const UNWRITTEN_MAX: usize = 16_384;
+
+impl Scylla {
+    /// The row of a log as it is stored, and up to which seq its events were deleted.
+    pub(super) async fn stored_log(&self, id: &LogId) -> Result<(Option<LogRow>, Seq)> {
+        let found: Vec<StoredLog> = self.rows(&self.0.statements.log, (shard(id), id.as_str())).await?;
+        found.into_iter().next().map_or(Ok((None, Seq::MIN)), values::log_row)
+    }
+
+    /// Makes a log, unless it is there. Answers its row.
+    pub(super) async fn make(&self, id: &LogId, row: &LogRow) -> Result<LogRow> {
+        let retention = row.retention_seconds.map_or(MaybeUnset::Unset, MaybeUnset::Set);
+        let values = (row.created.nanos(), values::widths(&row.widths)?, retention, shard(id), id.as_str());
+        let made = applied(self.execute(&self.0.statements.make_log, values).await?)?;
+        if made && row.cut > Seq::MIN {
+            // Not in the same statement: a cell that carries a seq is never written by a transaction.
+            let values = (shard(id), id.as_str(), row.cut, row.cut);
+            self.execute(&self.0.statements.set_cut, values).await?;
+        }
+        // Somebody else may have made it first.
+        Ok(self.stored_log(id).await?.0.unwrap_or_else(|| row.clone()))
+    }
+
+    pub(super) async fn write_events(&self, id: &LogId, rows: &[Row]) -> Result<()> {
+        let life = self.remembered().life();
+        let Some(known) = self.row_of(life, id, rows).await? else { return Ok(()) };
+        let (widths, cut) = (&known.widths, known.cut);
+        self.list_buckets(life, id, &known, rows).await?;
+        // Counted on what is remembered, once the events are there.
+        let load = |_: &LogId, bucket: Bucket| Ok(self.remembered().bucket(id, bucket.start).cloned());
+        let Counts { rows: counted, gone } = index::count(id, widths, cut, rows, load)?;
+        let rows: Vec<&Row> = rows.iter().filter(|row| !gone.contains(&row.event.position.seq)).collect();
+        try_join(self.add_events(id, widths, &rows), self.add_arrivals(id, widths, &rows)).await?;
+        let unwritten = {
+            let mut remembered = self.remembered();
+            remembered.count(life, id, counted.into_iter().map(|counted| counted.row));
+            remembered.shrink();
+            remembered.unwritten()
+        };
+        if unwritten > UNWRITTEN_MAX { self.write_counts().await } else { Ok(()) }
+    }
+
+    /// The row of the log, which is made for the first of `rows` that was not deleted; `None` where all of them were.
+    async fn row_of(&self, life: u64, id: &LogId, rows: &[Row]) -> Result<Option<LogRow>> {
+        if let Some(known) = self.remembered().log(id) {
+            return Ok(Some(known));
+        }
+        let known = match self.stored_log(id).await? {
+            (Some(known), _) => known,
+            (None, cut) => {
+                let Some(first) = rows.iter().find(|row| row.event.position.seq > cut) else { return Ok(None) };
+                let made = self.make(id, &LogRow::of_first_event(&first.event, Seq::MIN)).await?;
+                LogRow { cut: made.cut.max(cut), ..made }
+            }
+        };
+        self.remembered().learn_log(life, id, known.clone());
+        Ok(Some(known))
+    }
+
+    /// Has every bucket that `rows` belong to in the index, and remembered.
+    async fn list_buckets(&self, life: u64, id: &LogId, known: &LogRow, rows: &[Row]) -> Result<()> {
+        // The first seq that belongs to each bucket that is not remembered.
+        let mut missing: BTreeMap<Bucket, Seq> = BTreeMap::new();
+        {
+            let (remembered, mut seen) = (self.remembered(), BTreeSet::new());
+            for row in rows.iter().filter(|row| row.event.position.seq > known.cut) {
+                let Position { offset, seq } = row.event.position;
+                for offset in [Some(offset), row.placed.map(|placed| placed.high)].into_iter().flatten() {
+                    let bucket = known.widths.bucket(offset);
+                    if seen.insert(bucket) && remembered.bucket(id, bucket.start).is_none() {
+                        missing.insert(bucket, seq);
+                    }
+                }
+            }
+        }
+        let listing = stream::iter(missing).map(|(bucket, seq)| async move {
+            let era = known.widths.era(bucket.start);
+            match self.stored_bucket(id, era, bucket.start).await? {
+                Some(row) => Ok::<_, Error>(row),
+                None => self.list(id, era, bucket, seq).await,
+            }
+        });
+        let listed: Vec<BucketRow> = listing.buffer_unordered(AT_ONCE).try_collect().await?;
+        self.remembered().learn(life, id, listed);
+        Ok(())
+    }
+
+    /// The row of a bucket as it is stored.
+    pub(super) async fn stored_bucket(&self, id: &LogId, era: Offset, start: Offset) -> Result<Option<BucketRow>> {
+        let values = (id.as_str(), era.nanos(), values::hour_bucket(start));
+        let found: Vec<(BucketCounts,)> = self.rows(&self.0.statements.bucket, values).await?;
+        found.into_iter().next().map(|(counts,)| values::bucket_row(start, counts)).transpose()
+    }
+
+    /// Puts a bucket into the index, before its first event, whose seq is the row's timestamp. What counts that event may come to
+    /// have the same one: of two such values the database keeps the greater, which is the one that counts more.
+    async fn list(&self, id: &LogId, era: Offset, bucket: Bucket, seq: Seq) -> Result<BucketRow> {
+        self.execute(&self.0.statements.add_era, (id.as_str(), era.nanos(), seq)).await?;
+        let row = BucketRow::new(bucket);
+        self.set_bucket(id, era, &row, seq).await?;
+        Ok(row)
+    }
+
+    pub(super) async fn set_bucket(&self, id: &LogId, era: Offset, row: &BucketRow, timestamp: i64) -> Result<()> {
+        let values = (id.as_str(), era.nanos(), values::hour_bucket(row.bucket.start), values::counts(row)?, timestamp);
+        self.execute(&self.0.statements.set_bucket, values).await.map(drop)
+    }
+
+    /// Writes the rows of the index that were kept back.
+    pub(super) async fn write_counts(&self) -> Result<()> {
+        let rows = self.remembered().to_write();
+        let writing = stream::iter(rows).map(|(id, log, row)| async move {
+            self.set_bucket(&id, log.widths.era(row.bucket.start), &row, row.through).await?;
+            self.remembered().written(&id, row.bucket.start, row.through);
+            Ok(())
+        });
+        writing.buffer_unordered(COUNTS_AT_ONCE).try_collect().await
+    }
+
+    /// Writes events in batches, each of one partition, some of them at once.
+    async fn add_events(&self, id: &LogId, widths: &Widths, rows: &[&Row]) -> Result<()> {
+        let mut batches: Vec<(Bucket, Vec<&Event>)> = Vec::new();
+        let mut open: HashMap<Bucket, (usize, usize)> = HashMap::new();
+        for row in rows {
+            let event = &row.event;
+            let (bucket, bytes) = (widths.bucket(event.position.offset), event.record.bytes());
+            match open.get_mut(&bucket) {
+                Some((at, so_far)) if batches[*at].1.len() < BATCH_ROWS_MAX && *so_far + bytes <= BATCH_BYTES_MAX => {
+                    batches[*at].1.push(event);
+                    *so_far += bytes;
+                }
+                _ => {
+                    open.insert(bucket, (batches.len(), bytes));
+                    batches.push((bucket, vec![event]));
+                }
+            }
+        }
+        let adding: Vec<_> = batches.into_iter().map(|(bucket, events)| self.add_batch(id, bucket, events)).collect();
+        stream::iter(adding).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn add_batch(&self, id: &LogId, bucket: Bucket, events: Vec<&Event>) -> Result<()> {
+        let mut batch = Batch::new(BatchType::Unlogged);
+        batch.set_is_idempotent(true);
+        let mut values = Vec::with_capacity(events.len());
+        for event in events {
+            batch.append_statement(self.0.statements.add_event.clone());
+            let Position { offset, seq } = event.position;
+            let arrived = event.arrived.map_or(MaybeUnset::Unset, |arrived| MaybeUnset::Set(arrived.nanos()));
+            let metadata = &event.record.metadata;
+            let metadata =
+                if metadata.is_empty() { MaybeUnset::Unset } else { MaybeUnset::Set(values::metadata(metadata)) };
+            let start = values::hour_bucket(bucket.start);
+            values.push((id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq));
+        }
+        let written = self.0.session.batch(&batch, values).await;
+        let written = written.map_err(|error| unavailable("the database did not take a batch of events", error));
+        self.relied_on(written).await.map(drop)
+    }
+
+    async fn add_arrivals(&self, id: &LogId, widths: &Widths, rows: &[&Row]) -> Result<()> {
+        let mut listed = Vec::new();
+        for row in rows {
+            let (Position { offset, seq }, Some(placed)) = (row.event.position, row.placed) else { continue };
+            let bucket = values::hour_bucket(widths.bucket(placed.high).start);
+            listed.push((id.as_str(), bucket, seq, offset.nanos(), seq));
+        }
+        for some in listed.chunks(BATCH_ROWS_MAX) {
+            try_join_all(some.iter().map(|values| self.execute(&self.0.statements.add_arrival, values))).await?;
+        }
+        Ok(())
+    }
+}
