@@ -3,14 +3,14 @@
 #   docker build -t hourlogd .
 #   docker run -v archive:/var/lib/hourlog hourlogd --nats nats://nats:4222 --store file:/var/lib/hourlog
 
-# The oldest Rust that Cargo.toml allows. The slim image has a C compiler, which ring needs, and nothing else has to be installed.
+# The oldest Rust that Cargo.toml allows. The slim image has a C compiler, which the ciphers need, and nothing else has to be installed.
 FROM rust:1.90-slim-trixie AS build
 WORKDIR /src
 COPY . .
 # What was downloaded and compiled is kept for the next build, beside the image and not in it. So the programs are copied out.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --release --locked --package hourlogd --package hourlog-console \
+    cargo build --release --locked --package hourlogd --package hourlog-console --features hourlogd/cql-tls \
     && install -D --target-directory=/out/bin target/release/hourlogd target/release/hourlog \
     && install --directory /out/archive
 

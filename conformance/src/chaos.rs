@@ -17,12 +17,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hourlog::{Embedded, Event, LogId, Position, planted::Bug, wire::LogsRequest};
+use hourlog::{Embedded, Event, LogId, Position, Scylla, Store, planted::Bug, wire::LogsRequest};
 use rand::{SeedableRng, rngs::StdRng};
 use tempfile::TempDir;
 use tokio::{sync::RwLock, time::timeout};
 
-use crate::servers::{NatsServer, Service, ServiceOptions, archived};
+use crate::servers::{CassandraNode, NatsServer, Service, ServiceOptions, archived};
 
 use self::{
     ledger::Ledger,
@@ -43,6 +43,8 @@ pub struct Run {
     pub hourlogd: PathBuf,
     /// What is drawn, is drawn from this.
     pub seed: u64,
+    /// Whether the archive is in a database.
+    pub database: bool,
     /// For how long, at least; rounds are finished.
     pub time: Duration,
     /// The fewest rounds.
@@ -58,8 +60,14 @@ pub struct Run {
 impl Run {
     /// Everything that can be done, for so long, at least three times.
     pub fn new(hourlogd: PathBuf, seed: u64, time: Duration) -> Self {
-        let (harms, mended_within) = (Harm::ALL.to_vec(), MENDED_WITHIN);
-        Self { hourlogd, seed, time, rounds_min: 3, harms, planted: None, mended_within }
+        let (harms, mended_within) = (Harm::OVER_DIRECTORY.to_vec(), MENDED_WITHIN);
+        Self { hourlogd, seed, database: false, time, rounds_min: 3, harms, planted: None, mended_within }
+    }
+
+    /// As [`Run::new`], over a database, at least once.
+    pub fn over_database(hourlogd: PathBuf, seed: u64, time: Duration) -> Self {
+        let harms = Harm::OVER_DATABASE.to_vec();
+        Self { database: true, rounds_min: 1, harms, ..Self::new(hourlogd, seed, time) }
     }
 
     /// Runs it. `say` hears of each round.
@@ -72,7 +80,11 @@ impl Run {
         let mut environment = vec![("HOURLOG_FAULT_FILE".to_owned(), fault_file.display().to_string())];
         environment.extend(self.planted.map(|bug| (Bug::VARIABLE.to_owned(), bug.name().to_owned())));
         let binary = self.hourlogd.clone();
-        let options = ServiceOptions { binary, flags: Vec::new(), environment, wrapper: Vec::new() };
+        let mut node = if self.database { Some(CassandraNode::start().await) } else { None };
+        let store = node.as_ref().map(|node| node.url("chaos"));
+        let flags =
+            store.iter().flat_map(|store| ["--store".to_owned(), store.clone(), "--migrate".to_owned()]).collect();
+        let options = ServiceOptions { binary, flags, environment, wrapper: Vec::new() };
         let mut service = Service::start(NatsServer::start().await, options).await;
         let url = service.nats.url();
 
@@ -86,7 +98,7 @@ impl Run {
 
         let begun = Instant::now();
         let random = StdRng::seed_from_u64(self.seed);
-        let mut nemesis = Nemesis { service: &mut service, fault_file, gate, random };
+        let mut nemesis = Nemesis { service: &mut service, database: node.as_mut(), fault_file, gate, random };
         let mut rounds = 0;
         while rounds < self.rounds_min || begun.elapsed() < self.time {
             nemesis.round(&self.harms).await;
@@ -119,21 +131,36 @@ impl Run {
         for (number, follower) in FOLLOWED.into_iter().zip(followers) {
             followed.insert(number, follower.await.expect("no follower panics"));
         }
-        judge(service, &ledger, &counts, &followed, &mut verdict).await;
+        let replayed = replay_twice(&service, &counts, &mut verdict).await;
+        match store {
+            Some(url) => {
+                // What it counts behind is written when it is stopped.
+                service.process.terminate().await;
+                let store = Scylla::open(&url.parse().expect("it is well formed"), false).await;
+                let store = store.expect("the archive can be opened");
+                judge(&store, &ledger, replayed, &counts, &followed, &mut verdict).await;
+            }
+            None => {
+                service.process.kill();
+                let store = Embedded::open(service.directory.path()).expect("the archive can be opened");
+                if let Some(missing) = store.missing() {
+                    verdict.note(Fault::Lost, || format!("the archive says that {missing:?}"));
+                }
+                judge(&store, &ledger, replayed, &counts, &followed, &mut verdict).await;
+            }
+        }
         verdict
     }
 }
 
-/// Reads everything in every way, and holds it against the ledger and against each other.
-async fn judge(
-    mut service: Service,
-    ledger: &Ledger,
+/// What the service replays of each log: twice, so that it is seen to be the same.
+async fn replay_twice(
+    service: &Service,
     counts: &BTreeMap<LogId, u64>,
-    followed: &BTreeMap<u32, Vec<Position>>,
     verdict: &mut Verdict,
-) {
+) -> BTreeMap<u32, Vec<Event>> {
     let remote = service.remote().await;
-    let mut replayed: BTreeMap<u32, Vec<Event>> = BTreeMap::new();
+    let mut replayed = BTreeMap::new();
     for (number, log) in readers::numbers(counts) {
         let first = readers::replay(&remote, &log).await;
         if first != readers::replay(&remote, &log).await {
@@ -141,14 +168,21 @@ async fn judge(
         }
         replayed.insert(number, readers::events(&log, &first));
     }
-    service.process.kill();
-    let store = Embedded::open(service.directory.path()).expect("the archive can be opened");
-    if let Some(missing) = store.missing() {
-        verdict.note(Fault::Lost, || format!("the archive says that {missing:?}"));
-    }
+    replayed
+}
+
+/// Reads everything that the archive has, and holds it against what was replayed, counted, followed and sent.
+async fn judge(
+    store: &impl Store,
+    ledger: &Ledger,
+    mut replayed: BTreeMap<u32, Vec<Event>>,
+    counts: &BTreeMap<LogId, u64>,
+    followed: &BTreeMap<u32, Vec<Position>>,
+    verdict: &mut Verdict,
+) {
     for (number, log) in readers::numbers(counts) {
         let events = replayed.get_mut(&number).expect("it was replayed");
-        let (by_time, arrived) = readers::archive(&store, &log).await.expect("the archive can be read");
+        let (by_time, arrived) = readers::archive(store, &log).await.expect("the archive can be read");
         if *events != by_time {
             verdict.note(Fault::Unlike, || format!("{log}: {} replayed, {} archived", events.len(), by_time.len()));
         }

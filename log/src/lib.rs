@@ -92,7 +92,7 @@ pub use self::{
 #[cfg(feature = "embedded")]
 pub use embedded::{Embedded, Missing};
 #[cfg(feature = "scylla")]
-pub use scylla::{Scylla, ScyllaUrl};
+pub use scylla::{Scylla, ScyllaUrl, Tls};
 
 /// Opens logs.
 pub trait Events: Send + Sync {

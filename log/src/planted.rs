@@ -15,12 +15,20 @@ pub enum Bug {
     ForkUnseen,
     /// What comes again is counted again.
     ThroughIgnored,
+    /// A node that comes back is believed to have everything that it had.
+    SetBackUnseen,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::CursorBeforeRows, Self::LocalClock, Self::BatchDropped, Self::ForkUnseen, Self::ThroughIgnored];
+    pub const ALL: [Self; 6] = [
+        Self::CursorBeforeRows,
+        Self::LocalClock,
+        Self::BatchDropped,
+        Self::ForkUnseen,
+        Self::ThroughIgnored,
+        Self::SetBackUnseen,
+    ];
     /// The environment variable that plants one, by its name.
     pub const VARIABLE: &str = "HOURLOG_PLANTED_BUG";
 
@@ -32,6 +40,7 @@ impl Bug {
             Self::BatchDropped => "batch-dropped",
             Self::ForkUnseen => "fork-unseen",
             Self::ThroughIgnored => "through-ignored",
+            Self::SetBackUnseen => "set-back-unseen",
         }
     }
 

@@ -1,6 +1,6 @@
 //! The archive in ScyllaDB or Cassandra: the tables of `schema/cql`.
 //!
-//! - `url`, `schema`, `statements`, `values`: where it is, how it is talked to, and what stands in it.
+//! - `url`, `tls`, `schema`, `statements`, `values`: where it is, how it is talked to, and what stands in it.
 //! - `writes`: events, and what goes with them; `removal`: what is taken away.
 //! - `remembered`: what is known of logs without asking, with the counts that are written behind; `heads`: how far sources were
 //!   handed out, for all logs of a slot at once; `nodes`: who has come back.
@@ -11,6 +11,7 @@ mod remembered;
 mod removal;
 mod schema;
 mod statements;
+mod tls;
 mod url;
 mod values;
 mod writes;
@@ -38,7 +39,7 @@ use crate::{
     Settled, SourceRow, Store, Write,
 };
 
-pub use url::ScyllaUrl;
+pub use url::{ScyllaUrl, Tls};
 
 use heads::Heads;
 use nodes::Nodes;
@@ -104,6 +105,9 @@ impl Scylla {
             .keepalive_timeout(KEEPALIVE);
         if let Some((name, password)) = &url.user {
             builder = builder.user(name, password);
+        }
+        if let Some(tls) = &url.tls {
+            builder = builder.tls_context(Some(tls::context(tls)?));
         }
         let session = builder.build().await.map_err(|error| not_opened(url, error))?;
         one_data_centre(&session, url)?;

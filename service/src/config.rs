@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
-use hourlog::{Clock, Error, Result, ScyllaUrl, system_clock, wire};
+use hourlog::{Clock, Error, Result, ScyllaUrl, Tls, system_clock, wire};
 use serde::Deserialize;
 
 use crate::Margin;
@@ -31,6 +31,18 @@ pub struct Options {
     /// Make the keyspace and the tables of a CQL archive where they are not there.
     #[arg(long, env = "HOURLOG_MIGRATE")]
     pub migrate: bool,
+    /// The database's user, where the address of the archive does not name one.
+    #[arg(long, value_name = "USER", env = "HOURLOG_STORE_USER")]
+    pub store_user: Option<String>,
+    /// That user's password.
+    #[arg(long, value_name = "PASSWORD", env = "HOURLOG_STORE_PASSWORD", hide_env_values = true)]
+    pub store_password: Option<String>,
+    /// A file with that user's password.
+    #[arg(long, value_name = "FILE", env = "HOURLOG_STORE_PASSWORD_FILE")]
+    pub store_password_file: Option<PathBuf>,
+    /// A certificate authority to trust when the database is talked to by TLS, as PEM; as ?tls=FILE in the address.
+    #[arg(long, value_name = "FILE", env = "HOURLOG_STORE_CA")]
+    pub store_ca: Option<PathBuf>,
     /// A TOML file with the same names as the flags.
     #[arg(long, value_name = "FILE", env = "HOURLOG_CONFIG")]
     #[serde(skip)]
@@ -107,6 +119,10 @@ impl Options {
             nats: self.nats.or(file.nats),
             store: self.store.or(file.store),
             migrate: self.migrate || file.migrate,
+            store_user: self.store_user.or(file.store_user),
+            store_password: self.store_password.or(file.store_password),
+            store_password_file: self.store_password_file.or(file.store_password_file),
+            store_ca: self.store_ca.or(file.store_ca),
             stream: self.stream.or(file.stream),
             subjects: self.subjects.or(file.subjects),
             wal_max_bytes: self.wal_max_bytes.or(file.wal_max_bytes),
@@ -132,14 +148,36 @@ impl Options {
     /// Which archive is meant.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) where none is, or it cannot be read.
+    /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) where none is, it cannot be read, or its user's password cannot.
     pub fn store(&self) -> Result<StoreUrl> {
-        self.store
-            .as_deref()
-            .ok_or_else(|| {
-                Error::invalid("no archive is named; say --store file:DIR, or --store memory: to try things out")
-            })?
-            .parse()
+        let named = self.store.as_deref().ok_or_else(|| {
+            Error::invalid("no archive is named; say --store file:DIR, or --store memory: to try things out")
+        })?;
+        let mut store: StoreUrl = named.parse()?;
+        if let StoreUrl::Scylla(url) = &mut store {
+            match (&self.store_user, self.store_password()?) {
+                (Some(user), Some(password)) => url.user = Some((user.clone(), password)),
+                (None, None) => {}
+                _ => return Err(Error::invalid("the database's user goes with a password: give both, or neither")),
+            }
+            if let Some(file) = &self.store_ca {
+                url.tls = Some(Tls::Authority(file.clone()));
+            }
+        }
+        Ok(store)
+    }
+
+    fn store_password(&self) -> Result<Option<String>> {
+        match (&self.store_password, &self.store_password_file) {
+            (Some(_), Some(_)) => Err(Error::invalid("the database's password is given and in a file; leave one out")),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file).map_err(|error| {
+                    Error::invalid(format!("cannot read the password in {}", file.display())).because(error)
+                })?;
+                Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+            (password, None) => Ok(password.clone()),
+        }
     }
 
     /// The settings of the service.
@@ -281,6 +319,25 @@ mod tests {
         assert_eq!(options.store().expect("an archive"), StoreUrl::Memory);
         let settings = options.settings();
         assert_eq!((settings.prefix.as_str(), settings.idle), ("flag", Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_database_is_given_its_user_and_the_password_that_is_in_a_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("password");
+        std::fs::write(&path, "se cret\n").expect("it is written");
+        let options = Options {
+            store: Some("cql://a/b".to_owned()),
+            store_user: Some("me".to_owned()),
+            store_password_file: Some(path),
+            store_ca: Some("/ca.pem".into()),
+            ..Options::default()
+        };
+        let StoreUrl::Scylla(url) = options.store().expect("an archive") else { panic!("it is a database") };
+        assert_eq!(url.user, Some(("me".to_owned(), "se cret".to_owned())));
+        assert_eq!(url.tls, Some(Tls::Authority("/ca.pem".into())));
+        let both = Options { store_password: Some("x".to_owned()), ..options };
+        assert!(both.store().expect_err("two passwords").to_string().contains("leave one out"));
     }
 
     #[test]

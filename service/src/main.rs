@@ -20,6 +20,9 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> hourlog::Result<()> {
     telemetry::trace(options.trace.as_deref());
+    // The database's driver brings another one along, and then NATS would not know which to take.
+    #[cfg(feature = "cql-tls")]
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let options = options.with_file()?;
     match options.store()? {
         StoreUrl::File(directory) => {

@@ -57,6 +57,30 @@ async fn nothing_is_lost_doubled_or_changed_with_a_random_seed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_doubled_or_changed_over_a_database_that_is_killed_held_and_set_back() {
+    let seed = rand::random();
+    println!("again with: cargo xtask chaos --cql --seed {seed}");
+    let run = Run::over_database(PathBuf::from(env!("CARGO_BIN_EXE_hourlogd")), seed, Duration::ZERO);
+    let verdict = run.run(|round| println!("{round}")).await;
+    assert!(verdict.is_clean(), "seed {seed}: {verdict}");
+    println!("seed {seed}: {verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_back_and_is_believed_to_have_everything_is_noticed() {
+    let run = Run {
+        rounds_min: 1,
+        harms: vec![Harm::SetBackDatabase],
+        planted: Some(Bug::SetBackUnseen),
+        mended_within: MENDED_WITHIN,
+        ..Run::over_database(PathBuf::from(env!("CARGO_BIN_EXE_hourlogd")), 7, Duration::ZERO)
+    };
+    let verdict = run.run(|_| {}).await;
+    println!("{}: {verdict}", Bug::SetBackUnseen.name());
+    assert!(verdict.count(Fault::Lost) > 0, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_stored_before_the_rows_is_noticed() {
     let verdict = planted(Bug::CursorBeforeRows, 2, &[Harm::FailArchive]).await;
     assert!(verdict.count(Fault::Lost) > 0, "{verdict}");

@@ -16,6 +16,8 @@ use crate::{process, say, tools};
 const NODE_VARIABLE: &str = "HOURLOG_CQL";
 /// Where tests that kill a node find what makes one.
 const LIBRARIES_VARIABLE: &str = "HOURLOG_CASSANDRA";
+/// The certificate of the node's authority.
+const AUTHORITY_VARIABLE: &str = "HOURLOG_CQL_CA";
 /// The Java that it runs on.
 const JAVA_VARIABLE: &str = "HOURLOG_JAVA";
 
@@ -72,12 +74,18 @@ impl Node {
     pub(crate) fn tell(&self, command: &mut Command) -> Result<()> {
         command.env(NODE_VARIABLE, self.login());
         if let Self::Cassandra(node) = self {
-            let Programs { java, libraries } = programs()?;
-            command.env(JAVA_VARIABLE, java).env(LIBRARIES_VARIABLE, libraries);
-            command.env("HOURLOG_CQL_CA", node.authority());
+            command.env(AUTHORITY_VARIABLE, node.authority());
+            tell_how_to_start(command)?;
         }
         Ok(())
     }
+}
+
+/// Tells a program what makes a node.
+pub(crate) fn tell_how_to_start(command: &mut Command) -> Result<()> {
+    let Programs { java, libraries } = programs()?;
+    command.env(JAVA_VARIABLE, java).env(LIBRARIES_VARIABLE, libraries);
+    Ok(())
 }
 
 fn cassandra() -> Result<Cassandra> {

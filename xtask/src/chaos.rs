@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::{place::Place, process, tools};
+use crate::{cassandra, place::Place, process, tools};
 
 /// Runs chaos with `arguments`.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
@@ -14,5 +14,8 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let mut chaos = place.cargo();
     chaos.args(["run", "--workspace", "--all-features", "--bin", "chaos", "--", "--hourlogd"]);
     chaos.arg(hourlogd).args(arguments);
+    if arguments.iter().any(|argument| argument == "--cql") {
+        cassandra::tell_how_to_start(&mut chaos)?;
+    }
     process::run(chaos.env(tools::NATS_SERVER_VARIABLE, nats_server))
 }

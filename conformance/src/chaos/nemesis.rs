@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use rand::{Rng, rngs::StdRng, seq::SliceRandom};
 use tokio::{sync::RwLock, time::sleep};
 
-use crate::servers::{Service, archived};
+use crate::servers::{CassandraNode, Service, archived};
 
 /// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,12 +22,30 @@ pub enum Harm {
     FailArchive,
     /// nats-server comes back with its files of before, and uses sequences again. All that it had acknowledged is archived.
     SetBackNats,
+    /// kill -9 of the database.
+    KillDatabase,
+    /// SIGSTOP of the database for some seconds.
+    HoldDatabase,
+    /// The database comes back with its files of up to fifteen seconds before.
+    SetBackDatabase,
 }
 
 impl Harm {
-    /// All of it.
-    pub const ALL: [Self; 6] =
+    /// All of it that an archive in a directory can come to.
+    pub const OVER_DIRECTORY: [Self; 6] =
         [Self::KillService, Self::HoldService, Self::KillNats, Self::HoldNats, Self::FailArchive, Self::SetBackNats];
+    /// All of it that an archive in a database can come to.
+    pub const OVER_DATABASE: [Self; 9] = [
+        Self::KillService,
+        Self::HoldService,
+        Self::KillNats,
+        Self::HoldNats,
+        Self::FailArchive,
+        Self::SetBackNats,
+        Self::KillDatabase,
+        Self::HoldDatabase,
+        Self::SetBackDatabase,
+    ];
 }
 
 /// Does harm to a service and to what it stands on.
@@ -35,6 +53,8 @@ impl Harm {
 pub struct Nemesis<'a> {
     /// The service.
     pub service: &'a mut Service,
+    /// Its database, where it has one.
+    pub database: Option<&'a mut CassandraNode>,
     /// The archive fails while this file is there.
     pub fault_file: PathBuf,
     /// Held alone while nothing may be under way.
@@ -93,8 +113,39 @@ impl Nemesis<'_> {
                 let gate = Arc::clone(&self.gate);
                 let _nothing_under_way = gate.write().await;
                 archived(&self.service.remote().await).await;
+                if self.database.is_some() {
+                    self.sure().await;
+                }
                 self.service.nats.set_back(&before).await;
             }
+            Harm::KillDatabase => {
+                self.database().kill();
+                self.pause(0..2_000).await;
+                self.database().start_again().await;
+            }
+            Harm::HoldDatabase => {
+                self.database().pause();
+                self.pause(1_000..6_000).await;
+                self.database().resume();
+            }
+            Harm::SetBackDatabase => {
+                let before = self.database().snapshot();
+                self.pause(8_000..14_000).await;
+                self.database().set_back(&before).await;
+            }
+        }
+    }
+
+    fn database(&mut self) -> &mut CassandraNode {
+        self.database.as_mut().expect("a run without a database does it no harm")
+    }
+
+    /// Returns once the service has stored the place that it had archived: nothing that lies before it can get lost with the database.
+    /// What the stream and the database lose in the same seconds is lost.
+    async fn sure(&self) {
+        let archived = self.service.report().await["archived"].as_u64();
+        while self.service.report().await["stored"].as_u64() < archived {
+            sleep(Duration::from_millis(100)).await;
         }
     }
 

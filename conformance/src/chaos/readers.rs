@@ -12,7 +12,7 @@ use std::{
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use hourlog::{
-    Arrival, ArrivalQuery, Embedded, End, ErrorKind, Event, LogId, Position, Query, Remote, Result, Seq, arrival_page,
+    Arrival, ArrivalQuery, End, ErrorKind, Event, LogId, Position, Query, Remote, Result, Seq, Store, arrival_page,
     page,
     wire::{self, Order, PAGE_EVENTS_MAX, ReplayRequest, proto},
 };
@@ -99,7 +99,7 @@ pub fn events(log: &LogId, replies: &[Bytes]) -> Vec<Event> {
 ///
 /// # Errors
 /// What the archive answers.
-pub async fn archive(store: &Embedded, log: &LogId) -> Result<(Vec<Event>, Vec<Position>)> {
+pub async fn archive(store: &impl Store, log: &LogId) -> Result<(Vec<Event>, Vec<Position>)> {
     let (mut by_time, mut arrived) = (Vec::new(), Vec::new());
     let mut query = Query { limit: PAGE_EVENTS, ..Query::ALL };
     loop {

@@ -36,6 +36,11 @@ impl CassandraNode {
         format!("cql://{}/{name}", self.0.login())
     }
 
+    /// The same, to be talked to by TLS.
+    pub fn tls_url(&self, name: &str) -> String {
+        format!("{}?tls={}", self.url(name), self.0.authority().display())
+    }
+
     /// Kills it as a crash does (SIGKILL).
     ///
     /// # Panics

@@ -21,7 +21,7 @@ use scylla::{
 };
 use uuid::Uuid;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, planted::Bug};
 
 /// How long a node may take to answer; one that does not is asked again the next time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
@@ -129,6 +129,9 @@ impl Nodes {
         let all = answers.iter().all(Option::is_some) && !nodes.is_empty();
         seen.some_answered = (!all && answers.iter().any(Option::is_some)).then(Instant::now);
         for (node, generation) in answers.into_iter().flatten() {
+            if Bug::SetBackUnseen.is_planted() {
+                seen.then.insert(node, generation);
+            }
             seen.now.insert(node, generation);
             // Of one that is seen for the first time nothing is known that it could have lost.
             seen.then.entry(node).or_insert(generation);

@@ -172,6 +172,7 @@ mod tests {
     fn a_row_is_to_be_written_until_it_is_stored_as_it_is() {
         let (mut remembered, id): (_, LogId) = (Remembered::default(), "a".parse().expect("a good id"));
         remembered.learn_log(
+            0,
             &id,
             LogRow { created: Offset::MIN, widths: crate::Widths::default(), retention_seconds: None, cut: Seq::MIN },
         );

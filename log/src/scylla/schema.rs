@@ -18,6 +18,8 @@ const TABLES: [&str; 8] = ["events", "buckets", "eras", "arrivals", "logs", "sou
 const LOCK_SECONDS: i32 = 60;
 /// How often those who wait look.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often they look for what should be there at once.
+const LOOKS_MAX: usize = 50;
 
 const VERSION_TABLE: &str =
     "CREATE TABLE IF NOT EXISTS schema_version (one int PRIMARY KEY, version int, migrating uuid)";
@@ -42,10 +44,16 @@ pub(super) async fn prepare(session: &Session, url: &ScyllaUrl, migrate: bool) -
         }
         make_keyspace(session, url).await?;
     }
-    session
-        .use_keyspace(keyspace, false)
-        .await
-        .map_err(|error| unavailable(&format!("the keyspace {keyspace} cannot be used"), error))?;
+    let mut used = session.use_keyspace(keyspace, false).await;
+    // Made by another instance at this moment, it may not be there yet.
+    for _ in 0..LOOKS_MAX {
+        if used.is_ok() || !migrate {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        used = session.use_keyspace(keyspace, false).await;
+    }
+    used.map_err(|error| unavailable(&format!("the keyspace {keyspace} cannot be used"), error))?;
     let version = version(session, keyspace).await?;
     match usize::try_from(version).unwrap_or(usize::MAX) {
         version if version == STEPS.len() => check_tables(session, keyspace),
@@ -107,7 +115,16 @@ async fn stored_version(session: &Session) -> Result<i32> {
 
 /// Applies the steps that are missing, or waits until another instance has.
 async fn migrate_alone(session: &Session) -> Result<()> {
-    run(session, VERSION_TABLE).await?;
+    let mut made = run(session, VERSION_TABLE).await;
+    for _ in 0..LOOKS_MAX {
+        if made.is_ok() {
+            break;
+        }
+        // Two who make one table at once may be told that it cannot be done.
+        tokio::time::sleep(LOOK_EVERY).await;
+        made = run(session, VERSION_TABLE).await;
+    }
+    made?;
     let own = Uuid::new_v4();
     loop {
         let done = usize::try_from(stored_version(session).await?).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Where a database is: `cql://user:pass@host:9042,host2/keyspace?replication=3&dc=eu&consistency=quorum`.
 
-use std::str::FromStr;
+use std::{path::PathBuf, str::FromStr};
 
 use scylla::statement::Consistency;
 
@@ -23,6 +23,17 @@ pub struct ScyllaUrl {
     pub datacenter: Option<String>,
     /// How many copies have to agree.
     pub consistency: Consistency,
+    /// Whom to trust, where it is talked to by TLS.
+    pub tls: Option<Tls>,
+}
+
+/// Whose certificates are trusted. A node's has to name its IP address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// The authorities that the system trusts.
+    System,
+    /// The one in this file, as PEM.
+    Authority(PathBuf),
 }
 
 impl FromStr for ScyllaUrl {
@@ -57,6 +68,7 @@ impl FromStr for ScyllaUrl {
             replication: 1,
             datacenter: None,
             consistency: Consistency::LocalQuorum,
+            tls: None,
         };
         for option in options.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
@@ -81,7 +93,9 @@ impl FromStr for ScyllaUrl {
                         }
                     };
                 }
-                _ => return Err(wrong("its options are replication, dc and consistency")),
+                Some(("tls", "system")) => url.tls = Some(Tls::System),
+                Some(("tls", file)) if !file.is_empty() => url.tls = Some(Tls::Authority(file.into())),
+                _ => return Err(wrong("its options are replication, dc, consistency and tls")),
             }
         }
         Ok(url)
@@ -101,12 +115,13 @@ mod tests {
 
     #[test]
     fn an_address_says_where_and_how() {
-        let url: ScyllaUrl =
-            "cql://me:se@cret@a:9042,b/events?replication=3&dc=eu-1&consistency=quorum".parse().expect("good");
+        let url: ScyllaUrl = "cql://me:se@cret@a:9042,b/events?replication=3&dc=eu-1&consistency=quorum&tls=/ca.pem"
+            .parse()
+            .expect("good");
         assert_eq!(url.nodes, ["a:9042", "b"]);
         assert_eq!(url.user, Some(("me".to_owned(), "se@cret".to_owned())));
         assert_eq!((url.keyspace.as_str(), url.replication, url.datacenter.as_deref()), ("events", 3, Some("eu-1")));
-        assert_eq!(url.consistency, Consistency::Quorum);
+        assert_eq!((url.consistency, url.tls.clone()), (Consistency::Quorum, Some(Tls::Authority("/ca.pem".into()))));
         assert!(!format!("{url:?}").contains("cret"));
     }
 

@@ -62,6 +62,8 @@ async fn a_database_that_cannot_be_used_is_refused_with_what_to_do() {
         (url.clone(), vec![], "start once with --migrate"),
         (format!("cql://{node}/many?replication=3"), vec!["--migrate"], "3 copies cannot lie on 1 nodes"),
         (format!("cql://{node}/UPPER"), vec![], "keyspace"),
+        (url.clone(), vec!["--store-user", "me"], "goes with a password"),
+        (url.clone(), vec!["--store-user", "me", "--store-password-file", "/no/such/file"], "cannot read the password"),
     ] {
         let flags: Vec<String> = ["--store", &store].into_iter().chain(flags).map(str::to_owned).collect();
         let arguments = Service::arguments(&service.nats, service.directory.path(), &flags);
@@ -120,7 +122,10 @@ async fn a_database_that_is_killed_and_then_held_while_events_come_in_has_all_of
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_comes_back_as_it_was_before_is_given_again_what_it_lost() {
     let mut node = CassandraNode::start().await;
-    let service = service_with(&["--store", &node.url("hourlog"), "--migrate"]).await;
+    // By TLS, as between machines; and only to whom one trusts.
+    let url: ScyllaUrl = node.url("hourlog?tls=system").parse().expect("it is well formed");
+    Scylla::open(&url, true).await.expect_err("the system does not trust it");
+    let service = service_with(&["--store", &node.tls_url("hourlog"), "--migrate"]).await;
     let remote = service.remote().await;
     let follower = tokio::spawn(follow(service.remote().await, "lost.7", EVENTS / 10 + 1));
     let jetstream = service.jetstream().await;

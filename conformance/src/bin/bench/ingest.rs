@@ -10,7 +10,7 @@ use async_nats::jetstream::{
 use conformance::servers::NatsServer;
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use futures_util::StreamExt;
-use hourlog::Embedded;
+use hourlog::{Embedded, Store};
 use hourlogd::Settings;
 use tempfile::TempDir;
 
@@ -86,11 +86,11 @@ pub(crate) async fn fill(jetstream: &jetstream::Context, events: u64, subject: i
 }
 
 /// Bytes that do not compress.
-fn payload() -> Vec<u8> {
+pub(crate) fn payload() -> Vec<u8> {
     (0..EVENT_BYTES).map(|_| rand::random()).collect()
 }
 
-async fn drain_bare(jetstream: &jetstream::Context, events: u64) -> Run {
+pub(crate) async fn drain_bare(jetstream: &jetstream::Context, events: u64) -> Run {
     let stream = jetstream.get_stream("HOURLOG").await.expect("the stream is there");
     Run::of(events, async {
         let config = pull::Config {
@@ -140,7 +140,11 @@ fn write_batches(path: &Path, events: u64, logs: u64) {
 
 async fn ingest(nats: &NatsServer, events: u64) -> Run {
     let directory = TempDir::new().expect("a directory can be made");
-    let store = Embedded::open(directory.path()).expect("it opens");
+    archive(nats, events, Embedded::open(directory.path()).expect("it opens")).await
+}
+
+/// Has the service archive all of the stream in `store`, which is empty.
+pub(crate) async fn archive<S: Store>(nats: &NatsServer, events: u64, store: S) -> Run {
     let settings = Settings { nats: nats.url(), ..Settings::default() };
     Run::of(events, async {
         let running = hourlogd::start(settings, store).await.expect("the service starts");

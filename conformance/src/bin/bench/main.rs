@@ -1,6 +1,7 @@
 //! Measures speed as ratios: each figure against what it cannot be faster than, or against what people use today,
 //! both in one run, one after the other and back again.
 
+mod cql;
 mod ingest;
 mod measure;
 mod replay;
@@ -13,7 +14,7 @@ use measure::{Figure, Machine};
 /// The bytes of an event's data.
 const EVENT_BYTES: usize = 256;
 
-/// Measures ingest and replay against bare drains, bare writes and JetStream's own replay.
+/// Measures ingest and replay against bare drains, bare writes, JetStream's own replay and the bare driver's pages.
 #[derive(Debug, Parser)]
 #[command(name = "bench", after_help = "Example:\n  cargo xtask bench --pairs 5 --json target/bench.json")]
 struct Options {
@@ -40,11 +41,17 @@ async fn main() -> ExitCode {
     let machine = Machine::probe();
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let mut figures = Vec::new();
-    if wanted("ingest") {
+    if wanted("ingest, embedded, synced (drain)") {
         figures.extend(ingest::measure(&options).await);
     }
-    if wanted("replay") {
+    if wanted("replay, embedded, one log, decoded") {
         figures.push(replay::measure(&options).await);
+    }
+    if wanted("ingest, CQL, durable") {
+        figures.push(cql::ingest(&options).await);
+    }
+    if wanted("replay, CQL, one log, decoded") {
+        figures.push(cql::replay(&options).await);
     }
     let report = report(&options, &machine, &Machine::probe(), &figures);
     #[expect(clippy::print_stdout, reason = "the report is what the program is for")]

@@ -1,0 +1,267 @@
+//! The archive in a CQL database. In: against the harmonic bound of a bare drain of the stream and the bare driver's batches.
+//! Out: against the bare driver's pages.
+
+use std::sync::Arc;
+
+use async_nats::jetstream;
+use conformance::{guards::new_keyspace, servers::NatsServer};
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use hourlog::{
+    Arrived, Data, End, HOUR, LogId, Offset, Query, Record, Row, Scylla, ScyllaUrl, Store, Write, page, row, seq,
+};
+use scylla::{
+    client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
+    policies::load_balancing::DefaultPolicy,
+    statement::{
+        batch::{Batch, BatchType},
+        prepared::PreparedStatement,
+    },
+    value::CqlTimestamp,
+};
+
+use crate::{
+    Options,
+    ingest::{archive, drain_bare, fill, make_stream, payload},
+    measure::{Figure, Run, disturbed, sync_probe},
+};
+
+/// The rows of a bare batch, which are all of one partition.
+const BATCH_ROWS: usize = 50;
+/// The bare batches that are under way at once.
+const BATCHES_AT_ONCE: usize = 64;
+/// The events of a page, of the archive's and of the bare driver's.
+const PAGE_EVENTS: usize = 5_000;
+/// The events of the log that is read that lie in one bucket: half of what makes a partition heavy.
+const BUCKET_EVENTS: u64 = 50_000;
+/// An hour of 2025, where the events of our own begin.
+const BEGIN: i64 = 490_000 * HOUR;
+/// The log that is read.
+const LOG: &str = "bench";
+/// Of no run: it says which tables there are.
+const VERSION_TABLE: &str = "schema_version";
+
+const INSERT: &str =
+    "INSERT INTO events (log_id, hour_bucket, time, seq, data) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?";
+const SELECT: &str = "SELECT time, seq, data FROM events WHERE log_id = ? AND hour_bucket = ?";
+
+pub(crate) async fn ingest(options: &Options) -> Figure {
+    let nats = NatsServer::start().await;
+    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server is there"));
+    make_stream(&nats).await;
+    fill(&jetstream, options.events, |number| format!("log.bench.{}", number % options.logs)).await;
+    let (bare_keyspace, own_keyspace) = (Keyspace::make().await, Keyspace::make().await);
+    let mut pairs = Vec::new();
+    // A first run of each warms up.
+    for pair in 0..=options.pairs {
+        let before = sync_probe();
+        let (drain, bare, whole);
+        if pair % 2 == 0 {
+            drain = drain_bare(&jetstream, options.events).await;
+            bare = write_bare(&bare_keyspace, options.events, options.logs).await;
+            whole = ingest_into(&own_keyspace, &nats, options.events).await;
+        } else {
+            whole = ingest_into(&own_keyspace, &nats, options.events).await;
+            bare = write_bare(&bare_keyspace, options.events, options.logs).await;
+            drain = drain_bare(&jetstream, options.events).await;
+        }
+        if pair > 0 && !disturbed(before, sync_probe()) {
+            let bound = 1.0 / (1.0 / drain.per_second() + 1.0 / bare.per_second());
+            pairs.push((whole, bound));
+        }
+    }
+    bare_keyspace.remove().await;
+    own_keyspace.remove().await;
+    Figure {
+        // A figure's name lives as long as the program does.
+        name: format!("ingest, CQL, durable, {} logs", options.logs).leak(),
+        against: "H of a bare drain and the bare driver's batches",
+        pairs,
+    }
+}
+
+pub(crate) async fn replay(options: &Options) -> Figure {
+    let keyspace = Keyspace::make().await;
+    let store = keyspace.open().await;
+    let log: LogId = LOG.parse().expect("a good id");
+    write(&store, &log, options.events).await;
+    let mut select = keyspace.prepare(SELECT).await;
+    select.set_page_size(PAGE_EVENTS as i32);
+    let mut pairs = Vec::new();
+    // A first run of each warms up.
+    for pair in 0..=options.pairs {
+        let before = sync_probe();
+        let (baseline, candidate);
+        if pair % 2 == 0 {
+            baseline = read_bare(&keyspace.session, &select, options.events).await;
+            candidate = read(&store, &log, options.events).await;
+        } else {
+            candidate = read(&store, &log, options.events).await;
+            baseline = read_bare(&keyspace.session, &select, options.events).await;
+        }
+        if pair > 0 && !disturbed(before, sync_probe()) {
+            pairs.push((candidate, baseline.per_second()));
+        }
+    }
+    keyspace.remove().await;
+    Figure { name: "replay, CQL, one log, decoded", against: "the bare driver's pages", pairs }
+}
+
+/// A keyspace with the archive's tables, and a bare session in it.
+#[derive(Debug)]
+struct Keyspace {
+    url: ScyllaUrl,
+    session: Session,
+}
+
+impl Keyspace {
+    /// The archive makes the tables of the bare runs too: they have the same shape.
+    async fn make() -> Self {
+        let url: ScyllaUrl = new_keyspace().parse().expect("it is well formed");
+        Scylla::open(&url, true).await.expect("the database answers");
+        let profile = ExecutionProfile::builder()
+            .consistency(url.consistency)
+            .load_balancing_policy(DefaultPolicy::builder().token_aware(true).build())
+            .build();
+        let mut builder = SessionBuilder::new()
+            .known_nodes(&url.nodes)
+            .use_keyspace(&url.keyspace, false)
+            .default_execution_profile_handle(profile.into_handle());
+        if let Some((name, password)) = &url.user {
+            builder = builder.user(name, password);
+        }
+        let session = builder.build().await.expect("the database answers");
+        Self { url, session }
+    }
+
+    /// An archive that remembers nothing of a run before.
+    async fn open(&self) -> Scylla {
+        Scylla::open(&self.url, false).await.expect("the database answers")
+    }
+
+    async fn prepare(&self, statement: &str) -> PreparedStatement {
+        let mut prepared = self.session.prepare(statement).await.expect("the tables are there");
+        prepared.set_is_idempotent(true);
+        prepared
+    }
+
+    /// Takes out what a run has written.
+    async fn empty(&self) {
+        let state = self.session.get_cluster_state();
+        let tables = &state.get_keyspace(&self.url.keyspace).expect("it was made").tables;
+        let truncate = |table| self.session.query_unpaged(format!("TRUNCATE {table}"), ());
+        let written = tables.keys().filter(|table| *table != VERSION_TABLE);
+        try_join_all(written.map(truncate)).await.expect("the database empties them");
+    }
+
+    /// Leaves nothing behind.
+    async fn remove(self) {
+        let statement = format!("DROP KEYSPACE {}", self.url.keyspace);
+        self.session.query_unpaged(statement, ()).await.expect("the database drops it");
+    }
+}
+
+async fn ingest_into(keyspace: &Keyspace, nats: &NatsServer, events: u64) -> Run {
+    keyspace.empty().await;
+    archive(nats, events, keyspace.open().await).await
+}
+
+async fn write_bare(keyspace: &Keyspace, events: u64, logs: u64) -> Run {
+    keyspace.empty().await;
+    let insert = keyspace.prepare(INSERT).await;
+    let batches: Vec<Batch> = (1..=BATCH_ROWS).map(|rows| batch(&insert, rows)).collect();
+    let payload = payload();
+    Run::of(events, async {
+        let write = |numbers: Vec<u64>| {
+            let batch = &batches[numbers.len() - 1];
+            write_batch(&keyspace.session, batch, numbers, logs, &payload)
+        };
+        stream::iter(partitions(events, logs)).for_each_concurrent(BATCHES_AT_ONCE, write).await;
+    })
+    .await
+}
+
+/// So many inserts at once.
+fn batch(insert: &PreparedStatement, rows: usize) -> Batch {
+    let mut batch = Batch::new_with_statements(BatchType::Unlogged, vec![insert.clone().into(); rows]);
+    batch.set_is_idempotent(true);
+    batch
+}
+
+/// The numbers of the events of each batch. They are of one log, whose turn comes every `logs` events.
+fn partitions(events: u64, logs: u64) -> impl Iterator<Item = Vec<u64>> {
+    let of_round = logs * BATCH_ROWS as u64;
+    (0..events.div_ceil(of_round))
+        .flat_map(move |round| (0..logs).map(move |log| round * of_round + log))
+        .map(move |first| (first..events).step_by(logs as usize).take(BATCH_ROWS).collect::<Vec<u64>>())
+        .filter(|numbers| !numbers.is_empty())
+}
+
+async fn write_batch(session: &Session, batch: &Batch, numbers: Vec<u64>, logs: u64, payload: &[u8]) {
+    let log = format!("bench.{}", numbers[0] % logs);
+    let row = |number: &u64| {
+        let seq = seq_of(*number);
+        // A microsecond each: they are all of one hour.
+        let time = BEGIN + number.cast_signed() * 1_000;
+        (log.as_str(), hour_bucket(0), time, seq, payload, seq)
+    };
+    let rows: Vec<_> = numbers.iter().map(row).collect();
+    session.batch(batch, rows).await.expect("the database takes it");
+}
+
+/// Writes the log that is read.
+async fn write(store: &Scylla, log: &LogId, events: u64) {
+    let data = Data::from(payload());
+    let numbers: Vec<u64> = (0..events).collect();
+    for some in numbers.chunks(PAGE_EVENTS) {
+        let rows: Arc<[Row]> = some
+            .iter()
+            .map(|number| {
+                let (hour, within) = ((number / BUCKET_EVENTS).cast_signed(), (number % BUCKET_EVENTS).cast_signed());
+                let offset = Offset::from_nanos(BEGIN + hour * HOUR + within * (HOUR / BUCKET_EVENTS.cast_signed()));
+                let arrived = Arrived { offset, at: offset, high: offset, seq: seq_of(*number) };
+                row(log, arrived, Record::new(data.clone()))
+            })
+            .collect();
+        store.write(vec![Write::Events { log: log.clone(), rows }]).await.expect("the database takes it");
+    }
+}
+
+async fn read(store: &Scylla, log: &LogId, events: u64) -> Run {
+    Run::of(events, async {
+        let (mut query, mut count) = (Query { limit: PAGE_EVENTS, ..Query::ALL }, 0_u64);
+        loop {
+            let found = page(store, log, &query).await.expect("the log is read");
+            count += found.events.len() as u64;
+            match found.events.last() {
+                Some(last) if found.end == End::More => query.from = last.position.next(),
+                _ => break,
+            }
+        }
+        assert_eq!(count, events, "events are missing");
+    })
+    .await
+}
+
+async fn read_bare(session: &Session, select: &PreparedStatement, events: u64) -> Run {
+    Run::of(events, async {
+        let mut count = 0_u64;
+        for hour in 0..events.div_ceil(BUCKET_EVENTS) {
+            let pager = session.execute_iter(select.clone(), (LOG, hour_bucket(hour.cast_signed()))).await;
+            let rows = pager.expect("the partition is read").rows_stream::<(i64, i64, Vec<u8>)>();
+            let rows = rows.expect("the columns are these");
+            count += rows.try_fold(0, |count, _| async move { Ok(count + 1) }).await.expect("the partition is read");
+        }
+        assert_eq!(count, events, "events are missing");
+    })
+    .await
+}
+
+/// The seq of an event of our own: they begin at 1.
+fn seq_of(number: u64) -> i64 {
+    seq(1, number + 1)
+}
+
+/// The bucket that begins so many hours after [`BEGIN`], as the tables have it.
+fn hour_bucket(hour: i64) -> CqlTimestamp {
+    CqlTimestamp((BEGIN + hour * HOUR) / 1_000_000)
+}
