@@ -9,7 +9,7 @@ use hourlog::{
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
     sync::{oneshot, watch},
-    task::{AbortHandle, JoinSet},
+    task::{JoinHandle, JoinSet},
     time::Instant,
 };
 
@@ -138,7 +138,7 @@ struct Append {
 struct Writing {
     through: Seq,
     done: Vec<oneshot::Sender<()>>,
-    task: AbortHandle,
+    task: JoinHandle<()>,
 }
 
 impl Drop for Writing {
@@ -171,6 +171,16 @@ impl<S: Store> Actor for LogActor<S> {
             LogMsg::Rest { forwarded } => state.rest(forwarded),
             #[cfg(test)]
             LogMsg::Panic => panic!("planted"),
+        }
+        Ok(())
+    }
+
+    /// Once it has ended, so has what it was writing: a write that went on would be ahead of what is read again.
+    async fn post_stop(&self, _: LogRef, state: &mut LogState<S>) -> Result<(), ActorProcessingErr> {
+        state.readers.shutdown().await;
+        if let Some(writing) = &mut state.writing {
+            writing.task.abort();
+            let _ = (&mut writing.task).await;
         }
         Ok(())
     }
@@ -211,7 +221,7 @@ impl<S: Store> LogState<S> {
             // An actor that has ended meanwhile has no use for it.
             let _ = myself.send_message(LogMsg::Written);
         });
-        self.writing = Some(Writing { through, done, task: task.abort_handle() });
+        self.writing = Some(Writing { through, done, task });
     }
 
     fn settle(&mut self, myself: &LogRef) {

@@ -258,7 +258,7 @@ impl<S: Store> LogsState<S> {
         self.args.status.actors.fetch_sub(actors.len(), Relaxed);
         self.running.clear();
         // What waits for it hears of it as a dropped reply.
-        let ended = actors.iter().map(|actor| actor.kill_and_wait(Some(ENDS_WITHIN)));
+        let ended = actors.iter().map(|actor| actor.stop_and_wait(None, Some(ENDS_WITHIN)));
         for ended in join_all(ended).await {
             if ended.is_err() {
                 tracing::error!("a log does not end");

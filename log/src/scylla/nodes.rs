@@ -60,6 +60,8 @@ struct Seen {
     now: HashMap<Uuid, i32>,
     /// When some of the nodes have answered last while others did not.
     some_answered: Option<Instant>,
+    /// A node that is connected has not answered.
+    silent: bool,
 }
 
 impl Nodes {
@@ -88,6 +90,9 @@ impl Nodes {
 
     /// The database did not answer.
     pub(super) fn doubt(&self) {
+        if self.statement.is_none() {
+            return;
+        }
         let _ = self.trust.compare_exchange(Trust::Sure as u8, Trust::Doubtful as u8, Relaxed, Relaxed);
     }
 
@@ -117,7 +122,8 @@ impl Nodes {
         let mut seen = self.seen.lock().await;
         seen.then = seen.now.clone();
         // Whoever does not answer is seen the next time.
-        self.trust.store(Trust::Doubtful as u8, Relaxed);
+        let trust = if self.statement.is_some() { Trust::Doubtful } else { Trust::Sure };
+        self.trust.store(trust as u8, Relaxed);
     }
 
     /// Asks each node for its generation.
@@ -127,6 +133,8 @@ impl Nodes {
         let nodes = state.get_nodes_info();
         let answers = join_all(nodes.iter().map(|node| generation(session, statement, node))).await;
         let all = answers.iter().all(Option::is_some) && !nodes.is_empty();
+        let connected = nodes.iter().zip(&answers).any(|(node, answer)| answer.is_none() && node.is_connected());
+        seen.silent = connected || answers.iter().all(Option::is_none);
         seen.some_answered = (!all && answers.iter().any(Option::is_some)).then(Instant::now);
         for (node, generation) in answers.into_iter().flatten() {
             if Bug::SetBackUnseen.is_planted() {

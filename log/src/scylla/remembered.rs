@@ -75,12 +75,16 @@ impl Remembered {
         }
     }
 
-    /// Remembers rows that are to be written.
-    pub(super) fn count(&mut self, life: u64, id: &LogId, rows: impl IntoIterator<Item = BucketRow>) {
+    /// Remembers rows of a log that are to be written.
+    pub(super) fn count(&mut self, life: u64, id: &LogId, of_log: &LogRow, rows: impl IntoIterator<Item = BucketRow>) {
         for row in rows {
             let before = self.logs.get(id).and_then(|log| log.buckets.get(&row.bucket.start));
             let stored = before.map_or(Seq::MIN, |before| before.stored);
             self.put(life, id, Remembrance { row, stored });
+        }
+        if let Some(log) = self.logs.get_mut(id).filter(|_| life == self.life) {
+            // Forgotten meanwhile, for there were many: what lies where follows from it.
+            log.row.get_or_insert_with(|| of_log.clone());
         }
     }
 
@@ -171,14 +175,12 @@ mod tests {
     #[test]
     fn a_row_is_to_be_written_until_it_is_stored_as_it_is() {
         let (mut remembered, id): (_, LogId) = (Remembered::default(), "a".parse().expect("a good id"));
-        remembered.learn_log(
-            0,
-            &id,
-            LogRow { created: Offset::MIN, widths: crate::Widths::default(), retention_seconds: None, cut: Seq::MIN },
-        );
+        let (widths, retention_seconds, cut) = (crate::Widths::default(), None, Seq::MIN);
+        let of_log = LogRow { created: Offset::MIN, widths, retention_seconds, cut };
+        remembered.learn_log(0, &id, of_log.clone());
         remembered.learn(0, &id, [row(0, 1, 1)]);
         assert_eq!(remembered.unwritten(), 0);
-        remembered.count(0, &id, [row(0, 2, 2), row(1, 1, 3)]);
+        remembered.count(0, &id, &of_log, [row(0, 2, 2), row(1, 1, 3)]);
         assert_eq!((remembered.unwritten(), remembered.to_write().len()), (2, 2));
         remembered.written(&id, Offset::from_nanos(0), 1);
         assert_eq!(remembered.unwritten(), 2, "an older one was stored");
@@ -189,7 +191,7 @@ mod tests {
         remembered.forget(&id);
         assert_eq!((remembered.unwritten(), remembered.rows), (0, 0));
         remembered.forget_all();
-        remembered.count(0, &id, [row(0, 3, 3)]);
+        remembered.count(0, &id, &of_log, [row(0, 3, 3)]);
         assert_eq!(remembered.unwritten(), 0, "begun before everything was forgotten");
     }
 }

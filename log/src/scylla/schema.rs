@@ -44,17 +44,14 @@ pub(super) async fn prepare(session: &Session, url: &ScyllaUrl, migrate: bool) -
         }
         make_keyspace(session, url).await?;
     }
-    let mut used = session.use_keyspace(keyspace, false).await;
     // Made by another instance at this moment, it may not be there yet.
-    for _ in 0..LOOKS_MAX {
-        if used.is_ok() || !migrate {
-            break;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-        used = session.use_keyspace(keyspace, false).await;
-    }
-    used.map_err(|error| unavailable(&format!("the keyspace {keyspace} cannot be used"), error))?;
-    let version = version(session, keyspace).await?;
+    let tries = if migrate { LOOKS_MAX } else { 1 };
+    patiently(tries, async || {
+        let used = session.use_keyspace(keyspace, false).await;
+        used.map_err(|error| unavailable(&format!("the keyspace {keyspace} cannot be used"), error))
+    })
+    .await?;
+    let version = patiently(tries, async || version(session, keyspace).await).await?;
     match usize::try_from(version).unwrap_or(usize::MAX) {
         version if version == STEPS.len() => check_tables(session, keyspace),
         version if version > STEPS.len() => Err(Error::new(
@@ -115,23 +112,16 @@ async fn stored_version(session: &Session) -> Result<i32> {
 
 /// Applies the steps that are missing, or waits until another instance has.
 async fn migrate_alone(session: &Session) -> Result<()> {
-    let mut made = run(session, VERSION_TABLE).await;
-    for _ in 0..LOOKS_MAX {
-        if made.is_ok() {
-            break;
-        }
-        // Two who make one table at once may be told that it cannot be done.
-        tokio::time::sleep(LOOK_EVERY).await;
-        made = run(session, VERSION_TABLE).await;
-    }
-    made?;
+    // Of two who make one table at once, one may be told that it cannot be done, or not see it for a moment.
+    patiently(LOOKS_MAX, async || run(session, VERSION_TABLE).await).await?;
+    patiently(LOOKS_MAX, async || stored_version(session).await).await?;
     let own = Uuid::new_v4();
     loop {
         let done = usize::try_from(stored_version(session).await?).unwrap_or(0);
         if done >= STEPS.len() {
             return Ok(());
         }
-        if !decide(session, LOCK, (LOCK_SECONDS, own)).await? {
+        if !patiently(LOOKS_MAX, async || decide(session, LOCK, (LOCK_SECONDS, own)).await).await? {
             tokio::time::sleep(LOOK_EVERY).await;
             continue;
         }
@@ -149,6 +139,17 @@ async fn migrate_alone(session: &Session) -> Result<()> {
         }
         decide(session, UNLOCK, (own,)).await?;
     }
+}
+
+/// Tries again, some times, what an instance that makes tables at this moment may be in the way of.
+async fn patiently<T>(tries: usize, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..tries {
+        match attempt().await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(LOOK_EVERY).await,
+            done => return done,
+        }
+    }
+    attempt().await
 }
 
 /// Whether a transaction was applied.

@@ -68,7 +68,7 @@ impl Scylla {
         try_join(self.add_events(id, widths, &rows), self.add_arrivals(id, widths, &rows)).await?;
         let unwritten = {
             let mut remembered = self.remembered();
-            remembered.count(life, id, counted.into_iter().map(|counted| counted.row));
+            remembered.count(life, id, &known, counted.into_iter().map(|counted| counted.row));
             remembered.shrink();
             remembered.unwritten()
         };
