@@ -13,8 +13,8 @@ use std::{
 };
 
 use hourlog::{
-    Arrival, Bucket, BucketRow, EpochRow, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq, Settled,
-    SourceRow, Store, Write,
+    Arrival, Bucket, BucketRow, EpochRow, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq, SourceRow, Store,
+    Write,
 };
 
 /// Another store, whose reads are counted. Cheap to clone; the clones count together.
@@ -137,8 +137,12 @@ impl<S: Store> Store for Counting<S> {
         self.store.cursor(id, name).await
     }
 
-    async fn settle(&self) -> Result<Settled> {
+    async fn settle(&self) -> Result<()> {
         self.store.settle().await
+    }
+
+    async fn has_come_back(&self) -> bool {
+        self.store.has_come_back().await
     }
 
     async fn forget(&self) {

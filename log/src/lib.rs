@@ -86,7 +86,7 @@ pub use self::{
     position::{Arrival, Position, SEQUENCES_IN_EPOCH, Seq, parts, seq},
     record::{AHEAD_NANOS_MAX, Data, Event, Metadata, Record, header, shorten},
     retention::{Swept, sweep},
-    store::{EpochRow, LogRow, Placed, Row, Scan, Settled, SourceRow, Store, Write},
+    store::{EpochRow, LogRow, Placed, Row, Scan, SourceRow, Store, Write},
     time::{Clock, DAY, HOUR, MINUTE, Offset, SECOND, system_clock},
 };
 #[cfg(feature = "embedded")]

@@ -33,10 +33,11 @@ use scylla::{
     statement::{SerialConsistency, prepared::PreparedStatement},
     value::CqlTimestamp,
 };
+use tokio::sync::Semaphore;
 
 use crate::{
     Arrival, Bucket, BucketRow, EpochRow, Error, ErrorKind, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq,
-    Settled, SourceRow, Store, Write,
+    SourceRow, Store, Write,
 };
 
 pub use url::{ScyllaUrl, Tls};
@@ -55,6 +56,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(5);
 /// The rows that one page of a read has. Larger ones read faster, and weigh more.
 const PAGE_ROWS: i32 = 5_000;
+/// The batches of events, of all logs, that are under way at once. What waits meanwhile makes larger ones, which cost the database less.
+const BATCHES_AT_ONCE: usize = 64;
 /// The partitions that logs are listed in.
 const LOG_SHARDS: u8 = 16;
 /// Twice the time after which both databases sync their commit logs: what was written before that survives the machine.
@@ -70,6 +73,8 @@ struct Inner {
     remembered: Mutex<Remembered>,
     heads: Heads,
     nodes: Nodes,
+    /// Handed out to batches of events.
+    batches: Semaphore,
 }
 
 impl fmt::Debug for Scylla {
@@ -115,7 +120,14 @@ impl Scylla {
         let statements = Statements::prepare(&session).await?;
         let nodes = Nodes::look_at(&session).await;
         let (remembered, heads) = (Mutex::default(), Heads::default());
-        Ok(Self(Arc::new(Inner { session, statements, remembered, heads, nodes })))
+        Ok(Self(Arc::new(Inner {
+            session,
+            statements,
+            remembered,
+            heads,
+            nodes,
+            batches: Semaphore::new(BATCHES_AT_ONCE),
+        })))
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
@@ -334,12 +346,12 @@ impl Store for Scylla {
         Ok(())
     }
 
-    async fn settle(&self) -> Result<Settled> {
-        if self.0.nodes.have_come_back(&self.0.session).await {
-            return Ok(Settled::SetBack);
-        }
-        self.write_counts().await?;
-        Ok(Settled::Whole)
+    async fn settle(&self) -> Result<()> {
+        self.write_counts().await
+    }
+
+    async fn has_come_back(&self) -> bool {
+        self.0.nodes.have_come_back(&self.0.session).await
     }
 
     async fn forget(&self) {

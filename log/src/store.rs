@@ -68,26 +68,22 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// A reader's durable place: the newest that was written under `name`.
     fn cursor(&self, id: &LogId, name: &str) -> impl Future<Output = Result<Option<Arrival>>> + Send;
 
-    /// Writes what was kept back of earlier writes: the index may count behind. Answers whether a part of the archive has come back
-    /// meanwhile, perhaps without the newest of what it had taken.
-    fn settle(&self) -> impl Future<Output = Result<Settled>> + Send {
-        ready(Ok(Settled::Whole))
+    /// Writes what was kept back of earlier writes: the index may count behind.
+    fn settle(&self) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
+    }
+
+    /// Whether a part of the archive has come back, perhaps without what it took within [`SURE_AFTER`](Self::SURE_AFTER): since the archive
+    /// was opened, or everything that was remembered was [forgotten](Self::forget). Then the sources are to be read again from their
+    /// stored places.
+    fn has_come_back(&self) -> impl Future<Output = bool> + Send {
+        ready(false)
     }
 
     /// Forgets what is remembered of earlier writes: what is stored counts. To be called once nothing is being written.
     fn forget(&self) -> impl Future<Output = ()> + Send {
         ready(())
     }
-}
-
-/// What [`Store::settle`] has found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// Everything that was written is there.
-    Whole,
-    /// What was written within [`Store::SURE_AFTER`] may be gone. The sources are to be read again from their stored places, and
-    /// before that, everything that is remembered [forgotten](Store::forget).
-    SetBack,
 }
 
 /// One thing to write.
@@ -102,7 +98,7 @@ pub enum Write {
     },
     /// Makes a log before its first event. Passed over where it is there.
     Log(LogId, LogRow),
-    /// A message of a source has been handed out to be archived. Passed over where a newer one has.
+    /// A message of a source has been handed out to be archived. Passed over where a newer one has, of this slot or another.
     Head {
         /// The source's name.
         stream: Arc<str>,

@@ -18,9 +18,7 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
 };
 use futures_util::{StreamExt, future::join_all, stream::FuturesOrdered};
-use hourlog::{
-    Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, Settled, SourceRow, Store, Write, parts, planted::Bug,
-};
+use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts, planted::Bug};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep},
@@ -60,9 +58,10 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const CONSUMER_FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
 /// How often the place is stored while it moves. What was archived since is read again after a crash.
 const STORE_PLACE_EVERY: Duration = Duration::from_millis(250);
-/// How often an archive that is not sure at once is told to write what it has kept back, and asked whether a part of it has come
-/// back: less than what it may count behind.
-const SETTLE_EVERY: Duration = Duration::from_secs(1);
+/// How often an archive that is not sure at once is told to write what it has kept back: the counts of a log may be so far behind.
+const SETTLE_EVERY: Duration = Duration::from_secs(4);
+/// How often it is asked whether a part of it has come back.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether the stream is what it was.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// The pauses between attempts to read the stream.
@@ -103,8 +102,10 @@ type Storing = Pin<Box<dyn Future<Output = Stored> + Send>>;
 
 /// What it has come to.
 enum Stored {
+    /// Whether a part of it has come back.
+    Asked(bool),
     /// Everything up to the place was written, if it went well.
-    Settled(Place, Result<Settled>),
+    Settled(Place, Result<()>),
     /// The place is stored, if it went well.
     Place(Place, Result<()>),
 }
@@ -133,6 +134,7 @@ struct Ingest<S> {
     /// Places that were written whole, and since when: each may be stored once it is sure.
     settled: VecDeque<(Instant, Place)>,
     settle_at: Instant,
+    ask_at: Instant,
     storing: Option<Storing>,
     in_flight: FuturesOrdered<oneshot::Receiver<Done>>,
     in_flight_bytes: usize,
@@ -227,6 +229,7 @@ impl<S: Store> Ingest<S> {
             stored: place,
             settled: VecDeque::new(),
             settle_at: Instant::now() + SETTLE_EVERY,
+            ask_at: Instant::now(),
             storing: None,
             in_flight: FuturesOrdered::new(),
             in_flight_bytes: 0,
@@ -272,8 +275,9 @@ impl<S: Store> Ingest<S> {
                 () = shutdown.cancelled() => return Ok(Ended::Told),
                 _ = lost.changed() => return Err(broken_off(&self.args.stream)),
                 Some(done) = self.in_flight.next() => self.settle(done)?,
-                stored = pending_or(&mut self.storing) => if self.stored(stored) == Settled::SetBack {
-                    return Ok(Ended::SetBack);
+                stored = pending_or(&mut self.storing) => match stored {
+                    Stored::Asked(true) => return Ok(Ended::SetBack),
+                    stored => self.stored(stored),
                 },
                 _ = tick.tick() => self.store_place(),
                 () = looks(&mut look, &status.look) => {
@@ -551,7 +555,12 @@ impl<S: Store> Ingest<S> {
             let place = if Bug::CursorBeforeRows.is_planted() { self.taken } else { place };
             let writes = self.place_writes(place);
             self.storing = Some(Box::pin(async move { Stored::Place(place, store.write(writes).await) }));
-        } else if !S::SURE_AFTER.is_zero() && Instant::now() >= self.settle_at {
+        } else if S::SURE_AFTER.is_zero() {
+            // It is sure at once, and of all of it.
+        } else if Instant::now() >= self.ask_at {
+            self.ask_at = Instant::now() + ASK_EVERY;
+            self.storing = Some(Box::pin(async move { Stored::Asked(store.has_come_back().await) }));
+        } else if Instant::now() >= self.settle_at {
             let place = self.archived;
             self.settle_at = Instant::now() + SETTLE_EVERY;
             self.storing = Some(Box::pin(async move { Stored::Settled(place, store.settle().await) }));
@@ -569,23 +578,22 @@ impl<S: Store> Ingest<S> {
     }
 
     /// The archive has done its work on a place.
-    fn stored(&mut self, stored: Stored) -> Settled {
+    fn stored(&mut self, stored: Stored) {
         match stored {
             Stored::Place(place, outcome) => self.place_stored(place, &outcome),
-            Stored::Settled(_, Ok(Settled::SetBack)) => return Settled::SetBack,
-            Stored::Settled(place, Ok(Settled::Whole)) => {
+            Stored::Settled(place, Ok(())) => {
                 // What was begun in a life of the stream that has ended meanwhile tells nothing.
                 let newest = self.settled.back().map_or(self.stored, |(_, newest)| *newest);
                 if place != newest && place.sequence <= self.archived.sequence {
                     self.settled.push_back((Instant::now(), place));
                 }
             }
-            // Its logs say so, and the next time it is asked again.
+            // Its logs say so, and the next time it is tried again.
             Stored::Settled(_, Err(error)) => {
                 tracing::debug!(%error, "the archive could not write what it has kept back")
             }
+            Stored::Asked(_) => {}
         }
-        Settled::Whole
     }
 
     fn place_writes(&self, place: Place) -> Vec<Write> {

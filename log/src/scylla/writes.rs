@@ -53,7 +53,8 @@ impl Scylla {
             self.execute(&self.0.statements.set_cut, values).await?;
         }
         // Somebody else may have made it first.
-        Ok(self.stored_log(id).await?.0.unwrap_or_else(|| row.clone()))
+        let stored = if made { None } else { self.stored_log(id).await?.0 };
+        Ok(stored.unwrap_or_else(|| row.clone()))
     }
 
     pub(super) async fn write_events(&self, id: &LogId, rows: &[Row]) -> Result<()> {
@@ -130,9 +131,9 @@ impl Scylla {
     /// Puts a bucket into the index, before its first event, whose seq is the row's timestamp. What counts that event may come to
     /// have the same one: of two such values the database keeps the greater, which is the one that counts more.
     async fn list(&self, id: &LogId, era: Offset, bucket: Bucket, seq: Seq) -> Result<BucketRow> {
-        self.execute(&self.0.statements.add_era, (id.as_str(), era.nanos(), seq)).await?;
         let row = BucketRow::new(bucket);
-        self.set_bucket(id, era, &row, seq).await?;
+        let era_listed = self.execute(&self.0.statements.add_era, (id.as_str(), era.nanos(), seq));
+        try_join(era_listed, self.set_bucket(id, era, &row, seq)).await?;
         Ok(row)
     }
 
@@ -188,6 +189,7 @@ impl Scylla {
             let start = values::hour_bucket(bucket.start);
             values.push((id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq));
         }
+        let _one = self.0.batches.acquire().await.expect("it is never closed");
         let written = self.0.session.batch(&batch, values).await;
         let written = written.map_err(|error| unavailable("the database did not take a batch of events", error));
         self.relied_on(written).await.map(drop)
