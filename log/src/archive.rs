@@ -270,7 +270,10 @@ impl Source {
                 epoch
             }
         };
-        Ok(Self { stream, epoch, row: row.unwrap_or(SourceRow::NOTHING) })
+        let mut row = row.unwrap_or(SourceRow::NOTHING);
+        // Of a write that broke off, some numbers may be used up.
+        row.cursor = row.cursor.max(row.head);
+        Ok(Self { stream, epoch, row })
     }
 }
 

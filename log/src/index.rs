@@ -25,7 +25,7 @@ pub struct BucketRow {
     pub arrivals: u64,
     /// The seq up to which this row counts: an event at or below it is in the numbers already.
     pub through: Seq,
-    /// Events at or below this seq were taken away with the whole bucket.
+    /// Events at or below this seq are not here: they were taken away with the whole bucket, if there were any.
     pub dropped: Seq,
 }
 
@@ -35,6 +35,11 @@ impl BucketRow {
         let bins = if bucket.width.has_bins() { vec![0; BINS] } else { Vec::new() };
         let (first, last) = (Offset::MAX, Offset::MIN);
         Self { bucket, count: 0, bytes: 0, first, last, bins, arrivals: 0, through: Seq::MIN, dropped: Seq::MIN }
+    }
+
+    /// The row of a bucket that comes into the index with an event of this seq: of those before, some may have been here and are gone.
+    pub(crate) fn listed(bucket: Bucket, seq: Seq) -> Self {
+        Self { dropped: seq.saturating_sub(1), ..Self::new(bucket) }
     }
 
     /// The row once the bucket's events are taken away, with the list of who arrived in its time or without.
@@ -109,7 +114,7 @@ pub(crate) fn count(
                 std::collections::btree_map::Entry::Vacant(entry) => {
                     let stored = load(log, bucket)?;
                     let new = stored.is_none();
-                    let row = stored.unwrap_or_else(|| BucketRow::new(bucket));
+                    let row = stored.unwrap_or_else(|| BucketRow::listed(bucket, seq));
                     entry.insert((row.through, Counted { row, new }))
                 }
             };

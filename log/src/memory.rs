@@ -116,9 +116,9 @@ impl Store for Memory {
                     tables.sources.entry((stream.to_string(), slot)).or_insert(SourceRow::NOTHING).apply(&write);
                 }
                 Write::Drop { log, bucket, seq, arrivals } => tables.drop_bucket(&log, bucket, seq, arrivals),
-                Write::Unlist { log, bucket } => {
+                Write::Unlist { log, bucket, seq } => {
                     let key = (log, bucket.start);
-                    if tables.buckets.get(&key).is_some_and(BucketRow::is_empty) {
+                    if tables.buckets.get(&key).is_some_and(|row| row.is_empty() && row.through < seq) {
                         tables.buckets.remove(&key);
                     }
                 }

@@ -11,6 +11,8 @@ use crate::{
 const INDEX_ROWS: usize = 256;
 /// The events of a bucket that one read fetches when those in arrival order are picked out of them.
 const ARRIVAL_EVENTS: usize = 512;
+/// The bytes that they may weigh, roughly.
+const ARRIVAL_BYTES: usize = 1 << 20;
 /// Past so many events, or bytes, a bucket is slow to read and heavy to keep.
 const BUCKET_EVENTS_GUIDE: u64 = 100_000;
 /// See [`BUCKET_EVENTS_GUIDE`].
@@ -85,7 +87,7 @@ pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query) -> Result<Page
     let mut found_any_bucket = false;
     while let Some(row) = index.next(store).await? {
         found_any_bucket = true;
-        if row.count == 0 {
+        if tells_of_none(&row) {
             continue;
         }
         let mut scan = Scan { from: query.from, to: last, reverse: query.reverse, limit: 0, bytes: 0 };
@@ -136,6 +138,12 @@ pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query) -> Result<Page
         _ => End::CaughtUp,
     };
     Ok(page)
+}
+
+/// Whether the index knows that a bucket holds no event. One that is listed and was never counted may hold what a writer left that was
+/// killed, and that never came again.
+fn tells_of_none(row: &BucketRow) -> bool {
+    row.count == 0 && row.through > Seq::MIN
 }
 
 /// How many events of a bucket are worth asking for at once where `bytes` are wanted: twice as many as weigh that on average. A database
@@ -238,11 +246,10 @@ pub async fn arrival_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery)
     let mut found_any_bucket = false;
     while let Some(row) = index.next(store).await? {
         found_any_bucket = true;
-        let mut punctual = Punctual::new(id, row.bucket, page.next);
-        let mut placed = PlacedOnes::new(id, row.bucket, page.next.seq, row.arrivals > 0);
-        if row.count == 0 {
-            punctual.whole = true;
-        }
+        let mut punctual = Punctual::new(id, row.bucket, page.next, fitting(&row, ARRIVAL_BYTES).min(ARRIVAL_EVENTS));
+        let placed_ones = row.arrivals > 0 || row.through == Seq::MIN;
+        let mut placed = PlacedOnes::new(id, row.bucket, page.next.seq, placed_ones);
+        punctual.whole = tells_of_none(&row);
         loop {
             if page.events.len() >= query.limit || bytes >= bytes_max {
                 return Ok(page);
@@ -300,23 +307,25 @@ struct Punctual<'a> {
     bucket: Bucket,
     from: Position,
     above: Seq,
+    /// The events of one read.
+    limit: usize,
     fetched: VecDeque<Event>,
     whole: bool,
 }
 
 impl<'a> Punctual<'a> {
-    fn new(id: &'a LogId, bucket: Bucket, after: Arrival) -> Self {
+    fn new(id: &'a LogId, bucket: Bucket, after: Arrival, limit: usize) -> Self {
         let from = Position::at(after.time.max(bucket.start));
-        Self { id, bucket, from, above: after.seq, fetched: VecDeque::new(), whole: false }
+        Self { id, bucket, from, above: after.seq, limit, fetched: VecDeque::new(), whole: false }
     }
 
     async fn peek<S: Store>(&mut self, store: &S, scanned: &mut u64) -> Result<Option<Seq>> {
         while self.fetched.is_empty() && !self.whole {
             let scan =
-                Scan { from: self.from, to: Position::MAX, reverse: false, limit: ARRIVAL_EVENTS, bytes: usize::MAX };
+                Scan { from: self.from, to: Position::MAX, reverse: false, limit: self.limit, bytes: usize::MAX };
             let events = store.events(self.id, self.bucket, scan).await?;
             *scanned += events.len() as u64;
-            self.whole = events.len() < ARRIVAL_EVENTS;
+            self.whole = events.len() < self.limit;
             if let Some(event) = events.last() {
                 self.from = event.position.next();
             }

@@ -26,6 +26,10 @@ pub struct Swept {
 /// What the store answers; what was taken away until then is gone.
 pub async fn sweep<S: Store>(store: &S, id: &LogId, horizon: Offset, newest: Seq, stored: Seq) -> Result<Swept> {
     let mut swept = Swept::default();
+    // What arrived in a bucket's time may be for a later bucket, which is kept perhaps: as far ahead as an event may be.
+    let last = store.buckets(id, horizon..=horizon, false, 1).await?;
+    let kept = last.first().map(|row| row.bucket).filter(|bucket| bucket.last() >= horizon);
+    let kept_from = kept.map_or(horizon, |bucket| bucket.start.min(horizon));
     let mut from = Offset::MIN;
     loop {
         let rows = store.buckets(id, from..=horizon, false, INDEX_ROWS).await?;
@@ -33,15 +37,14 @@ pub async fn sweep<S: Store>(store: &S, id: &LogId, horizon: Offset, newest: Seq
         let mut writes = Vec::new();
         for row in rows.iter().filter(|row| row.bucket.start >= from && row.bucket.last() < horizon) {
             let (log, bucket) = (id.clone(), row.bucket);
-            // Of what arrived in its time, an event may be as far ahead as one may be, and still be kept.
-            let arrivals = bucket.last().saturating_add_nanos(AHEAD_NANOS_MAX) < horizon;
+            let arrivals = bucket.last().saturating_add_nanos(AHEAD_NANOS_MAX) < kept_from;
             if row.count > 0 || (arrivals && row.arrivals > 0) {
                 swept.buckets += u64::from(row.count > 0);
                 swept.events += row.count;
                 writes.push(Write::Drop { log, bucket, seq: newest, arrivals });
             } else if row.is_empty() && row.through < stored {
                 swept.unlisted += 1;
-                writes.push(Write::Unlist { log, bucket });
+                writes.push(Write::Unlist { log, bucket, seq: stored });
             }
         }
         store.write(writes).await?;

@@ -75,6 +75,8 @@ struct Inner {
     nodes: Nodes,
     /// Handed out to batches of events.
     batches: Semaphore,
+    /// Held by who writes the counts that were kept back.
+    counting: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Scylla {
@@ -118,7 +120,7 @@ impl Scylla {
         one_data_centre(&session, url)?;
         schema::prepare(&session, url, migrate).await?;
         let statements = Statements::prepare(&session).await?;
-        let nodes = Nodes::look_at(&session).await;
+        let nodes = Nodes::look_at(&session, url).await?;
         let (remembered, heads) = (Mutex::default(), Heads::default());
         Ok(Self(Arc::new(Inner {
             session,
@@ -127,6 +129,7 @@ impl Scylla {
             heads,
             nodes,
             batches: Semaphore::new(BATCHES_AT_ONCE),
+            counting: tokio::sync::Mutex::new(()),
         })))
     }
 
@@ -174,6 +177,21 @@ impl Scylla {
         statement: &PreparedStatement,
         values: impl SerializeRow,
         limit: usize,
+        more: impl FnMut(&T) -> bool,
+    ) -> Result<Vec<T>>
+    where
+        T: for<'f, 'm> DeserializeRow<'f, 'm> + Send + 'static,
+    {
+        self.rows_while(statement, values, limit_of(limit), limit, more).await
+    }
+
+    /// As [`some_rows`](Self::some_rows), in pages of so many rows.
+    async fn rows_while<T>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        page: i32,
+        limit: usize,
         mut more: impl FnMut(&T) -> bool,
     ) -> Result<Vec<T>>
     where
@@ -181,7 +199,7 @@ impl Scylla {
     {
         let read = async {
             let mut statement = statement.clone();
-            statement.set_page_size(limit_of(limit).clamp(1, PAGE_ROWS));
+            statement.set_page_size(page.clamp(1, PAGE_ROWS));
             let pager = self.0.session.execute_iter(statement, values).await;
             let pager = pager.map_err(|error| unavailable("the database did not answer as it should", error))?;
             let mut stream = pager.rows_stream::<T>().map_err(|error| unreadable(&error))?;
@@ -228,8 +246,15 @@ impl Store for Scylla {
     async fn logs(&self, after: Option<&LogId>, limit: usize) -> Result<Vec<(LogId, LogRow)>> {
         type Listed = (String, Option<i64>, Option<StoredWidths>, Option<i64>, Option<i64>);
         let after = after.map_or("", LogId::as_str);
-        let shards = (0..i32::from(LOG_SHARDS))
-            .map(|shard| self.some_rows::<Listed>(&self.0.statements.logs_behind, (shard, after), limit, |_| true));
+        let shards = (0..i32::from(LOG_SHARDS)).map(|shard| {
+            // Deleted ones are passed over.
+            let mut live = 0;
+            let more = move |row: &Listed| {
+                live += usize::from(row.1.is_some());
+                live <= limit
+            };
+            self.rows_while(&self.0.statements.logs_behind, (shard, after), limit_of(limit), usize::MAX, more)
+        });
         let mut logs = Vec::new();
         for (id, created, widths, retention, cut) in try_join_all(shards).await?.into_iter().flatten() {
             if let Some(row) = values::log_row((created, widths, retention, cut))?.0 {
@@ -330,7 +355,7 @@ impl Store for Scylla {
                     self.execute(&statements.set_cursor_of_source, values).await.map(drop)
                 }),
                 Write::Drop { log, bucket, seq, arrivals } => self.drop_bucket(&log, bucket, seq, arrivals).await?,
-                Write::Unlist { log, bucket } => self.unlist(&log, bucket).await?,
+                Write::Unlist { log, bucket, seq } => self.unlist(&log, bucket, seq).await?,
                 Write::Delete { log, seq } => self.delete(&log, seq).await?,
                 Write::Cursor { log, name, cursor } => {
                     let values = (log.as_str(), name, (cursor.time.nanos(), cursor.seq), cursor.seq);
@@ -339,15 +364,17 @@ impl Store for Scylla {
             }
         }
         if !places.is_empty() {
-            // A place is never ahead of the counts of what it covers.
+            // A place is never ahead of the counts of what it covers, nor of what a node may have lost.
             self.write_counts().await?;
+            self.0.nodes.are_sure(&self.0.session).await?;
             try_join_all(places).await?;
         }
         Ok(())
     }
 
     async fn settle(&self) -> Result<()> {
-        self.write_counts().await
+        self.write_counts().await?;
+        self.0.nodes.are_sure(&self.0.session).await
     }
 
     async fn has_come_back(&self) -> bool {

@@ -122,7 +122,7 @@ pub enum Write {
         /// The greatest time among the messages so far.
         high: Offset,
     },
-    /// Takes the events of a bucket away. None of them is above `seq`, the newest that is archived; one of them that comes again
+    /// Takes the events of a bucket away, as [`Write::Unlist`] and [`Write::Delete`] to be done by the log's writer. None of them is above `seq`, the newest that is archived; one of them that comes again
     /// stays away, and what comes later lives.
     Drop {
         /// The log.
@@ -140,6 +140,8 @@ pub enum Write {
         log: LogId,
         /// The bucket, as its row has it.
         bucket: Bucket,
+        /// Nothing at or below it can come again. Passed over where the row tells of more.
+        seq: Seq,
     },
     /// Takes a log away, with its readers' places. None of its events is above `seq`, the newest that is archived; one of them that
     /// comes again stays away, and what comes later makes it anew.

@@ -230,6 +230,8 @@ impl<S: Store> Api<S> {
                 return Err(Error::new(ErrorKind::Unavailable, context));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
+            // It may have been ended because what it holds is read again.
+            fresh::whole_again(self).await?;
         }
     }
 

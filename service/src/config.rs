@@ -26,12 +26,12 @@ pub struct Options {
     #[arg(long, value_name = "URL", env = "HOURLOG_NATS")]
     pub nats: Option<String>,
     /// The archive: file:DIR, cql://user:pass@host:9042,host2/keyspace?replication=3, or memory: to try things out.
-    #[arg(long, value_name = "STORE", env = "HOURLOG_STORE")]
+    #[arg(long, value_name = "STORE", env = "HOURLOG_STORE", hide_env_values = true)]
     pub store: Option<String>,
     /// Make the keyspace and the tables of a CQL archive where they are not there.
     #[arg(long, env = "HOURLOG_MIGRATE")]
     pub migrate: bool,
-    /// The database's user, where the address of the archive does not name one.
+    /// The database's user; weighs more than the one in its address.
     #[arg(long, value_name = "USER", env = "HOURLOG_STORE_USER")]
     pub store_user: Option<String>,
     /// That user's password.

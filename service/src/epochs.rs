@@ -1,6 +1,6 @@
 //! Which epoch of its slot a message belongs to: what makes seqs rise for ever.
 
-use hourlog::{EpochRow, Error, ErrorKind, Offset, Result, SLOTS, Seq, Store, parts, seq};
+use hourlog::{EpochRow, Offset, Result, SLOTS, Seq, Store, parts, seq};
 
 /// The epochs of one source in each slot, as `(first sequence, epoch)`, in order.
 #[derive(Debug, Clone)]
@@ -15,13 +15,10 @@ impl Epochs {
         let mut of_slots = Vec::with_capacity(usize::from(SLOTS));
         for slot in 0..SLOTS {
             let mut rows = store.epochs(slot).await?;
-            if !rows.iter().any(|row| row.stream == stream) {
+            // Another one may begin an epoch at the same moment: then it is the next.
+            while !rows.iter().any(|row| row.stream == stream) {
                 let epoch = rows.last().map_or(1, |row| row.epoch + 1);
-                let row = EpochRow { epoch, stream: stream.to_owned(), from: 1, started: now };
-                if !store.begin_epoch(slot, row).await? {
-                    let context = format!("another instance has just begun epoch {epoch} of slot {slot}");
-                    return Err(Error::new(ErrorKind::Unavailable, context));
-                }
+                store.begin_epoch(slot, EpochRow { epoch, stream: stream.to_owned(), from: 1, started: now }).await?;
                 rows = store.epochs(slot).await?;
             }
             of_slots.push(rows.iter().filter(|row| row.stream == stream).map(|row| (row.from, row.epoch)).collect());
@@ -35,10 +32,29 @@ impl Epochs {
     /// What the store answers.
     pub(crate) async fn fork<S: Store>(store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
         for slot in 0..SLOTS {
-            let epoch = store.epochs(slot).await?.last().map_or(1, |row| row.epoch + 1);
-            store.begin_epoch(slot, EpochRow { epoch, stream: stream.to_owned(), from, started: now }).await?;
+            let mut rows = store.epochs(slot).await?;
+            let before = rows.len();
+            while !rows[before..].iter().any(|row| row.stream == stream && row.from == from) {
+                let epoch = rows.last().map_or(1, |row| row.epoch + 1);
+                store.begin_epoch(slot, EpochRow { epoch, stream: stream.to_owned(), from, started: now }).await?;
+                rows = store.epochs(slot).await?;
+            }
         }
         Self::load(store, stream, now).await
+    }
+
+    /// Begins all of them again: a store that has come back may have lost the newest.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(crate) async fn begin_again<S: Store>(&self, store: &S, stream: &str, now: Offset) -> Result<()> {
+        for (slot, epochs) in (0..SLOTS).zip(&self.0) {
+            for (from, epoch) in epochs {
+                let row = EpochRow { epoch: *epoch, stream: stream.to_owned(), from: *from, started: now };
+                store.begin_epoch(slot, row).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The seq of the source's message `sequence` in `slot`: the newest epoch that holds it.

@@ -120,7 +120,7 @@ enum Ended {
 }
 
 /// The running ingest.
-struct Ingest<S> {
+pub(crate) struct Ingest<S> {
     args: IngestArgs<S>,
     decoder: Decoder,
     /// Counts how often it began anew from what is archived.
@@ -140,6 +140,8 @@ struct Ingest<S> {
     in_flight_bytes: usize,
     /// How often reading broke off in a row without a message taken.
     barren: u32,
+    /// The archive may have lost which epochs there are.
+    epochs_unsure: bool,
 }
 
 /// A chunk that was handed out and has been answered.
@@ -162,9 +164,8 @@ struct Chunk {
 ///
 /// # Errors
 /// What the store answers when it is asked how far it has got.
-pub(crate) async fn run<S: Store>(args: IngestArgs<S>) -> Result<()> {
-    let shutdown = args.shutdown.clone();
-    let mut ingest = Ingest::new(args).await?;
+pub(crate) async fn run<S: Store>(mut ingest: Ingest<S>) -> Result<()> {
+    let shutdown = ingest.args.shutdown.clone();
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     while !shutdown.is_cancelled() {
         let before = ingest.taken;
@@ -201,7 +202,11 @@ pub(crate) async fn run<S: Store>(args: IngestArgs<S>) -> Result<()> {
 }
 
 impl<S: Store> Ingest<S> {
-    async fn new(args: IngestArgs<S>) -> Result<Self> {
+    /// Looks how far the archive has got.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(crate) async fn new(args: IngestArgs<S>) -> Result<Self> {
         let sources = args.store.sources(&args.stream).await?;
         let epochs = Arc::clone(&args.epochs.borrow());
         let covered = |(slot, row): &(u8, SourceRow)| (epochs.sequence(*slot, row.cursor), *row);
@@ -234,15 +239,24 @@ impl<S: Store> Ingest<S> {
             in_flight: FuturesOrdered::new(),
             in_flight_bytes: 0,
             barren: 0,
+            epochs_unsure: false,
         })
     }
 
     /// Reads until something is odd, it is told to stop, or the archive may have lost something.
     async fn read(&mut self) -> Result<Ended> {
         let stream = Arc::clone(&self.args.stream);
+        if !S::SURE_AFTER.is_zero() && self.args.store.has_come_back().await {
+            return Ok(Ended::SetBack);
+        }
+        if self.epochs_unsure {
+            let now = (self.args.settings.clock)();
+            self.decoder.epochs().begin_again(&self.args.store, &stream, now).await?;
+            self.epochs_unsure = false;
+        }
         let handle = self.look().await?;
         let consumer = consumer(&self.args, &handle, self.taken.sequence + 1).await?;
-        if consumer.cached_info().num_pending == 0 && self.in_flight.is_empty() {
+        if consumer.cached_info().num_pending == 0 {
             self.read_again_up_to(self.taken.sequence);
         }
         let messages = consumer
@@ -328,7 +342,19 @@ impl<S: Store> Ingest<S> {
             return Ok(handle);
         };
         // What is under way is of the old life, and is archived as such.
-        while let Some(done) = self.in_flight.next().await {
+        loop {
+            let done = tokio::select! {
+                biased;
+                done = self.in_flight.next() => done,
+                () = sleep(ASK_EVERY), if !S::SURE_AFTER.is_zero() => {
+                    // Then none of it is taken before everything begins again.
+                    if self.args.store.has_come_back().await {
+                        return Err(broken_off(&self.args.stream));
+                    }
+                    continue;
+                }
+            };
+            let Some(done) = done else { break };
             self.settle(done)?;
         }
         self.begin_life(from, newest).await?;
@@ -347,15 +373,18 @@ impl<S: Store> Ingest<S> {
             "the stream has forked: it was made anew, or has lost its tail; what it holds from here on is new and is archived as such"
         );
         let epochs = Arc::new(Epochs::fork(&self.args.store, stream, from, now).await?);
+        // A log that looks how far it is archived must not take the old life's place for one of the new.
+        self.args.status.archived.send_modify(|archived| *archived = (*archived).min(from - 1));
         self.args.epochs.send_replace(Arc::clone(&epochs));
         self.decoder = Decoder::new(epochs);
         self.run += 1;
         self.newest = None;
-        let settled = self.settled.iter_mut().map(|(_, place)| place);
-        for place in [&mut self.taken, &mut self.archived, &mut self.stored].into_iter().chain(settled) {
+        // Places of the old life mean nothing in the new one.
+        self.storing = None;
+        self.settled.clear();
+        for place in [&mut self.taken, &mut self.archived, &mut self.stored] {
             place.sequence = place.sequence.min(from - 1);
         }
-        self.args.status.archived.send_replace(self.archived.sequence);
         self.read_again_up_to(from - 1);
         self.args.status.stored.send_replace(None);
         self.args.status.forked(fork);
@@ -514,15 +543,18 @@ impl<S: Store> Ingest<S> {
     /// A part of the archive has come back, and may have lost what it took last. Everything that is under way is ended, and the stream is
     /// read again behind the stored place: the same events under the same keys.
     async fn begin_again(&mut self) {
+        // Before anything else: nobody is to read on as if nothing were missing.
+        let until = self.taken.sequence;
+        self.args.status.rereads.send_modify(|rereads| *rereads = until.max(*rereads));
+        self.start_over(self.stored);
+        self.args.status.archived.send_replace(self.archived.sequence);
         let (reply, ended) = oneshot::channel();
         let _ = self.args.logs.send_message(LogsMsg::Restart { reply });
         // A supervisor that has ended has no logs.
         let _ = ended.await;
         self.args.store.forget().await;
-        let until = self.taken.sequence;
-        self.start_over(self.stored);
-        self.args.status.rereads.send_modify(|rereads| *rereads = until.max(*rereads));
-        self.args.status.archived.send_replace(self.archived.sequence);
+        self.storing = None;
+        self.epochs_unsure = true;
         self.args.status.set_backs.fetch_add(1, Relaxed);
         tracing::warn!(
             stream = %self.args.stream, from = self.stored.sequence + 1, until,
@@ -532,7 +564,7 @@ impl<S: Store> Ingest<S> {
 
     /// The stream has nothing behind `sequence`: what was there once has been taken out, and cannot be read again.
     fn read_again_up_to(&self, sequence: u64) {
-        self.args.status.rereads.send_if_modified(|until| *until > std::mem::replace(until, sequence.min(*until)));
+        self.args.status.rereads.send_if_modified(|until| std::mem::replace(until, sequence.min(*until)) > sequence);
     }
 
     /// Nothing that was handed out counts any more: all that comes behind `place` is to be read again.
@@ -582,15 +614,19 @@ impl<S: Store> Ingest<S> {
         match stored {
             Stored::Place(place, outcome) => self.place_stored(place, &outcome),
             Stored::Settled(place, Ok(())) => {
+                self.args.status.back(Part::Archive, None);
                 // What was begun in a life of the stream that has ended meanwhile tells nothing.
                 let newest = self.settled.back().map_or(self.stored, |(_, newest)| *newest);
                 if place != newest && place.sequence <= self.archived.sequence {
                     self.settled.push_back((Instant::now(), place));
                 }
             }
-            // Its logs say so, and the next time it is tried again.
+            // The next time it is tried again.
             Stored::Settled(_, Err(error)) => {
-                tracing::debug!(%error, "the archive could not write what it has kept back")
+                if self.args.status.away(Part::Archive, None, &error) {
+                    let cause = crate::telemetry::sentence(&error);
+                    tracing::error!(cause, "the archive does not answer");
+                }
             }
             Stored::Asked(_) => {}
         }
@@ -632,7 +668,7 @@ impl<S: Store> Ingest<S> {
         }
         // What is not sure yet is read again at the next start.
         self.args.store.settle().await?;
-        if let Some(place) = self.sure_place() {
+        if let Some(place) = self.sure_place().filter(|_| !self.epochs_unsure) {
             self.args.store.write(self.place_writes(place)).await?;
         }
         tracing::info!(stream = %self.args.stream, archived = self.archived.sequence, "stopped reading the stream");

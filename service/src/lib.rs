@@ -40,7 +40,7 @@ pub use janitor::Margin;
 use crate::{
     connect::Connection,
     epochs::Epochs,
-    ingest::IngestArgs,
+    ingest::{Ingest, IngestArgs},
     janitor::Janitor,
     logs::{Logs, LogsArgs, LogsMsg},
     telemetry::Status,
@@ -99,7 +99,8 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     let (logs, _) = Actor::spawn(None, Logs::new(), logs_args).await.map_err(|error| {
         Error::new(ErrorKind::Unexpected, "the supervisor of the logs cannot be started").because(error)
     })?;
-    let ingest = tokio::spawn(ingest::run(IngestArgs {
+    // How far the archive has got is known before anybody can ask for what is in it.
+    let ingest = Ingest::new(IngestArgs {
         client: ingest_client,
         lost,
         jetstream: ingest_jetstream,
@@ -111,7 +112,8 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         settings: settings.clone(),
         epochs: epochs.clone(),
         shutdown: shutdown.clone(),
-    }));
+    });
+    let ingest = tokio::spawn(ingest::run(ingest.await?));
     let janitor_client = match &settings.janitor {
         Some(credentials) => {
             let settings = Settings { credentials: credentials.clone(), ..settings.clone() };

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use hourlog::{Bucket, BucketRow, Event, LogId, Offset, Position, Result, Row, Scan, Store};
+use hourlog::{Bucket, BucketRow, Event, LogId, Offset, Position, Result, Row, Scan, Seq, Store};
 
 use crate::log_actor::Arriving;
 
@@ -15,7 +15,9 @@ pub(crate) async fn wanted<S: Store>(store: &S, log: &LogId, events: &[Arriving]
     let mut rows: Vec<Row> = Vec::with_capacity(events.len());
     // By time, the places in `rows` of what is written together and may be equal to what follows.
     let mut at: HashMap<Offset, Vec<usize>> = HashMap::new();
-    let mut stored = Stored::look(store, log).await?;
+    // What is written together counts once, whether it is there already, as after a write that broke off, or not.
+    let first = events.first().map_or(Seq::MAX, |event| event.row.event.position.seq);
+    let mut stored = Stored::look(store, log, first).await?;
     for Arriving { row, once } in events {
         let event = &row.event;
         if let Some(n) = once {
@@ -35,6 +37,8 @@ pub(crate) async fn wanted<S: Store>(store: &S, log: &LogId, events: &[Arriving]
 struct Stored<'a, S> {
     store: &'a S,
     log: &'a LogId,
+    /// What lies before it.
+    before: Seq,
     /// How the log is cut; `None` where it holds nothing.
     known: Option<hourlog::LogRow>,
     /// The rows of the index, each read once.
@@ -42,14 +46,14 @@ struct Stored<'a, S> {
 }
 
 impl<'a, S: Store> Stored<'a, S> {
-    async fn look(store: &'a S, log: &'a LogId) -> Result<Self> {
-        Ok(Self { store, log, known: store.log(log).await?, rows: HashMap::new() })
+    async fn look(store: &'a S, log: &'a LogId, before: Seq) -> Result<Self> {
+        Ok(Self { store, log, before, known: store.log(log).await?, rows: HashMap::new() })
     }
 
-    /// How many events that arrived before `event` are stored and equal to it; no more than `enough` are looked for.
+    /// How many events that arrived before all of these are stored and equal to it; no more than `enough` are looked for.
     async fn equal(&mut self, event: &Event, enough: u64) -> Result<u64> {
         const EVENTS: usize = 64;
-        let Position { offset, seq } = event.position;
+        let offset = event.position.offset;
         let Some(known) = &self.known else { return Ok(0) };
         let bucket = known.widths.bucket(offset);
         let row = match self.rows.entry(bucket) {
@@ -64,7 +68,7 @@ impl<'a, S: Store> Stored<'a, S> {
         }
         let mut scan = Scan {
             from: Position::at(offset),
-            to: Position { offset, seq: seq - 1 },
+            to: Position { offset, seq: self.before - 1 },
             reverse: false,
             limit: EVENTS,
             bytes: usize::MAX,
@@ -121,6 +125,21 @@ mod tests {
         }
         // Nothing is known of a new log; then a hundred minutes lie in two or three hours.
         assert_eq!(index, [0, 3, 2]);
+    }
+
+    #[tokio::test]
+    async fn equal_lines_of_which_some_are_there_already_are_all_kept_when_they_come_again() {
+        let (store, log) = (Memory::new(), id("imported"));
+        let mut source = Rows::new(log.clone());
+        let line = |number: u64| {
+            let row = source.arrived(at("10:00:00"), at("2018-03-01T00:00:00Z"), Record::new("the same"));
+            Arriving { row, once: Some(number) }
+        };
+        let lines: Vec<Arriving> = (0..3).map(line).collect();
+        // A write that broke off behind the first of them.
+        rows::write(&store, &log, &[lines[0].row.clone()]).await.expect("memory takes it");
+        let again = wanted(&store, &log, &lines).await.expect("memory answers");
+        assert_eq!(again.len(), 3);
     }
 
     #[tokio::test]

@@ -21,9 +21,9 @@ impl Known {
             Write::Drop { log, bucket, seq, arrivals } => {
                 self.drop_bucket(tables, &log, bucket, seq, arrivals, batches)
             }
-            Write::Unlist { log, bucket } => {
+            Write::Unlist { log, bucket, seq } => {
                 let Some((era, row)) = self.row_of(tables, &log, bucket)? else { return Ok(()) };
-                if !row.is_empty() {
+                if !row.is_empty() || row.through >= seq {
                     return Ok(());
                 }
                 let mut batch = tables.database.batch().durability(Some(PersistMode::SyncData));

@@ -15,13 +15,15 @@ use std::{
 use futures_util::future::join_all;
 use scylla::{
     client::session::Session,
-    cluster::Node,
+    cluster::{Node, metadata::Strategy},
     policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy},
     statement::{Consistency, prepared::PreparedStatement},
 };
 use uuid::Uuid;
 
 use crate::{Error, ErrorKind, Result, planted::Bug};
+
+use super::{ScyllaUrl, unavailable};
 
 /// How long a node may take to answer; one that does not is asked again the next time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
@@ -35,6 +37,10 @@ const GENERATION: &str = "SELECT gossip_generation FROM system.local WHERE key =
 pub(super) struct Nodes {
     /// `None` where a database does not tell.
     statement: Option<PreparedStatement>,
+    /// Whose nodes are asked; all of them where none is named.
+    datacenter: Option<String>,
+    /// Nothing is kept by two of them.
+    one_copy: bool,
     trust: AtomicU8,
     seen: tokio::sync::Mutex<Seen>,
 }
@@ -66,17 +72,35 @@ struct Seen {
 
 impl Nodes {
     /// The nodes as they are now.
-    pub(super) async fn look_at(session: &Session) -> Self {
-        let mut statement = session.prepare(GENERATION).await.ok();
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] where they do not answer.
+    pub(super) async fn look_at(session: &Session, url: &ScyllaUrl) -> Result<Self> {
+        let mut statement = match session.prepare(GENERATION).await {
+            Ok(statement) => Some(statement),
+            // A database of another kind does not keep it.
+            Err(error) if error.to_string().to_lowercase().contains("gossip_generation") => None,
+            Err(error) => return Err(unavailable("the nodes do not say when they were started", error)),
+        };
         if let Some(statement) = &mut statement {
             statement.set_consistency(Consistency::One);
             statement.set_request_timeout(Some(ANSWERS_WITHIN));
             statement.set_is_idempotent(true);
         }
         let trust = AtomicU8::new(Trust::Unwatched as u8);
-        let nodes = Self { statement, trust, seen: tokio::sync::Mutex::default() };
+        let state = session.get_cluster_state();
+        let strategy = state.get_keyspace(&url.keyspace).map(|keyspace| &keyspace.strategy);
+        let one_copy = match strategy {
+            Some(Strategy::SimpleStrategy { replication_factor }) => *replication_factor < 2,
+            Some(Strategy::NetworkTopologyStrategy { datacenter_repfactors }) => {
+                datacenter_repfactors.values().all(|copies| *copies < 2)
+            }
+            _ => false,
+        };
+        let (datacenter, seen) = (url.datacenter.clone(), tokio::sync::Mutex::default());
+        let nodes = Self { statement, datacenter, one_copy, trust, seen };
         nodes.look(session, &mut *nodes.seen.lock().await).await;
-        nodes
+        Ok(nodes)
     }
 
     /// Somebody wants to know from now on. Answers whether a node was started again since it was seen first, or since
@@ -109,10 +133,33 @@ impl Nodes {
         if self.trust.load(Relaxed) == Trust::Doubtful as u8 && !lately {
             self.look(session, &mut seen).await;
         }
-        if self.trust.load(Relaxed) == Trust::CameBack as u8 {
-            let context =
-                "a node of the database was started again, perhaps without what it took last; that is read again first";
-            return Err(Error::new(ErrorKind::Unavailable, context));
+        self.verdict(&seen, false)
+    }
+
+    /// An error where something may be lost that counts as written: a node was started again, or does not say whether it was. Where
+    /// there is one copy of everything, a node that is away has taken the newest with it, perhaps.
+    pub(super) async fn are_sure(&self, session: &Session) -> Result<()> {
+        if self.statement.is_none() || self.trust.load(Relaxed) == Trust::Unwatched as u8 {
+            return Ok(());
+        }
+        let mut seen = self.seen.lock().await;
+        self.look(session, &mut seen).await;
+        self.verdict(&seen, self.one_copy)
+    }
+
+    fn verdict(&self, seen: &Seen, all_needed: bool) -> Result<()> {
+        let refused = |context: &str| Err(Error::new(ErrorKind::Unavailable, context));
+        let trust = self.trust.load(Relaxed);
+        if trust == Trust::CameBack as u8 {
+            return refused(
+                "a node of the database was started again, perhaps without what it took last; that is read again first, ask again in a \
+                 moment",
+            );
+        }
+        if trust == Trust::Doubtful as u8 && (seen.silent || all_needed) {
+            return refused(
+                "a node of the database that was away has not said yet whether it was started again; ask again in a moment",
+            );
         }
         Ok(())
     }
@@ -130,7 +177,8 @@ impl Nodes {
     async fn look(&self, session: &Session, seen: &mut Seen) {
         let Some(statement) = &self.statement else { return };
         let state = session.get_cluster_state();
-        let nodes = state.get_nodes_info();
+        let of_ours = |node: &&Arc<Node>| self.datacenter.is_none() || node.datacenter == self.datacenter;
+        let nodes: Vec<&Arc<Node>> = state.get_nodes_info().iter().filter(of_ours).collect();
         let answers = join_all(nodes.iter().map(|node| generation(session, statement, node))).await;
         let all = answers.iter().all(Option::is_some) && !nodes.is_empty();
         let connected = nodes.iter().zip(&answers).any(|(node, answer)| answer.is_none() && node.is_connected());

@@ -30,13 +30,19 @@ impl Scylla {
         Ok(())
     }
 
-    /// Takes an empty row out of the index.
-    pub(super) async fn unlist(&self, id: &LogId, bucket: Bucket) -> Result<()> {
+    /// Takes an empty row out of the index, with a seq that is above all that was written to it.
+    pub(super) async fn unlist(&self, id: &LogId, bucket: Bucket, seq: Seq) -> Result<()> {
         let Some(known) = self.log(id).await? else { return Ok(()) };
         let era = known.widths.era(bucket.start);
-        let row = self.stored_bucket(id, era, bucket.start).await?;
-        let Some(row) = row.filter(crate::BucketRow::is_empty) else { return Ok(()) };
-        let values = (row.through, id.as_str(), era.nanos(), values::hour_bucket(bucket.start));
+        let remembered = self.remembered().bucket(id, bucket.start).cloned();
+        let row = match remembered {
+            Some(row) => Some(row),
+            None => self.stored_bucket(id, era, bucket.start).await?,
+        };
+        if !row.is_some_and(|row| row.is_empty() && row.through < seq) {
+            return Ok(());
+        }
+        let values = (seq, id.as_str(), era.nanos(), values::hour_bucket(bucket.start));
         self.execute(&self.0.statements.unlist, values).await?;
         self.remembered().forget_bucket(id, bucket.start);
         Ok(())

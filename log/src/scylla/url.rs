@@ -77,7 +77,8 @@ impl FromStr for ScyllaUrl {
                     url.replication = copies.ok_or_else(|| wrong("replication is a number from 1 on"))?;
                 }
                 Some(("dc", name))
-                    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) =>
+                    if !name.is_empty()
+                        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) =>
                 {
                     url.datacenter = Some(name.to_owned());
                 }

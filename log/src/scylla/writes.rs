@@ -4,11 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures_util::{
-    StreamExt, TryStreamExt,
-    future::{try_join, try_join_all},
-    stream,
-};
+use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
 use scylla::{
     statement::batch::{Batch, BatchType},
     value::MaybeUnset,
@@ -61,9 +57,8 @@ impl Scylla {
         let life = self.remembered().life();
         let Some(known) = self.row_of(life, id, rows).await? else { return Ok(()) };
         let (widths, cut) = (&known.widths, known.cut);
-        self.list_buckets(life, id, &known, rows).await?;
-        // Counted on what is remembered, once the events are there.
-        let load = |_: &LogId, bucket: Bucket| Ok(self.remembered().bucket(id, bucket.start).cloned());
+        let listed = self.list_buckets(life, id, &known, rows).await?;
+        let load = |_: &LogId, bucket: Bucket| Ok(listed.get(&bucket).cloned());
         let Counts { rows: counted, gone } = index::count(id, widths, cut, rows, load)?;
         let rows: Vec<&Row> = rows.iter().filter(|row| !gone.contains(&row.event.position.seq)).collect();
         try_join(self.add_events(id, widths, &rows), self.add_arrivals(id, widths, &rows)).await?;
@@ -93,18 +88,29 @@ impl Scylla {
         Ok(Some(known))
     }
 
-    /// Has every bucket that `rows` belong to in the index, and remembered.
-    async fn list_buckets(&self, life: u64, id: &LogId, known: &LogRow, rows: &[Row]) -> Result<()> {
+    /// Has every bucket that `rows` belong to in the index, and remembered. Answers their rows: what is remembered may be forgotten meanwhile.
+    async fn list_buckets(
+        &self,
+        life: u64,
+        id: &LogId,
+        known: &LogRow,
+        rows: &[Row],
+    ) -> Result<HashMap<Bucket, BucketRow>> {
         // The first seq that belongs to each bucket that is not remembered.
         let mut missing: BTreeMap<Bucket, Seq> = BTreeMap::new();
+        let mut found = HashMap::new();
         {
             let (remembered, mut seen) = (self.remembered(), BTreeSet::new());
             for row in rows.iter().filter(|row| row.event.position.seq > known.cut) {
                 let Position { offset, seq } = row.event.position;
                 for offset in [Some(offset), row.placed.map(|placed| placed.high)].into_iter().flatten() {
                     let bucket = known.widths.bucket(offset);
-                    if seen.insert(bucket) && remembered.bucket(id, bucket.start).is_none() {
-                        missing.insert(bucket, seq);
+                    if !seen.insert(bucket) {
+                        continue;
+                    }
+                    match remembered.bucket(id, bucket.start) {
+                        Some(row) => drop(found.insert(bucket, row.clone())),
+                        None => drop(missing.insert(bucket, seq)),
                     }
                 }
             }
@@ -117,8 +123,9 @@ impl Scylla {
             }
         });
         let listed: Vec<BucketRow> = listing.buffer_unordered(AT_ONCE).try_collect().await?;
+        found.extend(listed.iter().map(|row| (row.bucket, row.clone())));
         self.remembered().learn(life, id, listed);
-        Ok(())
+        Ok(found)
     }
 
     /// The row of a bucket as it is stored.
@@ -131,7 +138,7 @@ impl Scylla {
     /// Puts a bucket into the index, before its first event, whose seq is the row's timestamp. What counts that event may come to
     /// have the same one: of two such values the database keeps the greater, which is the one that counts more.
     async fn list(&self, id: &LogId, era: Offset, bucket: Bucket, seq: Seq) -> Result<BucketRow> {
-        let row = BucketRow::new(bucket);
+        let row = BucketRow::listed(bucket, seq);
         let era_listed = self.execute(&self.0.statements.add_era, (id.as_str(), era.nanos(), seq));
         try_join(era_listed, self.set_bucket(id, era, &row, seq)).await?;
         Ok(row)
@@ -144,6 +151,7 @@ impl Scylla {
 
     /// Writes the rows of the index that were kept back.
     pub(super) async fn write_counts(&self) -> Result<()> {
+        let _turn = self.0.counting.lock().await;
         let rows = self.remembered().to_write();
         let writing = stream::iter(rows).map(|(id, log, row)| async move {
             self.set_bucket(&id, log.widths.era(row.bucket.start), &row, row.through).await?;
@@ -189,22 +197,38 @@ impl Scylla {
             let start = values::hour_bucket(bucket.start);
             values.push((id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq));
         }
-        let _one = self.0.batches.acquire().await.expect("it is never closed");
+        let turn = self.0.batches.acquire().await.expect("it is never closed");
         let written = self.0.session.batch(&batch, values).await;
+        drop(turn);
         let written = written.map_err(|error| unavailable("the database did not take a batch of events", error));
         self.relied_on(written).await.map(drop)
     }
 
+    /// Lists placed events in batches, each of one partition.
     async fn add_arrivals(&self, id: &LogId, widths: &Widths, rows: &[&Row]) -> Result<()> {
-        let mut listed = Vec::new();
+        let mut listed: BTreeMap<Bucket, Vec<Position>> = BTreeMap::new();
         for row in rows {
-            let (Position { offset, seq }, Some(placed)) = (row.event.position, row.placed) else { continue };
-            let bucket = values::hour_bucket(widths.bucket(placed.high).start);
-            listed.push((id.as_str(), bucket, seq, offset.nanos(), seq));
+            if let Some(placed) = row.placed {
+                listed.entry(widths.bucket(placed.high)).or_default().push(row.event.position);
+            }
         }
-        for some in listed.chunks(BATCH_ROWS_MAX) {
-            try_join_all(some.iter().map(|values| self.execute(&self.0.statements.add_arrival, values))).await?;
+        let mut adding = Vec::new();
+        for (bucket, positions) in &listed {
+            adding.extend(positions.chunks(BATCH_ROWS_MAX).map(|some| self.add_arrival_batch(id, *bucket, some)));
         }
-        Ok(())
+        stream::iter(adding).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn add_arrival_batch(&self, id: &LogId, bucket: Bucket, positions: &[Position]) -> Result<()> {
+        let mut batch = Batch::new(BatchType::Unlogged);
+        batch.set_is_idempotent(true);
+        let mut values = Vec::with_capacity(positions.len());
+        for Position { offset, seq } in positions {
+            batch.append_statement(self.0.statements.add_arrival.clone());
+            values.push((id.as_str(), values::hour_bucket(bucket.start), *seq, offset.nanos(), *seq));
+        }
+        let written = self.0.session.batch(&batch, values).await;
+        let written = written.map_err(|error| unavailable("the database did not list events that came late", error));
+        self.relied_on(written).await.map(drop)
     }
 }

@@ -20,7 +20,8 @@ pub(super) async fn create<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     };
     // Where an event, or another request, has made it in the meantime, this is passed over.
     api.store.write(vec![Write::Log(log.clone(), row.clone())]).await?;
-    if api.store.log(log).await?.as_ref() != Some(&row) {
+    // One that was deleted before keeps what was cut off it.
+    if !api.store.log(log).await?.is_some_and(|made| LogRow { cut: row.cut, ..made } == row) {
         let context = format!("log {log} is there already; only a new one can be made");
         return Err(Error::new(ErrorKind::Refused, context));
     }

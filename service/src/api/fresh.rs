@@ -65,10 +65,20 @@ pub(super) async fn archived<S: Store>(api: &Api<S>, sequence: u64, most: Durati
 /// # Errors
 /// [`ErrorKind::Unavailable`] where that takes more than two seconds.
 pub(super) async fn whole_again<S: Store>(api: &Api<S>) -> Result<()> {
-    let mut archived = api.status.archived.subscribe();
-    let whole = archived.wait_for(|archived| *archived >= *api.status.rereads.borrow());
+    let (mut archived, mut rereads) = (api.status.archived.subscribe(), api.status.rereads.subscribe());
+    let whole = async {
+        while api.status.rereading() > 0 {
+            let changed = tokio::select! {
+                changed = archived.changed() => changed,
+                changed = rereads.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    };
     match tokio::time::timeout(REREAD_MAX, whole).await {
-        Ok(_) => Ok(()),
+        Ok(()) => Ok(()),
         Err(_) => {
             let context = format!(
                 "the service reads the newest {} messages again, which its archive may have lost; ask again in a moment, hourlog \
