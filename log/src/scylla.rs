@@ -57,7 +57,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 /// The rows that one page of a read has. Larger ones read faster, and weigh more.
 const PAGE_ROWS: i32 = 5_000;
 /// The batches of events, of all logs, that are under way at once. What waits meanwhile makes larger ones, which cost the database less.
-const BATCHES_AT_ONCE: usize = 64;
+const BATCHES_AT_ONCE: usize = 32;
 /// The partitions that logs are listed in.
 const LOG_SHARDS: u8 = 16;
 /// Twice the time after which both databases sync their commit logs: what was written before that survives the machine.

@@ -17,7 +17,7 @@ use async_nats::jetstream::{
     self,
     consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
 };
-use futures_util::{StreamExt, future::join_all, stream::FuturesOrdered};
+use futures_util::{FutureExt, StreamExt, future::join_all, stream::FuturesOrdered};
 use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts, planted::Bug};
 use tokio::{
     sync::{Notify, oneshot, watch},
@@ -41,7 +41,7 @@ use crate::{
 pub(crate) use message::{Decoded, Decoder, Message};
 
 /// The messages that are taken at once, if so many are there.
-const CHUNK_MESSAGES_MAX: usize = 4096;
+const CHUNK_MESSAGES_MAX: usize = 16_384;
 /// The bytes of events that may be under way to the archive; past that nothing more is taken from the stream.
 const IN_FLIGHT_BYTES_MAX: usize = 32 << 20;
 /// What an event weighs in memory beside its bytes, roughly.
@@ -277,7 +277,7 @@ impl<S: Store> Ingest<S> {
         self.barren += 1;
         let mut lost = self.args.lost.clone();
         lost.mark_unchanged();
-        let mut messages = messages.ready_chunks(CHUNK_MESSAGES_MAX);
+        let mut messages = std::pin::pin!(messages);
         let mut consumer_sequence = 0;
         let mut tick = interval(STORE_PLACE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -301,7 +301,7 @@ impl<S: Store> Ingest<S> {
                         return Err(broken_off(&stream));
                     }
                 }
-                chunk = messages.next(), if self.in_flight_bytes < IN_FLIGHT_BYTES_MAX => {
+                chunk = ready(&mut messages), if self.in_flight_bytes < IN_FLIGHT_BYTES_MAX => {
                     let chunk = chunk.ok_or_else(|| broken_off(&self.args.stream))?;
                     self.take(chunk, &mut consumer_sequence)?;
                 }
@@ -674,6 +674,17 @@ impl<S: Store> Ingest<S> {
         tracing::info!(stream = %self.args.stream, archived = self.archived.sequence, "stopped reading the stream");
         Ok(())
     }
+}
+
+/// The messages that are there: at least one, which is waited for. `None` where the stream has ended.
+async fn ready<M>(messages: &mut (impl futures_util::Stream<Item = M> + Unpin)) -> Option<Vec<M>> {
+    let mut chunk = vec![messages.next().await?];
+    while chunk.len() < CHUNK_MESSAGES_MAX
+        && let Some(Some(message)) = messages.next().now_or_never()
+    {
+        chunk.push(message);
+    }
+    Some(chunk)
 }
 
 /// A consumer of our own, from the message `next`: no acks, no filter, in the server's memory.

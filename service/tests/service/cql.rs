@@ -167,6 +167,28 @@ async fn a_database_that_comes_back_as_it_was_before_is_given_again_what_it_lost
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_comes_back_while_nats_is_away_is_given_again_what_it_lost() {
+    let mut node = CassandraNode::start().await;
+    let mut service = service_with(&["--store", &node.url("hourlog"), "--migrate"]).await;
+    let message = |number: u32| (format!("log.both.{}", number % 10), number.to_string());
+    publish_all(&service.jetstream().await, (0..5_000).map(message)).await;
+    until(&service, |report| report["stored"] == 5_000).await;
+    let before = node.snapshot();
+    publish_all(&service.jetstream().await, (5_000..10_000).map(message)).await;
+    archived(&service.remote().await).await;
+    // Nothing is written any more, and after a while the archive would count as sure.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    service.nats.kill();
+    node.set_back(&before).await;
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    service.nats.restart().await;
+    until(&service, |report| report["set_backs"] == 1 && report["rereading"] == 0).await;
+    let listed = archived(&service.remote().await).await.logs;
+    assert_eq!(listed.iter().map(|log| log.events).sum::<u64>(), 10_000);
+    assert_eq!(events(&service.remote().await, "both.7").await.len(), 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn instances_that_start_at_once_make_the_tables_once() {
     let url: ScyllaUrl = new_keyspace().parse().expect("it is well formed");
     let opened = join_all((0..4).map(|_| Scylla::open(&url, true))).await;
