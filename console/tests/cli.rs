@@ -479,7 +479,7 @@ async fn doctor_sees_what_is_there_and_what_is_not() {
     let well = stage.run("doctor").await;
     assert_eq!(
         states(&well),
-        "server:ok jetstream:ok hourlogd:ok archive:ok ingest:ok wal:ok lag:ok rejected:ok fork:ok stream:ok stream fill:ok clocks:ok"
+        "server:ok jetstream:ok hourlogd:ok archive:ok reread:ok ingest:ok wal:ok lag:ok rejected:ok fork:ok stream:ok stream fill:ok clocks:ok"
     );
     assert_eq!(well.code, Some(0));
     stage.running.stop().await.expect("it stops");

@@ -6,11 +6,15 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use crate::{Offset, Result, SLOTS, Seq, parts};
 
 use super::Scylla;
+
+/// The least time from one head of a stream to the next: a request for each write of a log would cost as much as the write.
+const STORE_EVERY: Duration = Duration::from_millis(10);
 
 /// The heads of the streams.
 #[derive(Debug, Default)]
@@ -19,8 +23,16 @@ pub(super) struct Heads(Mutex<HashMap<Arc<str>, Arc<Stream>>>);
 #[derive(Debug)]
 struct Stream {
     wanted: Mutex<Wanted>,
-    /// The newest that is stored, with its life; held while more is being stored.
-    stored: tokio::sync::Mutex<(u64, u64)>,
+    /// Held while more is being stored.
+    stored: tokio::sync::Mutex<Stored>,
+}
+
+/// What is stored.
+#[derive(Debug)]
+struct Stored {
+    /// The newest, behind its life.
+    newest: (u64, u64),
+    at: Option<Instant>,
 }
 
 /// The newest message that somebody waits for.
@@ -52,7 +64,8 @@ impl Heads {
         let known = streams.entry(Arc::clone(stream)).or_insert_with(|| {
             let head = Head { slot: 0, seq: Seq::MIN, time: Offset::MIN };
             let wanted = Wanted { life: 0, sequence: 0, head, epochs: [None; SLOTS as usize] };
-            Arc::new(Stream { wanted: Mutex::new(wanted), stored: (0, 0).into() })
+            let stored = Stored { newest: (0, 0), at: None };
+            Arc::new(Stream { wanted: Mutex::new(wanted), stored: stored.into() })
         });
         Arc::clone(known)
     }
@@ -85,15 +98,19 @@ impl Scylla {
         let life = lock(&of_stream.wanted).add(head);
         let mut stored = of_stream.stored.lock().await;
         let Some(life) = life else { return self.store_head(&stream, head).await };
-        if *stored >= (life, parts(seq).1) {
+        if stored.newest >= (life, parts(seq).1) {
             return Ok(());
+        }
+        // Whoever comes meanwhile is stood for too.
+        if let Some(at) = stored.at {
+            tokio::time::sleep(STORE_EVERY.saturating_sub(at.elapsed())).await;
         }
         let (newest, head) = {
             let wanted = lock(&of_stream.wanted);
             if wanted.life == life { ((life, wanted.sequence), wanted.head) } else { ((life, parts(seq).1), head) }
         };
         self.store_head(&stream, head).await?;
-        *stored = newest;
+        *stored = Stored { newest, at: Some(Instant::now()) };
         Ok(())
     }
 

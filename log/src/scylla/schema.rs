@@ -131,6 +131,9 @@ async fn migrate_alone(session: &Session) -> Result<()> {
             for statement in statements(text) {
                 run(session, &statement).await?;
             }
+            if step == 0 {
+                choose_compaction(session).await;
+            }
             let version = i32::try_from(step + 1).expect("there are few steps");
             if !decide(session, RECORD, (version, own)).await? {
                 let context = "another instance has begun to make the tables meanwhile; start again";
@@ -138,6 +141,15 @@ async fn migrate_alone(session: &Session) -> Result<()> {
             }
         }
         decide(session, UNLOCK, (own,)).await?;
+    }
+}
+
+/// Has events compacted by density, where the database can: it is no part of the tables, for each database calls it otherwise.
+async fn choose_compaction(session: &Session) {
+    for class in ["UnifiedCompactionStrategy", "IncrementalCompactionStrategy"] {
+        if run(session, &format!("ALTER TABLE events WITH compaction = {{'class': '{class}'}}")).await.is_ok() {
+            return;
+        }
     }
 }
 
