@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hourlog::{Embedded, Event, LogId, Position, Scylla, Store, planted::Bug, wire::LogsRequest};
+use hourlog::{Embedded, Event, LogId, Position, Scylla, Store, describe, planted::Bug, wire::LogsRequest};
 use rand::{SeedableRng, rngs::StdRng};
 use tempfile::TempDir;
 use tokio::{sync::RwLock, time::timeout};
@@ -185,6 +185,11 @@ async fn judge(
         let (by_time, arrived) = readers::archive(store, &log).await.expect("the archive can be read");
         if *events != by_time {
             verdict.note(Fault::Unlike, || format!("{log}: {} replayed, {} archived", events.len(), by_time.len()));
+        }
+        let stored = describe(store, &log).await.expect("the archive can be read").count;
+        if stored != by_time.len() as u64 {
+            let has = by_time.len();
+            verdict.note(Fault::Miscounted, || format!("{log} has stored that it counts {stored}, and has {has}"));
         }
         let count = counts[&log];
         if count != events.len() as u64 {

@@ -182,6 +182,8 @@ async fn a_database_that_comes_back_while_nats_is_away_is_given_again_what_it_lo
     node.set_back(&before).await;
     tokio::time::sleep(Duration::from_secs(15)).await;
     service.nats.restart().await;
+    // The service comes back to its server first, and this waits for it.
+    archived(&service.remote().await).await;
     until(&service, |report| report["set_backs"] == 1 && report["rereading"] == 0).await;
     let listed = archived(&service.remote().await).await.logs;
     assert_eq!(listed.iter().map(|log| log.events).sum::<u64>(), 10_000);
