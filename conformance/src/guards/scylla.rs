@@ -57,12 +57,20 @@ pub fn new_keyspace() -> String {
     format!("cql://{node}/test_{process}_{number}")
 }
 
-async fn empty(url: &ScyllaUrl) -> Result<(), Box<dyn std::error::Error>> {
+/// A session of the bare driver's with the database at `url`, to look at what is there.
+///
+/// # Panics
+/// Where it does not answer.
+pub async fn session(url: &ScyllaUrl) -> Session {
     let mut builder = SessionBuilder::new().known_nodes(&url.nodes);
     if let Some((name, password)) = &url.user {
         builder = builder.user(name, password);
     }
-    let session: Session = builder.build().await?;
+    builder.build().await.expect("the database answers")
+}
+
+async fn empty(url: &ScyllaUrl) -> Result<(), Box<dyn std::error::Error>> {
+    let session = session(url).await;
     let truncate = |table| session.query_unpaged(format!("TRUNCATE {}.{table}", url.keyspace), ());
     try_join_all(TABLES.map(truncate)).await?;
     Ok(())

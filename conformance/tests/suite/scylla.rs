@@ -2,7 +2,7 @@
 
 use conformance::{
     guard::log_id,
-    guards::scylla as open,
+    guards::{scylla as open, session},
     kit::at,
     properties,
     rows::{self, Rows},
@@ -10,7 +10,7 @@ use conformance::{
     store_properties,
 };
 use hourlog::{Archive, DAY, HOUR, Memory, Query, Scylla, ScyllaUrl, Store, page, system_clock};
-use scylla::client::{session::Session, session_builder::SessionBuilder};
+use scylla::client::session::Session;
 
 conformance::suite!(open);
 conformance::store_suite!(open);
@@ -39,11 +39,7 @@ async fn a_year_of_hours_takes_a_statement_a_bucket_and_the_index_and_two_events
     let node = CassandraNode::start().await;
     let url: ScyllaUrl = node.url("counted").parse().expect("it is well formed");
     let store = Scylla::open(&url, true).await.expect("it answers");
-    let mut builder = SessionBuilder::new().known_nodes(&url.nodes);
-    if let Some((name, password)) = &url.user {
-        builder = builder.user(name, password);
-    }
-    let session = builder.build().await.expect("it answers");
+    let session = session(&url).await;
     for (every, events) in [(HOUR, HOURS), (365 * DAY, 2)] {
         let log = format!("every.{}", every / HOUR).parse().expect("a good id");
         let mut source = Rows::new(log_id());

@@ -7,7 +7,7 @@ use std::{
 
 use async_nats::HeaderMap;
 use conformance::{
-    guards::new_keyspace,
+    guards::{new_keyspace, session},
     servers::{CassandraNode, HourlogdProcess},
 };
 use futures_util::future::join_all;
@@ -15,7 +15,6 @@ use hourlog::{
     ErrorKind, Remote, Scylla, ScyllaUrl,
     wire::{CreateRequest, Order, ReplayRequest},
 };
-use scylla::client::{session::Session, session_builder::SessionBuilder};
 
 use crate::kit::{LONG, Service, archived, binary, events, log, publish_all, service_with};
 
@@ -309,12 +308,4 @@ async fn until(service: &Service, ready: impl Fn(&serde_json::Value) -> bool) ->
         assert!(begun.elapsed() < LONG, "{report}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-async fn session(url: &ScyllaUrl) -> Session {
-    let mut builder = SessionBuilder::new().known_nodes(&url.nodes);
-    if let Some((name, password)) = &url.user {
-        builder = builder.user(name, password);
-    }
-    builder.build().await.expect("the database answers")
 }
