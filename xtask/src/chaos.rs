@@ -12,7 +12,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let nats_server = tools::nats_server()?;
     let hourlogd = place.build_for_tests()?.hourlogd;
     let mut chaos = place.cargo();
-    chaos.args(["run", "--workspace", "--all-features", "--bin", "chaos", "--", "--hourlogd"]);
+    chaos.args(["run", "-p", "conformance", "--bin", "chaos", "--", "--hourlogd"]);
     chaos.arg(hourlogd).args(arguments);
     if arguments.iter().any(|argument| argument == "--cql") {
         cassandra::tell_how_to_start(&mut chaos)?;
