@@ -243,6 +243,11 @@ impl Tables {
         })
     }
 
+    /// A batch that is synced when it is committed.
+    fn batch(&self) -> fjall::OwnedWriteBatch {
+        self.database.batch().durability(Some(PersistMode::SyncData))
+    }
+
     /// Refuses a directory that another version wrote; marks a new one.
     fn check_format(&self, directory: &Path) -> Result<()> {
         match self.meta.get("format").map_err(broken)? {
@@ -366,7 +371,7 @@ impl Tables {
         if self.epochs.contains_key(&key).map_err(broken)? {
             return Ok(false);
         }
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        let mut batch = self.batch();
         batch.insert(&self.epochs, key, values::epoch(row));
         batch.commit().map_err(broken)?;
         Ok(true)

@@ -172,7 +172,7 @@ async fn known<S: Store>(store: &S, id: &LogId) -> Result<LogRow> {
 }
 
 /// Walks the rows of the index that touch a span of time.
-struct Index<'a> {
+pub(crate) struct Index<'a> {
     id: &'a LogId,
     from: Offset,
     to: Offset,
@@ -184,11 +184,11 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn new(id: &'a LogId, from: Offset, to: Offset, reverse: bool) -> Self {
+    pub(crate) fn new(id: &'a LogId, from: Offset, to: Offset, reverse: bool) -> Self {
         Self { id, from, to, reverse, rows: VecDeque::new(), fetched: None, whole: false }
     }
 
-    async fn next<S: Store>(&mut self, store: &S) -> Result<Option<BucketRow>> {
+    pub(crate) async fn next<S: Store>(&mut self, store: &S) -> Result<Option<BucketRow>> {
         while self.rows.is_empty() && !self.whole {
             let span = match (self.fetched, self.reverse) {
                 (None, _) => self.from..=self.to,

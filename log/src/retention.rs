@@ -1,9 +1,9 @@
 //! What a log keeps no longer: whole buckets, through the index.
 
-use crate::{AHEAD_NANOS_MAX, LogId, Offset, Result, Seq, Store, Write};
+use crate::{AHEAD_NANOS_MAX, LogId, Offset, Result, Seq, Store, Write, pages::Index};
 
-/// The rows of the index that one read fetches.
-const INDEX_ROWS: usize = 256;
+/// What is taken away at once: whoever else writes waits meanwhile.
+const WRITES_MAX: usize = 256;
 
 /// What a sweep has taken away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,27 +30,27 @@ pub async fn sweep<S: Store>(store: &S, id: &LogId, horizon: Offset, newest: Seq
     let last = store.buckets(id, horizon..=horizon, false, 1).await?;
     let kept = last.first().map(|row| row.bucket).filter(|bucket| bucket.last() >= horizon);
     let kept_from = kept.map_or(horizon, |bucket| bucket.start.min(horizon));
-    let mut from = Offset::MIN;
-    loop {
-        let rows = store.buckets(id, from..=horizon, false, INDEX_ROWS).await?;
-        let whole = rows.len() < INDEX_ROWS;
-        let mut writes = Vec::new();
-        for row in rows.iter().filter(|row| row.bucket.start >= from && row.bucket.last() < horizon) {
-            let (log, bucket) = (id.clone(), row.bucket);
-            let arrivals = bucket.last().saturating_add_nanos(AHEAD_NANOS_MAX) < kept_from;
-            if row.count > 0 || (arrivals && row.arrivals > 0) {
-                swept.buckets += u64::from(row.count > 0);
-                swept.events += row.count;
-                writes.push(Write::Drop { log, bucket, seq: newest, arrivals });
-            } else if row.is_empty() && row.through < stored {
-                swept.unlisted += 1;
-                writes.push(Write::Unlist { log, bucket, seq: stored });
-            }
+    // All of it is read before anything is changed: where one is in the index is told by its rows.
+    let mut index = Index::new(id, Offset::MIN, horizon, false);
+    let mut writes = Vec::new();
+    while let Some(row) = index.next(store).await? {
+        let (log, bucket) = (id.clone(), row.bucket);
+        if bucket.last() >= horizon {
+            continue;
         }
-        store.write(writes).await?;
-        match rows.last() {
-            Some(last) if !whole => from = last.bucket.last().saturating_add_nanos(1),
-            _ => return Ok(swept),
+        let arrivals = bucket.last().saturating_add_nanos(AHEAD_NANOS_MAX) < kept_from;
+        if row.count > 0 || (arrivals && row.arrivals > 0) {
+            swept.buckets += u64::from(row.count > 0);
+            swept.events += row.count;
+            writes.push(Write::Drop { log, bucket, seq: newest, arrivals });
+        } else if row.is_empty() && row.through < stored {
+            swept.unlisted += 1;
+            writes.push(Write::Unlist { log, bucket, seq: stored });
         }
     }
+    while !writes.is_empty() {
+        let some = writes.len().min(WRITES_MAX);
+        store.write(writes.drain(..some).collect()).await?;
+    }
+    Ok(swept)
 }

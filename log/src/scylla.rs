@@ -331,12 +331,7 @@ impl Store for Scylla {
     }
 
     async fn event(&self, id: &LogId, position: Position) -> Result<Option<Event>> {
-        let remembered = self.remembered().log(id);
-        let row = match remembered {
-            Some(row) => Some(row),
-            None => self.log(id).await?,
-        };
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = self.known_log(id).await? else { return Ok(None) };
         let scan = Scan { from: position, to: position, reverse: false, limit: 1, bytes: usize::MAX };
         Ok(self.events(id, row.widths.bucket(position.offset), scan).await?.pop())
     }

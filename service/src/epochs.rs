@@ -14,13 +14,9 @@ impl Epochs {
     pub(crate) async fn load<S: Store>(store: &S, stream: &str, now: Offset) -> Result<Self> {
         let mut of_slots = Vec::with_capacity(usize::from(SLOTS));
         for slot in 0..SLOTS {
-            let mut rows = store.epochs(slot).await?;
-            // Another one may begin an epoch at the same moment: then it is the next.
-            while !rows.iter().any(|row| row.stream == stream) {
-                let epoch = rows.last().map_or(1, |row| row.epoch + 1);
-                store.begin_epoch(slot, EpochRow { epoch, stream: stream.to_owned(), from: 1, started: now }).await?;
-                rows = store.epochs(slot).await?;
-            }
+            let life = EpochRow { epoch: 1, stream: stream.to_owned(), from: 1, started: now };
+            let rows = store.epochs(slot).await?;
+            let rows = begun(store, slot, rows, life, |_, row| row.stream == stream).await?;
             of_slots.push(rows.iter().filter(|row| row.stream == stream).map(|row| (row.from, row.epoch)).collect());
         }
         Ok(Self(of_slots))
@@ -32,13 +28,10 @@ impl Epochs {
     /// What the store answers.
     pub(crate) async fn fork<S: Store>(store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
         for slot in 0..SLOTS {
-            let mut rows = store.epochs(slot).await?;
-            let before = rows.len();
-            while !rows[before..].iter().any(|row| row.stream == stream && row.from == from) {
-                let epoch = rows.last().map_or(1, |row| row.epoch + 1);
-                store.begin_epoch(slot, EpochRow { epoch, stream: stream.to_owned(), from, started: now }).await?;
-                rows = store.epochs(slot).await?;
-            }
+            let life = EpochRow { epoch: 1, stream: stream.to_owned(), from, started: now };
+            let rows = store.epochs(slot).await?;
+            let known = rows.len();
+            begun(store, slot, rows, life, |at, row| at >= known && row.stream == stream && row.from == from).await?;
         }
         Self::load(store, stream, now).await
     }
@@ -85,6 +78,23 @@ impl Epochs {
     pub(crate) fn is_newest(&self, slot: u8, seq: Seq) -> bool {
         self.0[usize::from(slot)].last().is_some_and(|(_, epoch)| *epoch == parts(seq).0)
     }
+}
+
+/// The epochs of a slot, which are `rows` now, once one of them is what `is_it` tells by its place and its row. Until then `life` is begun
+/// as the next, which another instance may have taken at the same moment.
+async fn begun<S: Store>(
+    store: &S,
+    slot: u8,
+    mut rows: Vec<EpochRow>,
+    life: EpochRow,
+    is_it: impl Fn(usize, &EpochRow) -> bool,
+) -> Result<Vec<EpochRow>> {
+    while !rows.iter().enumerate().any(|(at, row)| is_it(at, row)) {
+        let epoch = rows.last().map_or(life.epoch, |row| row.epoch + 1);
+        store.begin_epoch(slot, EpochRow { epoch, ..life.clone() }).await?;
+        rows = store.epochs(slot).await?;
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

@@ -534,9 +534,7 @@ impl<S: Store> Ingest<S> {
             self.args.status.archived.send_replace(done.last.sequence);
             return Ok(());
         }
-        let settled = std::mem::take(&mut self.settled);
         self.start_over(self.archived);
-        self.settled = settled;
         Err(again())
     }
 
@@ -547,6 +545,7 @@ impl<S: Store> Ingest<S> {
         let until = self.taken.sequence;
         self.args.status.rereads.send_modify(|rereads| *rereads = until.max(*rereads));
         self.start_over(self.stored);
+        self.settled.clear();
         self.args.status.archived.send_replace(self.archived.sequence);
         let (reply, ended) = oneshot::channel();
         let _ = self.args.logs.send_message(LogsMsg::Restart { reply });
@@ -572,7 +571,6 @@ impl<S: Store> Ingest<S> {
         self.run += 1;
         self.taken = place;
         self.archived = place;
-        self.settled.clear();
         self.in_flight = FuturesOrdered::new();
         self.in_flight_bytes = 0;
     }
@@ -582,19 +580,18 @@ impl<S: Store> Ingest<S> {
         if self.storing.is_some() {
             return;
         }
-        let store = self.args.store.clone();
+        let (store, now) = (self.args.store.clone(), Instant::now());
+        let sure_at_once = S::SURE_AFTER.is_zero();
         if let Some(place) = self.sure_place() {
             let place = if Bug::CursorBeforeRows.is_planted() { self.taken } else { place };
             let writes = self.place_writes(place);
             self.storing = Some(Box::pin(async move { Stored::Place(place, store.write(writes).await) }));
-        } else if S::SURE_AFTER.is_zero() {
-            // It is sure at once, and of all of it.
-        } else if Instant::now() >= self.ask_at {
-            self.ask_at = Instant::now() + ASK_EVERY;
+        } else if !sure_at_once && now >= self.ask_at {
+            self.ask_at = now + ASK_EVERY;
             self.storing = Some(Box::pin(async move { Stored::Asked(store.has_come_back().await) }));
-        } else if Instant::now() >= self.settle_at {
+        } else if !sure_at_once && now >= self.settle_at {
             let place = self.archived;
-            self.settle_at = Instant::now() + SETTLE_EVERY;
+            self.settle_at = now + SETTLE_EVERY;
             self.storing = Some(Box::pin(async move { Stored::Settled(place, store.settle().await) }));
         }
     }

@@ -17,28 +17,29 @@ const TIME: Duration = Duration::from_secs(60);
 /// How long a service with a bug is waited for.
 const MENDED_WITHIN: Duration = Duration::from_secs(10);
 
-fn run(seed: u64, time: Duration) -> Run {
+fn hourlogd() -> PathBuf {
     if cfg!(not(feature = "chaos")) {
         panic!("the service was built without the feature chaos: run `cargo xtask test`");
     }
-    Run::new(PathBuf::from(env!("CARGO_BIN_EXE_hourlogd")), seed, time)
+    PathBuf::from(env!("CARGO_BIN_EXE_hourlogd"))
 }
 
-async fn holds(seed: u64) {
-    let verdict = run(seed, TIME).run(|round| println!("{round}")).await;
+async fn holds(run: Run) {
+    let verdict = run.run(|round| println!("{round}")).await;
+    let seed = run.seed;
     assert!(verdict.is_clean(), "seed {seed}: {verdict}");
     println!("seed {seed}: {verdict}");
 }
 
 /// The verdict over a service with `bug`, after `rounds` of the harm that is to show it.
 async fn planted(bug: Bug, rounds: usize, harms: &[Harm]) -> Verdict {
-    let run = Run {
-        rounds_min: rounds,
-        harms: harms.to_vec(),
-        planted: Some(bug),
-        mended_within: MENDED_WITHIN,
-        ..run(7, Duration::ZERO)
-    };
+    planted_in(Run::new(hourlogd(), 7, Duration::ZERO), bug, rounds, harms).await
+}
+
+/// As [`planted`], over what `run` says.
+async fn planted_in(run: Run, bug: Bug, rounds: usize, harms: &[Harm]) -> Verdict {
+    let run =
+        Run { rounds_min: rounds, harms: harms.to_vec(), planted: Some(bug), mended_within: MENDED_WITHIN, ..run };
     let verdict = run.run(|_| {}).await;
     println!("{}: {verdict}", bug.name());
     verdict
@@ -46,37 +47,27 @@ async fn planted(bug: Bug, rounds: usize, harms: &[Harm]) -> Verdict {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_doubled_or_changed_with_a_known_seed() {
-    holds(20_181_204).await;
+    holds(Run::new(hourlogd(), 20_181_204, TIME)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_doubled_or_changed_with_a_random_seed() {
     let seed = rand::random();
     println!("again with: cargo xtask chaos --seed {seed}");
-    holds(seed).await;
+    holds(Run::new(hourlogd(), seed, TIME)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_doubled_or_changed_over_a_database_that_is_killed_held_and_set_back() {
     let seed = rand::random();
     println!("again with: cargo xtask chaos --cql --seed {seed}");
-    let run = Run::over_database(PathBuf::from(env!("CARGO_BIN_EXE_hourlogd")), seed, Duration::ZERO);
-    let verdict = run.run(|round| println!("{round}")).await;
-    assert!(verdict.is_clean(), "seed {seed}: {verdict}");
-    println!("seed {seed}: {verdict}");
+    holds(Run::over_database(hourlogd(), seed, Duration::ZERO)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_comes_back_and_is_believed_to_have_everything_is_noticed() {
-    let run = Run {
-        rounds_min: 1,
-        harms: vec![Harm::SetBackDatabase],
-        planted: Some(Bug::SetBackUnseen),
-        mended_within: MENDED_WITHIN,
-        ..Run::over_database(PathBuf::from(env!("CARGO_BIN_EXE_hourlogd")), 7, Duration::ZERO)
-    };
-    let verdict = run.run(|_| {}).await;
-    println!("{}: {verdict}", Bug::SetBackUnseen.name());
+    let run = Run::over_database(hourlogd(), 7, Duration::ZERO);
+    let verdict = planted_in(run, Bug::SetBackUnseen, 1, &[Harm::SetBackDatabase]).await;
     assert!(verdict.count(Fault::Lost) > 0, "{verdict}");
 }
 

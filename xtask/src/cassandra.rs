@@ -14,12 +14,6 @@ use crate::{process, say, tools};
 
 /// Where tests find the node, as `host:port` or `user:password@host:port`.
 const NODE_VARIABLE: &str = "HOURLOG_CQL";
-/// Where tests that kill a node find what makes one.
-const LIBRARIES_VARIABLE: &str = "HOURLOG_CASSANDRA";
-/// The certificate of the node's authority.
-const AUTHORITY_VARIABLE: &str = "HOURLOG_CQL_CA";
-/// The Java that it runs on.
-const JAVA_VARIABLE: &str = "HOURLOG_JAVA";
 
 const CASSANDRA: &str = "5.0.5";
 const SCYLLA: &str = "scylladb/scylla:2025.1";
@@ -73,8 +67,7 @@ impl Node {
     /// Tells a program where the node is, and what makes more.
     pub(crate) fn tell(&self, command: &mut Command) -> Result<()> {
         command.env(NODE_VARIABLE, self.login());
-        if let Self::Cassandra(node) = self {
-            command.env(AUTHORITY_VARIABLE, node.authority());
+        if let Self::Cassandra(_) = self {
             tell_how_to_start(command)?;
         }
         Ok(())
@@ -83,8 +76,7 @@ impl Node {
 
 /// Tells a program what makes a node.
 pub(crate) fn tell_how_to_start(command: &mut Command) -> Result<()> {
-    let Programs { java, libraries } = programs()?;
-    command.env(JAVA_VARIABLE, java).env(LIBRARIES_VARIABLE, libraries);
+    programs()?.tell(command);
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 mod settings;
 
 use std::{
+    env,
     fs::{self, File},
     net::TcpListener,
     path::{Path, PathBuf},
@@ -27,6 +28,11 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The user that every node has, and the password.
 pub const USER: &str = "cassandra";
 
+/// Names the Java of [`Programs`] to tests.
+const JAVA_VARIABLE: &str = "HOURLOG_JAVA";
+/// Names the libraries of [`Programs`] to tests.
+const LIBRARIES_VARIABLE: &str = "HOURLOG_CASSANDRA";
+
 /// What it says once it answers.
 const READY: &str = "Starting listening for CQL clients";
 /// What it says once its user is there, when it is started for the first time.
@@ -39,6 +45,27 @@ pub struct Programs {
     pub java: PathBuf,
     /// The directory with Cassandra's libraries.
     pub libraries: PathBuf,
+}
+
+impl Programs {
+    /// Those that were [told](Self::tell) to this process.
+    ///
+    /// # Errors
+    /// Where none were, with how to be told.
+    pub fn told() -> Result<Self> {
+        let told = |name| {
+            let path = env::var_os(name).map(PathBuf::from);
+            path.with_context(|| {
+                format!("{name} is not set: run `cargo xtask test`, which gets Cassandra and says where it is")
+            })
+        };
+        Ok(Self { java: told(JAVA_VARIABLE)?, libraries: told(LIBRARIES_VARIABLE)? })
+    }
+
+    /// Tells a program that is to be started where they are.
+    pub fn tell(&self, command: &mut Command) {
+        command.env(JAVA_VARIABLE, &self.java).env(LIBRARIES_VARIABLE, &self.libraries);
+    }
 }
 
 /// A node, with everything that it keeps.
@@ -61,7 +88,10 @@ impl Cassandra {
         let directory = tempfile::tempdir()?;
         let ports = free_ports()?;
         let certificate = settings::make_certificate(&programs.java, directory.path())?;
-        fs::write(directory.path().join("cassandra.yaml"), settings::node(directory.path(), ports, &certificate))?;
+        fs::write(
+            directory.path().join("cassandra.yaml"),
+            settings::node(&kept(directory.path()), ports, &certificate),
+        )?;
         fs::write(directory.path().join("logback.xml"), settings::LOGBACK)?;
         let child = run(programs, directory.path())?;
         Ok(Self { programs: programs.clone(), directory, ports, child, has_user: false })
@@ -143,37 +173,9 @@ impl Cassandra {
         Ok(())
     }
 
-    /// Its files as they are at this moment: it is held while they are copied.
-    ///
-    /// # Errors
-    /// Where they cannot be copied.
-    pub fn snapshot(&mut self) -> Result<TempDir> {
-        let copy = tempfile::tempdir()?;
-        self.pause()?;
-        let copied = settings::DIRECTORIES.iter().try_for_each(|name| {
-            let from = self.directory.path().join(name);
-            if from.exists() { copy_directory(&from, &copy.path().join(name)) } else { Ok(()) }
-        });
-        self.resume()?;
-        copied.map(|()| copy)
-    }
-
-    /// After it was killed, puts files of before in the place of its own: what came since is lost.
-    ///
-    /// # Errors
-    /// Where they cannot be copied.
-    pub fn set_back(&mut self, snapshot: &TempDir) -> Result<()> {
-        ensure!(self.child.try_wait()?.is_some(), "it runs; kill it first");
-        for name in settings::DIRECTORIES {
-            let (from, to) = (snapshot.path().join(name), self.directory.path().join(name));
-            if to.exists() {
-                fs::remove_dir_all(&to)?;
-            }
-            if from.exists() {
-                copy_directory(&from, &to)?;
-            }
-        }
-        Ok(())
+    /// The directory of all that it keeps.
+    pub fn kept(&self) -> PathBuf {
+        kept(self.directory.path())
     }
 
     fn said(&self) -> PathBuf {
@@ -206,17 +208,13 @@ fn run(programs: &Programs, directory: &Path) -> Result<Child> {
     command.spawn().with_context(|| format!("{} does not start", programs.java.display()))
 }
 
+fn kept(directory: &Path) -> PathBuf {
+    directory.join("kept")
+}
+
 /// Two ports that are free now.
 fn free_ports() -> Result<[u16; 2]> {
     let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     let [one, other] = &listeners;
     Ok([one.local_addr()?.port(), other.local_addr()?.port()])
-}
-
-/// Copies what is in `from` into `to`, which is made.
-fn copy_directory(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().context("cp does not start")?;
-    ensure!(copied.success(), "{} is not copied", from.display());
-    Ok(())
 }

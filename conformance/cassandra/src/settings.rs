@@ -7,8 +7,6 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-/// Where it keeps what it keeps.
-pub(crate) const DIRECTORIES: [&str; 4] = ["data", "commitlog", "hints", "saved_caches"];
 /// The file with the certificate of its authority, which is its own.
 pub(crate) const AUTHORITY: &str = "authority.pem";
 
@@ -53,7 +51,7 @@ pub(crate) const LOGBACK: &str = "<configuration><appender name=\"OUT\" class=\"
     <logger name=\"org.apache.cassandra.transport\" level=\"INFO\"/><logger name=\"org.apache.cassandra.auth\" level=\"INFO\"/>\
     </configuration>";
 
-/// Its own settings: users with passwords, TLS for who wants it, and a file for each thing that it keeps.
+/// Its own settings: users with passwords, TLS for who wants it, and below `directory` a place for each thing that it keeps.
 pub(crate) fn node(directory: &Path, [port, storage_port]: [u16; 2], certificate: &Certificate) -> String {
     let directory = directory.display();
     let Certificate { file, password } = certificate;
@@ -120,6 +118,7 @@ mod tests {
         let certificate = Certificate { file: PathBuf::from("/tmp/x/node.p12"), password: "p" };
         let text = node(Path::new("/tmp/x"), [1, 2], &certificate);
         assert!(text.contains("\nnative_transport_port: 1\n") && text.contains("seeds: \"127.0.0.1:2\""), "{text}");
-        assert!(DIRECTORIES.iter().all(|name| text.contains(&format!("/tmp/x/{name}\""))), "{text}");
+        let kept = ["data", "commitlog", "hints", "saved_caches"];
+        assert!(kept.iter().all(|name| text.contains(&format!("/tmp/x/{name}\""))), "{text}");
     }
 }

@@ -35,7 +35,7 @@ pub async fn scylla() -> InKeyspace {
     let done_with = DONE_WITH.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let url = match done_with {
         Some(url) => {
-            empty(&url).await.expect("the database answers");
+            empty(&session(&url).await, &url.keyspace).await;
             url
         }
         None => new_keyspace().parse().expect("it is well formed"),
@@ -69,11 +69,13 @@ pub async fn session(url: &ScyllaUrl) -> Session {
     builder.build().await.expect("the database answers")
 }
 
-async fn empty(url: &ScyllaUrl) -> Result<(), Box<dyn std::error::Error>> {
-    let session = session(url).await;
-    let truncate = |table| session.query_unpaged(format!("TRUNCATE {}.{table}", url.keyspace), ());
-    try_join_all(TABLES.map(truncate)).await?;
-    Ok(())
+/// Takes out what was written to the tables of a keyspace.
+///
+/// # Panics
+/// Where the database does not do it.
+pub async fn empty(session: &Session, keyspace: &str) {
+    let truncate = |table| session.query_unpaged(format!("TRUNCATE {keyspace}.{table}"), ());
+    try_join_all(TABLES.map(truncate)).await.expect("the database empties them");
 }
 
 impl Drop for InKeyspace {

@@ -1,14 +1,9 @@
 //! A CQL server for one test, that may be killed: Cassandra.
 
-use std::{env, path::PathBuf};
-
 use cassandra_node::{Cassandra, LOOK_EVERY, Programs, READY_TIME_MAX};
 use tempfile::TempDir;
 
-/// Names the directory with Cassandra's libraries.
-const LIBRARIES_VARIABLE: &str = "HOURLOG_CASSANDRA";
-/// Names the Java that it runs on.
-const JAVA_VARIABLE: &str = "HOURLOG_JAVA";
+use super::files::{copy_directory, replace_directory};
 
 /// A running node. It keeps its port and its directory over restarts, and is killed on drop.
 #[derive(Debug)]
@@ -20,13 +15,8 @@ impl CassandraNode {
     /// # Panics
     /// Where nobody has said what to start, with how to, and where it does not start, with what it said.
     pub async fn start() -> Self {
-        let path = |name| env::var_os(name).map(PathBuf::from);
-        let (Some(java), Some(libraries)) = (path(JAVA_VARIABLE), path(LIBRARIES_VARIABLE)) else {
-            panic!(
-                "a test that kills a database starts one of its own: run `cargo xtask test`, which gets Cassandra and names it in {LIBRARIES_VARIABLE} and {JAVA_VARIABLE}"
-            );
-        };
-        let mut node = Self(Cassandra::start(&Programs { java, libraries }).expect("Cassandra starts"));
+        let programs = Programs::told().expect("a test that kills a database starts one of its own");
+        let mut node = Self(Cassandra::start(&programs).expect("Cassandra starts"));
         node.wait().await;
         node
     }
@@ -74,12 +64,16 @@ impl CassandraNode {
         self.wait().await;
     }
 
-    /// Its files as they are at this moment.
+    /// Its files as they are at this moment: it is held while they are copied.
     ///
     /// # Panics
     /// Where they cannot be copied.
     pub fn snapshot(&mut self) -> TempDir {
-        self.0.snapshot().expect("its files can be copied")
+        let copy = TempDir::new().expect("a directory can be made");
+        self.pause();
+        copy_directory(&self.0.kept(), copy.path());
+        self.resume();
+        copy
     }
 
     /// Kills it and lets it start from files of before: what came since is lost. Returns when it answers.
@@ -88,7 +82,7 @@ impl CassandraNode {
     /// Where it does not start.
     pub async fn set_back(&mut self, snapshot: &TempDir) {
         self.kill();
-        self.0.set_back(snapshot).expect("its files can be replaced");
+        replace_directory(snapshot.path(), &self.0.kept());
         self.start_again().await;
     }
 

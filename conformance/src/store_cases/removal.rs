@@ -22,14 +22,15 @@ async fn followed(store: &impl Store) -> Result<Vec<String>> {
     Ok(names(&arrival_page(store, &log_id(), &query).await?.events))
 }
 
-/// Two events in each of three hours, and one that came late to the first.
-fn three_hours() -> (Rows, Vec<Row>) {
+/// Writes two events in each of three hours, and one that came late to the first.
+async fn three_hours(store: &impl Store) -> Result<(Rows, Vec<Row>)> {
     let mut source = Rows::new(log_id());
     let mut rows: Vec<Row> = ["10:00:00", "10:59:59", "11:00:00", "11:59:59", "12:00:00", "12:30:00"]
         .map(|time| source.punctual(at(time), time))
         .into();
     rows.push(source.arrived(at("10:30:00"), at("12:45:00"), Record::new("late")));
-    (source, rows)
+    rows::write(store, &log_id(), &rows).await?;
+    Ok((source, rows))
 }
 
 fn newest(rows: &[Row]) -> Seq {
@@ -42,8 +43,7 @@ async fn delete(store: &impl Store, seq: Seq) -> Outcome {
 
 pub async fn a_sweep_takes_buckets_that_lie_wholly_before_its_horizon(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let (_, rows) = three_hours();
-    rows::write(store, &log_id(), &rows).await?;
+    let (_, rows) = three_hours(store).await?;
     let swept = sweep(store, &log_id(), at("11:59:59"), newest(&rows), Seq::MIN).await?;
     assert_eq!(swept, Swept { buckets: 1, events: 3, unlisted: 0 });
     assert_eq!(all(store).await?, ["11:00:00", "11:59:59", "12:00:00", "12:30:00"]);
@@ -57,8 +57,7 @@ pub async fn a_sweep_takes_buckets_that_lie_wholly_before_its_horizon(guard: imp
 
 pub async fn who_follows_passes_over_what_was_swept(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let (_, rows) = three_hours();
-    rows::write(store, &log_id(), &rows).await?;
+    let (_, rows) = three_hours(store).await?;
     sweep(store, &log_id(), at("11:30:00"), newest(&rows), Seq::MIN).await?;
     // The late one is listed where it arrived, in an hour that was kept.
     assert_eq!(followed(store).await?, ["11:00:00", "11:59:59", "12:00:00", "12:30:00"]);
@@ -67,8 +66,7 @@ pub async fn who_follows_passes_over_what_was_swept(guard: impl StoreGuard) -> O
 
 pub async fn a_row_that_comes_again_after_it_was_swept_stays_away(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let (_, rows) = three_hours();
-    rows::write(store, &log_id(), &rows).await?;
+    let (_, rows) = three_hours(store).await?;
     sweep(store, &log_id(), at("11:30:00"), newest(&rows), Seq::MIN).await?;
     let guard = guard.restart().await;
     let store = guard.store();
@@ -84,8 +82,7 @@ pub async fn a_row_that_comes_again_after_it_was_swept_stays_away(guard: impl St
 
 pub async fn what_comes_late_to_a_swept_bucket_lives_until_the_next_sweep(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let (mut source, rows) = three_hours();
-    rows::write(store, &log_id(), &rows).await?;
+    let (mut source, rows) = three_hours(store).await?;
     sweep(store, &log_id(), at("11:30:00"), newest(&rows), Seq::MIN).await?;
     let later = [source.arrived(at("10:00:00"), at("12:50:00"), Record::new("later"))];
     rows::write(store, &log_id(), &later).await?;
@@ -101,8 +98,7 @@ pub async fn what_comes_late_to_a_swept_bucket_lives_until_the_next_sweep(guard:
 
 pub async fn an_empty_row_leaves_the_index_once_nothing_of_it_can_come_again(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let (mut source, rows) = three_hours();
-    rows::write(store, &log_id(), &rows).await?;
+    let (mut source, rows) = three_hours(store).await?;
     let seq = newest(&rows);
     let count = async |store: &_| Store::buckets(store, &log_id(), Offset::MIN..=Offset::MAX, false, 100).await;
     sweep(store, &log_id(), at("11:30:00"), seq, seq).await?;
@@ -126,8 +122,7 @@ pub async fn a_deleted_log_is_not_there_and_does_not_come_back_when_its_source_i
     guard: impl StoreGuard,
 ) -> Outcome {
     let store = guard.store();
-    let (_, rows) = three_hours();
-    rows::write(store, &log_id(), &rows).await?;
+    let (_, rows) = three_hours(store).await?;
     let cursor = Write::Cursor {
         log: log_id(),
         name: "me".to_owned(),
@@ -152,8 +147,7 @@ pub async fn a_deleted_log_is_not_there_and_does_not_come_back_when_its_source_i
 
 pub async fn what_is_imported_again_after_a_delete_lives(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let (mut source, rows) = three_hours();
-    rows::write(store, &log_id(), &rows).await?;
+    let (mut source, rows) = three_hours(store).await?;
     let seq = newest(&rows);
     delete(store, seq).await?;
     // The same events, at the same times; the first is the very next message.
@@ -178,8 +172,7 @@ pub async fn what_is_imported_again_after_a_delete_lives(guard: impl StoreGuard)
 
 pub async fn a_log_that_is_made_again_after_it_was_deleted_keeps_what_was_cut(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let (_, rows) = three_hours();
-    rows::write(store, &log_id(), &rows).await?;
+    let (_, rows) = three_hours(store).await?;
     delete(store, newest(&rows)).await?;
     let widths = Widths::new("1m".parse()?);
     rows::make(store, &log_id(), widths.clone()).await?;

@@ -1,7 +1,5 @@
 //! What is taken away: buckets, and whole logs.
 
-use fjall::PersistMode;
-
 use crate::{Bucket, BucketRow, LogId, LogRow, Offset, Position, Result, Seq, Write};
 
 use super::{Tables, broken, keys, values, writer::Known};
@@ -26,7 +24,7 @@ impl Known {
                 if !row.is_empty() || row.through >= seq {
                     return Ok(());
                 }
-                let mut batch = tables.database.batch().durability(Some(PersistMode::SyncData));
+                let mut batch = tables.batch();
                 batch.remove(&tables.buckets, keys::bucket(&log, era, bucket.start));
                 self.buckets.remove(&(log, bucket.start));
                 self.commit(tables, batch, batches)
@@ -46,7 +44,7 @@ impl Known {
         batches: &mut u64,
     ) -> Result<()> {
         let Some((era, row)) = self.row_of(tables, log, bucket)? else { return Ok(()) };
-        let mut batch = tables.database.batch().durability(Some(PersistMode::SyncData));
+        let mut batch = tables.batch();
         let (first, last) =
             (keys::event(log, bucket.start, Position::MIN), keys::event(log, bucket.start, Position::MAX));
         for guard in tables.events.range(first..=last) {
@@ -69,13 +67,9 @@ impl Known {
         for row in tables.buckets(log, Offset::MIN..=Offset::MAX, false, usize::MAX)? {
             self.drop_bucket(tables, log, row.bucket, seq, true, batches)?;
         }
-        let mut batch = tables.database.batch().durability(Some(PersistMode::SyncData));
-        for (table, prefix) in [
-            (&tables.buckets, keys::behind_log(log)),
-            (&tables.eras, keys::behind_log(log)),
-            (&tables.cursors, keys::behind_log(log)),
-        ] {
-            for guard in table.prefix(prefix) {
+        let mut batch = tables.batch();
+        for table in [&tables.buckets, &tables.eras, &tables.cursors] {
+            for guard in table.prefix(keys::behind_log(log)) {
                 batch.remove(table, guard.key().map_err(broken)?);
             }
         }

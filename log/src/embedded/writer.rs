@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fjall::PersistMode;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -151,13 +150,12 @@ pub(super) struct Known {
 impl Known {
     /// Writes all of it, in as few batches as can be. Counts them.
     fn write(&mut self, tables: &Tables, writes: Vec<Vec<Write>>, batches: &mut u64) -> Result<()> {
-        let new_batch = || tables.database.batch().durability(Some(PersistMode::SyncData));
-        let mut batch = new_batch();
+        let mut batch = tables.batch();
         for write in writes.into_iter().flatten() {
             match write {
                 Write::Drop { .. } | Write::Unlist { .. } | Write::Delete { .. } => {
                     // What is taken away is looked for in the tables.
-                    self.commit(tables, std::mem::replace(&mut batch, new_batch()), batches)?;
+                    self.commit(tables, std::mem::replace(&mut batch, tables.batch()), batches)?;
                     self.remove(tables, write, batches)?;
                 }
                 Write::Events { log, rows } => self.add_events(tables, &mut batch, &log, &rows)?,

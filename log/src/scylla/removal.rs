@@ -3,22 +3,27 @@
 
 use futures_util::future::try_join;
 
-use crate::{Bucket, LogId, Offset, Result, Seq, Store};
+use crate::{Bucket, BucketRow, LogId, Offset, Result, Seq, Store};
 
 use super::{Scylla, shard, values};
 
 impl Scylla {
-    /// Empties a bucket: its events, then its row. After a crash between the two it is emptied again.
-    pub(super) async fn drop_bucket(&self, id: &LogId, bucket: Bucket, seq: Seq, arrivals: bool) -> Result<()> {
-        let (statements, life) = (&self.0.statements, self.remembered().life());
-        let Some(known) = self.log(id).await? else { return Ok(()) };
+    /// The row of a bucket, as it is remembered or else stored, with its era; `None` where there is none.
+    async fn listed_bucket(&self, id: &LogId, bucket: Bucket) -> Result<Option<(Offset, BucketRow)>> {
+        let Some(known) = self.known_log(id).await? else { return Ok(None) };
         let era = known.widths.era(bucket.start);
         let remembered = self.remembered().bucket(id, bucket.start).cloned();
         let row = match remembered {
             Some(row) => Some(row),
             None => self.stored_bucket(id, era, bucket.start).await?,
         };
-        let Some(row) = row else { return Ok(()) };
+        Ok(row.map(|row| (era, row)))
+    }
+
+    /// Empties a bucket: its events, then its row. After a crash between the two it is emptied again.
+    pub(super) async fn drop_bucket(&self, id: &LogId, bucket: Bucket, seq: Seq, arrivals: bool) -> Result<()> {
+        let (statements, life) = (&self.0.statements, self.remembered().life());
+        let Some((era, row)) = self.listed_bucket(id, bucket).await? else { return Ok(()) };
         let values = (seq, id.as_str(), values::hour_bucket(bucket.start));
         self.execute(&statements.drop_events, values).await?;
         if arrivals {
@@ -32,14 +37,8 @@ impl Scylla {
 
     /// Takes an empty row out of the index, with a seq that is above all that was written to it.
     pub(super) async fn unlist(&self, id: &LogId, bucket: Bucket, seq: Seq) -> Result<()> {
-        let Some(known) = self.log(id).await? else { return Ok(()) };
-        let era = known.widths.era(bucket.start);
-        let remembered = self.remembered().bucket(id, bucket.start).cloned();
-        let row = match remembered {
-            Some(row) => Some(row),
-            None => self.stored_bucket(id, era, bucket.start).await?,
-        };
-        if !row.is_some_and(|row| row.is_empty() && row.through < seq) {
+        let Some((era, row)) = self.listed_bucket(id, bucket).await? else { return Ok(()) };
+        if !row.is_empty() || row.through >= seq {
             return Ok(());
         }
         let values = (seq, id.as_str(), era.nanos(), values::hour_bucket(bucket.start));

@@ -114,10 +114,10 @@ async fn stored_version(session: &Session) -> Result<i32> {
 async fn migrate_alone(session: &Session) -> Result<()> {
     // Of two who make one table at once, one may be told that it cannot be done, or not see it for a moment.
     patiently(LOOKS_MAX, async || run(session, VERSION_TABLE).await).await?;
-    patiently(LOOKS_MAX, async || stored_version(session).await).await?;
     let own = Uuid::new_v4();
     loop {
-        let done = usize::try_from(stored_version(session).await?).unwrap_or(0);
+        let done = patiently(LOOKS_MAX, async || stored_version(session).await).await?;
+        let done = usize::try_from(done).unwrap_or(0);
         if done >= STEPS.len() {
             return Ok(());
         }

@@ -6,7 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
 use scylla::{
-    statement::batch::{Batch, BatchType},
+    errors::ExecutionError,
+    serialize::row::SerializeRow,
+    statement::{
+        batch::{Batch, BatchType},
+        prepared::PreparedStatement,
+    },
     value::MaybeUnset,
 };
 
@@ -36,6 +41,12 @@ impl Scylla {
     pub(super) async fn stored_log(&self, id: &LogId) -> Result<(Option<LogRow>, Seq)> {
         let found: Vec<StoredLog> = self.rows(&self.0.statements.log, (shard(id), id.as_str())).await?;
         found.into_iter().next().map_or(Ok((None, Seq::MIN)), values::log_row)
+    }
+
+    /// The row of a log, as it is remembered or else stored.
+    pub(super) async fn known_log(&self, id: &LogId) -> Result<Option<LogRow>> {
+        let remembered = self.remembered().log(id);
+        if remembered.is_some() { Ok(remembered) } else { Ok(self.stored_log(id).await?.0) }
     }
 
     /// Makes a log, unless it is there. Answers its row.
@@ -184,24 +195,32 @@ impl Scylla {
     }
 
     async fn add_batch(&self, id: &LogId, bucket: Bucket, events: Vec<&Event>) -> Result<()> {
-        let mut batch = Batch::new(BatchType::Unlogged);
-        batch.set_is_idempotent(true);
-        let mut values = Vec::with_capacity(events.len());
-        for event in events {
-            batch.append_statement(self.0.statements.add_event.clone());
+        let values = events.iter().map(|event| {
             let Position { offset, seq } = event.position;
             let arrived = event.arrived.map_or(MaybeUnset::Unset, |arrived| MaybeUnset::Set(arrived.nanos()));
             let metadata = &event.record.metadata;
             let metadata =
                 if metadata.is_empty() { MaybeUnset::Unset } else { MaybeUnset::Set(values::metadata(metadata)) };
             let start = values::hour_bucket(bucket.start);
-            values.push((id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq));
-        }
+            (id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq)
+        });
+        let values: Vec<_> = values.collect();
         let turn = self.0.batches.acquire().await.expect("it is never closed");
-        let written = self.0.session.batch(&batch, values).await;
+        let written = self.unlogged(&self.0.statements.add_event, values).await;
         drop(turn);
         let written = written.map_err(|error| unavailable("the database did not take a batch of events", error));
-        self.relied_on(written).await.map(drop)
+        self.relied_on(written).await
+    }
+
+    /// Executes a statement with each of `values`, which are all of one partition, as one batch.
+    async fn unlogged(
+        &self,
+        statement: &PreparedStatement,
+        values: Vec<impl SerializeRow>,
+    ) -> std::result::Result<(), ExecutionError> {
+        let mut batch = Batch::new_with_statements(BatchType::Unlogged, vec![statement.clone().into(); values.len()]);
+        batch.set_is_idempotent(true);
+        self.0.session.batch(&batch, values).await.map(drop)
     }
 
     /// Lists placed events in batches, each of one partition.
@@ -220,15 +239,10 @@ impl Scylla {
     }
 
     async fn add_arrival_batch(&self, id: &LogId, bucket: Bucket, positions: &[Position]) -> Result<()> {
-        let mut batch = Batch::new(BatchType::Unlogged);
-        batch.set_is_idempotent(true);
-        let mut values = Vec::with_capacity(positions.len());
-        for Position { offset, seq } in positions {
-            batch.append_statement(self.0.statements.add_arrival.clone());
-            values.push((id.as_str(), values::hour_bucket(bucket.start), *seq, offset.nanos(), *seq));
-        }
-        let written = self.0.session.batch(&batch, values).await;
+        let start = values::hour_bucket(bucket.start);
+        let values = positions.iter().map(|Position { offset, seq }| (id.as_str(), start, *seq, offset.nanos(), *seq));
+        let written = self.unlogged(&self.0.statements.add_arrival, values.collect()).await;
         let written = written.map_err(|error| unavailable("the database did not list events that came late", error));
-        self.relied_on(written).await.map(drop)
+        self.relied_on(written).await
     }
 }

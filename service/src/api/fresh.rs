@@ -65,6 +65,9 @@ pub(super) async fn archived<S: Store>(api: &Api<S>, sequence: u64, most: Durati
 /// # Errors
 /// [`ErrorKind::Unavailable`] where that takes more than two seconds.
 pub(super) async fn whole_again<S: Store>(api: &Api<S>) -> Result<()> {
+    if api.status.rereading() == 0 {
+        return Ok(());
+    }
     let (mut archived, mut rereads) = (api.status.archived.subscribe(), api.status.rereads.subscribe());
     let whole = async {
         while api.status.rereading() > 0 {

@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use async_nats::jetstream;
-use conformance::{guards::new_keyspace, servers::NatsServer};
-use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use conformance::{
+    guards::{empty, new_keyspace},
+    servers::NatsServer,
+};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use hourlog::{
     Arrived, Data, End, HOUR, LogId, Offset, Query, Record, Row, Scylla, ScyllaUrl, Store, Write, page, row, seq,
 };
@@ -22,7 +25,7 @@ use scylla::{
 use crate::{
     Options,
     ingest::{archive, drain_bare, fill, make_stream, payload},
-    measure::{Figure, Run, disturbed, sync_probe},
+    measure::{Figure, Run, harmonic, in_turn},
 };
 
 /// The rows of a bare batch, which are all of one partition.
@@ -37,8 +40,6 @@ const BUCKET_EVENTS: u64 = 50_000;
 const BEGIN: i64 = 490_000 * HOUR;
 /// The log that is read.
 const LOG: &str = "bench";
-/// Of no run: it says which tables there are.
-const VERSION_TABLE: &str = "schema_version";
 
 const INSERT: &str =
     "INSERT INTO events (log_id, hour_bucket, time, seq, data) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?";
@@ -50,25 +51,16 @@ pub(crate) async fn ingest(options: &Options) -> Figure {
     make_stream(&nats).await;
     fill(&jetstream, options.events, |number| format!("log.bench.{}", number % options.logs)).await;
     let (bare_keyspace, own_keyspace) = (Keyspace::make().await, Keyspace::make().await);
-    let mut pairs = Vec::new();
-    // A first run of each warms up.
-    for pair in 0..=options.pairs {
-        let before = sync_probe();
-        let (drain, bare, whole);
-        if pair % 2 == 0 {
-            drain = drain_bare(&jetstream, options.events).await;
-            bare = write_bare(&bare_keyspace, options.events, options.logs).await;
-            whole = ingest_into(&own_keyspace, &nats, options.events).await;
-        } else {
-            whole = ingest_into(&own_keyspace, &nats, options.events).await;
-            bare = write_bare(&bare_keyspace, options.events, options.logs).await;
-            drain = drain_bare(&jetstream, options.events).await;
-        }
-        if pair > 0 && !disturbed(before, sync_probe()) {
-            let bound = 1.0 / (1.0 / drain.per_second() + 1.0 / bare.per_second());
-            pairs.push((whole, bound));
-        }
-    }
+    let runs = in_turn(
+        options.pairs,
+        [
+            &|| drain_bare(&jetstream, options.events).boxed_local(),
+            &|| write_bare(&bare_keyspace, options.events, options.logs).boxed_local(),
+            &|| ingest_into(&own_keyspace, &nats, options.events).boxed_local(),
+        ],
+    )
+    .await;
+    let pairs = runs.iter().map(|[drain, bare, whole]| (*whole, harmonic(drain, bare))).collect();
     bare_keyspace.remove().await;
     own_keyspace.remove().await;
     Figure {
@@ -86,22 +78,14 @@ pub(crate) async fn replay(options: &Options) -> Figure {
     write(&store, &log, options.events).await;
     let mut select = keyspace.prepare(SELECT).await;
     select.set_page_size(PAGE_EVENTS as i32);
-    let mut pairs = Vec::new();
-    // A first run of each warms up.
-    for pair in 0..=options.pairs {
-        let before = sync_probe();
-        let (baseline, candidate);
-        if pair % 2 == 0 {
-            baseline = read_bare(&keyspace.session, &select, options.events).await;
-            candidate = read(&store, &log, options.events).await;
-        } else {
-            candidate = read(&store, &log, options.events).await;
-            baseline = read_bare(&keyspace.session, &select, options.events).await;
-        }
-        if pair > 0 && !disturbed(before, sync_probe()) {
-            pairs.push((candidate, baseline.per_second()));
-        }
-    }
+    let runs = in_turn(
+        options.pairs,
+        [&|| read_bare(&keyspace.session, &select, options.events).boxed_local(), &|| {
+            read(&store, &log, options.events).boxed_local()
+        }],
+    )
+    .await;
+    let pairs = runs.into_iter().map(|[baseline, candidate]| (candidate, baseline.per_second())).collect();
     keyspace.remove().await;
     Figure { name: "replay, CQL, one log, decoded", against: "the bare driver's pages", pairs }
 }
@@ -144,15 +128,6 @@ impl Keyspace {
         prepared
     }
 
-    /// Takes out what a run has written.
-    async fn empty(&self) {
-        let state = self.session.get_cluster_state();
-        let tables = &state.get_keyspace(&self.url.keyspace).expect("it was made").tables;
-        let truncate = |table| self.session.query_unpaged(format!("TRUNCATE {table}"), ());
-        let written = tables.keys().filter(|table| *table != VERSION_TABLE);
-        try_join_all(written.map(truncate)).await.expect("the database empties them");
-    }
-
     /// Leaves nothing behind.
     async fn remove(self) {
         let statement = format!("DROP KEYSPACE {}", self.url.keyspace);
@@ -161,12 +136,12 @@ impl Keyspace {
 }
 
 async fn ingest_into(keyspace: &Keyspace, nats: &NatsServer, events: u64) -> Run {
-    keyspace.empty().await;
+    empty(&keyspace.session, &keyspace.url.keyspace).await;
     archive(nats, events, keyspace.open().await).await
 }
 
 async fn write_bare(keyspace: &Keyspace, events: u64, logs: u64) -> Run {
-    keyspace.empty().await;
+    empty(&keyspace.session, &keyspace.url.keyspace).await;
     let insert = keyspace.prepare(INSERT).await;
     let batches: Vec<Batch> = (1..=BATCH_ROWS).map(|rows| batch(&insert, rows)).collect();
     let payload = payload();

@@ -9,14 +9,14 @@ use async_nats::jetstream::{
 };
 use conformance::servers::NatsServer;
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use hourlog::{Embedded, Store};
 use hourlogd::Settings;
 use tempfile::TempDir;
 
 use crate::{
     EVENT_BYTES, Options,
-    measure::{Figure, Run, disturbed, sync_probe},
+    measure::{Figure, Run, harmonic, in_turn},
 };
 
 /// The events of a bare batch.
@@ -31,34 +31,26 @@ pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
     let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server is there"));
     make_stream(&nats).await;
     fill(&jetstream, options.events, |number| format!("log.bench.{}", number % options.logs)).await;
-    let (mut against_bound, mut against_drain) = (Vec::new(), Vec::new());
-    // A first run of each warms up.
-    for pair in 0..=options.pairs {
-        let before = sync_probe();
-        let (drain, bare, whole);
-        if pair % 2 == 0 {
-            drain = drain_bare(&jetstream, options.events).await;
-            bare = write_bare(options.events, options.logs).await;
-            whole = ingest(&nats, options.events).await;
-        } else {
-            whole = ingest(&nats, options.events).await;
-            bare = write_bare(options.events, options.logs).await;
-            drain = drain_bare(&jetstream, options.events).await;
-        }
-        if pair == 0 || disturbed(before, sync_probe()) {
-            continue;
-        }
-        let bound = 1.0 / (1.0 / drain.per_second() + 1.0 / bare.per_second());
-        against_bound.push((whole, bound));
-        against_drain.push((whole, drain.per_second()));
-    }
+    let runs = in_turn(
+        options.pairs,
+        [
+            &|| drain_bare(&jetstream, options.events).boxed_local(),
+            &|| write_bare(options.events, options.logs).boxed_local(),
+            &|| ingest(&nats, options.events).boxed_local(),
+        ],
+    )
+    .await;
     vec![
         Figure {
             name: "ingest, embedded, synced",
             against: "H of a bare drain and bare synced batches",
-            pairs: against_bound,
+            pairs: runs.iter().map(|[drain, bare, whole]| (*whole, harmonic(drain, bare))).collect(),
         },
-        Figure { name: "ingest, embedded, synced (drain)", against: "a bare drain", pairs: against_drain },
+        Figure {
+            name: "ingest, embedded, synced (drain)",
+            against: "a bare drain",
+            pairs: runs.iter().map(|[drain, _, whole]| (*whole, drain.per_second())).collect(),
+        },
     ]
 }
 

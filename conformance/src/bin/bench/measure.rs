@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::LocalBoxFuture;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
@@ -46,6 +47,11 @@ fn cpu() -> Duration {
         Duration::new(time.tv_sec().unsigned_abs(), time.tv_usec().unsigned_abs() as u32 * 1_000)
     };
     of(usage.user_time()) + of(usage.system_time())
+}
+
+/// What two things that are done one after the other cannot be faster than together, in events a second.
+pub(crate) fn harmonic(one: &Run, other: &Run) -> f64 {
+    1.0 / (1.0 / one.per_second() + 1.0 / other.per_second())
 }
 
 /// One thing measured against another.
@@ -143,7 +149,28 @@ pub(crate) fn sync_probe() -> Duration {
 }
 
 /// Whether the disk was much slower, or faster, at the end of a pair than at its beginning: then it tells nothing.
-pub(crate) fn disturbed(before: Duration, after: Duration) -> bool {
+fn disturbed(before: Duration, after: Duration) -> bool {
     const TIMES_MAX: u32 = 3;
     before * TIMES_MAX < after || after * TIMES_MAX < before
+}
+
+/// Runs all of `sides` in their order, and the other way round the next time, `times` times. A first time warms up, and those in which the
+/// disk was disturbed are left out.
+pub(crate) async fn in_turn<'a, const SIDES: usize>(
+    times: usize,
+    sides: [&dyn Fn() -> LocalBoxFuture<'a, Run>; SIDES],
+) -> Vec<[Run; SIDES]> {
+    let mut runs = Vec::new();
+    for time in 0..=times {
+        let before = sync_probe();
+        let mut run = [None; SIDES];
+        for turn in 0..SIDES {
+            let side = if time % 2 == 0 { turn } else { SIDES - 1 - turn };
+            run[side] = Some(sides[side]().await);
+        }
+        if time > 0 && !disturbed(before, sync_probe()) {
+            runs.push(run.map(|run| run.expect("each side has had its turn")));
+        }
+    }
+    runs
 }

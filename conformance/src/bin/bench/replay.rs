@@ -5,7 +5,7 @@ use async_nats::jetstream::{
     consumer::{DeliverPolicy, pull},
 };
 use conformance::servers::NatsServer;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use hourlog::{Embedded, LogId, Remote, wire::ReplayRequest};
 use hourlogd::Settings;
 use tempfile::TempDir;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::{
     Options,
     ingest::{fill, make_stream},
-    measure::{Figure, Run, disturbed, sync_probe},
+    measure::{Figure, Run, in_turn},
 };
 
 pub(crate) async fn measure(options: &Options) -> Figure {
@@ -30,22 +30,14 @@ pub(crate) async fn measure(options: &Options) -> Figure {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     let log: LogId = "bench".parse().expect("a good id");
-    let mut pairs = Vec::new();
-    // A first run of each warms up.
-    for pair in 0..=options.pairs {
-        let before = sync_probe();
-        let (baseline, candidate);
-        if pair % 2 == 0 {
-            baseline = ordered(&jetstream, options.events).await;
-            candidate = replay(&remote, &log, options.events).await;
-        } else {
-            candidate = replay(&remote, &log, options.events).await;
-            baseline = ordered(&jetstream, options.events).await;
-        }
-        if pair > 0 && !disturbed(before, sync_probe()) {
-            pairs.push((candidate, baseline.per_second()));
-        }
-    }
+    let runs = in_turn(
+        options.pairs,
+        [&|| ordered(&jetstream, options.events).boxed_local(), &|| {
+            replay(&remote, &log, options.events).boxed_local()
+        }],
+    )
+    .await;
+    let pairs = runs.into_iter().map(|[baseline, candidate]| (candidate, baseline.per_second())).collect();
     running.stop().await.expect("the service stops");
     Figure { name: "replay, embedded, one log, decoded", against: "JetStream's ordered consumer", pairs }
 }
