@@ -77,6 +77,8 @@ impl<S: fmt::Debug> fmt::Debug for Counting<S> {
 impl<S: Store> Store for Counting<S> {
     const WRITES_ARE_WHOLE: bool = S::WRITES_ARE_WHOLE;
     const SURE_AFTER: Duration = S::SURE_AFTER;
+    const WRITES_AT_ONCE: Option<usize> = S::WRITES_AT_ONCE;
+    const WRITE_EVENTS: usize = S::WRITE_EVENTS;
 
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         self.store.log(id).await

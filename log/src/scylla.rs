@@ -33,7 +33,6 @@ use scylla::{
     statement::{SerialConsistency, prepared::PreparedStatement},
     value::CqlTimestamp,
 };
-use tokio::sync::Semaphore;
 
 use crate::{
     Arrival, Bucket, BucketRow, EpochRow, Error, ErrorKind, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq,
@@ -56,8 +55,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(5);
 /// The rows that one page of a read has. Larger ones read faster, and weigh more.
 const PAGE_ROWS: i32 = 5_000;
-/// The batches of events, of all logs, that are under way at once. What waits meanwhile makes larger ones, which cost the database less.
-const BATCHES_AT_ONCE: usize = 32;
+/// The logs that write at once.
+const WRITES_AT_ONCE: usize = 64;
 /// The partitions that logs are listed in.
 const LOG_SHARDS: u8 = 16;
 /// Twice the time after which both databases sync their commit logs: what was written before that survives the machine.
@@ -73,8 +72,6 @@ struct Inner {
     remembered: Mutex<Remembered>,
     heads: Heads,
     nodes: Nodes,
-    /// Handed out to batches of events.
-    batches: Semaphore,
     /// Held by who writes the counts that were kept back.
     counting: tokio::sync::Mutex<()>,
 }
@@ -128,7 +125,6 @@ impl Scylla {
             remembered,
             heads,
             nodes,
-            batches: Semaphore::new(BATCHES_AT_ONCE),
             counting: tokio::sync::Mutex::new(()),
         })))
     }
@@ -238,6 +234,8 @@ impl Scylla {
 impl Store for Scylla {
     const WRITES_ARE_WHOLE: bool = false;
     const SURE_AFTER: Duration = SURE_AFTER;
+    const WRITES_AT_ONCE: Option<usize> = Some(WRITES_AT_ONCE);
+    const WRITE_EVENTS: usize = writes::BATCH_ROWS_MAX;
 
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         Ok(self.stored_log(id).await?.0)

@@ -21,6 +21,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// holds it. No place is to be stored sooner.
     const SURE_AFTER: Duration = Duration::ZERO;
 
+    /// How many logs are to write at once, where it is better to wait for one's turn: what waits makes larger writes, which cost less.
+    const WRITES_AT_ONCE: Option<usize> = None;
+
+    /// The events of one log that are best written at once.
+    const WRITE_EVENTS: usize = usize::MAX;
+
     /// What is known of a log; `None` where it was never written to.
     fn log(&self, id: &LogId) -> impl Future<Output = Result<Option<LogRow>>> + Send;
 

@@ -17,7 +17,7 @@ use async_nats::jetstream::{
     self,
     consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
 };
-use futures_util::{FutureExt, StreamExt, future::join_all, stream::FuturesOrdered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
 use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts, planted::Bug};
 use tokio::{
     sync::{Notify, oneshot, watch},
@@ -33,6 +33,7 @@ use crate::{
     log_actor::Arriving,
     logs::{Delivery, LogsMsg, LogsRef},
     raw,
+    share::Share,
     telemetry::{Fork, Part, Status},
     waiters::{Outcome, Waiters},
     wal,
@@ -497,28 +498,24 @@ impl<S: Store> Ingest<S> {
         if chunk.events.is_empty() {
             return;
         }
-        let (last, bytes) = (self.taken, chunk.bytes);
-        let mut replies = Vec::with_capacity(chunk.events.len());
-        let deliveries = chunk.events.into_iter().map(|(log, events)| {
-            let (done, reply) = oneshot::channel();
-            replies.push(reply);
-            Delivery { log, events, done }
-        });
-        let msg = LogsMsg::Deliver { run: self.run, deliveries: deliveries.collect() };
-        // A supervisor that has ended drops it; then this is heard of as a dropped reply.
-        let _ = self.args.logs.send_message(msg);
+        let Chunk { events, answers, bytes } = chunk;
+        let last = self.taken;
         let (settle, settled) = oneshot::channel();
-        let answers = chunk.answers;
-        tokio::spawn(async move {
-            let whole = join_all(replies).await.iter().all(std::result::Result::is_ok);
+        let handing_out = Share::of(move |whole| {
             if whole {
                 for (waiter, outcome) in answers {
                     // Who asked may have left; that is no failure.
                     let _ = waiter.send(outcome);
                 }
             }
+            // The ingest may have begun anew; that is no failure.
             let _ = settle.send(Done { last, bytes, whole });
         });
+        let deliveries = events.into_iter().map(|(log, events)| Delivery { log, events, done: handing_out.clone() });
+        let msg = LogsMsg::Deliver { run: self.run, deliveries: deliveries.collect() };
+        // A supervisor that has ended drops it; then this is heard of as a chunk that has failed.
+        let _ = self.args.logs.send_message(msg);
+        handing_out.archived();
         self.in_flight.push_back(settled);
         self.in_flight_bytes += bytes;
     }

@@ -22,6 +22,7 @@ mod logs;
 mod metrics;
 mod once;
 mod raw;
+mod share;
 pub mod telemetry;
 mod waiters;
 mod wal;
@@ -31,7 +32,10 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use async_nats::jetstream;
 use hourlog::{Error, ErrorKind, Result, Store};
 use ractor::{Actor, ActorRef};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Credentials, Options, Settings, StoreUrl};
@@ -95,6 +99,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         idle: settings.idle,
         status: Arc::clone(&status),
         epochs: (!S::WRITES_ARE_WHOLE).then(|| epochs.subscribe()),
+        turns: S::WRITES_AT_ONCE.map(|at_once| Arc::new(Semaphore::new(at_once))),
     };
     let (logs, _) = Actor::spawn(None, Logs::new(), logs_args).await.map_err(|error| {
         Error::new(ErrorKind::Unexpected, "the supervisor of the logs cannot be started").because(error)

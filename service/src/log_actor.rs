@@ -8,7 +8,7 @@ use hourlog::{
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
@@ -19,6 +19,7 @@ use crate::{
     faults,
     logs::{LogsMsg, LogsRef},
     once,
+    share::Share,
     telemetry::{Part, Status},
 };
 
@@ -41,8 +42,10 @@ pub(crate) struct Arriving {
 /// What a log is asked.
 #[derive(Debug)]
 pub(crate) enum LogMsg {
-    /// Persist `events`, in this order, which is that of their seqs. The reply means that they are durable.
-    Append { events: Vec<Arriving>, done: oneshot::Sender<()> },
+    /// Persist `events`, in this order, which is that of their seqs. `done` is told when they are durable.
+    Append { events: Vec<Arriving>, done: Share },
+    /// It is this log's turn to write what waits. Sent by the task that waited for it to its own actor.
+    Turn(OwnedSemaphorePermit),
     /// The archive has taken what was being written. Sent by the write task to its own actor.
     Written,
     /// A page of the log. Runs beside later appends.
@@ -89,6 +92,8 @@ pub(crate) struct LogArgs<S> {
     pub(crate) logs: LogsRef,
     pub(crate) stream: Arc<str>,
     pub(crate) status: Arc<Status>,
+    /// Given where only some logs are to write at once: what a log writes is what waits when its turn has come.
+    pub(crate) turns: Option<Arc<Semaphore>>,
     /// Given where the archive may hold a write in part.
     pub(crate) epochs: Option<watch::Receiver<Arc<Epochs>>>,
 }
@@ -118,7 +123,7 @@ pub(crate) struct LogState<S> {
     args: LogArgs<S>,
     /// What waits to be written.
     pending: VecDeque<Append>,
-    /// What is being written.
+    /// What is being written; before this log's turn has come, nothing yet.
     writing: Option<Writing>,
     /// The seq up to which everything is in the archive; before the first write, what is [archived](LogArgs::archived).
     visible: watch::Sender<Seq>,
@@ -131,13 +136,13 @@ pub(crate) struct LogState<S> {
 #[derive(Debug)]
 struct Append {
     events: Vec<Arriving>,
-    done: oneshot::Sender<()>,
+    done: Share,
 }
 
 #[derive(Debug)]
 struct Writing {
     through: Seq,
-    done: Vec<oneshot::Sender<()>>,
+    done: Vec<Share>,
     task: JoinHandle<()>,
 }
 
@@ -166,6 +171,7 @@ impl<S: Store> Actor for LogActor<S> {
     async fn handle(&self, myself: LogRef, msg: LogMsg, state: &mut LogState<S>) -> Result<(), ActorProcessingErr> {
         match msg {
             LogMsg::Append { events, done } => state.append(&myself, events, done),
+            LogMsg::Turn(turn) => state.write(&myself, Some(turn)),
             LogMsg::Written => state.settle(&myself),
             LogMsg::Replay { reading, wait, reply } => state.replay(reading, wait, reply),
             LogMsg::Rest { forwarded } => state.rest(forwarded),
@@ -187,20 +193,39 @@ impl<S: Store> Actor for LogActor<S> {
 }
 
 impl<S: Store> LogState<S> {
-    fn append(&mut self, myself: &LogRef, events: Vec<Arriving>, done: oneshot::Sender<()>) {
+    fn append(&mut self, myself: &LogRef, events: Vec<Arriving>, done: Share) {
         self.pending.push_back(Append { events, done });
         if self.writing.is_none() {
-            self.write(myself);
+            self.begin(myself);
         }
     }
 
-    /// Begins to write what has come in the meantime.
-    fn write(&mut self, myself: &LogRef) {
+    /// Begins to write, now or when it is this log's turn.
+    fn begin(&mut self, myself: &LogRef) {
+        let Some(turns) = &self.args.turns else { return self.write(myself, None) };
+        if let Ok(turn) = Arc::clone(turns).try_acquire_owned() {
+            return self.write(myself, Some(turn));
+        }
+        let (turns, myself) = (Arc::clone(turns), myself.clone());
+        let task = tokio::spawn(async move {
+            let turn = turns.acquire_owned().await.expect("it is never closed");
+            // An actor that has ended meanwhile has no use for it.
+            let _ = myself.send_message(LogMsg::Turn(turn));
+        });
+        self.writing = Some(Writing { through: Seq::MIN, done: Vec::new(), task });
+    }
+
+    /// Writes what has come in the meantime.
+    fn write(&mut self, myself: &LogRef, turn: Option<OwnedSemaphorePermit>) {
         let mut events = Vec::new();
         let mut done = Vec::new();
         let mut bytes = 0;
         while bytes < WRITE_BYTES_MAX {
-            let Some(append) = self.pending.pop_front() else { break };
+            let fits = |next: &Append| events.is_empty() || events.len() + next.events.len() <= S::WRITE_EVENTS;
+            let Some(append) = self.pending.front().is_some_and(fits).then(|| self.pending.pop_front()).flatten()
+            else {
+                break;
+            };
             bytes += append.events.iter().map(|event| event.row.event.record.bytes()).sum::<usize>();
             if events.is_empty() {
                 events = append.events;
@@ -217,7 +242,7 @@ impl<S: Store> LogState<S> {
         self.visible.send_if_modified(|visible| std::mem::replace(visible, before) != before);
         let (args, myself) = (self.args.clone(), myself.clone());
         let task = tokio::spawn(async move {
-            write_until_taken(&args, events).await;
+            write_until_taken(&args, events, turn).await;
             // An actor that has ended meanwhile has no use for it.
             let _ = myself.send_message(LogMsg::Written);
         });
@@ -229,13 +254,10 @@ impl<S: Store> LogState<S> {
             return;
         };
         self.written = self.written.max(writing.through);
-        for done in writing.done.drain(..) {
-            // The ingest may have begun anew; that is no failure.
-            let _ = done.send(());
-        }
+        writing.done.drain(..).for_each(Share::archived);
         self.visible.send_replace(self.written);
         if !self.pending.is_empty() {
-            self.write(myself);
+            self.begin(myself);
         }
     }
 
@@ -263,8 +285,12 @@ impl<S: Store> LogState<S> {
 }
 
 /// Writes `events`, but for those that are there already and were to be stored once. Tries again for as long as the archive
-/// does not take it: nothing else may be done with an event.
-async fn write_until_taken<S: Store>(args: &LogArgs<S>, mut events: Vec<Arriving>) {
+/// does not take it: nothing else may be done with an event. One that fails has had its turn: others are not to wait for it.
+async fn write_until_taken<S: Store>(
+    args: &LogArgs<S>,
+    mut events: Vec<Arriving>,
+    mut turn: Option<OwnedSemaphorePermit>,
+) {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     // The newest is how far the source has been handed out in this slot, whether it is stored or not.
     let newest = events.last().expect("there is an event").row.event.clone();
@@ -290,6 +316,7 @@ async fn write_until_taken<S: Store>(args: &LogArgs<S>, mut events: Vec<Arriving
         };
         match outcome.await {
             Ok(()) => {
+                drop(turn);
                 if let Some(since) = args.status.back(Part::Archive, Some(&args.id)) {
                     tracing::info!(log = %args.id, %since, "the archive takes writes again");
                 }
@@ -297,6 +324,7 @@ async fn write_until_taken<S: Store>(args: &LogArgs<S>, mut events: Vec<Arriving
             }
             Err(_) if Bug::BatchDropped.is_planted() => return,
             Err(error) => {
+                turn = None;
                 if args.status.away(Part::Archive, Some(&args.id), &error) {
                     let cause = crate::telemetry::sentence(&error);
                     tracing::error!(log = %args.id, cause, "the archive does not take a write; trying again until it does");

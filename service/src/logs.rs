@@ -9,12 +9,13 @@ use std::{
 use futures_util::future::join_all;
 use hourlog::{LogId, Store};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorRuntime, SupervisionEvent};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
     backoff::Backoff,
     epochs::Epochs,
     log_actor::{Arriving, LogActor, LogArgs, LogMsg, LogRef},
+    share::Share,
     telemetry::Status,
 };
 
@@ -54,7 +55,7 @@ pub(crate) enum LogsMsg {
 pub(crate) struct Delivery {
     pub(crate) log: LogId,
     pub(crate) events: Vec<Arriving>,
-    pub(crate) done: oneshot::Sender<()>,
+    pub(crate) done: Share,
 }
 
 /// What the supervisor needs.
@@ -66,6 +67,8 @@ pub(crate) struct LogsArgs<S> {
     pub(crate) status: Arc<Status>,
     /// Told to logs over an archive that may hold a write in part.
     pub(crate) epochs: Option<watch::Receiver<Arc<Epochs>>>,
+    /// Handed to logs of which not all are to write at once.
+    pub(crate) turns: Option<Arc<Semaphore>>,
 }
 
 /// The actor.
@@ -182,6 +185,7 @@ impl<S: Store> LogsState<S> {
                 stream: Arc::clone(&args.stream),
                 status: Arc::clone(&args.status),
                 epochs: args.epochs.clone(),
+                turns: args.turns.clone(),
             };
             match ActorRuntime::spawn_linked_instant(None, LogActor::new(), child, myself.get_cell()) {
                 Ok((actor, _)) => {
@@ -331,18 +335,26 @@ mod tests {
 
     async fn supervisor() -> LogsRef {
         let status = Arc::new(Status::new(system_clock));
-        let args = LogsArgs { store: Memory::new(), stream: Arc::from("S"), idle: SOUND_AFTER, status, epochs: None };
+        let args = LogsArgs {
+            store: Memory::new(),
+            stream: Arc::from("S"),
+            idle: SOUND_AFTER,
+            status,
+            epochs: None,
+            turns: None,
+        };
         Actor::spawn(None, Logs::new(), args).await.expect("it starts").0
     }
 
-    async fn deliver(logs: &LogsRef, run: u64, log: &LogId, sequence: u64) -> Result<(), oneshot::error::RecvError> {
+    async fn deliver(logs: &LogsRef, run: u64, log: &LogId, sequence: u64) -> Result<(), ()> {
         let at = Offset::from_nanos(sequence as i64);
         let arrived = Arrived { offset: at, at, high: at, seq: seq(1, sequence) };
-        let (done, reply) = oneshot::channel();
+        let (told, reply) = oneshot::channel();
+        let done = Share::of(|whole| told.send(whole).expect("somebody waits for it"));
         let events = vec![Arriving { row: row(log, arrived, Record::new("x")), once: None }];
         let deliveries = vec![Delivery { log: log.clone(), events, done }];
         logs.send_message(LogsMsg::Deliver { run, deliveries }).expect("the supervisor runs");
-        reply.await
+        reply.await.expect("it ends").then_some(()).ok_or(())
     }
 
     async fn count(logs: &LogsRef, log: &LogId) -> Option<usize> {

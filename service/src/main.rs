@@ -7,6 +7,10 @@ use hourlog::{Embedded, Memory, Scylla, Store};
 use hourlogd::{Options, Settings, StoreUrl, exit_code, start, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Most of what an event costs is memory that one thread takes and another gives back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Options::parse()).await {

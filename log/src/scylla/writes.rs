@@ -26,7 +26,7 @@ use super::{
 };
 
 /// The rows of one batch, which are all of one partition. More push the slowest of a hundred writes to 0.3 s.
-const BATCH_ROWS_MAX: usize = 50;
+pub(super) const BATCH_ROWS_MAX: usize = 50;
 /// The bytes of one batch: what the database would warn of is beyond it.
 const BATCH_BYTES_MAX: usize = 64 << 10;
 /// The statements, or batches, of one write that are under way at once.
@@ -205,9 +205,7 @@ impl Scylla {
             (id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq)
         });
         let values: Vec<_> = values.collect();
-        let turn = self.0.batches.acquire().await.expect("it is never closed");
         let written = self.unlogged(&self.0.statements.add_event, values).await;
-        drop(turn);
         let written = written.map_err(|error| unavailable("the database did not take a batch of events", error));
         self.relied_on(written).await
     }

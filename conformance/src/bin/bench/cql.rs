@@ -28,6 +28,10 @@ use crate::{
     measure::{Figure, Run, harmonic, in_turn},
 };
 
+/// The first runs, which do not count: the database compiles what it runs often, and takes its time for it.
+const WARM_UPS: usize = 2;
+/// How many times the events are ingested here: a thousand logs are made in each run, once.
+const INGESTED_TIMES: u64 = 5;
 /// The rows of a bare batch, which are all of one partition.
 const BATCH_ROWS: usize = 50;
 /// The bare batches that are under way at once.
@@ -46,17 +50,19 @@ const INSERT: &str =
 const SELECT: &str = "SELECT time, seq, data FROM events WHERE log_id = ? AND hour_bucket = ?";
 
 pub(crate) async fn ingest(options: &Options) -> Figure {
+    let events = options.events * INGESTED_TIMES;
     let nats = NatsServer::start().await;
     let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server is there"));
     make_stream(&nats).await;
-    fill(&jetstream, options.events, |number| format!("log.bench.{}", number % options.logs)).await;
+    fill(&jetstream, events, |number| format!("log.bench.{}", number % options.logs)).await;
     let (bare_keyspace, own_keyspace) = (Keyspace::make().await, Keyspace::make().await);
     let runs = in_turn(
         options.pairs,
+        WARM_UPS,
         [
-            &|| drain_bare(&jetstream, options.events).boxed_local(),
-            &|| write_bare(&bare_keyspace, options.events, options.logs).boxed_local(),
-            &|| ingest_into(&own_keyspace, &nats, options.events).boxed_local(),
+            &|| drain_bare(&jetstream, events).boxed_local(),
+            &|| write_bare(&bare_keyspace, events, options.logs).boxed_local(),
+            &|| ingest_into(&own_keyspace, &nats, events).boxed_local(),
         ],
     )
     .await;
@@ -80,6 +86,7 @@ pub(crate) async fn replay(options: &Options) -> Figure {
     select.set_page_size(PAGE_EVENTS as i32);
     let runs = in_turn(
         options.pairs,
+        WARM_UPS,
         [&|| read_bare(&keyspace.session, &select, options.events).boxed_local(), &|| {
             read(&store, &log, options.events).boxed_local()
         }],

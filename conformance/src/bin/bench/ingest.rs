@@ -33,6 +33,7 @@ pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
     fill(&jetstream, options.events, |number| format!("log.bench.{}", number % options.logs)).await;
     let runs = in_turn(
         options.pairs,
+        1,
         [
             &|| drain_bare(&jetstream, options.events).boxed_local(),
             &|| write_bare(options.events, options.logs).boxed_local(),

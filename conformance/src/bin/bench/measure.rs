@@ -154,21 +154,22 @@ fn disturbed(before: Duration, after: Duration) -> bool {
     before * TIMES_MAX < after || after * TIMES_MAX < before
 }
 
-/// Runs all of `sides` in their order, and the other way round the next time, `times` times. A first time warms up, and those in which the
-/// disk was disturbed are left out.
+/// Runs all of `sides` in their order, and the other way round the next time, `times` times. `warm_ups` come first and do not
+/// count; those in which the disk was disturbed are left out.
 pub(crate) async fn in_turn<'a, const SIDES: usize>(
     times: usize,
+    warm_ups: usize,
     sides: [&dyn Fn() -> LocalBoxFuture<'a, Run>; SIDES],
 ) -> Vec<[Run; SIDES]> {
     let mut runs = Vec::new();
-    for time in 0..=times {
+    for time in 0..warm_ups + times {
         let before = sync_probe();
         let mut run = [None; SIDES];
         for turn in 0..SIDES {
             let side = if time % 2 == 0 { turn } else { SIDES - 1 - turn };
             run[side] = Some(sides[side]().await);
         }
-        if time > 0 && !disturbed(before, sync_probe()) {
+        if time >= warm_ups && !disturbed(before, sync_probe()) {
             runs.push(run.map(|run| run.expect("each side has had its turn")));
         }
     }

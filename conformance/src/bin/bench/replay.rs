@@ -32,6 +32,7 @@ pub(crate) async fn measure(options: &Options) -> Figure {
     let log: LogId = "bench".parse().expect("a good id");
     let runs = in_turn(
         options.pairs,
+        1,
         [&|| ordered(&jetstream, options.events).boxed_local(), &|| {
             replay(&remote, &log, options.events).boxed_local()
         }],
