@@ -25,9 +25,12 @@ use crate::{
     exit::{self, Failure},
     output::{Color, Format, Output},
     session::Session,
+    tui,
 };
 
 /// Logs of events by time, over NATS: list them, write to them, play them back
+///
+/// Without a command, and on a terminal, the console opens: browse logs, scrub through time. `?` there says what keys do.
 #[derive(Debug, Parser)]
 #[command(name = "hourlog", version, max_term_width = 120, after_help = EXAMPLES, propagate_version = true)]
 struct Cli {
@@ -37,10 +40,13 @@ struct Cli {
     connect: Connect,
     #[command(flatten)]
     shown: Shown,
+    #[command(flatten)]
+    console: tui::Options,
 }
 
 const EXAMPLES: &str = "\
 Examples:
+  hourlog
   hourlog ls
   hourlog pub orders.eu '{\"id\":7}' -H kind:paid
   hourlog read orders.eu --since '2h ago'
@@ -100,12 +106,12 @@ pub fn main(clock: Clock) -> ExitCode {
             return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE).into();
         }
     };
-    let Cli { command, connect, shown } = cli;
-    let Some(command) = command else {
+    let Cli { command, connect, shown, console } = cli;
+    if command.is_none() && !tui::has_terminal() {
         let help = Cli::command().render_help();
         let _ = write!(std::io::stderr(), "{help}");
         return exit::USAGE.into();
-    };
+    }
     let out = Output::new(shown.output, shown.color, shown.quiet);
     let zone = shown.tz.unwrap_or_else(TimeZone::system);
     let session = Session::new(connect, out, zone, clock, shown.verbose);
@@ -116,7 +122,10 @@ pub fn main(clock: Clock) -> ExitCode {
             return exit::UNEXPECTED.into();
         }
     };
-    let ended = runtime.block_on(watched(&session, carry_out(command, &session)));
+    let ended = match command {
+        Some(command) => runtime.block_on(watched(&session, carry_out(command, &session))),
+        None => runtime.block_on(tui::open(&session, &console)),
+    };
     // A thread that still reads standard input is not waited for.
     runtime.shutdown_background();
     let ended = ended.and_then(|()| session.out.flush());

@@ -118,6 +118,15 @@ impl Connect {
         Ok(Connection { remote, server: remote::without_secrets(url), jetstream })
     }
 
+    /// Where this leads to, without secrets: the context, or the address.
+    pub fn name(&self) -> String {
+        match (&self.context, self.settings()) {
+            (Some(name), _) => name.clone(),
+            (None, Ok(context)) if !context.url.is_empty() => remote::without_secrets(&context.url),
+            (None, _) => SERVER_DEFAULT.to_owned(),
+        }
+    }
+
     /// The flags, and for what they do not say the context. The selected context is another server's matter as soon
     /// as a server is given.
     fn settings(&self) -> Result<Context> {

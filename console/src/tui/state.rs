@@ -1,0 +1,302 @@
+//! Everything that the console knows. Drawing reads it, and only [`update`](crate::tui::update::update) changes it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use hourlog::{
+    Event, LogId, Offset, Position,
+    wire::{LogReply, TimelineReply},
+};
+use jiff::tz::TimeZone;
+
+use crate::tui::{msg::Fetch, stretch::Stretch};
+
+/// The rates that a log's sparkline is made of.
+pub const RATES_MAX: usize = 30;
+
+/// All of it.
+#[derive(Debug)]
+pub struct State {
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// What time it is, as far as was told.
+    pub now: Offset,
+    /// In which times are shown, and read.
+    pub zone: TimeZone,
+    /// How times are shown.
+    pub times: Times,
+    /// Where the service is asked.
+    pub server: String,
+    /// The list of logs.
+    pub logs: Logs,
+    /// The log that is open.
+    pub log: Option<Log>,
+    /// How many were opened: an answer to what was asked for an earlier one is dropped.
+    pub opened: u64,
+    /// What is being typed.
+    pub prompt: Option<Prompt>,
+    /// The help is shown, from this line on.
+    pub help: Option<usize>,
+    /// What was said last, and until when it is shown.
+    pub said: Option<(String, Offset)>,
+}
+
+/// How times are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// On the clocks of the zone.
+    Local,
+    /// In UTC.
+    Utc,
+    /// How long ago.
+    Ago,
+    /// Since the event before.
+    Since,
+}
+
+/// The list of logs.
+#[derive(Debug, Default)]
+pub struct Logs {
+    /// By id; `None` until they are known.
+    pub rows: Option<Vec<LogReply>>,
+    /// The id that the cursor is on.
+    pub cursor: Option<String>,
+    /// Letters that an id must have, in order.
+    pub find: String,
+    /// Events a second of the last looks, by log.
+    pub rates: BTreeMap<String, VecDeque<f64>>,
+    /// Why they are not known, since when.
+    pub away: Option<(String, Offset)>,
+    /// They were asked for then, and not answered yet.
+    pub asked: Option<Offset>,
+    /// When they were answered last.
+    pub answered: Option<Offset>,
+}
+
+/// A log that is open.
+#[derive(Debug)]
+pub struct Log {
+    /// Its id.
+    pub id: LogId,
+    /// Which opening this is.
+    pub opened: u64,
+    /// The place in the timeline that everything goes by.
+    pub playhead: Position,
+    /// What is loaded.
+    pub loaded: Stretch,
+    /// What was asked for and not answered yet, since when.
+    pub asked: Option<(Fetch, Offset)>,
+    /// What the scrubber shows: from, to. `None` until the whole log was counted.
+    pub window: Option<(Offset, Offset)>,
+    /// Counts of the window, or of the one before.
+    pub bars: Option<TimelineReply>,
+    /// The window and parts that counts were asked for.
+    pub bars_asked: Option<(Option<(Offset, Offset)>, u32)>,
+    /// The window and parts that the counts are of, and since when.
+    pub bars_of: Option<(Option<(Offset, Offset)>, u32, Offset)>,
+    /// The first and the last time of the log, as far as was told.
+    pub extent: Option<(Offset, Offset)>,
+    /// Whether it moves.
+    pub mode: Mode,
+    /// How fast it plays.
+    pub speed: f64,
+    /// Whether stretches without events are passed over while playing.
+    pub skip_silence: bool,
+    /// Whether what comes is followed at all.
+    pub follows: bool,
+    /// Events that came while the view stood still.
+    pub new: u64,
+    /// Marked places.
+    pub marks: BTreeSet<Position>,
+    /// Where one was before each jump.
+    pub undo: Vec<Position>,
+    /// Where one was before each jump that was undone.
+    pub redo: Vec<Position>,
+    /// What is searched for.
+    pub search: Option<String>,
+    /// A hit is being looked for, since then.
+    pub finding: Option<Offset>,
+    /// What an event must have to be shown.
+    pub filter: Option<String>,
+    /// What the detail shows.
+    pub tab: Tab,
+    /// The detail lies over the list, where there is no room beside it.
+    pub detail: bool,
+    /// Why something is not known, since when.
+    pub away: Option<(String, Offset)>,
+    /// The log holds no event.
+    pub empty: bool,
+}
+
+/// Whether a log moves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mode {
+    /// It stands still.
+    Paused,
+    /// It is at the newest event, whichever that is.
+    Live,
+    /// It moves as time did.
+    Playing {
+        /// Where the playhead was taken from,
+        offset: Offset,
+        /// and when that was.
+        at: Offset,
+        /// What is to come is not loaded yet.
+        waits: bool,
+    },
+}
+
+/// What the detail shows of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    /// JSON by its parts, other text as it is.
+    Pretty,
+    /// The data as it came.
+    Raw,
+    /// Its bytes.
+    Hex,
+    /// Metadata and position.
+    Headers,
+}
+
+impl Tab {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Pretty, Self::Raw, Self::Hex, Self::Headers];
+}
+
+/// What is being typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// For what.
+    pub kind: PromptKind,
+    /// So far.
+    pub text: String,
+    /// What is wrong with it.
+    pub wrong: Option<String>,
+}
+
+/// What a text is typed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptKind {
+    /// To find a log.
+    Find,
+    /// A time to go to.
+    GoTo,
+    /// A text to search for.
+    Search,
+    /// A text that events must have to be shown.
+    Filter,
+    /// How much time the scrubber shows.
+    Window,
+}
+
+impl State {
+    /// Before anything is known.
+    pub fn new(zone: TimeZone, now: Offset, server: String) -> Self {
+        Self {
+            size: (80, 24),
+            now,
+            zone,
+            times: Times::Local,
+            server,
+            logs: Logs::default(),
+            log: None,
+            opened: 0,
+            prompt: None,
+            help: None,
+            said: None,
+        }
+    }
+}
+
+impl Logs {
+    /// The rows whose ids have the letters that are looked for, in order, whatever their case.
+    pub fn shown(&self) -> Vec<&LogReply> {
+        let rows = self.rows.iter().flatten();
+        rows.filter(|row| has_letters(&row.log, &self.find)).collect()
+    }
+
+    /// The place of the cursor among the rows that are shown.
+    pub fn at(&self) -> usize {
+        let shown = self.shown();
+        let on = self.cursor.as_deref().unwrap_or_default();
+        shown.iter().position(|row| row.log.as_str() >= on).unwrap_or(shown.len().saturating_sub(1))
+    }
+}
+
+/// Whether `id` has the letters of `find`, in their order.
+fn has_letters(id: &str, find: &str) -> bool {
+    let mut letters = id.chars().flat_map(char::to_lowercase);
+    find.chars().flat_map(char::to_lowercase).all(|wanted| letters.any(|letter| letter == wanted))
+}
+
+impl Log {
+    /// A log of which nothing is known.
+    pub fn new(id: LogId, opened: u64) -> Self {
+        Self {
+            id,
+            opened,
+            playhead: Position::MAX,
+            loaded: Stretch::default(),
+            asked: None,
+            window: None,
+            bars: None,
+            bars_asked: None,
+            bars_of: None,
+            extent: None,
+            mode: Mode::Live,
+            speed: 1.0,
+            skip_silence: false,
+            follows: true,
+            new: 0,
+            marks: BTreeSet::new(),
+            undo: Vec::new(),
+            redo: Vec::new(),
+            search: None,
+            finding: None,
+            filter: None,
+            tab: Tab::Pretty,
+            detail: false,
+            away: None,
+            empty: false,
+        }
+    }
+
+    /// Whether an event is shown.
+    pub fn shows(&self, event: &Event) -> bool {
+        self.filter.as_deref().is_none_or(|text| has(event, text))
+    }
+
+    /// The event under the cursor: where the playhead is, or where it hides an event, the nearest that is shown.
+    pub fn event(&self) -> Option<&Event> {
+        self.loaded.events().get(self.cursor()?)
+    }
+
+    /// The place of that event in the run.
+    pub fn cursor(&self) -> Option<usize> {
+        let at = self.loaded.at(self.playhead)?;
+        let events = self.loaded.events();
+        let behind = (at..events.len()).find(|at| self.shows(&events[*at]));
+        behind.or_else(|| (0..at).rev().find(|at| self.shows(&events[*at])))
+    }
+
+    /// How much time one bar of the scrubber stands for.
+    pub fn bin_nanos(&self) -> i64 {
+        let bins = self.bars.as_ref().map_or(60, |bars| bars.bins.len().max(1)) as i64;
+        self.window.map_or(1_000_000_000, |(from, to)| to.nanos().saturating_sub(from.nanos()) / bins).max(1)
+    }
+}
+
+/// Whether an event has a text in its data or its metadata. Small letters match both cases.
+pub fn has(event: &Event, text: &str) -> bool {
+    let exact = text.chars().any(char::is_uppercase);
+    let within = |bytes: &[u8]| {
+        let haystack = String::from_utf8_lossy(bytes);
+        if exact { haystack.contains(text) } else { haystack.to_lowercase().contains(text) }
+    };
+    within(&event.record.data)
+        || event
+            .record
+            .metadata
+            .iter()
+            .any(|(name, values)| within(name.as_bytes()) || values.iter().any(|value| within(value.as_bytes())))
+}

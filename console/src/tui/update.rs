@@ -1,0 +1,77 @@
+//! What becomes of the state when something happens, and what is to be done then. No clock, no waiting, no drawing.
+
+mod log;
+mod logs;
+mod prompt;
+
+pub(crate) use self::prompt::preview;
+
+use hourlog::Offset;
+
+use crate::tui::{
+    keymap::{self, Action, Key, Place},
+    msg::{Effect, Msg},
+    state::State,
+};
+
+/// How long what was said stays.
+const SAID_NANOS: i64 = 4_000_000_000;
+
+/// Takes in what has happened.
+pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Key(key) => press(state, key, &mut effects),
+        Msg::Resize(columns, rows) => state.size = (columns, rows),
+        Msg::Tick(now) => tick(state, now),
+        Msg::Logs(logs) => logs::answered(state, logs),
+        Msg::Loaded { opened, fetch, found } => log::loaded(state, opened, fetch, found),
+        Msg::Bars { opened, bars } => log::counted(state, opened, bars),
+        Msg::Arrived { opened, events } => log::arrived(state, opened, events),
+        Msg::Hit { opened, hit } => log::hit(state, opened, hit),
+    }
+    logs::ask(state, &mut effects);
+    log::ask(state, &mut effects);
+    effects
+}
+
+fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
+    if key.to_string() == "ctrl-c" {
+        return effects.push(Effect::Quit);
+    }
+    if state.prompt.is_some() {
+        return prompt::press(state, key, effects);
+    }
+    let place = if state.log.is_some() { Place::Log } else { Place::Logs };
+    let Some(action) = keymap::action(place, key) else { return };
+    if let Some(line) = state.help {
+        state.help = match action {
+            Action::Down => Some(line + 1),
+            Action::PageDown => Some(line + 10),
+            Action::Up => Some(line.saturating_sub(1)),
+            Action::PageUp => Some(line.saturating_sub(10)),
+            Action::Quit => return effects.push(Effect::Quit),
+            _ => None,
+        };
+        return;
+    }
+    match action {
+        Action::Quit => effects.push(Effect::Quit),
+        Action::Help => state.help = Some(0),
+        action if state.log.is_some() => log::act(state, action, effects),
+        action => logs::act(state, action, effects),
+    }
+}
+
+fn tick(state: &mut State, now: Offset) {
+    state.now = now;
+    if state.said.as_ref().is_some_and(|(_, until)| *until <= now) {
+        state.said = None;
+    }
+    log::tick(state);
+}
+
+/// Says something for a while.
+fn say(state: &mut State, text: impl Into<String>) {
+    state.said = Some((text.into(), state.now.saturating_add_nanos(SAID_NANOS)));
+}

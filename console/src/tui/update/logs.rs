@@ -1,0 +1,81 @@
+//! The list of logs.
+
+use hourlog::{LogId, Result, wire::LogReply};
+
+use crate::tui::{
+    keymap::Action,
+    msg::{Ask, Effect},
+    state::{Log, Prompt, PromptKind, RATES_MAX, State},
+};
+
+/// How often the list is asked for.
+const ASK_EVERY_NANOS: i64 = 2_000_000_000;
+
+pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
+    let logs = &mut state.logs;
+    let due = logs.answered.is_none_or(|at| state.now.nanos().saturating_sub(at.nanos()) >= ASK_EVERY_NANOS);
+    if state.log.is_none() && logs.asked.is_none() && due {
+        logs.asked = Some(state.now);
+        effects.push(Effect::Ask(Ask::Logs));
+    }
+}
+
+pub(super) fn answered(state: &mut State, answer: Result<Vec<LogReply>>) {
+    let logs = &mut state.logs;
+    (logs.asked, logs.answered) = (None, Some(state.now));
+    match answer {
+        Ok(rows) => {
+            for row in &rows {
+                let rates = logs.rates.entry(row.log.clone()).or_default();
+                rates.push_back(row.rate);
+                if rates.len() > RATES_MAX {
+                    rates.pop_front();
+                }
+            }
+            logs.rates.retain(|id, _| rows.iter().any(|row| row.log == *id));
+            logs.away = None;
+            logs.rows = Some(rows);
+        }
+        Err(error) => {
+            let since = logs.away.as_ref().map_or(state.now, |(_, since)| *since);
+            logs.away = Some((error.to_string(), since));
+        }
+    }
+}
+
+pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
+    let page = usize::from(state.size.1.saturating_sub(6)).max(1);
+    let (at, count) = (state.logs.at(), state.logs.shown().len());
+    let to = match action {
+        Action::Down => at + 1,
+        Action::Up => at.saturating_sub(1),
+        Action::PageDown => at + page,
+        Action::PageUp => at.saturating_sub(page),
+        Action::First => 0,
+        Action::Last => count,
+        Action::Open => return open(state, effects),
+        Action::Search => {
+            let text = state.logs.find.clone();
+            state.prompt = Some(Prompt { kind: PromptKind::Find, text, wrong: None });
+            return;
+        }
+        Action::Back => {
+            state.logs.find.clear();
+            return;
+        }
+        _ => return,
+    };
+    let cursor = state.logs.shown().get(to.min(count.saturating_sub(1))).map(|row| row.log.clone());
+    state.logs.cursor = cursor;
+}
+
+/// Opens the log under the cursor.
+fn open(state: &mut State, effects: &mut Vec<Effect>) {
+    let Some(id) = state.logs.shown().get(state.logs.at()).and_then(|row| row.log.parse::<LogId>().ok()) else {
+        return;
+    };
+    state.logs.cursor = Some(id.as_str().to_owned());
+    state.opened += 1;
+    effects.push(Effect::Follow { opened: state.opened, log: id.clone() });
+    state.log = Some(Log::new(id, state.opened));
+}

@@ -1,0 +1,160 @@
+//! Draws the state. Nothing is decided here, and everything that came from outside goes through [`sanitize`](crate::sanitize).
+
+mod detail;
+mod help;
+mod log;
+mod logs;
+mod scrubber;
+pub(crate) mod times;
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    style::{Color, Modifier, Style},
+    text::{Line, Span},
+    widgets::{Clear, Paragraph},
+};
+
+use crate::{
+    sanitize::sanitize,
+    tui::{
+        keymap::{Binding, KEYMAP, Place},
+        state::{PromptKind, State},
+        update::preview,
+    },
+};
+
+/// The least terminal that something is drawn in.
+const SIZE_MIN: (u16, u16) = (40, 10);
+/// The most hints of the footer.
+const HINTS_MAX: usize = 7;
+
+/// How things look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looks {
+    /// No colours: what they would say is said by words, and by what every terminal has.
+    pub mono: bool,
+    /// Nothing but ASCII is drawn.
+    pub ascii: bool,
+}
+
+impl Looks {
+    /// What names something.
+    pub(crate) fn title(self) -> Style {
+        self.colored(Color::Cyan).add_modifier(Modifier::BOLD)
+    }
+
+    /// What is beside the point.
+    pub(crate) fn aside(self) -> Style {
+        if self.mono { Style::new() } else { Style::new().fg(Color::DarkGray) }
+    }
+
+    /// What is wrong.
+    pub(crate) fn wrong(self) -> Style {
+        self.colored(Color::Red).add_modifier(Modifier::BOLD)
+    }
+
+    /// What is found.
+    pub(crate) fn found(self) -> Style {
+        self.colored(Color::Yellow).add_modifier(Modifier::BOLD)
+    }
+
+    /// What goes well, and moves.
+    pub(crate) fn lively(self) -> Style {
+        self.colored(Color::Green).add_modifier(Modifier::BOLD)
+    }
+
+    /// What the cursor is on.
+    pub(crate) fn cursor() -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    fn colored(self, color: Color) -> Style {
+        if self.mono { Style::new() } else { Style::new().fg(color) }
+    }
+
+    /// One of two ways to draw a thing.
+    pub(crate) fn drawn(self, unicode: &'static str, ascii: &'static str) -> &'static str {
+        if self.ascii { ascii } else { unicode }
+    }
+}
+
+/// Draws all of it.
+pub fn view(state: &State, looks: Looks, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if area.width < SIZE_MIN.0 || area.height < SIZE_MIN.1 {
+        let text = format!("need {}x{}, have {}x{}", SIZE_MIN.0, SIZE_MIN.1, area.width, area.height);
+        return frame.render_widget(Paragraph::new(text), area);
+    }
+    let [head, body, foot] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)]).areas(area);
+    header(state, looks, frame, head);
+    match &state.log {
+        Some(log) => log::draw(state, log, looks, frame, body),
+        None => logs::draw(state, looks, frame, body),
+    }
+    footer(state, looks, frame, foot);
+    if let Some(line) = state.help {
+        help::draw(line, looks, frame, area);
+    }
+}
+
+fn header(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
+    let arrow = looks.drawn(" ▸ ", " > ");
+    let mut spans = vec![Span::styled("hourlog", looks.title()), Span::raw(arrow), Span::raw(sanitize(&state.server))];
+    if let Some(log) = &state.log {
+        spans.extend([Span::raw(arrow), Span::styled(log.id.to_string(), looks.title())]);
+    }
+    let away = match &state.log {
+        Some(log) => log.away.as_ref(),
+        None => state.logs.away.as_ref(),
+    };
+    let chip = match away {
+        Some(_) => Span::styled(" OFFLINE ", looks.wrong().add_modifier(Modifier::REVERSED)),
+        None => Span::styled(" online ", looks.aside()),
+    };
+    frame.render_widget(Line::from(spans), area);
+    let width = u16::try_from(chip.width()).unwrap_or(0).min(area.width);
+    frame.render_widget(chip, Rect { x: area.right() - width, width, ..area });
+}
+
+fn footer(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
+    frame.render_widget(Clear, area);
+    if let Some(prompt) = &state.prompt {
+        let asks = match prompt.kind {
+            PromptKind::Find => "find: ",
+            PromptKind::GoTo => "go to: ",
+            PromptKind::Search => "search: ",
+            PromptKind::Filter => "only events with: ",
+            PromptKind::Window => "show  1 1m  2 5m  3 1h  4 6h  5 1d  6 7d",
+        };
+        let mut spans = vec![
+            Span::styled(asks, looks.title()),
+            Span::raw(sanitize(&prompt.text)),
+            Span::styled(" ", Looks::cursor()),
+        ];
+        if prompt.kind == PromptKind::GoTo {
+            let (text, style) = match (prompt.wrong.clone(), preview(&prompt.text, state.now, &state.zone)) {
+                (Some(wrong), _) | (None, Err(wrong)) => (wrong, looks.wrong()),
+                (None, Ok(means)) => (means, looks.aside()),
+            };
+            spans.extend([Span::raw("  "), Span::styled(sanitize(&text).into_owned(), style)]);
+        }
+        return frame.render_widget(Line::from(spans), area);
+    }
+    if let Some((text, _)) = &state.said {
+        return frame.render_widget(Line::from(sanitize(text).into_owned()), area);
+    }
+    let place = if state.log.is_some() { Place::Log } else { Place::Logs };
+    let hints = KEYMAP.iter().filter(|binding| !binding.hint.is_empty());
+    let (own, all): (Vec<&Binding>, Vec<&Binding>) = hints
+        .filter(|binding| binding.place == place || binding.place == Place::Everywhere)
+        .partition(|binding| binding.place == place);
+    let mut spans = Vec::new();
+    let room = HINTS_MAX.saturating_sub(all.len());
+    for binding in own.into_iter().take(room).chain(all) {
+        spans.push(Span::styled(binding.keys[0], looks.title()));
+        spans.push(Span::raw(format!(" {}  ", binding.hint)));
+    }
+    frame.render_widget(Line::from(spans), area);
+}

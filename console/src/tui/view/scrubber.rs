@@ -1,0 +1,152 @@
+//! The scrubber: how many events lie when, and where the playhead is among them.
+
+use hourlog::Offset;
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+    widgets::Paragraph,
+};
+
+use crate::{
+    tui::state::{Log, Mode, State},
+    when,
+};
+
+use super::{Looks, logs::bar, times};
+
+/// The rows that it takes, where there is room, and where there is little.
+pub(super) fn rows(area: Rect) -> u16 {
+    match (area.width, area.height) {
+        (80.., 16..) => 5,
+        (60.., 12..) => 4,
+        _ => 2,
+    }
+}
+
+pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let (Some((from, to)), Some(bars)) = (log.window, &log.bars) else {
+        return frame.render_widget(Paragraph::new("counting"), inner);
+    };
+    let columns = usize::from(inner.width);
+    let column = |offset: Offset| -> Option<usize> {
+        let (span, into) =
+            (i128::from(to.nanos()) - i128::from(from.nanos()), i128::from(offset.nanos()) - i128::from(from.nanos()));
+        (0..span.max(1)).contains(&into).then(|| (into * columns as i128 / span.max(1)) as usize)
+    };
+    // Bars of another window are put where they belong in this one.
+    let mut counts = vec![0_u64; columns];
+    for bin in &bars.bins {
+        if let Some(at) = column(bin.from) {
+            counts[at] += bin.count;
+        }
+    }
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let drawn: String = counts.iter().map(|count| bar(*count, most, looks)).collect();
+    let playhead = log.event().map_or(log.playhead.offset, |event| event.position.offset.min(log.playhead.offset));
+    let mut lines = Vec::new();
+    if rows(area) >= 4 || area.height >= 4 {
+        lines.push(dates(state, from, to, columns));
+    }
+    let peak = format!(" peak {}/{}", times::counted(most), times::rounded(log.bin_nanos()));
+    lines.push(Line::from(drawn));
+    lines.push(track(state, log, looks, columns, column(playhead), &column));
+    if area.height >= 5 {
+        lines.push(Line::styled(
+            format!(
+                "{} events in window,{peak}, a bar is {}",
+                times::counted(counts.iter().sum()),
+                times::rounded(log.bin_nanos())
+            ),
+            looks.aside(),
+        ));
+    }
+    if area.height >= 4 {
+        lines.push(chips(state, log, looks, playhead));
+    }
+    frame.render_widget(Paragraph::new(lines), inner);
+}
+
+/// Some times along the window, and its date.
+fn dates(state: &State, from: Offset, to: Offset, columns: usize) -> Line<'static> {
+    const EACH: usize = 22;
+    let mut text = String::new();
+    let ticks = (columns / EACH).max(1);
+    let span = i128::from(to.nanos()) - i128::from(from.nanos());
+    for tick in 0..ticks {
+        let at = from.saturating_add_nanos((span * tick as i128 / ticks as i128) as i64);
+        let shown = when::show(at, &state.zone);
+        text.push_str(&format!("{:<width$}", &shown[..19.min(shown.len())], width = columns / ticks));
+    }
+    Line::from(text)
+}
+
+/// What is loaded, the playhead, marks and now.
+fn track(
+    state: &State,
+    log: &Log,
+    looks: Looks,
+    columns: usize,
+    playhead: Option<usize>,
+    column: &impl Fn(Offset) -> Option<usize>,
+) -> Line<'static> {
+    let loaded = log.loaded.span().map(|(first, last)| (first.offset, last.offset));
+    let (from, to) = log.window.unwrap_or((Offset::MIN, Offset::MAX));
+    let mut cells: Vec<(&'static str, bool)> = (0..columns)
+        .map(|at| {
+            let span = i128::from(to.nanos()) - i128::from(from.nanos());
+            let time = from.saturating_add_nanos((span * at as i128 / columns.max(1) as i128) as i64);
+            let is_loaded = loaded.is_some_and(|(first, last)| {
+                (first <= time || log.loaded.first_reached) && (time <= last || log.loaded.last_reached)
+            });
+            (if is_loaded { looks.drawn("━", "=") } else { looks.drawn("┄", "-") }, false)
+        })
+        .collect();
+    for mark in &log.marks {
+        if let Some(at) = column(mark.offset) {
+            cells[at] = (looks.drawn("◆", "*"), true);
+        }
+    }
+    if let Some(at) = column(state.now) {
+        cells[at] = ("│", true);
+    }
+    if let Some(at) = playhead {
+        cells[at] = (looks.drawn("┯", "#"), true);
+    }
+    Line::from(
+        cells
+            .into_iter()
+            .map(|(text, strong)| Span::styled(text, if strong { looks.found() } else { looks.aside() }))
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// The mode in words, where the playhead is, and what else moves.
+fn chips(state: &State, log: &Log, looks: Looks, playhead: Offset) -> Line<'static> {
+    let (text, style) = match log.mode {
+        Mode::Live => ("LIVE".to_owned(), looks.lively()),
+        Mode::Playing { waits: true, .. } => (format!("BUFFERING x{}", log.speed), looks.wrong()),
+        Mode::Playing { .. } => (format!("PLAY x{}", log.speed), looks.lively()),
+        Mode::Paused
+            if log.asked.is_some_and(|(_, since)| state.now.nanos().saturating_sub(since.nanos()) > 300_000_000) =>
+        {
+            ("LOADING".to_owned(), looks.aside())
+        }
+        Mode::Paused => ("PAUSED".to_owned(), looks.title()),
+    };
+    let mut spans = vec![
+        Span::styled(text, style),
+        Span::raw(format!(" {} ({})", when::show(playhead, &state.zone), times::ago(playhead, state.now))),
+    ];
+    if log.new > 0 {
+        spans.push(Span::styled(
+            format!("  {} {} new: G", looks.drawn("↓", "v"), times::counted(log.new)),
+            looks.found(),
+        ));
+    }
+    if log.skip_silence {
+        spans.push(Span::raw("  silence is skipped"));
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,71 @@
+//! Times, as people read them.
+
+use hourlog::{DAY, HOUR, MINUTE, Offset, SECOND};
+
+/// How long ago, or how far ahead, `offset` is.
+pub(crate) fn ago(offset: Offset, now: Offset) -> String {
+    let nanos = now.nanos().saturating_sub(offset.nanos());
+    if nanos >= 0 { format!("{} ago", span(nanos)) } else { format!("in {}", span(nanos.saturating_neg())) }
+}
+
+/// A length of time, in its two largest units.
+pub(crate) fn span(nanos: i64) -> String {
+    let nanos = nanos.max(0);
+    match nanos {
+        _ if nanos >= 365 * DAY => format!("{}y {}d", nanos / (365 * DAY), nanos % (365 * DAY) / DAY),
+        _ if nanos >= DAY => format!("{}d {}h", nanos / DAY, nanos % DAY / HOUR),
+        _ if nanos >= HOUR => format!("{}h {}m", nanos / HOUR, nanos % HOUR / MINUTE),
+        _ if nanos >= MINUTE => format!("{}m {}s", nanos / MINUTE, nanos % MINUTE / SECOND),
+        _ if nanos >= SECOND => format!("{}.{}s", nanos / SECOND, nanos % SECOND / (SECOND / 10)),
+        _ => format!("{}ms", nanos / 1_000_000),
+    }
+}
+
+/// A length of time in one unit, as the parts of a scrubber are called.
+pub(crate) fn rounded(nanos: i64) -> String {
+    for (unit, name) in [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")] {
+        if nanos >= unit {
+            let tenths = nanos / (unit / 10);
+            return if tenths % 10 == 0 {
+                format!("{}{name}", tenths / 10)
+            } else {
+                format!("{}.{}{name}", tenths / 10, tenths % 10)
+            };
+        }
+    }
+    format!("{}ms", nanos / 1_000_000)
+}
+
+/// A number with its thousands apart.
+pub(crate) fn counted(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_told_in_two_units() {
+        let cases = [
+            (0, "0ms"),
+            (1_500_000_000, "1.5s"),
+            (90 * SECOND, "1m 30s"),
+            (2 * HOUR + 3 * MINUTE, "2h 3m"),
+            (400 * DAY, "1y 35d"),
+        ];
+        for (nanos, text) in cases {
+            assert_eq!(span(nanos), text);
+        }
+        assert_eq!((rounded(90 * SECOND), rounded(HOUR)), ("1.5m".to_owned(), "1h".to_owned()));
+        assert_eq!((counted(1_234_567), counted(999)), ("1,234,567".to_owned(), "999".to_owned()));
+    }
+}
