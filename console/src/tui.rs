@@ -8,6 +8,7 @@
 //! - [`term`]: the terminal. [`tape`]: what was put in, kept and played again. [`run`]: all of it together.
 
 pub mod backend;
+mod fuzzy;
 pub mod keymap;
 pub mod msg;
 pub mod service;

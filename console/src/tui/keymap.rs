@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::tui::state::State;
+
 /// A key with what is held beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
@@ -20,6 +22,8 @@ pub enum Action {
     Quit,
     /// Show what keys do.
     Help,
+    /// Choose among everything that can be done.
+    Palette,
     /// Leave what is shown: a help, a prompt, a log.
     Back,
     /// Open what the cursor is on.
@@ -88,6 +92,8 @@ pub enum Action {
     HitBack,
     /// Hide what does not match.
     Filter,
+    /// Search and filter no longer.
+    AllOff,
     /// Show the next kind of detail.
     Tab,
     /// Copy the event.
@@ -103,6 +109,13 @@ pub enum Place {
     Logs,
     /// In a log.
     Log,
+}
+
+impl Place {
+    /// Where one is.
+    pub(crate) fn of(state: &State) -> Self {
+        if state.log.is_some() { Self::Log } else { Self::Logs }
+    }
 }
 
 /// A line of the table.
@@ -140,8 +153,8 @@ pub const KEYMAP: &[Binding] = &[
     binding(Place::Logs, &["home", "g"], Action::First, "", "the first log"),
     binding(Place::Logs, &["end", "G"], Action::Last, "", "the last log"),
     binding(Place::Logs, &["/"], Action::Search, "find", "find a log: some of its letters, in order"),
-    binding(Place::Log, &["left"], Action::BinBack, "scrub", "scrub: a bar of the scrubber back; with Shift ten"),
-    binding(Place::Log, &["right"], Action::BinOn, "", "scrub: a bar on; with Shift ten"),
+    binding(Place::Log, &["left"], Action::BinBack, "scrub", "scrub: a bar of the scrubber back"),
+    binding(Place::Log, &["right"], Action::BinOn, "", "scrub: a bar on"),
     binding(Place::Log, &["shift-left"], Action::TenBinsBack, "", "scrub: ten bars back"),
     binding(Place::Log, &["shift-right"], Action::TenBinsOn, "", "scrub: ten bars on"),
     binding(Place::Log, &["space"], Action::Play, "play", "play from here, or pause"),
@@ -157,8 +170,15 @@ pub const KEYMAP: &[Binding] = &[
     binding(Place::Log, &["-"], Action::ZoomOut, "", "twice as much time"),
     binding(Place::Log, &["0"], Action::ZoomAll, "", "the whole log"),
     binding(Place::Log, &["W"], Action::Window, "", "choose how much: then 1 (1m) 2 (5m) 3 (1h) 4 (6h) 5 (1d) 6 (7d)"),
-    binding(Place::Log, &["down", "j"], Action::Down, "", "the next event"),
-    binding(Place::Log, &["up", "k"], Action::Up, "", "the event before"),
+    binding(
+        Place::Log,
+        &["enter"],
+        Action::Open,
+        "",
+        "the event over the whole width, where there is no room beside the list",
+    ),
+    binding(Place::Log, &["down", "j", "."], Action::Down, "", "the next event"),
+    binding(Place::Log, &["up", "k", ","], Action::Up, "", "the event before"),
     binding(Place::Log, &["pgdn", "ctrl-d"], Action::PageDown, "", "a page of events on"),
     binding(Place::Log, &["pgup", "ctrl-u"], Action::PageUp, "", "a page of events back"),
     binding(Place::Log, &["home", "g"], Action::First, "", "the oldest event"),
@@ -176,6 +196,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(Place::Log, &["n"], Action::HitOn, "", "the next hit"),
     binding(Place::Log, &["N"], Action::HitBack, "", "the hit before"),
     binding(Place::Log, &["&"], Action::Filter, "", "hide events without a text"),
+    binding(Place::Log, &["ctrl-f"], Action::AllOff, "", "search and hide no longer"),
     binding(Place::Log, &["m"], Action::Mark, "", "mark this place, or take the mark away"),
     binding(Place::Log, &["["], Action::MarkBack, "", "the mark before"),
     binding(Place::Log, &["]"], Action::MarkOn, "", "the next mark"),
@@ -188,6 +209,13 @@ pub const KEYMAP: &[Binding] = &[
     binding(Place::Log, &["y"], Action::Copy, "", "copy the event as JSON"),
     binding(Place::Everywhere, &["esc", "backspace"], Action::Back, "", "back: out of a prompt, a help, a log"),
     binding(Place::Everywhere, &["?"], Action::Help, "help", "what keys do"),
+    binding(
+        Place::Everywhere,
+        &[":", "ctrl-p"],
+        Action::Palette,
+        "all",
+        "everything that can be done, and every log, by some of its letters",
+    ),
     binding(Place::Everywhere, &["q", "ctrl-c"], Action::Quit, "quit", "leave"),
 ];
 

@@ -8,7 +8,7 @@ use hourlog::{
 };
 use jiff::tz::TimeZone;
 
-use crate::tui::{msg::Fetch, stretch::Stretch};
+use crate::tui::{fuzzy, msg::Fetch, stretch::Stretch};
 
 /// The rates that a log's sparkline is made of.
 pub const RATES_MAX: usize = 30;
@@ -72,6 +72,12 @@ pub struct Logs {
     pub answered: Option<Offset>,
 }
 
+/// A stretch of time: from, to.
+pub type Window = (Offset, Offset);
+
+/// What is counted: a window, or the whole log; and into how many parts.
+pub type Counting = (Option<Window>, u32);
+
 /// A log that is open.
 #[derive(Debug)]
 pub struct Log {
@@ -86,13 +92,13 @@ pub struct Log {
     /// What was asked for and not answered yet, since when.
     pub asked: Option<(Fetch, Offset)>,
     /// What the scrubber shows: from, to. `None` until the whole log was counted.
-    pub window: Option<(Offset, Offset)>,
+    pub window: Option<Window>,
     /// Counts of the window, or of the one before.
     pub bars: Option<TimelineReply>,
     /// The window and parts that counts were asked for.
-    pub bars_asked: Option<(Option<(Offset, Offset)>, u32)>,
+    pub bars_asked: Option<Counting>,
     /// The window and parts that the counts are of, and since when.
-    pub bars_of: Option<(Option<(Offset, Offset)>, u32, Offset)>,
+    pub bars_of: Option<(Counting, Offset)>,
     /// The first and the last time of the log, as far as was told.
     pub extent: Option<(Offset, Offset)>,
     /// Whether it moves.
@@ -172,6 +178,8 @@ pub struct Prompt {
     pub text: String,
     /// What is wrong with it.
     pub wrong: Option<String>,
+    /// Which of the choices that are shown for it is meant.
+    pub choice: usize,
 }
 
 /// What a text is typed for.
@@ -187,6 +195,15 @@ pub enum PromptKind {
     Filter,
     /// How much time the scrubber shows.
     Window,
+    /// One of everything that can be done.
+    Palette,
+}
+
+impl Prompt {
+    /// Asks for something, which may be so already.
+    pub fn new(kind: PromptKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), wrong: None, choice: 0 }
+    }
 }
 
 impl State {
@@ -209,24 +226,29 @@ impl State {
 }
 
 impl Logs {
-    /// The rows whose ids have the letters that are looked for, in order, whatever their case.
+    /// The rows that are looked for: all by id, or the best first.
     pub fn shown(&self) -> Vec<&LogReply> {
-        let rows = self.rows.iter().flatten();
-        rows.filter(|row| has_letters(&row.log, &self.find)).collect()
+        let rows = self.rows.iter().flatten().map(ById).collect();
+        fuzzy::find(rows, &self.find).into_iter().map(|ById(row)| row).collect()
     }
 
     /// The place of the cursor among the rows that are shown.
     pub fn at(&self) -> usize {
         let shown = self.shown();
-        let on = self.cursor.as_deref().unwrap_or_default();
-        shown.iter().position(|row| row.log.as_str() >= on).unwrap_or(shown.len().saturating_sub(1))
+        let Some(on) = self.cursor.as_deref() else { return 0 };
+        let by_id = |row: &&LogReply| row.log.as_str() >= on;
+        let there = shown.iter().position(|row| row.log == on).or_else(|| shown.iter().position(by_id));
+        there.unwrap_or(shown.len().saturating_sub(1))
     }
 }
 
-/// Whether `id` has the letters of `find`, in their order.
-fn has_letters(id: &str, find: &str) -> bool {
-    let mut letters = id.chars().flat_map(char::to_lowercase);
-    find.chars().flat_map(char::to_lowercase).all(|wanted| letters.any(|letter| letter == wanted))
+/// A row that is found by its id.
+struct ById<'a>(&'a LogReply);
+
+impl AsRef<str> for ById<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0.log
+    }
 }
 
 impl Log {
@@ -271,10 +293,15 @@ impl Log {
         self.loaded.events().get(self.cursor()?)
     }
 
-    /// The place of that event in the run.
+    /// The place of that event in what is loaded. While the log plays, it is the event that has come last.
     pub fn cursor(&self) -> Option<usize> {
         let at = self.loaded.at(self.playhead)?;
         let events = self.loaded.events();
+        if matches!(self.mode, Mode::Playing { .. }) {
+            let come = events.partition_point(|event| event.position <= self.playhead);
+            let last = (0..come).rev().find(|at| self.shows(&events[*at]));
+            return last.or_else(|| (come..events.len()).find(|at| self.shows(&events[*at])));
+        }
         let behind = (at..events.len()).find(|at| self.shows(&events[*at]));
         behind.or_else(|| (0..at).rev().find(|at| self.shows(&events[*at])))
     }

@@ -2,16 +2,20 @@
 
 mod log;
 mod logs;
+mod palette;
 mod prompt;
 
-pub(crate) use self::prompt::preview;
+pub(crate) use self::{
+    palette::{CHOICES_MAX, choices},
+    prompt::preview,
+};
 
 use hourlog::Offset;
 
 use crate::tui::{
     keymap::{self, Action, Key, Place},
     msg::{Effect, Msg},
-    state::State,
+    state::{Prompt, PromptKind, State},
 };
 
 /// How long what was said stays.
@@ -42,8 +46,7 @@ fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     if state.prompt.is_some() {
         return prompt::press(state, key, effects);
     }
-    let place = if state.log.is_some() { Place::Log } else { Place::Logs };
-    let Some(action) = keymap::action(place, key) else { return };
+    let Some(action) = keymap::action(Place::of(state), key) else { return };
     if let Some(line) = state.help {
         state.help = match action {
             Action::Down => Some(line + 1),
@@ -55,8 +58,14 @@ fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         };
         return;
     }
+    perform(state, action, effects);
+}
+
+/// Does what a key, or a choice, asks for.
+fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     match action {
         Action::Quit => effects.push(Effect::Quit),
+        Action::Palette => state.prompt = Some(Prompt::new(PromptKind::Palette, "")),
         Action::Help => state.help = Some(0),
         action if state.log.is_some() => log::act(state, action, effects),
         action => logs::act(state, action, effects),

@@ -4,6 +4,7 @@ mod detail;
 mod help;
 mod log;
 mod logs;
+mod palette;
 mod scrubber;
 pub(crate) mod times;
 
@@ -26,6 +27,8 @@ use crate::{
 
 /// The least terminal that something is drawn in.
 const SIZE_MIN: (u16, u16) = (40, 10);
+/// From so many columns on, the header says where the service is asked.
+const SERVER: u16 = 80;
 /// The most hints of the footer.
 const HINTS_MAX: usize = 7;
 
@@ -94,6 +97,9 @@ pub fn view(state: &State, looks: Looks, frame: &mut Frame<'_>) {
         None => logs::draw(state, looks, frame, body),
     }
     footer(state, looks, frame, foot);
+    if let Some(prompt) = state.prompt.as_ref().filter(|prompt| prompt.kind == PromptKind::Palette) {
+        palette::draw(state, prompt, looks, frame, body);
+    }
     if let Some(line) = state.help {
         help::draw(line, looks, frame, area);
     }
@@ -101,21 +107,28 @@ pub fn view(state: &State, looks: Looks, frame: &mut Frame<'_>) {
 
 fn header(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
     let arrow = looks.drawn(" ▸ ", " > ");
-    let mut spans = vec![Span::styled("hourlog", looks.title()), Span::raw(arrow), Span::raw(sanitize(&state.server))];
-    if let Some(log) = &state.log {
-        spans.extend([Span::raw(arrow), Span::styled(log.id.to_string(), looks.title())]);
+    let mut spans = vec![Span::styled("hourlog", looks.title())];
+    if area.width >= SERVER {
+        spans.extend([Span::raw(arrow), Span::raw(sanitize(&state.server))]);
     }
-    let away = match &state.log {
-        Some(log) => log.away.as_ref(),
-        None => state.logs.away.as_ref(),
+    let (away, mut chips) = match &state.log {
+        Some(log) => {
+            spans.extend([Span::raw(arrow), Span::styled(log.id.to_string(), looks.title())]);
+            let (mode, style) = scrubber::mode(state, log, looks);
+            (log.away.as_ref(), vec![Span::styled(format!(" {mode} "), style)])
+        }
+        None => (state.logs.away.as_ref(), Vec::new()),
     };
-    let chip = match away {
+    chips.push(match away {
         Some(_) => Span::styled(" OFFLINE ", looks.wrong().add_modifier(Modifier::REVERSED)),
         None => Span::styled(" online ", looks.aside()),
-    };
+    });
     frame.render_widget(Line::from(spans), area);
-    let width = u16::try_from(chip.width()).unwrap_or(0).min(area.width);
-    frame.render_widget(chip, Rect { x: area.right() - width, width, ..area });
+    let chips = Line::from(chips);
+    let width = u16::try_from(chips.width()).unwrap_or(u16::MAX).min(area.width);
+    let right = Rect { x: area.right() - width, width, ..area };
+    frame.render_widget(Clear, right);
+    frame.render_widget(chips, right);
 }
 
 fn footer(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
@@ -126,6 +139,7 @@ fn footer(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
             PromptKind::GoTo => "go to: ",
             PromptKind::Search => "search: ",
             PromptKind::Filter => "only events with: ",
+            PromptKind::Palette => ": ",
             PromptKind::Window => "show  1 1m  2 5m  3 1h  4 6h  5 1d  6 7d",
         };
         let mut spans = vec![
@@ -145,7 +159,7 @@ fn footer(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
     if let Some((text, _)) = &state.said {
         return frame.render_widget(Line::from(sanitize(text).into_owned()), area);
     }
-    let place = if state.log.is_some() { Place::Log } else { Place::Logs };
+    let place = Place::of(state);
     let hints = KEYMAP.iter().filter(|binding| !binding.hint.is_empty());
     let (own, all): (Vec<&Binding>, Vec<&Binding>) = hints
         .filter(|binding| binding.place == place || binding.place == Place::Everywhere)

@@ -5,7 +5,7 @@ use hourlog::{Event, Offset, Position, Result, wire::TimelineReply};
 use crate::tui::{
     keymap::Action,
     msg::{Ask, Effect, Fetch, Found},
-    state::{Log, Mode, Prompt, PromptKind, State, Tab, Times, has},
+    state::{Counting, Log, Mode, Prompt, PromptKind, State, Tab, Times, has},
     stretch::Stretch,
 };
 
@@ -45,9 +45,9 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
         }
     }
     let bins = u32::from(columns.clamp(20, 400)) - 2;
-    let fresh = |of: &(Option<(Offset, Offset)>, u32, Offset)| {
-        let old = log.follows && now.nanos().saturating_sub(of.2.nanos()) >= COUNT_EVERY_NANOS;
-        (of.0, of.1) == (log.window, bins) && !old
+    let fresh = |(counted, at): &(Counting, Offset)| {
+        let old = log.follows && now.nanos().saturating_sub(at.nanos()) >= COUNT_EVERY_NANOS;
+        *counted == (log.window, bins) && !old
     };
     if log.bars_asked.is_none() && !log.empty && !rests && !log.bars_of.as_ref().is_some_and(fresh) {
         log.bars_asked = Some((log.window, bins));
@@ -83,7 +83,7 @@ pub(super) fn counted(state: &mut State, opened: u64, bars: Result<TimelineReply
                 log.extent = Some(extent);
                 log.window.get_or_insert(extent);
             }
-            log.bars_of = Some((window.or(log.window), bins, now));
+            log.bars_of = Some(((window.or(log.window), bins), now));
             log.bars = Some(bars);
         }
         Err(error) => away(log, &error, now),
@@ -178,7 +178,15 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
     let (now, zone) = (state.now, state.zone.clone());
     let Some(log) = &mut state.log else { return };
     match action {
+        Action::Back if log.finding.is_some() => {
+            log.finding = None;
+            effects.push(Effect::StopFinding);
+        }
         Action::Back if log.detail => log.detail = false,
+        Action::AllOff => {
+            (log.filter, log.search) = (None, None);
+            say(state, "neither searched nor filtered");
+        }
         Action::Back => {
             state.log = None;
             effects.push(Effect::StopFollowing);
@@ -282,12 +290,12 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
                 say(state, format!("the event of {at} is copied, by OSC 52"));
             }
         }
-        Action::Quit | Action::Help => {}
+        Action::Quit | Action::Help | Action::Palette => {}
     }
 }
 
 fn prompt(state: &mut State, kind: PromptKind, text: &str) {
-    state.prompt = Some(Prompt { kind, text: text.to_owned(), wrong: None });
+    state.prompt = Some(Prompt::new(kind, text));
 }
 
 /// Moves by so many events that are shown.
@@ -405,7 +413,13 @@ fn keep_in_window(log: &mut Log) {
 
 fn play(log: &mut Log, now: Offset) {
     match log.mode {
-        Mode::Playing { .. } => log.mode = Mode::Paused,
+        Mode::Playing { .. } => {
+            // What is seen stays under the cursor.
+            if let Some(event) = log.event() {
+                log.playhead = event.position;
+            }
+            log.mode = Mode::Paused;
+        }
         Mode::Paused | Mode::Live => {
             let at_end = log.loaded.last_reached && log.cursor().is_some_and(|at| at + 1 == log.loaded.events().len());
             let offset = log.event().map_or(log.playhead.offset, |event| event.position.offset);
@@ -436,7 +450,7 @@ fn burst(log: &mut Log, backwards: bool) {
     let Some(bars) = &log.bars else { return };
     let at = log.event().map_or(log.playhead.offset, |event| event.position.offset);
     let begins = bars.bins.windows(2).filter(|pair| pair[0].count == 0 && pair[1].count > 0).map(|pair| pair[1].from);
-    let to = if backwards { begins.filter(|from| *from < at).last() } else { begins.filter(|from| *from > at).min() };
+    let to = if backwards { begins.rev().find(|from| *from < at) } else { begins.clone().find(|from| *from > at) };
     if let Some(to) = to {
         jump(log, Position::at(to));
     }

@@ -56,7 +56,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::Open => return open(state, effects),
         Action::Search => {
             let text = state.logs.find.clone();
-            state.prompt = Some(Prompt { kind: PromptKind::Find, text, wrong: None });
+            state.prompt = Some(Prompt::new(PromptKind::Find, text));
             return;
         }
         Action::Back => {
@@ -74,6 +74,11 @@ fn open(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(id) = state.logs.shown().get(state.logs.at()).and_then(|row| row.log.parse::<LogId>().ok()) else {
         return;
     };
+    open_log(state, id, effects);
+}
+
+/// Opens a log.
+pub(super) fn open_log(state: &mut State, id: LogId, effects: &mut Vec<Effect>) {
     state.logs.cursor = Some(id.as_str().to_owned());
     state.opened += 1;
     effects.push(Effect::Follow { opened: state.opened, log: id.clone() });

@@ -12,7 +12,11 @@ use crate::{
     when::{self, Moment},
 };
 
-use super::{log, say};
+use super::{
+    log, logs,
+    palette::{CHOICES_MAX, Does, choices},
+    say,
+};
 
 /// The stretches that a digit chooses, in minutes.
 pub(crate) const WINDOWS: [(char, &str, i64); 6] =
@@ -21,6 +25,9 @@ pub(crate) const WINDOWS: [(char, &str, i64); 6] =
 pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     let Some(prompt) = &mut state.prompt else { return };
     prompt.wrong = None;
+    if !matches!(key.code, KeyCode::Up | KeyCode::Down | KeyCode::Enter) {
+        prompt.choice = 0;
+    }
     if prompt.kind == PromptKind::Window {
         let chosen = WINDOWS.iter().find(|(digit, _, _)| key.code == KeyCode::Char(*digit));
         if let (Some((_, _, minutes)), Some(log)) = (chosen, &mut state.log) {
@@ -37,6 +44,8 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
             state.prompt = None;
         }
         KeyCode::Enter => enter(state, effects),
+        KeyCode::Down => prompt.choice = (prompt.choice + 1).min(CHOICES_MAX - 1),
+        KeyCode::Up => prompt.choice = prompt.choice.saturating_sub(1),
         KeyCode::Backspace => {
             prompt.text.pop();
             find(state);
@@ -62,14 +71,23 @@ fn find(state: &mut State) {
 }
 
 fn enter(state: &mut State, effects: &mut Vec<Effect>) {
-    let Some(Prompt { kind, text, .. }) = state.prompt.take() else { return };
+    let Some(Prompt { kind, text, choice, .. }) = state.prompt.take() else { return };
+    if kind == PromptKind::Palette {
+        match choices(state, &text).into_iter().nth(choice).map(|choice| choice.does) {
+            Some(Does::Act(action)) => super::perform(state, action, effects),
+            Some(Does::Open(id)) => logs::open_log(state, id, effects),
+            None => {}
+        }
+        return;
+    }
     let Some(log) = &mut state.log else { return };
     let said = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     match kind {
         PromptKind::GoTo => match when::parse(&text, state.now, &state.zone) {
             Ok(moment) => log::jump(log, place(moment)),
             Err(error) => {
-                state.prompt = Some(Prompt { kind, text, wrong: Some(error.to_string()) });
+                let wrong = Some(error.to_string());
+                state.prompt = Some(Prompt { wrong, ..Prompt::new(kind, text) });
             }
         },
         PromptKind::Search => {
@@ -82,7 +100,7 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) {
                 say(state, "all events are shown");
             }
         }
-        PromptKind::Find | PromptKind::Window => {}
+        PromptKind::Find | PromptKind::Window | PromptKind::Palette => {}
     }
 }
 

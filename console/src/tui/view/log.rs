@@ -21,6 +21,8 @@ use super::{Looks, detail, scrubber, times};
 const WIDE: u16 = 120;
 /// From so many columns on, the time since the event before has a column.
 const SINCE: u16 = 80;
+/// Under so many columns a time has no date.
+const NARROW: u16 = 60;
 /// The share of the width that the list has.
 const LIST_PERCENT: u16 = 62;
 /// What is drawn of an event's data in its row, at most.
@@ -108,6 +110,8 @@ fn row<'a>(state: &State, log: &Log, looks: Looks, event: &'a Event, before: Opt
     let time = match state.times {
         Times::Ago => format!("{:>15}", times::ago(offset, state.now)),
         Times::Since => format!("{:>15}", since.map_or_else(String::new, |since| format!("+{}", times::span(since)))),
+        // Where there is little room, the scrubber says the date.
+        Times::Local if state.size.0 < NARROW => when::show(offset, &state.zone)[11..].to_owned(),
         Times::Local => when::show(offset, &state.zone),
         Times::Utc => format!("{}Z", when::show(offset, &jiff::tz::TimeZone::UTC)),
     };

@@ -8,12 +8,18 @@ use ratatui::{
     widgets::{Cell, Paragraph, Row, Table, TableState},
 };
 
-use crate::{sanitize::sanitize, tui::state::State, when};
+use crate::{
+    sanitize::sanitize,
+    tui::state::{RATES_MAX, State},
+    when,
+};
 
 use super::{Looks, times};
 
-/// Under so many columns there is no sparkline and no first time.
-const NARROW: u16 = 80;
+/// From so many columns on, a log's events a second and its bytes are shown.
+const RATE: u16 = 60;
+/// From so many columns on, also its first event and the last minute.
+const WIDE: u16 = 112;
 const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const ASCII_BARS: [&str; 9] = [" ", ".", ".", ":", ":", "-", "=", "+", "#"];
 
@@ -23,44 +29,89 @@ pub(super) fn draw(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rec
     if shown.is_empty() {
         return frame.render_widget(Paragraph::new(nothing(state)), area);
     }
-    let wide = area.width >= NARROW;
-    let mut names = vec!["log", "events/s", "last event", "events"];
-    let mut widths = vec![Constraint::Min(16), Constraint::Length(9), Constraint::Length(16), Constraint::Length(12)];
-    if wide {
-        names.extend(["first", "rate"]);
-        widths.extend([Constraint::Length(23), Constraint::Length(12)]);
-    }
-    let rows = shown.iter().map(|log| Row::new(cells(state, log, wide, looks)));
-    let table =
-        Table::new(rows, widths).header(Row::new(names).style(looks.title())).row_highlight_style(Looks::cursor());
-    let mut at = TableState::new().with_selected(logs.at());
-    frame.render_stateful_widget(table, area, &mut at);
+    let columns = columns(area.width);
+    // No more rows are made than are seen: there may be a hundred thousand.
+    let (at, room) = (logs.at(), usize::from(area.height.saturating_sub(1)));
+    let first = at.saturating_sub(room / 2).min(shown.len().saturating_sub(room));
+    let rows = shown
+        .into_iter()
+        .skip(first)
+        .take(room)
+        .map(|log| Row::new(columns.iter().map(|column| cell(state, log, *column, looks))));
+    let table = Table::new(rows, columns.iter().map(|column| column.width()))
+        .header(Row::new(columns.iter().map(|column| column.name())).style(looks.title()))
+        .row_highlight_style(Looks::cursor());
+    frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(at - first));
 }
 
-fn cells<'a>(state: &State, log: &'a LogReply, wide: bool, looks: Looks) -> Vec<Cell<'a>> {
-    let mut cells = vec![
-        Cell::from(sanitize(&log.log)),
-        Cell::from(format!("{:.1}", log.rate)),
-        Cell::from(log.last.map_or_else(|| "-".to_owned(), |last| times::ago(last, state.now))),
-        Cell::from(times::counted(log.events)),
-    ];
-    if wide {
-        cells.push(Cell::from(log.first.map_or_else(|| "-".to_owned(), |first| when::show(first, &state.zone))));
-        cells.push(Cell::from(spark(state, &log.log, looks)));
-    }
-    cells
+/// A column of the list.
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    Id,
+    Rate,
+    Last,
+    Events,
+    Bytes,
+    First,
+    Minute,
 }
 
-fn spark(state: &State, id: &str, looks: Looks) -> String {
+impl Column {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Id => "log",
+            Self::Rate => "events/s",
+            Self::Last => "last event",
+            Self::Events => "events",
+            Self::Bytes => "bytes",
+            Self::First => "first event",
+            Self::Minute => "the last minute",
+        }
+    }
+
+    fn width(self) -> Constraint {
+        match self {
+            Self::Id => Constraint::Min(14),
+            Self::Rate | Self::Bytes => Constraint::Length(9),
+            Self::Last => Constraint::Length(12),
+            Self::Events => Constraint::Length(10),
+            Self::First => Constraint::Length(19),
+            Self::Minute => Constraint::Length(RATES_MAX as u16),
+        }
+    }
+}
+
+/// The columns that there is room for.
+fn columns(width: u16) -> &'static [Column] {
+    use Column::{Bytes, Events, First, Id, Last, Minute, Rate};
+    match width {
+        WIDE.. => &[Id, Rate, Minute, Last, First, Events, Bytes],
+        RATE.. => &[Id, Rate, Last, Events, Bytes],
+        _ => &[Id, Last, Events],
+    }
+}
+
+fn cell<'a>(state: &State, log: &'a LogReply, column: Column, looks: Looks) -> Cell<'a> {
+    let dash = || "-".to_owned();
+    match column {
+        Column::Id => Cell::from(sanitize(&log.log)),
+        Column::Rate => Cell::from(format!("{:.1}", log.rate)),
+        Column::Last => Cell::from(log.last.map_or_else(dash, |last| times::ago(last, state.now))),
+        Column::Events => Cell::from(times::counted(log.events)),
+        Column::Bytes => Cell::from(times::sized(log.bytes)),
+        Column::First => {
+            Cell::from(log.first.map_or_else(dash, |first| when::show(first, &state.zone)[..19].to_owned()))
+        }
+        Column::Minute => Cell::from(minute(state, &log.log, looks)),
+    }
+}
+
+/// The events a second of the last looks.
+fn minute(state: &State, id: &str, looks: Looks) -> String {
     let Some(rates) = state.logs.rates.get(id) else { return String::new() };
     let most = rates.iter().copied().fold(0.0, f64::max);
-    rates
-        .iter()
-        .rev()
-        .take(12)
-        .rev()
-        .map(|rate| bar((*rate * 1_000.0) as u64, (most * 1_000.0) as u64, looks))
-        .collect()
+    // A bar needs whole numbers.
+    rates.iter().map(|rate| bar((*rate * 1_000.0) as u64, (most * 1_000.0) as u64, looks)).collect()
 }
 
 /// A bar whose height is that of `count` where that of `most` is full.

@@ -4,6 +4,7 @@ use hourlog::Offset;
 use ratatui::{
     Frame,
     layout::Rect,
+    style::Style,
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -23,6 +24,9 @@ pub(super) fn rows(area: Rect) -> u16 {
         _ => 2,
     }
 }
+
+/// After so long it is said that something is waited for.
+const WAITS_NANOS: i64 = 300_000_000;
 
 pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
@@ -122,19 +126,22 @@ fn track(
     )
 }
 
-/// The mode in words, where the playhead is, and what else moves.
-fn chips(state: &State, log: &Log, looks: Looks, playhead: Offset) -> Line<'static> {
-    let (text, style) = match log.mode {
+/// The mode in a word.
+pub(super) fn mode(state: &State, log: &Log, looks: Looks) -> (String, Style) {
+    let times = looks.drawn("×", "x");
+    let waits = log.asked.is_some_and(|(_, since)| state.now.nanos().saturating_sub(since.nanos()) > WAITS_NANOS);
+    match log.mode {
         Mode::Live => ("LIVE".to_owned(), looks.lively()),
-        Mode::Playing { waits: true, .. } => (format!("BUFFERING x{}", log.speed), looks.wrong()),
-        Mode::Playing { .. } => (format!("PLAY x{}", log.speed), looks.lively()),
-        Mode::Paused
-            if log.asked.is_some_and(|(_, since)| state.now.nanos().saturating_sub(since.nanos()) > 300_000_000) =>
-        {
-            ("LOADING".to_owned(), looks.aside())
-        }
+        Mode::Playing { waits: true, .. } => (format!("BUFFERING {times}{}", log.speed), looks.wrong()),
+        Mode::Playing { .. } => (format!("PLAY {times}{}", log.speed), looks.lively()),
+        Mode::Paused if waits => ("LOADING".to_owned(), looks.aside()),
         Mode::Paused => ("PAUSED".to_owned(), looks.title()),
-    };
+    }
+}
+
+/// The mode, where the playhead is, and what else moves.
+fn chips(state: &State, log: &Log, looks: Looks, playhead: Offset) -> Line<'static> {
+    let (text, style) = mode(state, log, looks);
     let mut spans = vec![
         Span::styled(text, style),
         Span::raw(format!(" {} ({})", when::show(playhead, &state.zone), times::ago(playhead, state.now))),

@@ -49,6 +49,18 @@ pub(crate) fn counted(number: u64) -> String {
     text
 }
 
+/// A number of bytes, in the unit that leaves it short.
+pub(crate) fn sized(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if size < 1_024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1_024.0;
+    }
+    format!("{size:.1} TiB")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +78,7 @@ mod tests {
             assert_eq!(span(nanos), text);
         }
         assert_eq!((rounded(90 * SECOND), rounded(HOUR)), ("1.5m".to_owned(), "1h".to_owned()));
+        assert_eq!((sized(1_023), sized(1_536)), ("1023 B".to_owned(), "1.5 KiB".to_owned()));
         assert_eq!((counted(1_234_567), counted(999)), ("1,234,567".to_owned(), "999".to_owned()));
     }
 }

@@ -1,0 +1,52 @@
+//! The palette: everything that can be done, and every log, by some of its letters.
+
+use hourlog::LogId;
+
+use crate::tui::{
+    fuzzy,
+    keymap::{Action, KEYMAP, Place},
+    state::State,
+};
+
+/// The choices that are shown.
+pub(crate) const CHOICES_MAX: usize = 12;
+
+/// Something that can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// What it says.
+    pub(crate) text: String,
+    /// The key that does the same.
+    pub(crate) key: &'static str,
+    /// What it does.
+    pub(crate) does: Does,
+}
+
+/// What a choice does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Does {
+    Act(Action),
+    Open(LogId),
+}
+
+impl AsRef<str> for Choice {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What there is to choose for `text`, the best first.
+pub(crate) fn choices(state: &State, text: &str) -> Vec<Choice> {
+    let place = Place::of(state);
+    let bindings = KEYMAP.iter().filter(|binding| binding.place == place || binding.place == Place::Everywhere);
+    let actions = bindings.filter(|binding| binding.action != Action::Palette).map(|binding| Choice {
+        text: binding.help.to_owned(),
+        key: binding.keys[0],
+        does: Does::Act(binding.action),
+    });
+    let ids = state.logs.rows.iter().flatten().filter_map(|row| row.log.parse::<LogId>().ok());
+    let logs = ids.map(|id| Choice { text: format!("log {id}"), key: "", does: Does::Open(id) });
+    let mut found = fuzzy::find(actions.chain(logs).collect(), text);
+    found.truncate(CHOICES_MAX);
+    found
+}

@@ -1,0 +1,170 @@
+//! The console as somebody at a terminal meets it: keys in, screens out, over an archive in memory.
+
+#[path = "console/desk.rs"]
+mod desk;
+#[path = "console/random.rs"]
+mod random;
+#[path = "console/untrusted.rs"]
+mod untrusted;
+
+use desk::{DAY, Desk, SIZES};
+
+#[tokio::test]
+async fn the_way_through_as_somebody_goes_who_has_read_nothing() {
+    let mut desk = Desk::open(120, 40).await;
+    desk.sees(&["quakes", "sparse", "1,440 "]).await;
+    desk.types("enter").await;
+    desk.sees(&["quakes", "LIVE", "2018-02-04", "Pretty", "1,440 events in window"]).await;
+    // To a day and an hour, with what it means said before it is done.
+    desk.types("t").await;
+    desk.puts("2018-02-04 08:00").await;
+    desk.sees(&["go to: 2018-02-04 08:00", "2018-02-04 08:00:00.000, 15h 59m ago"]).await;
+    desk.types("enter").await;
+    desk.sees(&["PAUSED 2018-02-04 08:00:00.000"]).await;
+    assert!(desk.cursor_row().contains("08:00:00.000"), "{}", desk.text());
+    // A read event, its headers and its bytes.
+    desk.sees(&["\"minute\": 480"]).await;
+    desk.types("tab tab").await;
+    desk.sees(&["000000  7b 22 6d"]).await;
+    desk.types("tab").await;
+    desk.sees(&["kind: every-minute", "position  "]).await;
+    // Out and in: the playhead stays.
+    desk.types("- - + + +").await;
+    desk.sees(&["PAUSED 2018-02-04 08:00:00.000"]).await;
+    // Played at ×64 for a second.
+    desk.types("> > > > > > space").await;
+    desk.passes(1_000).await;
+    desk.sees(&["PLAY ×64 2018-02-04 08:01:04.000"]).await;
+    desk.types("space").await;
+    desk.sees(&["PAUSED 2018-02-04 08:01:00.000"]).await;
+    desk.types("G").await;
+    desk.sees(&["LIVE 2018-02-04 23:59:00.000"]).await;
+    assert!(desk.quits("q").await);
+}
+
+#[tokio::test]
+async fn a_jump_is_undone_and_done_again_and_marks_are_gone_between() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("t").await;
+    desk.puts("2018-02-04 06:00").await;
+    desk.types("enter m G u").await;
+    desk.sees(&["PAUSED 2018-02-04 06:00:00.000"]).await;
+    desk.types("U").await;
+    desk.sees(&["2018-02-04 23:59:00.000"]).await;
+    desk.types("[").await;
+    desk.sees(&["PAUSED 2018-02-04 06:00:00.000", "◆"]).await;
+}
+
+#[tokio::test]
+async fn a_held_key_is_few_requests_and_ends_where_the_playhead_says() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("g").await;
+    let (before, from) = (desk.asked(), desk.playhead());
+    // What a terminal sends in five seconds.
+    desk.holds("right", 150).await;
+    let bin = desk.bin_nanos();
+    assert_eq!(desk.playhead().nanos(), from.nanos() + (150 * bin).min(DAY - 60_000_000_000));
+    assert!(desk.asked() - before <= 4, "{} requests", desk.asked() - before);
+    assert!(desk.cursor_row().contains("2018-02-04"), "{}", desk.text());
+}
+
+#[tokio::test]
+async fn what_comes_does_not_move_who_looks_at_something_else() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("g").await;
+    let row = desk.cursor_row();
+    desk.comes("quakes", 3).await;
+    desk.sees(&["↓ 3 new: G"]).await;
+    assert_eq!(desk.cursor_row(), row);
+    desk.types("G").await;
+    desk.comes("quakes", 2).await;
+    desk.sees(&["LIVE"]).await;
+    assert!(!desk.text().contains("new: G") && desk.cursor_row().contains("late"), "{}", desk.text());
+}
+
+#[tokio::test]
+async fn a_text_is_found_and_what_has_it_not_is_hidden() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("g /").await;
+    desk.puts("\"minute\":777").await;
+    desk.types("enter").await;
+    desk.sees(&["search: \"minute\":777", "2018-02-04 12:57:00.000"]).await;
+    desk.types("n").await;
+    desk.sees(&["no further hit"]).await;
+    desk.types("&").await;
+    desk.puts("\"minute\":77").await;
+    desk.types("enter").await;
+    assert!(desk.cursor_row().contains("12:57"), "the place was lost\n{}", desk.text());
+    desk.types("k").await;
+    assert!(desk.cursor_row().contains("12:56"), "{}", desk.text());
+    desk.types("ctrl-f &").await;
+    desk.puts("nowhere").await;
+    desk.types("enter").await;
+    desk.sees(&["0 of 1,440 looked at match"]).await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_leaves_what_is_loaded_and_comes_back() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("g").await;
+    desk.goes_away(true);
+    desk.types("j j W 1").await;
+    desk.sees(&["OFFLINE", "00:02:00.000"]).await;
+    desk.goes_away(false);
+    desk.passes(3_000).await;
+    desk.sees(&["online", "PAUSED"]).await;
+}
+
+#[tokio::test]
+async fn the_palette_does_what_the_keys_do_and_opens_logs() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types(":").await;
+    desk.puts("whole log").await;
+    desk.sees(&["0  the whole log"]).await;
+    desk.types("esc :").await;
+    desk.puts("log sparse").await;
+    desk.types("enter").await;
+    desk.sees(&["▸ sparse"]).await;
+}
+
+#[tokio::test]
+async fn each_size_has_its_own_screen_and_none_is_too_small() {
+    for (columns, rows) in SIZES {
+        let mut desk = Desk::open(columns, rows).await;
+        let logs = desk.text();
+        desk.types("enter").await;
+        let log = desk.text();
+        match (columns, rows) {
+            (1, 1) => assert_eq!(log, "n"),
+            (39, 9) => assert!(log.starts_with("need 40x10, have 39x9"), "{log}"),
+            _ => {
+                assert!(logs.contains("quakes") && log.contains("LIVE") && log.contains('┯'), "{logs}\n{log}");
+                assert_eq!(log.contains("Pretty"), columns >= 120, "{log}");
+                assert!(desk.cursor_row().contains("23:59:00.000"), "{log}");
+                desk.types("enter").await;
+                assert!(desk.text().contains("Pretty"), "{}", desk.text());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_colours_and_beyond_ascii_nothing_is_lost() {
+    let mut desk = Desk::plain(80, 24).await;
+    desk.types("enter g m j").await;
+    assert!(desk.text().is_ascii(), "{}", desk.text());
+    assert!(!desk.has_colour(), "a colour is drawn");
+    desk.sees(&["PAUSED", "*", "#", "="]).await;
+    assert!(desk.cursor_row().contains("00:01:00.000"), "the cursor cannot be told without colour");
+}
+
+#[tokio::test]
+async fn help_has_every_key() {
+    let mut desk = Desk::log("quakes", 120, 60).await;
+    desk.types("?").await;
+    for binding in console::tui::keymap::KEYMAP {
+        assert!(desk.text().contains(binding.help), "{}\n{}", binding.help, desk.text());
+    }
+    desk.types("esc").await;
+    desk.sees(&["LIVE"]).await;
+}
