@@ -18,7 +18,7 @@ async fn the_way_through_as_somebody_goes_who_has_read_nothing() {
     // To a day and an hour, with what it means said before it is done.
     desk.types("t").await;
     desk.puts("2018-02-04 08:00").await;
-    desk.sees(&["go to: 2018-02-04 08:00", "2018-02-04 08:00:00.000, 15h 59m ago"]).await;
+    desk.sees(&["go to: 2018-02-04 08:00", "2018-02-04 08:00:00.000, 16h 0m ago"]).await;
     desk.types("enter").await;
     desk.sees(&["PAUSED 2018-02-04 08:00:00.000"]).await;
     assert!(desk.cursor_row().contains("08:00:00.000"), "{}", desk.text());

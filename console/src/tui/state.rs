@@ -129,6 +129,8 @@ pub struct Log {
     pub detail: bool,
     /// Why something is not known, since when.
     pub away: Option<(String, Offset)>,
+    /// Nothing is asked before, for it failed.
+    pub rests_until: Offset,
     /// The log holds no event.
     pub empty: bool,
 }
@@ -279,6 +281,7 @@ impl Log {
             tab: Tab::Pretty,
             detail: false,
             away: None,
+            rests_until: Offset::MIN,
             empty: false,
         }
     }
@@ -304,6 +307,14 @@ impl Log {
         }
         let behind = (at..events.len()).find(|at| self.shows(&events[*at]));
         behind.or_else(|| (0..at).rev().find(|at| self.shows(&events[*at])))
+    }
+
+    /// The time that the playhead shows: its own while the log plays, else never one behind the last event.
+    pub fn at(&self) -> Offset {
+        match (self.mode, self.event()) {
+            (Mode::Playing { .. }, _) | (_, None) => self.playhead.offset,
+            (_, Some(event)) => event.position.offset.min(self.playhead.offset),
+        }
     }
 
     /// How much time one bar of the scrubber stands for.

@@ -130,6 +130,13 @@ impl Write for Wire {
     }
 }
 
+/// A cleared terminal of some size.
+fn terminal(wire: &Wire, columns: u16, rows: u16) -> Terminal<CrosstermBackend<Wire>> {
+    let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
+    Terminal::with_options(CrosstermBackend::new(wire.clone()), TerminalOptions { viewport })
+        .expect("memory takes everything")
+}
+
 /// A console and who sits before it.
 pub(crate) struct Desk {
     pub(crate) archive: Archive,
@@ -161,8 +168,7 @@ impl Desk {
     pub(crate) async fn plain(columns: u16, rows: u16) -> Self {
         let mut desk = Self::open(columns, rows).await;
         desk.looks = Looks { mono: true, ascii: true };
-        desk.terminal.clear().expect("memory takes everything");
-        desk.draw();
+        desk.resizes(columns, rows).await;
         desk
     }
 
@@ -181,9 +187,7 @@ impl Desk {
         let mut state = State::new(TimeZone::UTC, now, "nats://here".to_owned());
         state.size = (columns, rows);
         let wire = Wire::default();
-        let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
-        let backend = CrosstermBackend::new(wire.clone());
-        let terminal = Terminal::with_options(backend, TerminalOptions { viewport }).expect("memory takes everything");
+        let terminal = terminal(&wire, columns, rows);
         let seen = vt100::Parser::new(rows, columns, 0);
         let mut desk = Self { archive, state, looks, wire, terminal, seen, followed: None, quit: false, came: 0 };
         desk.happens(Msg::Tick(now)).await;
@@ -277,10 +281,8 @@ impl Desk {
 
     /// The terminal gets another size.
     pub(crate) async fn resizes(&mut self, columns: u16, rows: u16) {
-        self.terminal.resize(Rect::new(0, 0, columns, rows)).expect("memory takes everything");
+        self.terminal = terminal(&self.wire, columns, rows);
         self.seen = vt100::Parser::new(rows, columns, 0);
-        self.wire.take();
-        self.terminal.clear().expect("memory takes everything");
         self.happens(Msg::Resize(columns, rows)).await;
     }
 

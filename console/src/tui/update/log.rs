@@ -29,10 +29,7 @@ const SPEEDS: (f64, f64) = (0.1, 1_000.0);
 pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
     let (now, columns) = (state.now, state.size.0);
     let Some(log) = &mut state.log else { return };
-    let rests = log
-        .away
-        .as_ref()
-        .is_some_and(|(_, since)| now.nanos().saturating_sub(since.nanos()) % (2 * AGAIN_NANOS) < AGAIN_NANOS);
+    let rests = now < log.rests_until;
     if log.asked.is_none() && !log.empty && !rests {
         let wants = if log.loaded.events().is_empty() && log.playhead == Position::MAX {
             (!log.loaded.last_reached).then_some(Fetch::Newest)
@@ -83,6 +80,7 @@ pub(super) fn counted(state: &mut State, opened: u64, bars: Result<TimelineReply
                 log.extent = Some(extent);
                 log.window.get_or_insert(extent);
             }
+            log.away = None;
             log.bars_of = Some(((window.or(log.window), bins), now));
             log.bars = Some(bars);
         }
@@ -95,6 +93,7 @@ fn away(log: &mut Log, error: &hourlog::Error, now: Offset) {
         log.empty = true;
         return;
     }
+    log.rests_until = now.saturating_add_nanos(AGAIN_NANOS);
     let since = log.away.as_ref().map_or(now, |(_, since)| *since);
     log.away = Some((error.to_string(), since));
 }
@@ -322,7 +321,7 @@ fn scrub(log: &mut Log, bins: i64) {
     let offset = offset.map_or(log.playhead.offset, |event| event.position.offset);
     let mut to = offset.saturating_add_nanos(log.bin_nanos().saturating_mul(bins));
     if let Some((first, last)) = log.extent {
-        to = to.clamp(first, last);
+        to = to.clamp(first, first.max(last.saturating_add_nanos(-1)));
     }
     log.mode = Mode::Paused;
     log.playhead = Position::at(to);

@@ -48,7 +48,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     }
     let most = counts.iter().copied().max().unwrap_or(0);
     let drawn: String = counts.iter().map(|count| bar(*count, most, looks)).collect();
-    let playhead = log.event().map_or(log.playhead.offset, |event| event.position.offset.min(log.playhead.offset));
+    let playhead = log.at();
     let mut lines = Vec::new();
     if rows(area) >= 4 || area.height >= 4 {
         lines.push(dates(state, from, to, columns));
