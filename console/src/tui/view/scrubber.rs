@@ -10,7 +10,8 @@ use ratatui::{
 };
 
 use crate::{
-    tui::state::{Log, Mode, State},
+    tui::bars,
+    tui::state::{Log, Mode, State, Window},
     when,
 };
 
@@ -30,41 +31,27 @@ const WAITS_NANOS: i64 = 300_000_000;
 
 pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-    let (Some((from, to)), Some(bars)) = (log.window, &log.bars) else {
+    let (Some(window), Some(_)) = (log.window, &log.bars) else {
         return frame.render_widget(Paragraph::new("counting"), inner);
     };
     let columns = usize::from(inner.width);
-    let column = |offset: Offset| -> Option<usize> {
-        let (span, into) =
-            (i128::from(to.nanos()) - i128::from(from.nanos()), i128::from(offset.nanos()) - i128::from(from.nanos()));
-        (0..span.max(1)).contains(&into).then(|| (into * columns as i128 / span.max(1)) as usize)
-    };
-    // Bars of another window are put where they belong in this one.
-    let mut counts = vec![0_u64; columns];
-    for bin in &bars.bins {
-        if let Some(at) = column(bin.from) {
-            counts[at] += bin.count;
-        }
-    }
-    let most = counts.iter().copied().max().unwrap_or(0);
-    let drawn: String = counts.iter().map(|count| bar(*count, most, looks)).collect();
+    let column = |offset: Offset| bars::column(window, columns, offset);
+    let bars = bars::bars(log, columns);
+    let most = bars.counts.iter().copied().max().unwrap_or(0);
+    let drawn: String = bars.counts.iter().map(|count| bar(*count, most, looks)).collect();
     let playhead = log.at();
     let mut lines = Vec::new();
     if rows(area) >= 4 || area.height >= 4 {
-        lines.push(dates(state, from, to, columns));
+        lines.push(dates(state, window, columns));
     }
-    let peak = format!(" peak {}/{}", times::counted(most), times::rounded(log.bin_nanos()));
     lines.push(Line::from(drawn));
     lines.push(track(state, log, looks, columns, column(playhead), &column));
     if area.height >= 5 {
-        lines.push(Line::styled(
-            format!(
-                "{} events in window,{peak}, a bar is {}",
-                times::counted(counts.iter().sum()),
-                times::rounded(log.bin_nanos())
-            ),
-            looks.aside(),
-        ));
+        let bin = times::rounded(log.bin_nanos());
+        let peak = times::counted(most);
+        let about = if bars.spread { ", spread over the minute where it is not loaded" } else { "" };
+        let count = times::counted(bars.counts.iter().sum());
+        lines.push(Line::styled(format!("{count} events in window, peak {peak} in {bin}{about}"), looks.aside()));
     }
     if area.height >= 4 {
         lines.push(chips(state, log, looks, playhead));
@@ -73,17 +60,14 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
 }
 
 /// Some times along the window, and its date.
-fn dates(state: &State, from: Offset, to: Offset, columns: usize) -> Line<'static> {
+fn dates(state: &State, window: Window, columns: usize) -> Line<'static> {
     const EACH: usize = 22;
-    let mut text = String::new();
     let ticks = (columns / EACH).max(1);
-    let span = i128::from(to.nanos()) - i128::from(from.nanos());
-    for tick in 0..ticks {
-        let at = from.saturating_add_nanos((span * tick as i128 / ticks as i128) as i64);
-        let shown = when::show(at, &state.zone);
-        text.push_str(&format!("{:<width$}", &shown[..19.min(shown.len())], width = columns / ticks));
-    }
-    Line::from(text)
+    let tick = |tick: usize| {
+        let shown = when::show(bars::time(window, ticks, tick), &state.zone);
+        format!("{:<width$}", &shown[..19.min(shown.len())], width = columns / ticks)
+    };
+    Line::from((0..ticks).map(tick).collect::<String>())
 }
 
 /// What is loaded, the playhead, marks and now.
@@ -96,11 +80,10 @@ fn track(
     column: &impl Fn(Offset) -> Option<usize>,
 ) -> Line<'static> {
     let loaded = log.loaded.span().map(|(first, last)| (first.offset, last.offset));
-    let (from, to) = log.window.unwrap_or((Offset::MIN, Offset::MAX));
+    let window = log.window.unwrap_or((Offset::MIN, Offset::MAX));
     let mut cells: Vec<(&'static str, bool)> = (0..columns)
         .map(|at| {
-            let span = i128::from(to.nanos()) - i128::from(from.nanos());
-            let time = from.saturating_add_nanos((span * at as i128 / columns.max(1) as i128) as i64);
+            let time = bars::time(window, columns, at);
             let is_loaded = loaded.is_some_and(|(first, last)| {
                 (first <= time || log.loaded.first_reached) && (time <= last || log.loaded.last_reached)
             });

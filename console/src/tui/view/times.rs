@@ -5,6 +5,9 @@ use hourlog::{DAY, HOUR, MINUTE, Offset, SECOND};
 /// How long ago, or how far ahead, `offset` is.
 pub(crate) fn ago(offset: Offset, now: Offset) -> String {
     let nanos = now.nanos().saturating_sub(offset.nanos());
+    if nanos.unsigned_abs() < SECOND.unsigned_abs() {
+        return "now".to_owned();
+    }
     if nanos >= 0 { format!("{} ago", span(nanos)) } else { format!("in {}", span(nanos.saturating_neg())) }
 }
 
