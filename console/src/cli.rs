@@ -107,7 +107,7 @@ pub fn main(clock: Clock) -> ExitCode {
         }
     };
     let Cli { command, connect, shown, console } = cli;
-    if command.is_none() && !tui::has_terminal() {
+    if command.is_none() && !console.can_open() {
         let help = Cli::command().render_help();
         let _ = write!(std::io::stderr(), "{help}");
         return exit::USAGE.into();

@@ -32,7 +32,11 @@ use clap::{Args, ValueEnum};
 use crossterm::{clipboard::CopyToClipboard, execute, style::force_color_output, terminal};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use hourlog::Clock;
-use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
+use ratatui::{
+    Terminal, TerminalOptions, Viewport,
+    backend::{CrosstermBackend, TestBackend},
+    layout::Rect,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -52,6 +56,8 @@ use self::{
 
 /// How often the time is told: as often as something that plays can be seen to move.
 const TICK: Duration = Duration::from_millis(50);
+/// How long the last answers may take before a screen is printed.
+const SETTLES: Duration = Duration::from_millis(700);
 /// The answers that may wait for the screen.
 const ANSWERS_MAX: usize = 64;
 
@@ -71,6 +77,9 @@ pub struct Options {
     /// Type what was kept in this file
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
+    /// Print the screen that --replay ends with, instead of opening the console
+    #[arg(long, requires = "replay")]
+    print: bool,
 }
 
 /// With which colours.
@@ -82,9 +91,11 @@ pub enum Theme {
     Mono,
 }
 
-/// Whether there is a terminal to open the console on.
-pub fn has_terminal() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
+impl Options {
+    /// Whether the console can be opened here.
+    pub fn can_open(&self) -> bool {
+        self.print || (io::stdin().is_terminal() && io::stdout().is_terminal())
+    }
 }
 
 /// Opens the console on the terminal of this process, and returns when it is left.
@@ -103,6 +114,25 @@ pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
         None => None,
     };
     let begun = Instant::now();
+    let mut state = State::new(session.zone.clone(), session.now(), session.connect.name());
+    let source = Service::new(session.connect.clone());
+    let taped = stream::iter(tape).then(move |taped| async move {
+        sleep_until(begun + taped.after).await;
+        Ok(taped.input)
+    });
+    if options.print {
+        // What was asked last is still to be answered when the tape ends.
+        let ended = stream::once(tokio::time::sleep(SETTLES)).filter_map(|()| std::future::ready(None));
+        run(source, &mut state, looks, taped.chain(ended), session.clock, io::sink()).await?;
+        return session.out.write(text(&state, looks).as_bytes());
+    }
+    let size = terminal::size().map_err(Failure::output)?;
+    state.size = size;
+    if let Some(file) = &mut record {
+        let (columns, rows) = size;
+        writeln!(file, "{}", Taped { after: Duration::ZERO, input: Input::Resize(columns, rows) })
+            .map_err(Failure::output)?;
+    }
     let typed = term::inputs().map(move |input| {
         let input = input.map_err(Failure::output)?;
         if let Some(file) = &mut record {
@@ -111,17 +141,8 @@ pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
         }
         Ok(input)
     });
-    let taped = stream::iter(tape).then(move |taped| async move {
-        sleep_until(begun + taped.after).await;
-        Ok(taped.input)
-    });
-    let size = terminal::size().map_err(Failure::output)?;
-    let server = session.connect.name();
-    let mut state = State::new(session.zone.clone(), session.now(), server);
-    state.size = size;
     let _taken = term::Taken::take()?;
-    let source = Service::new(session.connect.clone());
-    run(source, state, looks, stream::select(taped, typed), session.clock, io::stdout()).await
+    run(source, &mut state, looks, stream::select(taped, typed), session.clock, io::stdout()).await
 }
 
 fn read_tape(path: &std::path::Path) -> Result<Vec<Taped>, Failure> {
@@ -143,7 +164,7 @@ fn file(path: &std::path::Path, source: io::Error) -> Failure {
 /// What `inputs` has, and [`Failure::Io`] where `out` cannot be written.
 pub async fn run<S: Source, W: Write>(
     source: S,
-    mut state: State,
+    state: &mut State,
     looks: Looks,
     inputs: impl Stream<Item = Result<Input, Failure>>,
     clock: Clock,
@@ -158,7 +179,7 @@ pub async fn run<S: Source, W: Write>(
     let signals = [SignalKind::terminate(), SignalKind::hangup()].map(signal);
     let [mut terminated, mut hung_up] = signals.map(|signal| signal.ok());
     loop {
-        screen.draw(&state, looks)?;
+        screen.draw(state, looks)?;
         // All that has come is taken before anything is drawn again: a key that is held is as fast as it is.
         let mut next = Some(tokio::select! {
             input = inputs.next() => match input {
@@ -174,7 +195,7 @@ pub async fn run<S: Source, W: Write>(
             if let Msg::Resize(columns, rows) = msg {
                 screen.resize(columns, rows)?;
             }
-            for effect in update::update(&mut state, msg) {
+            for effect in update::update(state, msg) {
                 match effect {
                     Effect::Quit => return Ok(()),
                     Effect::Copy(text) => screen.copy(&text)?,
@@ -204,6 +225,20 @@ impl From<Input> for Msg {
             Input::Resize(columns, rows) => Self::Resize(columns, rows),
         }
     }
+}
+
+/// The screen as text.
+fn text(state: &State, looks: Looks) -> String {
+    let (columns, rows) = state.size;
+    let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows));
+    let Ok(drawn) = terminal.draw(|frame| view::view(state, looks, frame));
+    let mut text = String::new();
+    for row in drawn.buffer.content.chunks(usize::from(columns.max(1))) {
+        let line: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// What is drawn on. Its size is what it is told, so that it need not be a terminal.

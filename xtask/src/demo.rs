@@ -1,15 +1,18 @@
 //! `cargo xtask demo`: a week of real earthquakes, published, archived, counted and played again.
 
 use std::{
+    io::{self, IsTerminal},
     path::Path,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::{
-    place::Place,
+    place::{Place, Programs},
     process, report, say,
     servers::{Archive, Servers, Setup},
     tools,
@@ -17,12 +20,17 @@ use crate::{
 
 /// How many earthquakes `examples/quakes.jsonl` holds.
 const QUAKES: usize = 1707;
+/// How long it can be read what the console's keys are, before it opens.
+const READS_FOR: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Leave the servers up until Ctrl-C, and say how to reach them
     #[arg(long)]
     keep: bool,
+    /// Do not open the console
+    #[arg(long)]
+    no_console: bool,
     #[command(flatten)]
     archive: Archive,
 }
@@ -30,19 +38,13 @@ pub(crate) struct Options {
 /// Runs the demo. Whatever way it ends, what it started is stopped.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let place = Place::find()?;
-    let nats_server = tools::nats_server()?;
     let programs = place.build_programs()?;
-    let mut servers = Servers::start(&Setup {
-        nats_server: &nats_server,
-        programs: &programs,
-        directory: place.target.join("demo"),
-        fresh: true,
-        usual_port: false,
-        archive: &options.archive,
-    })?;
+    let mut servers = start(&place, &programs, &options.archive)?;
     let hourlog = Hourlog { program: &programs.hourlog, url: &servers.url };
-    hourlog.import(&place.root.join("examples/quakes.jsonl"))?;
     hourlog.show()?;
+    if !options.no_console && io::stdin().is_terminal() && io::stdout().is_terminal() {
+        hourlog.open_console()?;
+    }
     if options.keep {
         say::result(format_args!("\n{}", servers.how_to_reach(&programs.hourlog)));
         say::note("Ctrl-C stops them");
@@ -54,14 +56,25 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Starts the servers on a fresh archive, which then has the earthquakes.
+pub(crate) fn start(place: &Place, programs: &Programs, archive: &Archive) -> Result<Servers> {
+    let nats_server = tools::nats_server()?;
+    let directory = place.target.join("demo");
+    let setup = Setup { nats_server: &nats_server, programs, directory, fresh: true, usual_port: false, archive };
+    let servers = Servers::start(&setup)?;
+    let hourlog = Hourlog { program: &programs.hourlog, url: &servers.url };
+    hourlog.import(&place.root.join("examples/quakes.jsonl"))?;
+    Ok(servers)
+}
+
 /// The command line, as a user has it.
-struct Hourlog<'a> {
-    program: &'a Path,
-    url: &'a str,
+pub(crate) struct Hourlog<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) url: &'a str,
 }
 
 impl Hourlog<'_> {
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.program);
         command.args(arguments).args(["--server", self.url]);
         command
@@ -71,6 +84,12 @@ impl Hourlog<'_> {
         let mut import = self.command(&["import"]);
         // What it sums up is shown below; its progress goes to stderr.
         process::run(import.arg(file).stdout(Stdio::null())).context("the earthquakes could not be imported")
+    }
+
+    fn open_console(&self) -> Result<()> {
+        say::note("\nthe console opens: Enter opens a log, the arrows scrub, t goes to a time, ? says more, q quits");
+        thread::sleep(READS_FOR);
+        process::run(&mut self.command(&[]))
     }
 
     fn show(&self) -> Result<()> {

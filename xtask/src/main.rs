@@ -9,6 +9,7 @@ mod place;
 mod process;
 mod report;
 mod say;
+mod screens;
 mod servers;
 mod test;
 mod tools;
@@ -50,6 +51,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Make the picture of the console in the README
+    Screens,
     /// Everything that a change must pass
     Ci,
 }
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&arguments),
         Task::Bench { arguments } => bench::run(&arguments),
         Task::Chaos { arguments } => chaos::run(&arguments),
+        Task::Screens => screens::run(),
         Task::Ci => ci::run(),
     });
     match done {

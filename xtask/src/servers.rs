@@ -56,7 +56,7 @@ pub(crate) struct Setup<'a> {
 }
 
 /// Where the archive is.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Archive {
     /// The archive, as hourlogd takes it: file:DIR, memory:, cql://…; or cql, as --cql [default: file: below target]
     #[arg(long, value_name = "STORE")]
