@@ -4,10 +4,14 @@
 mod desk;
 #[path = "console/random.rs"]
 mod random;
+#[path = "console/terminal.rs"]
+mod terminal;
 #[path = "console/untrusted.rs"]
 mod untrusted;
 
 use desk::{DAY, Desk, SIZES};
+
+const QUAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quakes.jsonl");
 
 #[tokio::test]
 async fn the_way_through_as_somebody_goes_who_has_read_nothing() {
