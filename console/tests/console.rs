@@ -57,6 +57,10 @@ async fn a_jump_is_undone_and_done_again_and_marks_are_gone_between() {
     desk.sees(&["2018-02-04 23:59:00.000"]).await;
     desk.types("[").await;
     desk.sees(&["PAUSED 2018-02-04 06:00:00.000", "◆"]).await;
+    desk.types("G '").await;
+    desk.sees(&["mark 2018-02-04 06:00:00.000"]).await;
+    desk.types("enter").await;
+    desk.sees(&["PAUSED 2018-02-04 06:00:00.000"]).await;
 }
 
 #[tokio::test]
@@ -117,6 +121,56 @@ async fn a_service_that_is_away_leaves_what_is_loaded_and_comes_back() {
     desk.goes_away(false);
     desk.passes(3_000).await;
     desk.sees(&["online", "PAUSED"]).await;
+}
+
+#[tokio::test]
+async fn who_plays_faster_than_it_is_loaded_is_told_so_and_misses_nothing() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("g > > > > > > > > > >").await;
+    desk.answers(false).await;
+    desk.types("space").await;
+    desk.passes(30_000).await;
+    desk.sees(&["BUFFERING ×1000→×"]).await;
+    desk.answers(true).await;
+    desk.passes(5_000).await;
+    desk.sees(&["PLAY ×1000"]).await;
+    desk.passes(90_000).await;
+    desk.sees(&["LIVE 2018-02-04 23:59:00.000"]).await;
+}
+
+#[tokio::test]
+async fn silence_is_skipped_where_that_is_wished_and_said() {
+    let mut desk = Desk::log("sparse", 120, 40).await;
+    desk.types("g i space").await;
+    desk.passes(100).await;
+    desk.sees(&["364d 23h skipped", "PLAY ×1 2018-02-03 23:59:58"]).await;
+    desk.passes(3_000).await;
+    desk.sees(&["LIVE 2018-02-04 00:00:00.000"]).await;
+}
+
+#[tokio::test]
+async fn an_event_that_a_filter_hides_keeps_the_playhead() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("g j j j &").await;
+    desk.puts("\"minute\":1}").await;
+    desk.types("enter").await;
+    desk.sees(&["the event here is hidden", "PAUSED"]).await;
+    desk.types("ctrl-f").await;
+    desk.sees(&["PAUSED 2018-02-04 00:03:00.000"]).await;
+    assert!(desk.cursor_row().contains("00:03:00.000"), "{}", desk.text());
+}
+
+#[tokio::test]
+async fn what_takes_long_is_said_with_the_time_and_the_way_back() {
+    let mut desk = Desk::open(120, 40).await;
+    desk.answers(false).await;
+    desk.types("enter").await;
+    desk.passes(1_000).await;
+    desk.sees(&["loading, 1.0s"]).await;
+    desk.passes(5_000).await;
+    desk.sees(&["the service at nats://here has not answered yet", "Esc goes back"]).await;
+    desk.types("esc").await;
+    desk.sees(&["sparse"]).await;
 }
 
 #[tokio::test]

@@ -62,6 +62,8 @@ pub enum Action {
     TimeStyle,
     /// Set, or take away, a mark at the playhead.
     Mark,
+    /// Choose among the marks.
+    Marks,
     /// To the mark before.
     MarkBack,
     /// To the next mark.
@@ -198,6 +200,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(Place::Log, &["&"], Action::Filter, "", "hide events without a text"),
     binding(Place::Log, &["ctrl-f"], Action::AllOff, "", "search and hide no longer"),
     binding(Place::Log, &["m"], Action::Mark, "", "mark this place, or take the mark away"),
+    binding(Place::Log, &["'"], Action::Marks, "", "all marks, to go to one"),
     binding(Place::Log, &["["], Action::MarkBack, "", "the mark before"),
     binding(Place::Log, &["]"], Action::MarkOn, "", "the next mark"),
     binding(Place::Log, &["{"], Action::GapBack, "", "the burst before: where events begin after a stretch without"),

@@ -148,6 +148,8 @@ pub enum Mode {
         offset: Offset,
         /// and when that was.
         at: Offset,
+        /// Where the playhead was, and when, since it plays at this speed.
+        begun: (Offset, Offset),
         /// What is to come is not loaded yet.
         waits: bool,
     },
@@ -291,6 +293,12 @@ impl Log {
         self.filter.as_deref().is_none_or(|text| has(event, text))
     }
 
+    /// Whether the event that the playhead is on is not shown.
+    pub fn hides_playhead(&self) -> bool {
+        let on = self.loaded.at(self.playhead).map(|at| &self.loaded.events()[at]);
+        on.is_some_and(|event| event.position == self.playhead && !self.shows(event))
+    }
+
     /// The event under the cursor: where the playhead is, or where it hides an event, the nearest that is shown.
     pub fn event(&self) -> Option<&Event> {
         self.loaded.events().get(self.cursor()?)
@@ -315,6 +323,13 @@ impl Log {
             (Mode::Playing { .. }, _) | (_, None) => self.playhead.offset,
             (_, Some(event)) => event.position.offset.min(self.playhead.offset),
         }
+    }
+
+    /// How fast it has really played since it plays at this speed.
+    pub fn real_speed(&self, now: Offset) -> f64 {
+        let Mode::Playing { begun: (offset, at), .. } = self.mode else { return 0.0 };
+        let (played, passed) = (self.playhead.offset.nanos() - offset.nanos(), now.nanos() - at.nanos());
+        if passed <= 0 { self.speed } else { (played as f64 / passed as f64).min(self.speed) }
     }
 
     /// How much time one bar of the scrubber stands for.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use hourlog::{Event, Position};
+use hourlog::{Event, Offset, Position};
 
 use crate::tui::msg::{Fetch, Found};
 
@@ -65,6 +65,12 @@ impl Stretch {
         }
         let before = self.events.iter().take(at).rev().filter(|event| shown(event)).take(MARGIN).count();
         (before < MARGIN && !self.first_reached && self.bytes < BYTES_MAX).then_some(Fetch::Before(first))
+    }
+
+    /// What should be loaded next, so that everything up to a time is there.
+    pub fn lacks(&self, until: Offset) -> Option<Fetch> {
+        let (_, last) = self.span()?;
+        (!self.last_reached && last.offset < until && self.bytes < BYTES_MAX).then_some(Fetch::After(last))
     }
 
     /// Takes what was found for `fetch`.
@@ -133,7 +139,7 @@ fn weight(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hourlog::{Offset, Record};
+    use hourlog::Record;
 
     fn event(at: i64) -> Event {
         let position = Position { offset: Offset::from_nanos(at), seq: at };

@@ -148,6 +148,8 @@ pub(crate) struct Desk {
     followed: Option<(u64, LogId)>,
     quit: bool,
     came: u64,
+    /// What is asked and not answered.
+    open: Option<Vec<Ask>>,
 }
 
 impl Desk {
@@ -189,7 +191,8 @@ impl Desk {
         let wire = Wire::default();
         let terminal = terminal(&wire, columns, rows);
         let seen = vt100::Parser::new(rows, columns, 0);
-        let mut desk = Self { archive, state, looks, wire, terminal, seen, followed: None, quit: false, came: 0 };
+        let mut desk =
+            Self { archive, state, looks, wire, terminal, seen, followed: None, quit: false, came: 0, open: None };
         desk.happens(Msg::Tick(now)).await;
         desk
     }
@@ -197,6 +200,9 @@ impl Desk {
     /// Something happens, and everything that is asked for then is answered.
     pub(crate) async fn happens(&mut self, msg: Msg) {
         let mut asks = self.takes(msg);
+        if let Some(open) = &mut self.open {
+            open.append(&mut asks);
+        }
         while let Some(ask) = (!asks.is_empty()).then(|| asks.remove(0)) {
             let answered = answer(&self.archive, ask).await;
             asks.extend(self.takes(answered));
@@ -288,6 +294,18 @@ impl Desk {
 
     pub(crate) fn goes_away(&self, away: bool) {
         self.archive.away.store(away, Relaxed);
+    }
+
+    /// From now on nothing is answered; or again, also what was asked meanwhile.
+    pub(crate) async fn answers(&mut self, answers: bool) {
+        if !answers {
+            self.open = Some(Vec::new());
+            return;
+        }
+        for ask in self.open.take().unwrap_or_default() {
+            let answered = answer(&self.archive, ask).await;
+            self.happens(answered).await;
+        }
     }
 
     pub(crate) async fn quits(&mut self, key: &str) -> bool {

@@ -17,6 +17,8 @@ const UNDO_MAX: usize = 100;
 const WINDOW_NANOS_MIN: i64 = 1_000_000;
 /// A stretch without events that is longer than this is passed over while playing, where that is wished.
 const SILENCE_NANOS: i64 = 2_000_000_000;
+/// So much time on the clock is loaded ahead of what plays.
+const READ_AHEAD_NANOS: i64 = 3_000_000_000;
 /// How often counts are asked for again while what comes is followed.
 const COUNT_EVERY_NANOS: i64 = 2_000_000_000;
 /// The pause before something that failed is asked for again.
@@ -34,7 +36,14 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
         let wants = if log.loaded.events().is_empty() && log.playhead == Position::MAX {
             (!log.loaded.last_reached).then_some(Fetch::Newest)
         } else {
-            log.loaded.wants(log.playhead, |event| log.filter.as_deref().is_none_or(|text| has(event, text)))
+            let ahead = match log.mode {
+                Mode::Playing { .. } => (READ_AHEAD_NANOS as f64 * log.speed) as i64,
+                Mode::Paused | Mode::Live => 0,
+            };
+            let lacks = || log.loaded.lacks(log.playhead.offset.saturating_add_nanos(ahead));
+            log.loaded
+                .wants(log.playhead, |event| log.filter.as_deref().is_none_or(|text| has(event, text)))
+                .or_else(lacks)
         };
         if let Some(fetch) = wants {
             log.asked = Some((fetch, now));
@@ -138,13 +147,14 @@ pub(super) fn hit(state: &mut State, opened: u64, hit: Result<Option<Position>>)
 pub(super) fn tick(state: &mut State) {
     let now = state.now;
     let Some(log) = &mut state.log else { return };
-    let Mode::Playing { offset, at, .. } = log.mode else { return };
+    let Mode::Playing { offset, at, begun, .. } = log.mode else { return };
+    let mut skipped = None;
     let passed = now.nanos().saturating_sub(at.nanos()).max(0);
     let mut target = offset.saturating_add_nanos((passed as f64 * log.speed) as i64);
     let waits = !log.loaded.last_reached && log.loaded.span().is_none_or(|(_, last)| last.offset < target);
     if waits {
         // What is not loaded cannot be shown: time stands still until it is.
-        log.mode = Mode::Playing { offset: log.playhead.offset, at: now, waits };
+        log.mode = Mode::Playing { offset: log.playhead.offset, at: now, begun, waits };
         return;
     }
     let next = log
@@ -160,16 +170,21 @@ pub(super) fn tick(state: &mut State) {
             return to_newest(log);
         }
         Some(next) if log.skip_silence && next.nanos().saturating_sub(target.nanos()) > SILENCE_NANOS => {
+            let played_to = target;
             target = next.saturating_add_nanos(-SILENCE_NANOS);
-            log.mode = Mode::Playing { offset: target, at: now, waits: false };
+            skipped = Some(target.nanos().saturating_sub(played_to.nanos()));
+            log.mode = Mode::Playing { offset: target, at: now, begun: (target, now), waits: false };
         }
-        Some(_) => log.mode = Mode::Playing { offset, at, waits: false },
+        Some(_) => log.mode = Mode::Playing { offset, at, begun, waits: false },
     }
     // The newest event that has come by then; before the first there is the time alone.
     let come = log.loaded.events().partition_point(|event| event.position.offset <= target);
     let newest = come.checked_sub(1).map(|at| log.loaded.events()[at].position);
     log.playhead = newest.filter(|newest| newest.offset == target).unwrap_or(Position::at(target));
     keep_in_window(log);
+    if let Some(skipped) = skipped {
+        say(state, format!("{} skipped", crate::tui::view::times::span(skipped)));
+    }
 }
 
 pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
@@ -255,6 +270,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
                 jump(log, place);
             }
         }
+        Action::Marks => state.prompt = Some(Prompt::new(PromptKind::Palette, "mark ")),
         Action::GapBack => burst(log, true),
         Action::GapOn => burst(log, false),
         Action::Undo => {
@@ -422,7 +438,8 @@ fn play(log: &mut Log, now: Offset) {
         Mode::Paused | Mode::Live => {
             let at_end = log.loaded.last_reached && log.cursor().is_some_and(|at| at + 1 == log.loaded.events().len());
             let offset = log.event().map_or(log.playhead.offset, |event| event.position.offset);
-            log.mode = if at_end { Mode::Live } else { Mode::Playing { offset, at: now, waits: false } };
+            log.mode =
+                if at_end { Mode::Live } else { Mode::Playing { offset, at: now, begun: (offset, now), waits: false } };
         }
     }
 }
@@ -430,7 +447,8 @@ fn play(log: &mut Log, now: Offset) {
 fn speed(log: &mut Log, times: f64, now: Offset) {
     log.speed = (log.speed * times).clamp(SPEEDS.0, SPEEDS.1);
     if let Mode::Playing { waits, .. } = log.mode {
-        log.mode = Mode::Playing { offset: log.playhead.offset, at: now, waits };
+        let offset = log.playhead.offset;
+        log.mode = Mode::Playing { offset, at: now, begun: (offset, now), waits };
     }
 }
 

@@ -1,11 +1,14 @@
 //! The palette: everything that can be done, and every log, by some of its letters.
 
-use hourlog::LogId;
+use hourlog::{LogId, Position};
 
-use crate::tui::{
-    fuzzy,
-    keymap::{Action, KEYMAP, Place},
-    state::State,
+use crate::{
+    tui::{
+        fuzzy,
+        keymap::{Action, KEYMAP, Place},
+        state::State,
+    },
+    when,
 };
 
 /// The choices that are shown.
@@ -27,6 +30,7 @@ pub(crate) struct Choice {
 pub(crate) enum Does {
     Act(Action),
     Open(LogId),
+    Go(Position),
 }
 
 impl AsRef<str> for Choice {
@@ -46,7 +50,12 @@ pub(crate) fn choices(state: &State, text: &str) -> Vec<Choice> {
     });
     let ids = state.logs.rows.iter().flatten().filter_map(|row| row.log.parse::<LogId>().ok());
     let logs = ids.map(|id| Choice { text: format!("log {id}"), key: "", does: Does::Open(id) });
-    let mut found = fuzzy::find(actions.chain(logs).collect(), text);
+    let places = state.log.iter().flat_map(|log| &log.marks).map(|place| Choice {
+        text: format!("mark {}", when::show(place.offset, &state.zone)),
+        key: "",
+        does: Does::Go(*place),
+    });
+    let mut found = fuzzy::find(places.chain(actions).chain(logs).collect(), text);
     found.truncate(CHOICES_MAX);
     found
 }

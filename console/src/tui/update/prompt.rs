@@ -75,6 +75,11 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) {
     if kind == PromptKind::Palette {
         match choices(state, &text).into_iter().nth(choice).map(|choice| choice.does) {
             Some(Does::Act(action)) => super::perform(state, action, effects),
+            Some(Does::Go(place)) => {
+                if let Some(log) = &mut state.log {
+                    log::jump(log, place);
+                }
+            }
             Some(Does::Open(id)) => logs::open_log(state, id, effects),
             None => {}
         }

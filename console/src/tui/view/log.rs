@@ -70,7 +70,10 @@ fn chips(log: &Log, looks: Looks) -> Option<Line<'static>> {
     }
     if let Some(text) = &log.filter {
         spans.push(Span::styled(format!(" only events with: {} ", sanitize(text)), looks.found()));
-        spans.push(Span::raw("(& changes it) "));
+        spans.push(Span::raw("(& changes it, Ctrl-F shows all) "));
+        if log.hides_playhead() {
+            spans.push(Span::styled("the event here is hidden", looks.wrong()));
+        }
     }
     (!spans.is_empty()).then(|| Line::from(spans))
 }

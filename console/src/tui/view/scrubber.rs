@@ -115,7 +115,10 @@ pub(super) fn mode(state: &State, log: &Log, looks: Looks) -> (String, Style) {
     let waits = log.asked.is_some_and(|(_, since)| state.now.nanos().saturating_sub(since.nanos()) > WAITS_NANOS);
     match log.mode {
         Mode::Live => ("LIVE".to_owned(), looks.lively()),
-        Mode::Playing { waits: true, .. } => (format!("BUFFERING {times}{}", log.speed), looks.wrong()),
+        Mode::Playing { waits: true, .. } => {
+            let (arrow, real) = (looks.drawn("→", ">"), log.real_speed(state.now));
+            (format!("BUFFERING {times}{}{arrow}{times}{real:.1}", log.speed), looks.wrong())
+        }
         Mode::Playing { .. } => (format!("PLAY {times}{}", log.speed), looks.lively()),
         Mode::Paused if waits => ("LOADING".to_owned(), looks.aside()),
         Mode::Paused => ("PAUSED".to_owned(), looks.title()),
