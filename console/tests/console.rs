@@ -77,6 +77,20 @@ async fn a_held_key_is_few_requests_and_ends_where_the_playhead_says() {
 }
 
 #[tokio::test]
+async fn of_a_long_log_only_what_is_near_is_loaded() {
+    let mut desk = Desk::large(50_000, 120, 40).await;
+    for at in ["03:00", "21:30", "12:00"] {
+        desk.types("t").await;
+        desk.puts(&format!("2018-02-04 {at}")).await;
+        let before = desk.asked();
+        desk.types("enter").await;
+        desk.sees(&[&format!("PAUSED 2018-02-04 {at}:00")]).await;
+        assert!(desk.asked() - before <= 2, "{} requests", desk.asked() - before);
+        assert!(desk.loaded() <= 1_000, "{} events are loaded", desk.loaded());
+    }
+}
+
+#[tokio::test]
 async fn what_comes_does_not_move_who_looks_at_something_else() {
     let mut desk = Desk::log("quakes", 120, 40).await;
     desk.types("g").await;
@@ -171,6 +185,17 @@ async fn what_takes_long_is_said_with_the_time_and_the_way_back() {
     desk.sees(&["the service at nats://here has not answered yet", "Esc goes back"]).await;
     desk.types("esc").await;
     desk.sees(&["sparse"]).await;
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_so_and_not_that_nobody_is_there() {
+    let mut desk = Desk::open(120, 40).await;
+    desk.denies(true);
+    desk.passes(3_000).await;
+    desk.sees(&["NOT ALLOWED", "quakes"]).await;
+    desk.types("enter").await;
+    desk.sees(&["not allowed, since", "hourlog.logs", "Esc goes back"]).await;
+    assert!(!desk.text().contains("OFFLINE"), "{}", desk.text());
 }
 
 #[tokio::test]

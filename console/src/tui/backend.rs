@@ -151,11 +151,11 @@ async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64,
         let step = async {
             let Some(from) = after.clone() else {
                 after = Some(source.newest_arrival(log).await?);
-                return Ok::<_, hourlog::Error>(Vec::new());
+                return Ok::<_, hourlog::Error>(None);
             };
             let (events, next) = source.arrivals(log, from).await?;
             after = Some(next);
-            Ok(events)
+            Ok(Some(events))
         };
         let events = match step.await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -167,8 +167,13 @@ async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64,
             answer => answer,
         };
         let failed = events.is_err();
-        if !matches!(&events, Ok(events) if events.is_empty())
-            && messages.send(Msg::Arrived { opened, events }).await.is_err()
+        let msg = match events {
+            Ok(None) => Some(Msg::Follows { opened }),
+            Ok(Some(events)) => (!events.is_empty()).then_some(Msg::Arrived { opened, events: Ok(events) }),
+            Err(error) => Some(Msg::Arrived { opened, events: Err(error) }),
+        };
+        if let Some(msg) = msg
+            && messages.send(msg).await.is_err()
         {
             return;
         }

@@ -34,6 +34,11 @@ pub enum Msg {
         /// What was found.
         bars: Result<TimelineReply>,
     },
+    /// From here on everything that comes to the opened log is told.
+    Follows {
+        /// The opening that it is for.
+        opened: u64,
+    },
     /// Events that came while the log was followed; the error of a follower that goes on.
     Arrived {
         /// The opening that they are for.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hourlog::{
-    Event, LogId, Offset, Position,
+    Error, ErrorKind, Event, LogId, Offset, Position,
     wire::{LogReply, TimelineReply},
 };
 use jiff::tz::TimeZone;
@@ -65,11 +65,30 @@ pub struct Logs {
     /// Events a second of the last looks, by log.
     pub rates: BTreeMap<String, VecDeque<f64>>,
     /// Why they are not known, since when.
-    pub away: Option<(String, Offset)>,
+    pub away: Option<Away>,
     /// They were asked for then, and not answered yet.
     pub asked: Option<Offset>,
     /// When they were answered last.
     pub answered: Option<Offset>,
+}
+
+/// Why something is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    /// What was said.
+    pub why: String,
+    /// Since when that is so.
+    pub since: Offset,
+    /// It is there, and we may not.
+    pub denied: bool,
+}
+
+impl Away {
+    /// After an error; `before` is what was so already.
+    pub fn after(error: &Error, before: Option<&Self>, now: Offset) -> Self {
+        let since = before.map_or(now, |before| before.since);
+        Self { why: error.to_string(), since, denied: error.kind() == ErrorKind::NotAllowed }
+    }
 }
 
 /// A stretch of time: from, to.
@@ -127,8 +146,10 @@ pub struct Log {
     pub tab: Tab,
     /// The detail lies over the list, where there is no room beside it.
     pub detail: bool,
+    /// Something may have come that was not told: what is loaded is to be loaded again.
+    pub stale: bool,
     /// Why something is not known, since when.
-    pub away: Option<(String, Offset)>,
+    pub away: Option<Away>,
     /// Nothing is asked before, for it failed.
     pub rests_until: Offset,
     /// The log holds no event.
@@ -282,6 +303,7 @@ impl Log {
             filter: None,
             tab: Tab::Pretty,
             detail: false,
+            stale: false,
             away: None,
             rests_until: Offset::MIN,
             empty: false,

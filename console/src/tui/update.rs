@@ -31,6 +31,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Logs(logs) => logs::answered(state, logs),
         Msg::Loaded { opened, fetch, found } => log::loaded(state, opened, fetch, found),
         Msg::Bars { opened, bars } => log::counted(state, opened, bars),
+        Msg::Follows { opened } => log::follows(state, opened),
         Msg::Arrived { opened, events } => log::arrived(state, opened, events),
         Msg::Hit { opened, hit } => log::hit(state, opened, hit),
     }

@@ -120,6 +120,7 @@ fn header(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
         None => (state.logs.away.as_ref(), Vec::new()),
     };
     chips.push(match away {
+        Some(away) if away.denied => Span::styled(" NOT ALLOWED ", looks.wrong().add_modifier(Modifier::REVERSED)),
         Some(_) => Span::styled(" OFFLINE ", looks.wrong().add_modifier(Modifier::REVERSED)),
         None => Span::styled(" online ", looks.aside()),
     });

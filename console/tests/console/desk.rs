@@ -40,12 +40,16 @@ pub(crate) const SIZES: [(u16, u16); 7] = [(200, 60), (120, 40), (80, 24), (60, 
 pub(crate) struct Archive {
     store: Memory,
     away: AtomicBool,
+    denied: AtomicBool,
     asked: AtomicUsize,
 }
 
 impl Archive {
     fn there(&self) -> Result<()> {
         self.asked.fetch_add(1, Relaxed);
+        if self.denied.load(Relaxed) {
+            return Err(Error::new(ErrorKind::NotAllowed, "the server does not let you publish to hourlog.logs"));
+        }
         if self.away.load(Relaxed) {
             return Err(Error::new(ErrorKind::Unavailable, "nobody answers"));
         }
@@ -146,6 +150,8 @@ pub(crate) struct Desk {
     terminal: Terminal<CrosstermBackend<Wire>>,
     seen: vt100::Parser,
     followed: Option<(u64, LogId)>,
+    /// What is followed since a moment ago.
+    begun: Option<u64>,
     quit: bool,
     came: u64,
     /// What is asked and not answered.
@@ -166,7 +172,27 @@ impl Desk {
         Self::over(archive, columns, rows, Looks { mono: false, ascii: false }).await
     }
 
-    /// The same without colours, and with nothing but ASCII.
+    /// A console in a log of so many events, spread over 2018-02-04.
+    pub(crate) async fn large(events: u64, columns: u16, rows: u16) -> Self {
+        const AT_ONCE: usize = 5_000;
+        let archive = Archive::default();
+        let log: LogId = "large".parse().expect("a good id");
+        let numbers: Vec<u64> = (0..events).collect();
+        for some in numbers.chunks(AT_ONCE) {
+            let row = |number: &u64| {
+                let at = Offset::from_nanos(BEGIN + (DAY / events.cast_signed()) * number.cast_signed());
+                let record = Record::new(format!("{{\"number\":{number},\"text\":\"{:0>200}\"}}", number));
+                row(&log, Arrived { offset: at, at, high: at, seq: seq(1, number + 1) }, record)
+            };
+            let rows: Arc<[Row]> = some.iter().map(row).collect();
+            archive.store.write(vec![Put::Events { log: log.clone(), rows }]).await.expect("memory takes everything");
+        }
+        let mut desk = Self::over(archive, columns, rows, Looks { mono: false, ascii: false }).await;
+        desk.types("enter").await;
+        desk
+    }
+
+    /// As [`Desk::open`] without colours, and with nothing but ASCII.
     pub(crate) async fn plain(columns: u16, rows: u16) -> Self {
         let mut desk = Self::open(columns, rows).await;
         desk.looks = Looks { mono: true, ascii: true };
@@ -191,8 +217,19 @@ impl Desk {
         let wire = Wire::default();
         let terminal = terminal(&wire, columns, rows);
         let seen = vt100::Parser::new(rows, columns, 0);
-        let mut desk =
-            Self { archive, state, looks, wire, terminal, seen, followed: None, quit: false, came: 0, open: None };
+        let mut desk = Self {
+            archive,
+            state,
+            looks,
+            wire,
+            terminal,
+            seen,
+            followed: None,
+            begun: None,
+            quit: false,
+            came: 0,
+            open: None,
+        };
         desk.happens(Msg::Tick(now)).await;
         desk
     }
@@ -203,9 +240,13 @@ impl Desk {
         if let Some(open) = &mut self.open {
             open.append(&mut asks);
         }
-        while let Some(ask) = (!asks.is_empty()).then(|| asks.remove(0)) {
-            let answered = answer(&self.archive, ask).await;
-            asks.extend(self.takes(answered));
+        loop {
+            while let Some(ask) = (!asks.is_empty()).then(|| asks.remove(0)) {
+                let answered = answer(&self.archive, ask).await;
+                asks.extend(self.takes(answered));
+            }
+            let Some(opened) = self.begun.take() else { break };
+            asks = self.takes(Msg::Follows { opened });
         }
         self.draw();
     }
@@ -215,7 +256,10 @@ impl Desk {
         for effect in update(&mut self.state, msg) {
             match effect {
                 Effect::Ask(ask) => asks.push(ask),
-                Effect::Follow { opened, log } => self.followed = Some((opened, log)),
+                Effect::Follow { opened, log } => {
+                    self.begun = Some(opened);
+                    self.followed = Some((opened, log));
+                }
                 Effect::StopFollowing => self.followed = None,
                 Effect::Quit => self.quit = true,
                 Effect::StopFinding | Effect::Copy(_) => {}
@@ -296,6 +340,10 @@ impl Desk {
         self.archive.away.store(away, Relaxed);
     }
 
+    pub(crate) fn denies(&self, denied: bool) {
+        self.archive.denied.store(denied, Relaxed);
+    }
+
     /// From now on nothing is answered; or again, also what was asked meanwhile.
     pub(crate) async fn answers(&mut self, answers: bool) {
         if !answers {
@@ -315,6 +363,10 @@ impl Desk {
 
     pub(crate) fn asked(&self) -> usize {
         self.archive.asked.load(Relaxed)
+    }
+
+    pub(crate) fn loaded(&self) -> usize {
+        self.state.log.as_ref().expect("a log is open").loaded.events().len()
     }
 
     pub(crate) fn playhead(&self) -> Offset {

@@ -5,7 +5,7 @@ use hourlog::{Event, Offset, Position, Result, wire::TimelineReply};
 use crate::tui::{
     keymap::Action,
     msg::{Ask, Effect, Fetch, Found},
-    state::{Counting, Log, Mode, Prompt, PromptKind, State, Tab, Times, has},
+    state::{Away, Counting, Log, Mode, Prompt, PromptKind, State, Tab, Times, has},
     stretch::Stretch,
 };
 
@@ -33,7 +33,9 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(log) = &mut state.log else { return };
     let rests = now < log.rests_until;
     if log.asked.is_none() && !log.empty && !rests {
-        let wants = if log.loaded.events().is_empty() && log.playhead == Position::MAX {
+        let wants = if std::mem::take(&mut log.stale) {
+            Some(if log.mode == Mode::Live { Fetch::Newest } else { Fetch::Around(log.playhead) })
+        } else if log.loaded.events().is_empty() && log.playhead == Position::MAX {
             (!log.loaded.last_reached).then_some(Fetch::Newest)
         } else {
             let ahead = match log.mode {
@@ -103,8 +105,15 @@ fn away(log: &mut Log, error: &hourlog::Error, now: Offset) {
         return;
     }
     log.rests_until = now.saturating_add_nanos(AGAIN_NANOS);
-    let since = log.away.as_ref().map_or(now, |(_, since)| *since);
-    log.away = Some((error.to_string(), since));
+    log.away = Some(Away::after(error, log.away.as_ref(), now));
+}
+
+/// What came between the first page and now was not told.
+pub(super) fn follows(state: &mut State, opened: u64) {
+    if let Some(log) = state.log.as_mut().filter(|log| log.opened == opened) {
+        log.stale = true;
+        log.empty = false;
+    }
 }
 
 pub(super) fn arrived(state: &mut State, opened: u64, events: Result<Vec<Event>>) {

@@ -5,7 +5,7 @@ use hourlog::{LogId, Result, wire::LogReply};
 use crate::tui::{
     keymap::Action,
     msg::{Ask, Effect},
-    state::{Log, Prompt, PromptKind, RATES_MAX, State},
+    state::{Away, Log, Prompt, PromptKind, RATES_MAX, State},
 };
 
 /// How often the list is asked for.
@@ -37,8 +37,7 @@ pub(super) fn answered(state: &mut State, answer: Result<Vec<LogReply>>) {
             logs.rows = Some(rows);
         }
         Err(error) => {
-            let since = logs.away.as_ref().map_or(state.now, |(_, since)| *since);
-            logs.away = Some((error.to_string(), since));
+            logs.away = Some(Away::after(&error, logs.away.as_ref(), state.now));
         }
     }
 }

@@ -148,11 +148,12 @@ fn nothing(state: &State, log: &Log) -> Vec<Line<'static>> {
             line(format!("  hourlog pub {} '{{\"id\":7}}'", log.id)),
         ];
     }
-    if let Some((why, since)) = &log.away {
-        let since = times::span(state.now.nanos().saturating_sub(since.nanos()));
+    if let Some(away) = &log.away {
+        let since = times::span(state.now.nanos().saturating_sub(away.since.nanos()));
+        let what = if away.denied { "not allowed" } else { "not answered" };
         return vec![
-            line(format!("not answered, since {since}; asked again every second")),
-            line(sanitize(why).into_owned()),
+            line(format!("{what}, since {since}; asked again every second")),
+            line(sanitize(&away.why).into_owned()),
             line("Esc goes back to the logs".to_owned()),
         ];
     }

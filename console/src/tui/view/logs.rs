@@ -124,13 +124,12 @@ pub(super) fn bar(count: u64, most: u64, looks: Looks) -> &'static str {
 /// What stands there while there is no row.
 fn nothing(state: &State) -> Vec<Line<'static>> {
     let logs = &state.logs;
-    if let Some((why, since)) = &logs.away {
+    if let Some(away) = &logs.away {
+        let since = times::span(state.now.nanos().saturating_sub(away.since.nanos()));
+        let what = if away.denied { "you are not allowed to list the logs" } else { "the service does not answer" };
         return vec![
-            Line::from(format!(
-                "the service does not answer, since {}",
-                times::span(state.now.nanos().saturating_sub(since.nanos()))
-            )),
-            Line::from(sanitize(why).into_owned()),
+            Line::from(format!("{what}, since {since}")),
+            Line::from(sanitize(&away.why).into_owned()),
             Line::from(format!("asked at {}; hourlog doctor looks at everything on the way", sanitize(&state.server))),
         ];
     }
