@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_whole_ends_with_its_last_part_and_fails_with_any() {
         for failing in [None, Some(1)] {
-            let (told, ended) = mpsc::channel();
+            let (told, ended) = mpsc::sync_channel(1);
             let first = Share::of(move |whole| told.send(whole).expect("somebody listens"));
             let others = [first.clone(), first.clone()];
             first.archived();

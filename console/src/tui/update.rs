@@ -27,7 +27,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => press(state, key, &mut effects),
         Msg::Resize(columns, rows) => state.size = (columns, rows),
-        Msg::Tick(now) => tick(state, now),
+        Msg::Tick(now) => tick(state, now, &mut effects),
         Msg::Logs(logs) => logs::answered(state, logs),
         Msg::Loaded { opened, fetch, found } => log::loaded(state, opened, fetch, found),
         Msg::Bars { opened, bars } => log::counted(state, opened, bars),
@@ -73,12 +73,12 @@ fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     }
 }
 
-fn tick(state: &mut State, now: Offset) {
+fn tick(state: &mut State, now: Offset, effects: &mut Vec<Effect>) {
     state.now = now;
     if state.said.as_ref().is_some_and(|(_, until)| *until <= now) {
         state.said = None;
     }
-    log::tick(state);
+    log::tick(state, effects);
 }
 
 /// Says something for a while.

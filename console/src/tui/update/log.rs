@@ -153,7 +153,7 @@ pub(super) fn hit(state: &mut State, opened: u64, hit: Result<Option<Position>>)
 }
 
 /// Lets the playhead move on by itself.
-pub(super) fn tick(state: &mut State) {
+pub(super) fn tick(state: &mut State, effects: &mut Vec<Effect>) {
     let now = state.now;
     let Some(log) = &mut state.log else { return };
     let Mode::Playing { offset, at, begun, .. } = log.mode else { return };
@@ -173,11 +173,7 @@ pub(super) fn tick(state: &mut State) {
         .skip(log.loaded.events().partition_point(|event| event.position.offset <= target))
         .find(|event| log.shows(event));
     match next.map(|event| event.position.offset) {
-        None => {
-            log.mode = Mode::Live;
-            log.follows = true;
-            return to_newest(log);
-        }
+        None => return follow(log, effects),
         Some(next) if log.skip_silence && next.nanos().saturating_sub(target.nanos()) > SILENCE_NANOS => {
             let played_to = target;
             target = next.saturating_add_nanos(-SILENCE_NANOS);
