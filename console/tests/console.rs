@@ -221,7 +221,9 @@ async fn each_size_has_its_own_screen_and_none_is_too_small() {
             (1, 1) => assert_eq!(log, "n"),
             (39, 9) => assert!(log.starts_with("need 40x10, have 39x9"), "{log}"),
             _ => {
-                assert!(logs.contains("quakes") && log.contains("LIVE") && log.contains('┯'), "{logs}\n{log}");
+                assert!(logs.contains("quakes") && log.contains("LIVE") && log.contains('█'), "{logs}\n{log}");
+                assert_eq!(log.contains('┯'), columns >= 60, "{log}");
+                assert_eq!(log.contains("events in window"), columns >= 80, "{log}");
                 assert_eq!(log.contains("Pretty"), columns >= 120, "{log}");
                 assert!(desk.cursor_row().contains("23:59:00.000"), "{log}");
                 desk.types("enter").await;

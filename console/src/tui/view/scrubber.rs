@@ -21,8 +21,8 @@ use super::{Looks, logs::bar, times};
 pub(super) fn rows(area: Rect) -> u16 {
     match (area.width, area.height) {
         (80.., 16..) => 5,
-        (60.., 12..) => 4,
-        _ => 2,
+        (60.., 12..) => 3,
+        _ => 1,
     }
 }
 
@@ -38,22 +38,25 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     let column = |offset: Offset| bars::column(window, columns, offset);
     let bars = bars::bars(log, columns);
     let most = bars.counts.iter().copied().max().unwrap_or(0);
-    let drawn: String = bars.counts.iter().map(|count| bar(*count, most, looks)).collect();
+    let drawn: Vec<&str> = bars.counts.iter().map(|count| bar(*count, most, looks)).collect();
     let playhead = log.at();
+    let playhead_column = column(playhead);
     let mut lines = Vec::new();
-    if rows(area) >= 4 || area.height >= 4 {
+    if area.height >= 3 {
         lines.push(dates(state, window, columns));
+        lines.push(Line::from(drawn.concat()));
+        lines.push(track(state, log, looks, columns, playhead_column, &column));
+    } else {
+        // Without a row of its own, the playhead is where the bars are reversed.
+        let style = |at: usize| if Some(at) == playhead_column { Looks::cursor() } else { Style::new() };
+        lines.push(drawn.iter().enumerate().map(|(at, bar)| Span::styled(*bar, style(at))).collect());
     }
-    lines.push(Line::from(drawn));
-    lines.push(track(state, log, looks, columns, column(playhead), &column));
     if area.height >= 5 {
         let bin = times::rounded(log.bin_nanos());
         let peak = times::counted(most);
         let about = if bars.spread { ", spread over the minute where it is not loaded" } else { "" };
         let count = times::counted(bars.counts.iter().sum());
         lines.push(Line::styled(format!("{count} events in window, peak {peak} in {bin}{about}"), looks.aside()));
-    }
-    if area.height >= 4 {
         lines.push(chips(state, log, looks, playhead));
     }
     frame.render_widget(Paragraph::new(lines), inner);
@@ -96,7 +99,7 @@ fn track(
         }
     }
     if let Some(at) = column(state.now) {
-        cells[at] = ("│", true);
+        cells[at] = (looks.drawn("│", "|"), true);
     }
     if let Some(at) = playhead {
         cells[at] = (looks.drawn("┯", "#"), true);
