@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::future::try_join;
 use hourlog::{
-    ErrorKind, Event, LogId, Offset, Position, Remote, Result,
+    End, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
     wire::{LogReply, LogsRequest, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, TimelineReply, TimelineRequest, When},
 };
 use tokio::{
@@ -221,12 +221,16 @@ impl Source for Remote {
         let request = ReplayRequest { reverse: backwards, limit: Some(limit), ..ReplayRequest::default() };
         let request = match (from, backwards) {
             (Position::MAX, true) | (Position::MIN, false) => request,
+            (from, true) if from == Position::at(from.offset) => {
+                ReplayRequest { to: Some(When::At(from.offset)), ..request }
+            }
             // In reverse, what lies before a position; forwards it is asked for what lies behind the one before.
             (from, true) => ReplayRequest { after: Some(from.to_string()), ..request },
             (from, false) => ReplayRequest { from: Some(When::At(from.offset)), after: before(from), ..request },
         };
         let page = self.replay(log, &request).await?;
-        Ok((page.events, page.end != hourlog::End::More))
+        // One that time ran out for has not ended.
+        Ok((page.events, matches!(page.end, End::CaughtUp | End::Bound)))
     }
 
     async fn count(&self, log: &LogId, span: Option<(Offset, Offset)>, bins: u32) -> Result<TimelineReply> {

@@ -172,6 +172,12 @@ async fn events_are_followed_while_two_thousand_a_second_come_in_and_the_service
     publish(&service, "orders", 10..RATE * SECONDS).await;
     console.sees(&["LIVE", &format!("number {}.", RATE * SECONDS - 1)]).await;
 
+    // What is not loaded is, where one goes there.
+    console.types("g");
+    console.sees(&["PAUSED", "number 0."]).await;
+    console.types("G");
+    console.sees(&["LIVE", &format!("number {}.", RATE * SECONDS - 1)]).await;
+
     // A step back: the view stands still, whatever comes.
     console.types("k");
     console.sees(&["PAUSED"]).await;

@@ -1,6 +1,6 @@
 //! A log that is open: where one is in it, what is loaded around that, and how it moves.
 
-use hourlog::{Event, Offset, Position, Result, wire::TimelineReply};
+use hourlog::{ErrorKind, Event, Offset, Position, Result, wire::TimelineReply};
 
 use crate::tui::{
     keymap::Action,
@@ -64,7 +64,6 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 pub(super) fn loaded(state: &mut State, opened: u64, fetch: Fetch, found: Result<Found>) {
-    let now = state.now;
     let Some(log) = state.log.as_mut().filter(|log| log.opened == opened) else { return };
     log.asked = None;
     match found {
@@ -76,7 +75,7 @@ pub(super) fn loaded(state: &mut State, opened: u64, fetch: Fetch, found: Result
                 to_newest(log);
             }
         }
-        Err(error) => away(log, &error, now),
+        Err(error) => failed(state, &error),
     }
 }
 
@@ -95,17 +94,23 @@ pub(super) fn counted(state: &mut State, opened: u64, bars: Result<TimelineReply
             log.bars_of = Some(((window.or(log.window), bins), now));
             log.bars = Some(bars);
         }
-        Err(error) => away(log, &error, now),
+        Err(error) => failed(state, &error),
     }
 }
 
-fn away(log: &mut Log, error: &hourlog::Error, now: Offset) {
-    if error.kind() == hourlog::ErrorKind::NotFound {
-        log.empty = true;
-        return;
-    }
+/// Something was not answered, or not with what was asked for. It is asked for again a moment later.
+fn failed(state: &mut State, error: &hourlog::Error) {
+    let now = state.now;
+    let Some(log) = &mut state.log else { return };
     log.rests_until = now.saturating_add_nanos(AGAIN_NANOS);
-    log.away = Some(Away::after(error, log.away.as_ref(), now));
+    match error.kind() {
+        ErrorKind::NotFound => log.empty = true,
+        ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::NotAllowed => {
+            log.away = Some(Away::after(error, log.away.as_ref(), now));
+        }
+        // Somebody is there, and does not understand us.
+        _ => say(state, error.to_string()),
+    }
 }
 
 /// What came between the first page and now was not told.
@@ -117,7 +122,6 @@ pub(super) fn follows(state: &mut State, opened: u64) {
 }
 
 pub(super) fn arrived(state: &mut State, opened: u64, events: Result<Vec<Event>>) {
-    let now = state.now;
     let Some(log) = state.log.as_mut().filter(|log| log.opened == opened) else { return };
     match events {
         Ok(events) => {
@@ -138,7 +142,7 @@ pub(super) fn arrived(state: &mut State, opened: u64, events: Result<Vec<Event>>
                 to_newest(log);
             }
         }
-        Err(error) => away(log, &error, now),
+        Err(error) => failed(state, &error),
     }
 }
 
