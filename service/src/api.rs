@@ -33,6 +33,7 @@ use crate::{
     logs::{LogsMsg, LogsRef},
     telemetry::Status,
     waiters::Waiters,
+    wal,
 };
 
 use discovery::{Instance, Question};
@@ -86,7 +87,7 @@ impl Verb {
 /// Starts the endpoints; they answer until `shutdown`, and then finish what they have begun.
 ///
 /// # Errors
-/// [`ErrorKind::Unavailable`] where they cannot be subscribed to.
+/// [`ErrorKind::Unavailable`] where they cannot be subscribed to, and [`ErrorKind::Refused`] where the stream could lose events.
 pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) -> Result<JoinHandle<()>> {
     let unavailable = |error: async_nats::Error| {
         Error::new(ErrorKind::Unavailable, "the endpoints cannot be subscribed to").because(error)
@@ -106,7 +107,9 @@ pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) ->
             endpoints.spawn(Arc::clone(&served).present(question, asked));
         }
     }
-    client.flush().await.map_err(|error| unavailable(error.into()))?;
+    // What is flushed the server need not have taken yet. What it answers over the same connection, it has taken all before.
+    let max_payload = client.server_info().max_payload;
+    wal::find(&served.api.jetstream(), &served.api.settings, max_payload).await?.1?;
     Ok(tokio::spawn(async move {
         while endpoints.join_next().await.is_some() {}
         requests.close();

@@ -133,9 +133,6 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         status: Arc::clone(&status),
     };
     let janitor = tokio::spawn(janitor.run(shutdown.clone()));
-    let mut api_jetstream = jetstream::new(api_client.clone());
-    api_jetstream.set_timeout(JETSTREAM_REQUEST_MAX);
-    let (stream_settings, max_payload) = (settings.clone(), server.max_payload);
     let api = api::Api {
         client: api_client,
         store,
@@ -146,8 +143,6 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         settings,
     };
     let api = api::start(api, shutdown.clone()).await?;
-    // What was flushed the server need not have taken yet. What it answers over the same connection, it has taken all before.
-    wal::find(&api_jetstream, &stream_settings, max_payload).await?.1?;
     tracing::info!(server = server.server_name, version = server.version, "hourlogd ready");
     Ok(Running { shutdown, ingest, api, janitor, logs, status })
 }

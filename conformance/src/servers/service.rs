@@ -1,7 +1,7 @@
 //! The service over a nats-server and in a directory that are the test's own.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,24 @@ pub struct ServiceOptions {
     pub environment: Vec<(String, String)>,
     /// A program, with arguments, that is given the command line of the service and becomes it.
     pub wrapper: Vec<String>,
+}
+
+impl ServiceOptions {
+    /// A built `hourlogd` with these flags.
+    pub fn new(binary: impl Into<PathBuf>, flags: &[&str]) -> Self {
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        Self { binary: binary.into(), flags, environment: Vec::new(), wrapper: Vec::new() }
+    }
+
+    /// The `hourlogd` that was built beside another program.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn beside(program: &str, flags: &[&str]) -> Self {
+        let binary = Path::new(program).with_file_name("hourlogd");
+        assert!(binary.is_file(), "{} is not there; `cargo xtask test` builds it", binary.display());
+        Self::new(binary, flags)
+    }
 }
 
 /// A running service and what it stands on; all of it goes when this is dropped.
@@ -79,7 +97,7 @@ impl Service {
     }
 
     /// The arguments of `hourlogd` for an archive in `directory`, unless `flags` name another.
-    pub fn arguments(nats: &NatsServer, directory: &std::path::Path, flags: &[String]) -> Vec<String> {
+    pub fn arguments(nats: &NatsServer, directory: &Path, flags: &[String]) -> Vec<String> {
         let mut arguments = vec!["--nats".to_owned(), nats.url()];
         if !flags.iter().any(|flag| flag == "--store") {
             arguments.extend(["--store".to_owned(), format!("file:{}", directory.display())]);

@@ -51,16 +51,10 @@ pub(crate) fn bars(log: &Log, columns: usize) -> Bars {
         let end = bin.from.saturating_add_nanos(MINUTE).min(window.1);
         let end = bins.peek().map_or(end, |next| next.from.min(end));
         let rest = bin.count.saturating_sub(loaded(bin.from, end).len() as u64);
-        let is_loaded = |at: usize| {
-            let time = time(window, columns, at);
-            log.loaded.span().is_some_and(|(first, last)| {
-                (first.offset <= time || log.loaded.first_reached) && (time <= last.offset || log.loaded.last_reached)
-            })
-        };
         let (Some(first), Some(last)) = (column(bin.from.max(window.0)), column(end.saturating_add_nanos(-1))) else {
             continue;
         };
-        let free: Vec<usize> = (first..=last).filter(|at| !is_loaded(*at)).collect();
+        let free: Vec<usize> = (first..=last).filter(|at| !log.loaded.holds(time(window, columns, *at))).collect();
         for (number, at) in free.iter().enumerate() {
             let share = |number: usize| rest * number as u64 / free.len() as u64;
             bars.counts[*at] += share(number + 1) - share(number);

@@ -222,13 +222,15 @@ pub const KEYMAP: &[Binding] = &[
     binding(Place::Everywhere, &["q", "ctrl-c"], Action::Quit, "quit", "leave"),
 ];
 
+/// What can be done in `place`, in the order of the table.
+pub(crate) fn bindings(place: Place) -> impl Iterator<Item = &'static Binding> {
+    KEYMAP.iter().filter(move |binding| binding.place == place || binding.place == Place::Everywhere)
+}
+
 /// What `key` asks for in `place`.
 pub fn action(place: Place, key: Key) -> Option<Action> {
-    let meant = |binding: &&Binding| {
-        (binding.place == place || binding.place == Place::Everywhere)
-            && binding.keys.iter().any(|text| text.parse() == Ok(key))
-    };
-    KEYMAP.iter().find(meant).map(|binding| binding.action)
+    let meant = |binding: &&Binding| binding.keys.iter().any(|text| text.parse() == Ok(key));
+    bindings(place).find(meant).map(|binding| binding.action)
 }
 
 impl From<char> for Key {
@@ -248,6 +250,8 @@ impl From<KeyEvent> for Key {
     }
 }
 
+const PREFIXES: [(&str, KeyModifiers); 3] =
+    [("ctrl-", KeyModifiers::CONTROL), ("alt-", KeyModifiers::ALT), ("shift-", KeyModifiers::SHIFT)];
 const NAMES: [(&str, KeyCode); 15] = [
     ("enter", KeyCode::Enter),
     ("esc", KeyCode::Esc),
@@ -272,9 +276,7 @@ impl FromStr for Key {
     /// `j`, `G`, `enter`, `shift-left`, `ctrl-d`.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (mut rest, mut modifiers) = (text, KeyModifiers::NONE);
-        for (prefix, modifier) in
-            [("ctrl-", KeyModifiers::CONTROL), ("alt-", KeyModifiers::ALT), ("shift-", KeyModifiers::SHIFT)]
-        {
+        for (prefix, modifier) in PREFIXES {
             if let Some(behind) = rest.strip_prefix(prefix) {
                 rest = behind;
                 modifiers |= modifier;
@@ -291,9 +293,7 @@ impl FromStr for Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, modifier) in
-            [("ctrl-", KeyModifiers::CONTROL), ("alt-", KeyModifiers::ALT), ("shift-", KeyModifiers::SHIFT)]
-        {
+        for (name, modifier) in PREFIXES {
             if self.modifiers.contains(modifier) {
                 f.write_str(name)?;
             }

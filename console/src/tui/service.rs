@@ -32,7 +32,6 @@ impl Service {
     /// What the server does not allow, it says beside a request that it then leaves without an answer.
     async fn ask<T>(&self, question: impl Future<Output = Result<T>>) -> Result<T> {
         let mut denied = self.denied.subscribe();
-        denied.mark_unchanged();
         tokio::select! {
             answer = question => answer,
             Ok(()) = denied.changed() => {

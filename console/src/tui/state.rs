@@ -8,7 +8,7 @@ use hourlog::{
 };
 use jiff::tz::TimeZone;
 
-use crate::tui::{fuzzy, msg::Fetch, stretch::Stretch};
+use crate::tui::{fuzzy, stretch::Stretch};
 
 /// The rates that a log's sparkline is made of.
 pub const RATES_MAX: usize = 30;
@@ -66,8 +66,8 @@ pub struct Logs {
     pub rates: BTreeMap<String, VecDeque<f64>>,
     /// Why they are not known, since when.
     pub away: Option<Away>,
-    /// They were asked for then, and not answered yet.
-    pub asked: Option<Offset>,
+    /// They were asked for, and not answered yet.
+    pub asked: bool,
     /// When they were answered last.
     pub answered: Option<Offset>,
 }
@@ -108,8 +108,8 @@ pub struct Log {
     pub playhead: Position,
     /// What is loaded.
     pub loaded: Stretch,
-    /// What was asked for and not answered yet, since when.
-    pub asked: Option<(Fetch, Offset)>,
+    /// Events were asked for and not answered yet, since then.
+    pub asked: Option<Offset>,
     /// What the scrubber shows: from, to. `None` until the whole log was counted.
     pub window: Option<Window>,
     /// Counts of the window, or of the one before.
@@ -119,7 +119,7 @@ pub struct Log {
     /// The window and parts that the counts are of, and since when.
     pub bars_of: Option<(Counting, Offset)>,
     /// The first and the last time of the log, as far as was told.
-    pub extent: Option<(Offset, Offset)>,
+    pub extent: Option<Window>,
     /// Whether it moves.
     pub mode: Mode,
     /// How fast it plays.
@@ -138,8 +138,8 @@ pub struct Log {
     pub redo: Vec<Position>,
     /// What is searched for.
     pub search: Option<String>,
-    /// A hit is being looked for, since then.
-    pub finding: Option<Offset>,
+    /// A hit is being looked for.
+    pub finding: bool,
     /// What an event must have to be shown.
     pub filter: Option<String>,
     /// What the detail shows.
@@ -232,6 +232,11 @@ impl Prompt {
 }
 
 impl State {
+    /// The nanoseconds that have passed since then.
+    pub fn since(&self, then: Offset) -> i64 {
+        self.now.nanos().saturating_sub(then.nanos())
+    }
+
     /// Before anything is known.
     pub fn new(zone: TimeZone, now: Offset, server: String) -> Self {
         Self {
@@ -257,9 +262,8 @@ impl Logs {
         fuzzy::find(rows, &self.find).into_iter().map(|ById(row)| row).collect()
     }
 
-    /// The place of the cursor among the rows that are shown.
-    pub fn at(&self) -> usize {
-        let shown = self.shown();
+    /// The place of the cursor among the rows that are [shown](Self::shown).
+    pub fn at(&self, shown: &[&LogReply]) -> usize {
         let Some(on) = self.cursor.as_deref() else { return 0 };
         let by_id = |row: &&LogReply| row.log.as_str() >= on;
         let there = shown.iter().position(|row| row.log == on).or_else(|| shown.iter().position(by_id));
@@ -299,7 +303,7 @@ impl Log {
             undo: Vec::new(),
             redo: Vec::new(),
             search: None,
-            finding: None,
+            finding: false,
             filter: None,
             tab: Tab::Pretty,
             detail: false,
@@ -337,6 +341,11 @@ impl Log {
         }
         let behind = (at..events.len()).find(|at| self.shows(&events[*at]));
         behind.or_else(|| (0..at).rev().find(|at| self.shows(&events[*at])))
+    }
+
+    /// When the event under the cursor was, or where there is none, the playhead's own time.
+    pub fn cursor_offset(&self) -> Offset {
+        self.event().map_or(self.playhead.offset, |event| event.position.offset)
     }
 
     /// The time that the playhead shows: its own while the log plays, else never one behind the last event.

@@ -52,6 +52,13 @@ impl Stretch {
         }
     }
 
+    /// Whether what there is at a time is loaded.
+    pub fn holds(&self, time: Offset) -> bool {
+        self.span().is_some_and(|(first, last)| {
+            (first.offset <= time || self.first_reached) && (time <= last.offset || self.last_reached)
+        })
+    }
+
     /// What should be loaded next, for a playhead that is here and of which `shown` events are shown at once.
     pub fn wants(&self, playhead: Position, shown: impl Fn(&Event) -> bool) -> Option<Fetch> {
         if !self.covers(playhead) {
@@ -59,11 +66,11 @@ impl Stretch {
         }
         let (first, last) = self.span()?;
         let at = self.at(playhead)?;
-        let behind = self.events.iter().skip(at).filter(|event| shown(event)).take(MARGIN).count();
+        let behind = self.events.range(at..).filter(|event| shown(event)).take(MARGIN).count();
         if behind < MARGIN && !self.last_reached && self.bytes < BYTES_MAX {
             return Some(Fetch::After(last));
         }
-        let before = self.events.iter().take(at).rev().filter(|event| shown(event)).take(MARGIN).count();
+        let before = self.events.range(..at).rev().filter(|event| shown(event)).take(MARGIN).count();
         (before < MARGIN && !self.first_reached && self.bytes < BYTES_MAX).then_some(Fetch::Before(first))
     }
 

@@ -7,7 +7,7 @@ mod prompt;
 
 pub(crate) use self::{
     palette::{CHOICES_MAX, choices},
-    prompt::preview,
+    prompt::{WINDOWS, preview},
 };
 
 use hourlog::Offset;

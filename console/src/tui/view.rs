@@ -19,9 +19,9 @@ use ratatui::{
 use crate::{
     sanitize::sanitize,
     tui::{
-        keymap::{Binding, KEYMAP, Place},
+        keymap::{self, Binding, Place},
         state::{PromptKind, State},
-        update::preview,
+        update::{WINDOWS, preview},
     },
 };
 
@@ -49,7 +49,7 @@ impl Looks {
 
     /// What is beside the point.
     pub(crate) fn aside(self) -> Style {
-        if self.mono { Style::new() } else { Style::new().fg(Color::DarkGray) }
+        self.colored(Color::DarkGray)
     }
 
     /// What is wrong.
@@ -141,13 +141,13 @@ fn footer(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
             PromptKind::Search => "search: ",
             PromptKind::Filter => "only events with: ",
             PromptKind::Palette => ": ",
-            PromptKind::Window => "show  1 1m  2 5m  3 1h  4 6h  5 1d  6 7d",
+            PromptKind::Window => "show",
         };
-        let mut spans = vec![
-            Span::styled(asks, looks.title()),
-            Span::raw(sanitize(&prompt.text)),
-            Span::styled(" ", Looks::cursor()),
-        ];
+        let mut spans = vec![Span::styled(asks, looks.title())];
+        if prompt.kind == PromptKind::Window {
+            spans.extend(WINDOWS.map(|(digit, name, _)| Span::styled(format!("  {digit} {name}"), looks.title())));
+        }
+        spans.extend([Span::raw(sanitize(&prompt.text)), Span::styled(" ", Looks::cursor())]);
         if prompt.kind == PromptKind::GoTo {
             let (text, style) = match (prompt.wrong.clone(), preview(&prompt.text, state.now, &state.zone)) {
                 (Some(wrong), _) | (None, Err(wrong)) => (wrong, looks.wrong()),
@@ -161,10 +161,8 @@ fn footer(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
         return frame.render_widget(Line::from(sanitize(text).into_owned()), area);
     }
     let place = Place::of(state);
-    let hints = KEYMAP.iter().filter(|binding| !binding.hint.is_empty());
-    let (own, all): (Vec<&Binding>, Vec<&Binding>) = hints
-        .filter(|binding| binding.place == place || binding.place == Place::Everywhere)
-        .partition(|binding| binding.place == place);
+    let hints = keymap::bindings(place).filter(|binding| !binding.hint.is_empty());
+    let (own, all): (Vec<&Binding>, Vec<&Binding>) = hints.partition(|binding| binding.place == place);
     let mut spans = Vec::new();
     let room = HINTS_MAX.saturating_sub(all.len());
     for binding in own.into_iter().take(room).chain(all) {

@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Write as _,
-    path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -23,10 +22,8 @@ const LOGS: u64 = 20;
 
 /// The built service, which keeps nothing in the stream that is archived: a second import finds only what the archive has.
 async fn service() -> Service {
-    let binary = Path::new(env!("CARGO_BIN_EXE_hourlog")).with_file_name("hourlogd");
-    assert!(binary.is_file(), "{} is not there; `cargo xtask test` builds it", binary.display());
-    let flags = ["--wal-keep-seconds", "0", "--wal-keep-bytes", "0"].map(str::to_owned).into();
-    let options = ServiceOptions { binary, flags, environment: Vec::new(), wrapper: Vec::new() };
+    let flags = ["--wal-keep-seconds", "0", "--wal-keep-bytes", "0"];
+    let options = ServiceOptions::beside(env!("CARGO_BIN_EXE_hourlog"), &flags);
     Service::start(NatsServer::start().await, options).await
 }
 

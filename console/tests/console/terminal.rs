@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    path::Path,
     process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -111,9 +110,7 @@ impl Drop for Console {
 }
 
 async fn service() -> Service {
-    let binary = Path::new(env!("CARGO_BIN_EXE_hourlog")).with_file_name("hourlogd");
-    assert!(binary.is_file(), "{} is not there; `cargo xtask test` builds it", binary.display());
-    let options = ServiceOptions { binary, flags: Vec::new(), environment: Vec::new(), wrapper: Vec::new() };
+    let options = ServiceOptions::beside(env!("CARGO_BIN_EXE_hourlog"), &[]);
     Service::start(NatsServer::start().await, options).await
 }
 

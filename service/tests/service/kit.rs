@@ -21,8 +21,7 @@ pub(crate) async fn service_with(flags: &[&str]) -> Service {
 
 /// How the built service is started.
 pub(crate) fn options(flags: &[&str]) -> ServiceOptions {
-    let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-    ServiceOptions { binary: binary().to_owned(), flags, environment: Vec::new(), wrapper: Vec::new() }
+    ServiceOptions::new(binary(), flags)
 }
 
 pub(crate) fn binary() -> &'static Path {

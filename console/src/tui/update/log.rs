@@ -48,7 +48,7 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
                 .or_else(lacks)
         };
         if let Some(fetch) = wants {
-            log.asked = Some((fetch, now));
+            log.asked = Some(now);
             effects.push(Effect::Ask(Ask::Load { opened: log.opened, log: log.id.clone(), fetch }));
         }
     }
@@ -148,7 +148,7 @@ pub(super) fn arrived(state: &mut State, opened: u64, events: Result<Vec<Event>>
 
 pub(super) fn hit(state: &mut State, opened: u64, hit: Result<Option<Position>>) {
     let Some(log) = state.log.as_mut().filter(|log| log.opened == opened) else { return };
-    log.finding = None;
+    log.finding = false;
     match hit {
         Ok(Some(position)) => jump(log, position),
         Ok(None) => say(state, "no further hit"),
@@ -170,12 +170,9 @@ pub(super) fn tick(state: &mut State, effects: &mut Vec<Effect>) {
         log.mode = Mode::Playing { offset: log.playhead.offset, at: now, begun, waits };
         return;
     }
-    let next = log
-        .loaded
-        .events()
-        .iter()
-        .skip(log.loaded.events().partition_point(|event| event.position.offset <= target))
-        .find(|event| log.shows(event));
+    let events = log.loaded.events();
+    let come = events.partition_point(|event| event.position.offset <= target);
+    let next = events.range(come..).find(|event| log.shows(event));
     match next.map(|event| event.position.offset) {
         None => return follow(log, effects),
         Some(next) if log.skip_silence && next.nanos().saturating_sub(target.nanos()) > SILENCE_NANOS => {
@@ -201,8 +198,8 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
     let (now, zone) = (state.now, state.zone.clone());
     let Some(log) = &mut state.log else { return };
     match action {
-        Action::Back if log.finding.is_some() => {
-            log.finding = None;
+        Action::Back if log.finding => {
+            log.finding = false;
             effects.push(Effect::StopFinding);
         }
         Action::Back if log.detail => log.detail = false,
@@ -399,7 +396,7 @@ fn to_newest(log: &mut Log) {
 /// Shows `nanos` of time about the playhead.
 pub(super) fn show_about(log: &mut Log, nanos: i64) {
     let half = nanos.max(WINDOW_NANOS_MIN) / 2;
-    let about = log.event().map_or(log.playhead.offset, |event| event.position.offset);
+    let about = log.cursor_offset();
     log.window = Some((about.saturating_add_nanos(-half), about.saturating_add_nanos(half)));
     log.bars_of = None;
 }
@@ -407,7 +404,7 @@ pub(super) fn show_about(log: &mut Log, nanos: i64) {
 /// Changes how much time is shown, and keeps the playhead where it is on the screen.
 fn zoom(log: &mut Log, times: i64, parts: i64) {
     let Some((from, to)) = log.window else { return };
-    let about = log.event().map_or(log.playhead.offset, |event| event.position.offset).clamp(from, to);
+    let about = log.cursor_offset().clamp(from, to);
     let scaled = |nanos: i64| (i128::from(nanos) * i128::from(times) / i128::from(parts)).min(i64::MAX.into()) as i64;
     let before = scaled(about.nanos().saturating_sub(from.nanos()));
     let behind = scaled(to.nanos().saturating_sub(about.nanos()));
@@ -446,7 +443,7 @@ fn play(log: &mut Log, now: Offset) {
         }
         Mode::Paused | Mode::Live => {
             let at_end = log.loaded.last_reached && log.cursor().is_some_and(|at| at + 1 == log.loaded.events().len());
-            let offset = log.event().map_or(log.playhead.offset, |event| event.position.offset);
+            let offset = log.cursor_offset();
             log.mode =
                 if at_end { Mode::Live } else { Mode::Playing { offset, at: now, begun: (offset, now), waits: false } };
         }
@@ -463,18 +460,17 @@ fn speed(log: &mut Log, times: f64, now: Offset) {
 
 /// Looks for what is searched for.
 pub(super) fn find(state: &mut State, backwards: bool, effects: &mut Vec<Effect>) {
-    let now = state.now;
     let Some(log) = &mut state.log else { return };
     let Some(text) = log.search.clone() else { return say(state, "search with / first") };
     let from = log.event().map_or(log.playhead, |event| event.position);
-    log.finding = Some(now);
+    log.finding = true;
     effects.push(Effect::Ask(Ask::Find { opened: log.opened, log: log.id.clone(), text, from, backwards }));
 }
 
 /// To where events begin after a stretch without.
 fn burst(log: &mut Log, backwards: bool) {
     let Some(bars) = &log.bars else { return };
-    let at = log.event().map_or(log.playhead.offset, |event| event.position.offset);
+    let at = log.cursor_offset();
     let begins = bars.bins.windows(2).filter(|pair| pair[0].count == 0 && pair[1].count > 0).map(|pair| pair[1].from);
     let to = if backwards { begins.rev().find(|from| *from < at) } else { begins.clone().find(|from| *from > at) };
     if let Some(to) = to {

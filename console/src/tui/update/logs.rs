@@ -12,17 +12,16 @@ use crate::tui::{
 const ASK_EVERY_NANOS: i64 = 2_000_000_000;
 
 pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
-    let logs = &mut state.logs;
-    let due = logs.answered.is_none_or(|at| state.now.nanos().saturating_sub(at.nanos()) >= ASK_EVERY_NANOS);
-    if state.log.is_none() && logs.asked.is_none() && due {
-        logs.asked = Some(state.now);
+    let due = state.logs.answered.is_none_or(|at| state.since(at) >= ASK_EVERY_NANOS);
+    if state.log.is_none() && !state.logs.asked && due {
+        state.logs.asked = true;
         effects.push(Effect::Ask(Ask::Logs));
     }
 }
 
 pub(super) fn answered(state: &mut State, answer: Result<Vec<LogReply>>) {
     let logs = &mut state.logs;
-    (logs.asked, logs.answered) = (None, Some(state.now));
+    (logs.asked, logs.answered) = (false, Some(state.now));
     match answer {
         Ok(rows) => {
             for row in &rows {
@@ -32,7 +31,8 @@ pub(super) fn answered(state: &mut State, answer: Result<Vec<LogReply>>) {
                     rates.pop_front();
                 }
             }
-            logs.rates.retain(|id, _| rows.iter().any(|row| row.log == *id));
+            // They come by id.
+            logs.rates.retain(|id, _| rows.binary_search_by(|row| row.log.cmp(id)).is_ok());
             logs.away = None;
             logs.rows = Some(rows);
         }
@@ -44,7 +44,8 @@ pub(super) fn answered(state: &mut State, answer: Result<Vec<LogReply>>) {
 
 pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     let page = usize::from(state.size.1.saturating_sub(6)).max(1);
-    let (at, count) = (state.logs.at(), state.logs.shown().len());
+    let shown = state.logs.shown();
+    let (at, count) = (state.logs.at(&shown), shown.len());
     let to = match action {
         Action::Down => at + 1,
         Action::Up => at.saturating_sub(1),
@@ -64,13 +65,14 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         }
         _ => return,
     };
-    let cursor = state.logs.shown().get(to.min(count.saturating_sub(1))).map(|row| row.log.clone());
+    let cursor = shown.get(to.min(count.saturating_sub(1))).map(|row| row.log.clone());
     state.logs.cursor = cursor;
 }
 
 /// Opens the log under the cursor.
 fn open(state: &mut State, effects: &mut Vec<Effect>) {
-    let Some(id) = state.logs.shown().get(state.logs.at()).and_then(|row| row.log.parse::<LogId>().ok()) else {
+    let shown = state.logs.shown();
+    let Some(id) = shown.get(state.logs.at(&shown)).and_then(|row| row.log.parse::<LogId>().ok()) else {
         return;
     };
     open_log(state, id, effects);

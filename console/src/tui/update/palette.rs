@@ -5,7 +5,7 @@ use hourlog::{LogId, Position};
 use crate::{
     tui::{
         fuzzy,
-        keymap::{Action, KEYMAP, Place},
+        keymap::{self, Action, Place},
         state::State,
     },
     when,
@@ -41,9 +41,8 @@ impl AsRef<str> for Choice {
 
 /// What there is to choose for `text`, the best first.
 pub(crate) fn choices(state: &State, text: &str) -> Vec<Choice> {
-    let place = Place::of(state);
-    let bindings = KEYMAP.iter().filter(|binding| binding.place == place || binding.place == Place::Everywhere);
-    let actions = bindings.filter(|binding| binding.action != Action::Palette).map(|binding| Choice {
+    let bindings = keymap::bindings(Place::of(state)).filter(|binding| binding.action != Action::Palette);
+    let actions = bindings.map(|binding| Choice {
         text: binding.help.to_owned(),
         key: binding.keys[0],
         does: Does::Act(binding.action),

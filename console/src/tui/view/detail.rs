@@ -11,12 +11,13 @@ use ratatui::{
 };
 
 use crate::{
+    output::human_count,
     sanitize::{sanitize, sanitize_byte_lines, sanitize_lines},
     tui::state::{Log, State, Tab},
     when,
 };
 
-use super::{Looks, times};
+use super::Looks;
 
 /// The most bytes of an event's data that are shown; the command line has all of them.
 const BYTES_MAX: usize = 64 << 10;
@@ -38,7 +39,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     let mut lines: Vec<Line<'_>> = text.lines().map(|line| Line::from(line.replace('\t', "    "))).collect();
     let left = event.record.data.len().saturating_sub(BYTES_MAX);
     if left > 0 && log.tab != Tab::Headers {
-        let left = format!("{} more bytes; hourlog read shows them", times::counted(left as u64));
+        let left = format!("{} more bytes; hourlog read shows them", human_count(left as u64));
         lines.push(Line::styled(left, looks.aside()));
     }
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), body);
@@ -89,7 +90,7 @@ fn headers(state: &State, event: &Event) -> String {
         let _ = writeln!(text, "arrived   {}", when::show_with_zone(arrived, &state.zone));
     }
     let _ = writeln!(text, "log       {}", event.log);
-    let _ = writeln!(text, "data      {} bytes\n", times::counted(event.record.data.len() as u64));
+    let _ = writeln!(text, "data      {} bytes\n", human_count(event.record.data.len() as u64));
     for (name, values) in event.record.metadata.iter() {
         for value in values {
             let _ = writeln!(text, "{}: {}", sanitize(name), sanitize(value));

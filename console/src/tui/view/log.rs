@@ -10,6 +10,7 @@ use ratatui::{
 };
 
 use crate::{
+    output::human_count,
     sanitize::{sanitize, sanitize_bytes},
     tui::state::{Log, State, Times, has},
     when,
@@ -28,7 +29,7 @@ const LIST_PERCENT: u16 = 62;
 /// What is drawn of an event's data in its row, at most.
 const SUMMARY_BYTES_MAX: usize = 512;
 /// After so long it is said that something is waited for.
-const WAITS_NANOS: i64 = 300_000_000;
+pub(super) const WAITS_NANOS: i64 = 300_000_000;
 /// After so long it is said why that may be.
 const WAITS_LONG_NANOS: i64 = 5_000_000_000;
 
@@ -64,7 +65,7 @@ fn chips(log: &Log, looks: Looks) -> Option<Line<'static>> {
     let mut spans = Vec::new();
     if let Some(text) = &log.search {
         spans.push(Span::styled(format!(" search: {} ", sanitize(text)), looks.found()));
-        if log.finding.is_some() {
+        if log.finding {
             spans.push(Span::raw("looking; Esc stops "));
         }
     }
@@ -149,7 +150,7 @@ fn nothing(state: &State, log: &Log) -> Vec<Line<'static>> {
         ];
     }
     if let Some(away) = &log.away {
-        let since = times::span(state.now.nanos().saturating_sub(away.since.nanos()));
+        let since = times::span(state.since(away.since));
         let what = if away.denied { "not allowed" } else { "not answered" };
         return vec![
             line(format!("{what}, since {since}; asked again every second")),
@@ -159,16 +160,16 @@ fn nothing(state: &State, log: &Log) -> Vec<Line<'static>> {
     }
     if !log.loaded.events().is_empty() {
         let (seen, of) = (log.loaded.events().len() as u64, log.bars.as_ref().map_or(0, |bars| bars.count));
-        let seen = format!("0 of {} looked at match", times::counted(seen));
+        let seen = format!("0 of {} looked at match", human_count(seen));
         let more = if log.loaded.first_reached && log.loaded.last_reached {
             String::new()
         } else {
-            format!(", {} in the window", times::counted(of))
+            format!(", {} in the window", human_count(of))
         };
         return vec![line(format!("{seen}{more}; & and an empty text show all again"))];
     }
-    let Some((_, since)) = log.asked else { return Vec::new() };
-    let waited = state.now.nanos().saturating_sub(since.nanos());
+    let Some(since) = log.asked else { return Vec::new() };
+    let waited = state.since(since);
     match waited {
         ..WAITS_NANOS => Vec::new(),
         WAITS_NANOS..WAITS_LONG_NANOS => vec![line(format!("loading, {}", times::span(waited)))],

@@ -9,6 +9,7 @@ use ratatui::{
 };
 
 use crate::{
+    output::{human_bytes, human_count},
     sanitize::sanitize,
     tui::state::{RATES_MAX, State},
     when,
@@ -31,7 +32,7 @@ pub(super) fn draw(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rec
     }
     let columns = columns(area.width);
     // No more rows are made than are seen: there may be a hundred thousand.
-    let (at, room) = (logs.at(), usize::from(area.height.saturating_sub(1)));
+    let (at, room) = (logs.at(&shown), usize::from(area.height.saturating_sub(1)));
     let first = at.saturating_sub(room / 2).min(shown.len().saturating_sub(room));
     let rows = shown
         .into_iter()
@@ -97,8 +98,8 @@ fn cell<'a>(state: &State, log: &'a LogReply, column: Column, looks: Looks) -> C
         Column::Id => Cell::from(sanitize(&log.log)),
         Column::Rate => Cell::from(format!("{:.1}", log.rate)),
         Column::Last => Cell::from(log.last.map_or_else(dash, |last| times::ago(last, state.now))),
-        Column::Events => Cell::from(times::counted(log.events)),
-        Column::Bytes => Cell::from(times::sized(log.bytes)),
+        Column::Events => Cell::from(human_count(log.events)),
+        Column::Bytes => Cell::from(human_bytes(log.bytes)),
         Column::First => {
             Cell::from(log.first.map_or_else(dash, |first| when::show(first, &state.zone)[..19].to_owned()))
         }
@@ -125,7 +126,7 @@ pub(super) fn bar(count: u64, most: u64, looks: Looks) -> &'static str {
 fn nothing(state: &State) -> Vec<Line<'static>> {
     let logs = &state.logs;
     if let Some(away) = &logs.away {
-        let since = times::span(state.now.nanos().saturating_sub(away.since.nanos()));
+        let since = times::span(state.since(away.since));
         let what = if away.denied { "you are not allowed to list the logs" } else { "the service does not answer" };
         return vec![
             Line::from(format!("{what}, since {since}")),

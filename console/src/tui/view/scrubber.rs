@@ -10,12 +10,13 @@ use ratatui::{
 };
 
 use crate::{
+    output::human_count,
     tui::bars,
     tui::state::{Log, Mode, State, Window},
     when,
 };
 
-use super::{Looks, logs::bar, times};
+use super::{Looks, log::WAITS_NANOS, logs::bar, times};
 
 /// The rows that it takes, where there is room, and where there is little.
 pub(super) fn rows(area: Rect) -> u16 {
@@ -25,9 +26,6 @@ pub(super) fn rows(area: Rect) -> u16 {
         _ => 1,
     }
 }
-
-/// After so long it is said that something is waited for.
-const WAITS_NANOS: i64 = 300_000_000;
 
 pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
@@ -53,9 +51,9 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     }
     if area.height >= 5 {
         let bin = times::rounded(log.bin_nanos());
-        let peak = times::counted(most);
+        let peak = human_count(most);
         let about = if bars.spread { ", spread over the minute where it is not loaded" } else { "" };
-        let count = times::counted(bars.counts.iter().sum());
+        let count = human_count(bars.counts.iter().sum());
         lines.push(Line::styled(format!("{count} events in window, peak {peak} in {bin}{about}"), looks.aside()));
         lines.push(chips(state, log, looks, playhead));
     }
@@ -82,14 +80,11 @@ fn track(
     playhead: Option<usize>,
     column: &impl Fn(Offset) -> Option<usize>,
 ) -> Line<'static> {
-    let loaded = log.loaded.span().map(|(first, last)| (first.offset, last.offset));
     let window = log.window.unwrap_or((Offset::MIN, Offset::MAX));
     let mut cells: Vec<(&'static str, bool)> = (0..columns)
         .map(|at| {
             let time = bars::time(window, columns, at);
-            let is_loaded = loaded.is_some_and(|(first, last)| {
-                (first <= time || log.loaded.first_reached) && (time <= last || log.loaded.last_reached)
-            });
+            let is_loaded = log.loaded.holds(time);
             (if is_loaded { looks.drawn("━", "=") } else { looks.drawn("┄", "-") }, false)
         })
         .collect();
@@ -115,7 +110,7 @@ fn track(
 /// The mode in a word.
 pub(super) fn mode(state: &State, log: &Log, looks: Looks) -> (String, Style) {
     let times = looks.drawn("×", "x");
-    let waits = log.asked.is_some_and(|(_, since)| state.now.nanos().saturating_sub(since.nanos()) > WAITS_NANOS);
+    let waits = log.asked.is_some_and(|since| state.since(since) > WAITS_NANOS);
     match log.mode {
         Mode::Live => ("LIVE".to_owned(), looks.lively()),
         Mode::Playing { waits: true, .. } => {
@@ -136,10 +131,7 @@ fn chips(state: &State, log: &Log, looks: Looks, playhead: Offset) -> Line<'stat
         Span::raw(format!(" {} ({})", when::show(playhead, &state.zone), times::ago(playhead, state.now))),
     ];
     if log.new > 0 {
-        spans.push(Span::styled(
-            format!("  {} {} new: G", looks.drawn("↓", "v"), times::counted(log.new)),
-            looks.found(),
-        ));
+        spans.push(Span::styled(format!("  {} {} new: G", looks.drawn("↓", "v"), human_count(log.new)), looks.found()));
     }
     if log.skip_silence {
         spans.push(Span::raw("  silence is skipped"));

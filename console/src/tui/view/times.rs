@@ -39,31 +39,6 @@ pub(crate) fn rounded(nanos: i64) -> String {
     format!("{}ms", nanos / 1_000_000)
 }
 
-/// A number with its thousands apart.
-pub(crate) fn counted(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number of bytes, in the unit that leaves it short.
-pub(crate) fn sized(bytes: u64) -> String {
-    let mut size = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if size < 1_024.0 {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") };
-        }
-        size /= 1_024.0;
-    }
-    format!("{size:.1} TiB")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +56,5 @@ mod tests {
             assert_eq!(span(nanos), text);
         }
         assert_eq!((rounded(90 * SECOND), rounded(HOUR)), ("1.5m".to_owned(), "1h".to_owned()));
-        assert_eq!((sized(1_023), sized(1_536)), ("1023 B".to_owned(), "1.5 KiB".to_owned()));
-        assert_eq!((counted(1_234_567), counted(999)), ("1,234,567".to_owned(), "999".to_owned()));
     }
 }
