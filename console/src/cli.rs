@@ -21,7 +21,7 @@ use hourlog::{Clock, ErrorKind};
 use jiff::tz::TimeZone;
 
 use crate::{
-    connect::{self, Connect},
+    connect::Connect,
     exit::{self, Failure},
     output::{Color, Format, Output},
     session::Session,
@@ -153,17 +153,13 @@ async fn carry_out(command: Command, session: &Session) -> Result<(), Failure> {
     }
 }
 
-/// Ends the command early on Ctrl-C, and when the server refuses something: it says so beside the request, which it
-/// then leaves without an answer.
+/// Ends the command early on Ctrl-C, and when the server refuses something.
 async fn watched(session: &Session, command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let mut denied = session.denied.subscribe();
     tokio::select! {
         biased;
-        ended = command => ended,
+        // Whatever is refused, a command needs it.
+        ended = session.denials.unless("", command) => ended,
         Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
-        Ok(what) = denied.wait_for(Option::is_some) => {
-            Err(connect::denied(what.as_deref().unwrap_or("something")).into())
-        }
     }
 }
 

@@ -5,12 +5,20 @@ use std::{path::PathBuf, time::Duration};
 use async_nats::{Client, ConnectOptions, Event};
 use clap::Args;
 use hourlog::{Error, ErrorKind, Offset, Remote, Result, remote, wire};
-use tokio::sync::watch;
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 
 use crate::contexts::{Context, config_dir};
 
 /// Where to connect when nothing says so.
 const SERVER_DEFAULT: &str = "nats://127.0.0.1:4222";
+
+/// The refusals that may wait until somebody looks.
+const DENIALS_MAX: usize = 64;
+/// What begins the refusal of a subject to listen on.
+const SUBSCRIPTION: &str = "Subscription";
 
 /// Flags that say how to reach the service. The variables are those of the `nats` tool.
 #[derive(Args, Clone)]
@@ -81,24 +89,18 @@ pub struct Connection {
 }
 
 impl Connect {
-    /// Connects. What the server does not allow goes to `denied`, because a request that is denied is only never answered.
+    /// Connects. What the server does not allow goes to `denials`.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] where nobody answers, [`ErrorKind::NotAllowed`] where we are not let in,
     /// [`ErrorKind::Invalid`] where the settings cannot be used.
-    pub async fn open(&self, denied: watch::Sender<Option<String>>) -> Result<Connection> {
+    pub async fn open(&self, denials: Denials) -> Result<Connection> {
         let context = self.settings()?;
         let url = if context.url.is_empty() { SERVER_DEFAULT } else { &context.url };
         let options = options(&context)?.name("hourlog").connection_timeout(self.timeout);
         let options = options.event_callback(move |event| {
-            let denied = denied.clone();
-            async move {
-                if let Event::ServerError(error) = event
-                    && let Some(what) = permission(&error.to_string())
-                {
-                    denied.send_replace(Some(what));
-                }
-            }
+            let denials = denials.clone();
+            async move { denials.take(&event) }
         });
         let urls: Vec<&str> = url.split(',').map(str::trim).collect();
         // A server that takes the connection and then says nothing is as good as none.
@@ -208,15 +210,74 @@ fn options(context: &Context) -> Result<ConnectOptions> {
     Ok(options)
 }
 
-/// What the server does not allow, where its error is about that: `publish to "hourlog.logs"`.
+/// What the server refuses over a connection. It says so beside a request, which is then never answered.
+#[derive(Debug, Clone)]
+pub struct Denials {
+    told: broadcast::Sender<String>,
+    /// Our inbox, where it is that: no answer reaches us over this connection.
+    inbox: watch::Sender<Option<String>>,
+}
+
+impl Default for Denials {
+    fn default() -> Self {
+        Self { told: broadcast::Sender::new(DENIALS_MAX), inbox: watch::Sender::default() }
+    }
+}
+
+impl Denials {
+    fn take(&self, event: &Event) {
+        match event {
+            Event::Connected => drop(self.inbox.send_replace(None)),
+            Event::ServerError(error) => {
+                let Some(what) = permission(&error.to_string()) else { return };
+                if what.starts_with(SUBSCRIPTION) {
+                    self.inbox.send_replace(Some(what.clone()));
+                }
+                // Nobody may be waiting for anything.
+                let _ = self.told.send(what);
+            }
+            _ => {}
+        }
+    }
+
+    /// The answer to a question, unless the server refuses our inbox, or a subject that has `subject` in it.
+    ///
+    /// # Errors
+    /// Those of the question, and [`ErrorKind::NotAllowed`].
+    pub async fn unless<T, E: From<Error>>(
+        &self,
+        subject: &str,
+        question: impl Future<Output = std::result::Result<T, E>>,
+    ) -> std::result::Result<T, E> {
+        let mut told = self.told.subscribe();
+        if let Some(inbox) = &*self.inbox.borrow() {
+            return Err(denied(inbox).into());
+        }
+        let refused = async {
+            loop {
+                match told.recv().await {
+                    Ok(what) if what.contains(subject) || what.starts_with(SUBSCRIPTION) => return what,
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = question => answer,
+            what = refused => Err(denied(&what).into()),
+        }
+    }
+}
+
+/// What the server does not allow, where its error is about that: `Publish to "hourlog.logs"`.
 fn permission(error: &str) -> Option<String> {
     let (_, what) =
         error.split_once("Permissions Violation for ").or_else(|| error.split_once("permissions violation for "))?;
     Some(what.trim_end_matches(['\'', ' ']).to_owned())
 }
 
-/// The error of a command that the server does not allow.
-pub fn denied(what: &str) -> Error {
+fn denied(what: &str) -> Error {
     Error::new(
         ErrorKind::NotAllowed,
         format!("the server does not allow {what}; ask its keeper for the right, or connect as somebody else"),

@@ -7,10 +7,9 @@ use std::{
 
 use hourlog::{Arrival, Clock, Offset, Position};
 use jiff::tz::TimeZone;
-use tokio::sync::watch;
 
 use crate::{
-    connect::{Connect, Connection},
+    connect::{Connect, Connection, Denials},
     exit::Failure,
     output::Output,
     when::{self, Moment},
@@ -30,7 +29,7 @@ pub struct Session {
     /// Whether to say more.
     pub verbose: bool,
     /// What the server has refused.
-    pub denied: watch::Sender<Option<String>>,
+    pub denials: Denials,
     /// What to say to somebody who stops the command.
     resume: Mutex<Option<Resume>>,
 }
@@ -64,7 +63,7 @@ impl Display for Place {
 impl Session {
     /// A session that has done nothing yet.
     pub fn new(connect: Connect, out: Output, zone: TimeZone, clock: Clock, verbose: bool) -> Self {
-        Self { connect, out, zone, clock, verbose, denied: watch::Sender::new(None), resume: Mutex::new(None) }
+        Self { connect, out, zone, clock, verbose, denials: Denials::default(), resume: Mutex::new(None) }
     }
 
     /// The time.
@@ -74,7 +73,7 @@ impl Session {
 
     /// Connects; what the server refuses from now on ends the command.
     pub async fn open(&self) -> Result<Connection, Failure> {
-        let connection = self.connect.open(self.denied.clone()).await?;
+        let connection = self.connect.open(self.denials.clone()).await?;
         if self.verbose {
             let version = connection.remote.client().server_info().version;
             self.out.note(&format!("connected to {}, nats-server {version}", connection.server));

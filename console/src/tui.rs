@@ -12,12 +12,15 @@ pub mod backend;
 mod bars;
 mod fuzzy;
 pub mod keymap;
+mod layout;
 pub mod msg;
+pub mod pattern;
 pub mod service;
 pub mod state;
 pub mod stretch;
 pub mod tape;
 pub mod term;
+mod ticks;
 pub mod update;
 pub mod view;
 

@@ -63,13 +63,15 @@ pub fn show_with_zone(offset: Offset, zone: &TimeZone) -> String {
     zoned(offset, zone).strftime("%Y-%m-%d %H:%M:%S%.f %:z").to_string()
 }
 
-fn zoned(offset: Offset, zone: &TimeZone) -> Zoned {
+/// `offset` on the clocks of `zone`.
+pub(crate) fn zoned(offset: Offset, zone: &TimeZone) -> Zoned {
     let timestamp =
         Timestamp::from_nanosecond(offset.nanos().into()).expect("an offset is within the years -9999 to 9999");
     timestamp.to_zoned(zone.clone())
 }
 
-fn offset(timestamp: Timestamp) -> Option<Offset> {
+/// A time that an offset can be.
+pub(crate) fn offset(timestamp: Timestamp) -> Option<Offset> {
     i64::try_from(timestamp.as_nanosecond()).ok().map(Offset::from_nanos)
 }
 

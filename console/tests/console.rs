@@ -112,7 +112,7 @@ async fn a_text_is_found_and_what_has_it_not_is_hidden() {
     desk.types("enter").await;
     desk.sees(&["search: \"minute\":777", "2018-02-04 12:57:00.000"]).await;
     desk.types("n").await;
-    desk.sees(&["no further hit"]).await;
+    desk.sees(&["no later hit", "1 hit "]).await;
     desk.types("&").await;
     desk.puts("\"minute\":77").await;
     desk.types("enter").await;
@@ -123,6 +123,107 @@ async fn a_text_is_found_and_what_has_it_not_is_hidden() {
     desk.puts("nowhere").await;
     desk.types("enter").await;
     desk.sees(&["0 of 1,440 looked at match"]).await;
+}
+
+#[tokio::test]
+async fn a_search_says_how_far_it_has_come_and_goes_on_where_it_stopped() {
+    let mut desk = Desk::large(50_000, 120, 40).await;
+    desk.types("g").await;
+    desk.answers(false).await;
+    desk.types("/").await;
+    desk.puts("\"number\":49").await;
+    desk.types("enter").await;
+    desk.answers_once().await;
+    // The first page has a thousand events: 49, and 490 to 499 are in it.
+    desk.sees(&["scanned 2 % · 11 hits · Esc stops", "PAUSED 2018-02-04 00:01:24", "11 match", "▾ hit"]).await;
+    desk.types("esc").await;
+    desk.sees(&["scanned 2 % · 11 hits so far", "PAUSED"]).await;
+    desk.answers(true).await;
+    desk.types(&["n"; 10].join(" ")).await;
+    desk.sees(&["scanned 2 % · 11 hits so far", "\"number\":499,"]).await;
+    desk.types("n").await;
+    desk.sees(&["1,111 hits", "\"number\":4900,"]).await;
+    desk.types("N N").await;
+    desk.sees(&["\"number\":498,"]).await;
+}
+
+#[tokio::test]
+async fn who_has_gone_on_is_not_taken_away_by_a_hit_that_comes_late() {
+    let mut desk = Desk::large(50_000, 120, 40).await;
+    desk.types("g").await;
+    desk.answers(false).await;
+    desk.types("/").await;
+    desk.puts("\"number\":777,").await;
+    desk.types("enter j j").await;
+    let place = desk.place();
+    desk.answers(true).await;
+    desk.sees(&["1 hit "]).await;
+    assert_eq!(desk.place(), place);
+    desk.types("n").await;
+    desk.sees(&["\"number\":777,"]).await;
+}
+
+#[tokio::test]
+async fn an_expression_finds_and_one_that_is_none_is_said_where_it_stands() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("g /").await;
+    desk.puts("re:minute\":7(").await;
+    desk.types("enter").await;
+    desk.sees(&["search: re:minute\":7(", "unclosed group"]).await;
+    desk.types("backspace").await;
+    desk.puts("7+}").await;
+    desk.types("enter").await;
+    desk.sees(&["PAUSED 2018-02-04 01:17:00.000", "2 hits"]).await;
+}
+
+#[tokio::test]
+async fn a_step_moves_the_cursor_and_not_the_list() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("t").await;
+    desk.puts("2018-02-04 12:00").await;
+    desk.types("enter").await;
+    let before = desk.list();
+    desk.types("j j j k").await;
+    assert_eq!(desk.list(), before);
+    assert!(desk.cursor_row().contains("12:02:00.000"), "{}", desk.text());
+    // Out of the list at its lower end: now it moves, a row at a time.
+    desk.types(&["j"; 40].join(" ")).await;
+    assert!(desk.cursor_row().contains("12:42:00.000"), "{}", desk.text());
+    assert_eq!(desk.list().last(), Some(&desk.cursor_row().chars().take(40).collect::<String>()));
+    // And back from the newest: who follows sees the same rows when it stops.
+    desk.types("G").await;
+    let before = desk.list();
+    desk.types("k k k").await;
+    assert_eq!(desk.list(), before);
+}
+
+#[tokio::test]
+async fn the_place_is_a_time_and_a_seq_and_outlives_all_but_going_elsewhere() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    // Four events at one time, of which the third is meant.
+    desk.together("quakes", 4).await;
+    desk.types("G k").await;
+    let place = desk.place();
+    desk.types("- - - + W 3 0 T T T T tab").await;
+    for filter in ["minute\":7", "together"] {
+        desk.types("&").await;
+        desk.puts(filter).await;
+        desk.types("enter").await;
+        assert_eq!(desk.place(), place, "after hiding all but {filter}");
+        desk.types("ctrl-f").await;
+    }
+    for (columns, rows) in SIZES {
+        desk.resizes(columns, rows).await;
+        assert_eq!(desk.place(), place, "at {columns}×{rows}");
+    }
+    desk.resizes(120, 40).await;
+    desk.goes_away(true);
+    desk.passes(5_000).await;
+    desk.goes_away(false);
+    desk.passes(3_000).await;
+    desk.sees(&["online"]).await;
+    assert_eq!(desk.place(), place);
+    assert!(desk.cursor_row().contains("\"together\":2"), "{}", desk.text());
 }
 
 #[tokio::test]
@@ -168,7 +269,7 @@ async fn an_event_that_a_filter_hides_keeps_the_playhead() {
     desk.types("g j j j &").await;
     desk.puts("\"minute\":1}").await;
     desk.types("enter").await;
-    desk.sees(&["the event here is hidden", "PAUSED"]).await;
+    desk.sees(&["00:03:00.000 hidden by filter", "PAUSED 2018-02-04 00:03:00.000"]).await;
     desk.types("ctrl-f").await;
     desk.sees(&["PAUSED 2018-02-04 00:03:00.000"]).await;
     assert!(desk.cursor_row().contains("00:03:00.000"), "{}", desk.text());

@@ -74,6 +74,8 @@ struct Inner {
     nodes: Nodes,
     /// Held by who writes the counts that were kept back.
     counting: tokio::sync::Mutex<()>,
+    /// Each held by who makes a log in that shard: of transactions that meet in a partition, all but one begin again.
+    making: [tokio::sync::Mutex<()>; LOG_SHARDS as usize],
 }
 
 impl fmt::Debug for Scylla {
@@ -125,7 +127,8 @@ impl Scylla {
             remembered,
             heads,
             nodes,
-            counting: tokio::sync::Mutex::new(()),
+            counting: tokio::sync::Mutex::default(),
+            making: Default::default(),
         })))
     }
 

@@ -8,10 +8,9 @@ use futures_util::StreamExt;
 use hourlog::{ErrorKind, Offset, SECOND, wire, wire::LogsRequest};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::watch;
 
 use crate::{
-    connect::{Connection, clock_ahead_nanos},
+    connect::{Connection, Denials, clock_ahead_nanos},
     exit::Failure,
     output::{Column, Side, counted, human_bytes},
     session::Session,
@@ -92,7 +91,7 @@ impl Doctor {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let mut checks = Vec::new();
         // What the server refuses is a finding here, and no reason to stop.
-        let answered = match session.connect.open(watch::Sender::new(None)).await {
+        let answered = match session.connect.open(Denials::default()).await {
             Ok(connection) => self.look(session, &connection, &mut checks).await,
             Err(error) => {
                 checks.push(fail("server", error.to_string(), "start nats-server -js, or give its address with -s"));

@@ -1,8 +1,8 @@
 //! What does the console's asking: each effect is a task that ends in a message.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::future::try_join;
+use futures_util::{Stream, StreamExt, future::try_join, stream};
 use hourlog::{
     End, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
     wire::{LogReply, LogsRequest, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, TimelineReply, TimelineRequest, When},
@@ -13,8 +13,9 @@ use tokio::{
 };
 
 use crate::tui::{
-    msg::{Ask, Effect, Fetch, Found, Msg},
-    state::has,
+    msg::{Ask, Effect, Fetch, Found, Msg, Scan},
+    pattern::Pattern,
+    state::{Direction, Scanned},
 };
 
 /// The events that are asked for at once.
@@ -23,6 +24,8 @@ const PAGE: u32 = 400;
 const WAIT: &str = "20s";
 /// The pause before a follower that failed asks again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The hits after which a search rests until somebody wants more.
+const HITS_MAX: usize = 100_000;
 /// The logs that are listed.
 const LOGS_MAX: usize = 100_000;
 
@@ -62,13 +65,13 @@ pub struct Backend<S> {
     messages: mpsc::Sender<Msg>,
     tasks: JoinSet<()>,
     follower: Option<AbortHandle>,
-    finder: Option<AbortHandle>,
+    scanner: Option<AbortHandle>,
 }
 
 impl<S: Source> Backend<S> {
     /// Sends what it finds to `messages`.
     pub fn new(source: S, messages: mpsc::Sender<Msg>) -> Self {
-        Self { source: Arc::new(source), messages, tasks: JoinSet::new(), follower: None, finder: None }
+        Self { source: Arc::new(source), messages, tasks: JoinSet::new(), follower: None, scanner: None }
     }
 
     /// Begins to do something. What is asked of the terminal is not for the backend.
@@ -77,31 +80,37 @@ impl<S: Source> Backend<S> {
         let (source, messages) = (Arc::clone(&self.source), self.messages.clone());
         match effect {
             Effect::Ask(ask) => {
-                let finds = matches!(ask, Ask::Find { .. });
-                let asked = self.tasks.spawn(async move {
+                self.tasks.spawn(async move {
                     // Whoever listens has left, where it cannot be sent.
                     let _ = messages.send(answer(&*source, ask).await).await;
                 });
-                if finds && let Some(before) = self.finder.replace(asked) {
-                    before.abort();
-                }
             }
             Effect::Follow { opened, log } => {
                 let follow = self.tasks.spawn(async move { follow(&*source, &messages, opened, &log).await });
-                if let Some(before) = self.follower.replace(follow) {
-                    before.abort();
-                }
+                instead(&mut self.follower, Some(follow));
             }
-            Effect::StopFollowing => stop(&mut self.follower),
-            Effect::StopFinding => stop(&mut self.finder),
+            Effect::Scan { opened, number, log, pattern, scanned } => {
+                let scan = self.tasks.spawn(async move {
+                    let mut scans = pin!(scan(&*source, &log, &pattern, scanned));
+                    while let Some(scan) = scans.next().await {
+                        if messages.send(Msg::Scanned { opened, number, scan }).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+                instead(&mut self.scanner, Some(scan));
+            }
+            Effect::StopFollowing => instead(&mut self.follower, None),
+            Effect::StopScanning => instead(&mut self.scanner, None),
             Effect::Copy(_) | Effect::Quit => {}
         }
     }
 }
 
-fn stop(task: &mut Option<AbortHandle>) {
-    if let Some(task) = task.take() {
-        task.abort();
+/// Ends a task, for another or none.
+fn instead(task: &mut Option<AbortHandle>, by: Option<AbortHandle>) {
+    if let Some(before) = std::mem::replace(task, by) {
+        before.abort();
     }
 }
 
@@ -111,9 +120,6 @@ pub async fn answer(source: &impl Source, ask: Ask) -> Msg {
         Ask::Logs => Msg::Logs(source.logs().await),
         Ask::Load { opened, log, fetch } => Msg::Loaded { opened, fetch, found: load(source, &log, fetch).await },
         Ask::Count { opened, log, span, bins } => Msg::Bars { opened, bars: source.count(&log, span, bins).await },
-        Ask::Find { opened, log, text, from, backwards } => {
-            Msg::Hit { opened, hit: find(source, &log, &text, from, backwards).await }
-        }
     }
 }
 
@@ -146,62 +152,102 @@ async fn load(source: &impl Source, log: &LogId, fetch: Fetch) -> Result<Found> 
 
 /// Sends what comes, until it is aborted. A fault is told, and tried again.
 async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64, log: &LogId) {
+    // Where it goes on, once that is known.
     let mut after: Option<Option<String>> = None;
+    // An answer that waits for something to come does not say that somebody is there; this one does.
+    let mut asks_for_newest = true;
     loop {
-        let step = async {
-            let Some(from) = after.clone() else {
-                after = Some(source.newest_arrival(log).await?);
-                return Ok::<_, hourlog::Error>(None);
-            };
-            let (events, next) = source.arrivals(log, from).await?;
-            after = Some(next);
-            Ok(Some(events))
+        let answer = if asks_for_newest {
+            source.newest_arrival(log).await.map(|newest| {
+                after.get_or_insert(newest);
+                Msg::Follows { opened }
+            })
+        } else {
+            source.arrivals(log, after.clone().flatten()).await.map(|(events, next)| {
+                after = Some(next);
+                Msg::Arrived { opened, events: Ok(events) }
+            })
         };
-        let events = match step.await {
+        asks_for_newest = answer.is_err();
+        let msg = match answer {
+            Ok(msg) => msg,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // It comes to be with its first event.
                 after = Some(None);
+                asks_for_newest = false;
                 tokio::time::sleep(AGAIN_AFTER).await;
                 continue;
             }
-            answer => answer,
+            Err(error) => Msg::Arrived { opened, events: Err(error) },
         };
-        let failed = events.is_err();
-        let msg = match events {
-            Ok(None) => Some(Msg::Follows { opened }),
-            Ok(Some(events)) => (!events.is_empty()).then_some(Msg::Arrived { opened, events: Ok(events) }),
-            Err(error) => Some(Msg::Arrived { opened, events: Err(error) }),
-        };
-        if let Some(msg) = msg
-            && messages.send(msg).await.is_err()
-        {
+        if messages.send(msg).await.is_err() {
             return;
         }
-        if failed {
+        if asks_for_newest {
             tokio::time::sleep(AGAIN_AFTER).await;
         }
     }
 }
 
-/// The nearest event that has `text`, beside the one at `from`.
-async fn find(
+/// Looks through a log from where that was left, a page later and a page earlier by turns, and tells after each.
+pub fn scan(
     source: &impl Source,
     log: &LogId,
-    text: &str,
-    from: Position,
-    backwards: bool,
-) -> Result<Option<Position>> {
-    let mut from = if backwards { from } else { from.next() };
-    loop {
-        let (events, ended) = source.page(log, from, backwards, PAGE_EVENTS_DEFAULT).await?;
-        if let Some(hit) = events.iter().find(|event| has(event, text)) {
-            return Ok(Some(hit.position));
+    pattern: &Pattern,
+    scanned: Scanned,
+) -> impl Stream<Item = Result<Scan>> {
+    let begin = Some((scanned, Direction::On, 0));
+    stream::try_unfold(begin, move |scan| async move {
+        let Some((mut scanned, direction, before)) = scan else { return Ok(None) };
+        let hits = match direction {
+            Direction::On => scan_on(source, log, pattern, &mut scanned).await?,
+            Direction::Back => scan_back(source, log, pattern, &mut scanned).await?,
+        };
+        let next = match direction {
+            Direction::On if !scanned.first_reached => Some(Direction::Back),
+            Direction::Back if scanned.last_reached => Some(Direction::Back).filter(|_| !scanned.first_reached),
+            _ => Some(Direction::On).filter(|_| !scanned.last_reached),
+        };
+        let found = before + hits.len();
+        let next = next.filter(|_| found < HITS_MAX);
+        if next.is_some() && scanned.of.is_none() {
+            scanned.of = Some(source.count(log, None, 1).await?.count);
         }
-        match events.last() {
-            Some(last) if !ended => from = if backwards { last.position } else { last.position.next() },
-            _ => return Ok(None),
-        }
+        let scan = Scan { hits, scanned: scanned.clone(), goes_on: next.is_some() };
+        Ok(Some((scan, next.map(|next| (scanned, next, found)))))
+    })
+}
+
+async fn scan_on(source: &impl Source, log: &LogId, pattern: &Pattern, scanned: &mut Scanned) -> Result<Vec<Position>> {
+    if scanned.to == Position::MAX {
+        scanned.last_reached = true;
+        return Ok(Vec::new());
     }
+    let (events, ended) = source.page(log, scanned.to, false, PAGE_EVENTS_DEFAULT).await?;
+    scanned.last_reached = ended;
+    scanned.to = events.last().map_or(scanned.to, |last| last.position.next());
+    Ok(hits(&events, pattern, scanned))
+}
+
+async fn scan_back(
+    source: &impl Source,
+    log: &LogId,
+    pattern: &Pattern,
+    scanned: &mut Scanned,
+) -> Result<Vec<Position>> {
+    if scanned.from == Position::MIN {
+        scanned.first_reached = true;
+        return Ok(Vec::new());
+    }
+    let (events, ended) = source.page(log, scanned.from, true, PAGE_EVENTS_DEFAULT).await?;
+    scanned.first_reached = ended;
+    scanned.from = events.last().map_or(scanned.from, |last| last.position);
+    Ok(hits(&events, pattern, scanned))
+}
+
+fn hits(events: &[Event], pattern: &Pattern, scanned: &mut Scanned) -> Vec<Position> {
+    scanned.events += events.len() as u64;
+    events.iter().filter(|event| pattern.is_in(event)).map(|event| event.position).collect()
 }
 
 impl Source for Remote {

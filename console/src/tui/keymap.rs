@@ -105,6 +105,8 @@ pub enum Action {
 /// Where a key has a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
+    /// Everywhere, also while something is typed.
+    Always,
     /// Wherever nothing is typed.
     Everywhere,
     /// In the list of logs.
@@ -219,12 +221,18 @@ pub const KEYMAP: &[Binding] = &[
         "all",
         "everything that can be done, and every log, by some of its letters",
     ),
-    binding(Place::Everywhere, &["q", "ctrl-c"], Action::Quit, "quit", "leave"),
+    binding(Place::Everywhere, &["q"], Action::Quit, "quit", "leave"),
+    binding(Place::Always, &["ctrl-c"], Action::Quit, "", "leave, also while something is typed"),
 ];
 
 /// What can be done in `place`, in the order of the table.
 pub(crate) fn bindings(place: Place) -> impl Iterator<Item = &'static Binding> {
-    KEYMAP.iter().filter(move |binding| binding.place == place || binding.place == Place::Everywhere)
+    let is_there = move |binding: &&Binding| match binding.place {
+        Place::Always => true,
+        Place::Everywhere => place != Place::Always,
+        own => own == place,
+    };
+    KEYMAP.iter().filter(is_there)
 }
 
 /// What `key` asks for in `place`.

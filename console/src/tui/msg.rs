@@ -5,7 +5,7 @@ use hourlog::{
     wire::{LogReply, TimelineReply},
 };
 
-use crate::tui::keymap::Key;
+use crate::tui::{keymap::Key, pattern::Pattern, state::Scanned};
 
 /// Something has happened.
 #[derive(Debug)]
@@ -46,13 +46,26 @@ pub enum Msg {
         /// In the order in which they came.
         events: Result<Vec<Event>>,
     },
-    /// Where a text was found, or nowhere.
-    Hit {
+    /// More of the opened log was looked through.
+    Scanned {
         /// The opening that it is for.
         opened: u64,
-        /// The event.
-        hit: Result<Option<Position>>,
+        /// The search that it is for.
+        number: u64,
+        /// What was found.
+        scan: Result<Scan>,
     },
+}
+
+/// A part of a log that was looked through.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// The places that have what is looked for, which were not told before.
+    pub hits: Vec<Position>,
+    /// What was looked through so far.
+    pub scanned: Scanned,
+    /// It goes on.
+    pub goes_on: bool,
 }
 
 /// Which events of a log are wanted.
@@ -93,8 +106,21 @@ pub enum Effect {
     },
     /// Follow no longer.
     StopFollowing,
-    /// Look for a text no longer.
-    StopFinding,
+    /// Look through a log, until another is to be looked through.
+    Scan {
+        /// The opening that it is for.
+        opened: u64,
+        /// The search that it is for.
+        number: u64,
+        /// The log.
+        log: LogId,
+        /// What to look for.
+        pattern: Pattern,
+        /// What was looked through before.
+        scanned: Scanned,
+    },
+    /// Look no further.
+    StopScanning,
     /// Put a text into the clipboard of the terminal.
     Copy(String),
     /// Leave.
@@ -125,18 +151,5 @@ pub enum Ask {
         span: Option<(Offset, Offset)>,
         /// Into how many parts.
         bins: u32,
-    },
-    /// Where a text is, from a position on or backwards.
-    Find {
-        /// The opening that it is for.
-        opened: u64,
-        /// The log.
-        log: LogId,
-        /// What to look for.
-        text: String,
-        /// From where; that event is passed over.
-        from: Position,
-        /// Towards earlier events.
-        backwards: bool,
     },
 }

@@ -8,7 +8,7 @@ use hourlog::{
 };
 use jiff::tz::TimeZone;
 
-use crate::tui::{fuzzy, stretch::Stretch};
+use crate::tui::{fuzzy, pattern::Pattern, stretch::Stretch};
 
 /// The rates that a log's sparkline is made of.
 pub const RATES_MAX: usize = 30;
@@ -60,6 +60,8 @@ pub struct Logs {
     pub rows: Option<Vec<LogReply>>,
     /// The id that the cursor is on.
     pub cursor: Option<String>,
+    /// Where in the list the cursor stands.
+    pub stand: Stand,
     /// Letters that an id must have, in order.
     pub find: String,
     /// Events a second of the last looks, by log.
@@ -70,6 +72,37 @@ pub struct Logs {
     pub asked: bool,
     /// When they were answered last.
     pub answered: Option<Offset>,
+}
+
+/// On which row of a list its cursor stands, where there are enough rows before and behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stand {
+    /// In the middle: it has come from elsewhere.
+    #[default]
+    Middle,
+    /// On the last.
+    Bottom,
+    /// On this one.
+    At(usize),
+}
+
+impl Stand {
+    /// The row, in a list of so many.
+    pub fn row(self, rows: usize) -> usize {
+        let last = rows.saturating_sub(1);
+        match self {
+            Self::Middle => rows / 2,
+            Self::Bottom => last,
+            Self::At(row) => row.min(last),
+        }
+    }
+
+    /// After so many steps. The list stays where it is until the cursor leaves it.
+    #[must_use]
+    pub fn step(self, by: i64, rows: usize) -> Self {
+        let by = isize::try_from(by).unwrap_or(0);
+        Self::At(self.row(rows).saturating_add_signed(by).min(rows.saturating_sub(1)))
+    }
 }
 
 /// Why something is not known.
@@ -106,6 +139,8 @@ pub struct Log {
     pub opened: u64,
     /// The place in the timeline that everything goes by.
     pub playhead: Position,
+    /// Where in the list the cursor stands.
+    pub stand: Stand,
     /// What is loaded.
     pub loaded: Stretch,
     /// Events were asked for and not answered yet, since then.
@@ -137,11 +172,11 @@ pub struct Log {
     /// Where one was before each jump that was undone.
     pub redo: Vec<Position>,
     /// What is searched for.
-    pub search: Option<String>,
-    /// A hit is being looked for.
-    pub finding: bool,
+    pub search: Option<Search>,
+    /// How many searches there were: an answer to an earlier one is dropped.
+    pub searches: u64,
     /// What an event must have to be shown.
-    pub filter: Option<String>,
+    pub filter: Option<Pattern>,
     /// What the detail shows.
     pub tab: Tab,
     /// The detail lies over the list, where there is no room beside it.
@@ -149,11 +184,114 @@ pub struct Log {
     /// Something may have come that was not told: what is loaded is to be loaded again.
     pub stale: bool,
     /// Why something is not known, since when.
-    pub away: Option<Away>,
+    pub away: BTreeMap<Part, Away>,
     /// Nothing is asked before, for it failed.
     pub rests_until: Offset,
     /// The log holds no event.
     pub empty: bool,
+}
+
+/// What is asked about a log, each by a request of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Its events.
+    Events,
+    /// How many there are.
+    Counts,
+    /// What comes to it.
+    Arrivals,
+}
+
+/// A search through a log, in both directions from where it began.
+#[derive(Debug)]
+pub struct Search {
+    /// What is looked for.
+    pub pattern: Pattern,
+    /// Where it was found.
+    pub hits: BTreeSet<Position>,
+    /// What was looked through.
+    pub scanned: Scanned,
+    /// It goes on.
+    pub runs: bool,
+    /// The nearest hit in this direction is gone to as soon as it is known.
+    pub wanted: Option<Direction>,
+}
+
+/// Which of two ways through time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Towards earlier events.
+    Back,
+    /// Towards later events.
+    On,
+}
+
+/// Where the nearest hit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nearest {
+    /// Here.
+    At(Position),
+    /// There is none.
+    Nowhere,
+    /// Not enough was looked through yet.
+    Unknown,
+}
+
+/// How far a log was looked through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scanned {
+    /// Everything from this position on,
+    pub from: Position,
+    /// and before this one.
+    pub to: Position,
+    /// There is no event before.
+    pub first_reached: bool,
+    /// There is no event behind.
+    pub last_reached: bool,
+    /// The events that were looked at.
+    pub events: u64,
+    /// The events of the log, where that is known.
+    pub of: Option<u64>,
+}
+
+impl Scanned {
+    /// Nothing yet, beginning at a position.
+    pub fn nothing(at: Position) -> Self {
+        Self { from: at, to: at, first_reached: false, last_reached: false, events: 0, of: None }
+    }
+
+    /// Whether an event at this position was looked at.
+    pub fn has(&self, position: Position) -> bool {
+        (self.from <= position || self.first_reached) && (position < self.to || self.last_reached)
+    }
+
+    /// Whether no event between this position and what was looked at is left out.
+    pub fn reaches(&self, position: Position) -> bool {
+        self.has(position) || position == self.to
+    }
+
+    /// How much of the log that is, of a hundred.
+    pub fn percent(&self) -> Option<u64> {
+        let of = self.of?.max(self.events);
+        (of > 0).then(|| self.events * 100 / of)
+    }
+}
+
+impl Search {
+    /// The nearest hit before or behind a position.
+    pub fn nearest(&self, from: Position, direction: Direction) -> Nearest {
+        let (hit, ended) = match direction {
+            Direction::Back => (self.hits.range(..from).next_back(), self.scanned.first_reached),
+            Direction::On => (self.hits.range(from.next()..).next(), self.scanned.last_reached),
+        };
+        match hit {
+            // Between here and what was looked through there may be another.
+            _ if !self.scanned.reaches(from) => Nearest::Unknown,
+            Some(hit) => Nearest::At(*hit),
+            None if ended => Nearest::Nowhere,
+            None => Nearest::Unknown,
+        }
+    }
 }
 
 /// Whether a log moves.
@@ -287,6 +425,7 @@ impl Log {
             id,
             opened,
             playhead: Position::MAX,
+            stand: Stand::Bottom,
             loaded: Stretch::default(),
             asked: None,
             window: None,
@@ -303,12 +442,12 @@ impl Log {
             undo: Vec::new(),
             redo: Vec::new(),
             search: None,
-            finding: false,
+            searches: 0,
             filter: None,
             tab: Tab::Pretty,
             detail: false,
             stale: false,
-            away: None,
+            away: BTreeMap::new(),
             rests_until: Offset::MIN,
             empty: false,
         }
@@ -316,16 +455,21 @@ impl Log {
 
     /// Whether an event is shown.
     pub fn shows(&self, event: &Event) -> bool {
-        self.filter.as_deref().is_none_or(|text| has(event, text))
+        self.filter.as_ref().is_none_or(|filter| filter.is_in(event))
     }
 
-    /// Whether the event that the playhead is on is not shown.
-    pub fn hides_playhead(&self) -> bool {
-        let on = self.loaded.at(self.playhead).map(|at| &self.loaded.events()[at]);
-        on.is_some_and(|event| event.position == self.playhead && !self.shows(event))
+    /// What is not known for the longest time, and why.
+    pub fn away(&self) -> Option<&Away> {
+        self.away.values().min_by_key(|away| away.since)
     }
 
-    /// The event under the cursor: where the playhead is, or where it hides an event, the nearest that is shown.
+    /// The event that the playhead is on, where that is not shown.
+    pub fn hidden(&self) -> Option<&Event> {
+        let on = self.loaded.at(self.playhead).map(|at| &self.loaded.events()[at])?;
+        (on.position == self.playhead && !self.shows(on)).then_some(on)
+    }
+
+    /// The event under the cursor: where the playhead is, or where it hides an event, the nearest before that is shown.
     pub fn event(&self) -> Option<&Event> {
         self.loaded.events().get(self.cursor()?)
     }
@@ -334,25 +478,31 @@ impl Log {
     pub fn cursor(&self) -> Option<usize> {
         let at = self.loaded.at(self.playhead)?;
         let events = self.loaded.events();
+        let behind = || (at..events.len()).find(|at| self.shows(&events[*at]));
+        let before = |at: usize| (0..at).rev().find(|at| self.shows(&events[*at]));
         if matches!(self.mode, Mode::Playing { .. }) {
             let come = events.partition_point(|event| event.position <= self.playhead);
-            let last = (0..come).rev().find(|at| self.shows(&events[*at]));
-            return last.or_else(|| (come..events.len()).find(|at| self.shows(&events[*at])));
+            before(come).or_else(behind)
+        } else if self.hidden().is_some() {
+            before(at).or_else(behind)
+        } else {
+            behind().or_else(|| before(at))
         }
-        let behind = (at..events.len()).find(|at| self.shows(&events[*at]));
-        behind.or_else(|| (0..at).rev().find(|at| self.shows(&events[*at])))
     }
 
-    /// When the event under the cursor was, or where there is none, the playhead's own time.
-    pub fn cursor_offset(&self) -> Offset {
-        self.event().map_or(self.playhead.offset, |event| event.position.offset)
+    /// The place that is meant: the event under the cursor, or the playhead's own where it is on none that is shown.
+    pub fn place(&self) -> Position {
+        match (self.hidden(), self.event()) {
+            (None, Some(event)) => event.position,
+            _ => self.playhead,
+        }
     }
 
     /// The time that the playhead shows: its own while the log plays, else never one behind the last event.
     pub fn at(&self) -> Offset {
-        match (self.mode, self.event()) {
-            (Mode::Playing { .. }, _) | (_, None) => self.playhead.offset,
-            (_, Some(event)) => event.position.offset.min(self.playhead.offset),
+        match self.mode {
+            Mode::Playing { .. } => self.playhead.offset,
+            Mode::Paused | Mode::Live => self.place().offset.min(self.playhead.offset),
         }
     }
 
@@ -368,19 +518,4 @@ impl Log {
         let bins = self.bars.as_ref().map_or(60, |bars| bars.bins.len().max(1)) as i64;
         self.window.map_or(1_000_000_000, |(from, to)| to.nanos().saturating_sub(from.nanos()) / bins).max(1)
     }
-}
-
-/// Whether an event has a text in its data or its metadata. Small letters match both cases.
-pub fn has(event: &Event, text: &str) -> bool {
-    let exact = text.chars().any(char::is_uppercase);
-    let within = |bytes: &[u8]| {
-        let haystack = String::from_utf8_lossy(bytes);
-        if exact { haystack.contains(text) } else { haystack.to_lowercase().contains(text) }
-    };
-    within(&event.record.data)
-        || event
-            .record
-            .metadata
-            .iter()
-            .any(|(name, values)| within(name.as_bytes()) || values.iter().any(|value| within(value.as_bytes())))
 }

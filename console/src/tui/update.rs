@@ -3,7 +3,10 @@
 mod log;
 mod logs;
 mod palette;
+mod play;
 mod prompt;
+mod search;
+mod travel;
 
 pub(crate) use self::{
     palette::{CHOICES_MAX, choices},
@@ -33,7 +36,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Bars { opened, bars } => log::counted(state, opened, bars),
         Msg::Follows { opened } => log::follows(state, opened),
         Msg::Arrived { opened, events } => log::arrived(state, opened, events),
-        Msg::Hit { opened, hit } => log::hit(state, opened, hit),
+        Msg::Scanned { opened, number, scan } => search::scanned(state, opened, number, scan),
     }
     logs::ask(state, &mut effects);
     log::ask(state, &mut effects);
@@ -41,8 +44,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
 }
 
 fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
-    if key.to_string() == "ctrl-c" {
-        return effects.push(Effect::Quit);
+    if let Some(action) = keymap::action(Place::Always, key) {
+        return perform(state, action, effects);
     }
     if state.prompt.is_some() {
         return prompt::press(state, key, effects);
@@ -68,8 +71,20 @@ fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Quit => effects.push(Effect::Quit),
         Action::Palette => state.prompt = Some(Prompt::new(PromptKind::Palette, "")),
         Action::Help => state.help = Some(0),
-        action if state.log.is_some() => log::act(state, action, effects),
+        action if state.log.is_some() => act_in_log(state, action, effects),
         action => logs::act(state, action, effects),
+    }
+}
+
+fn act_in_log(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
+    let playhead = |state: &State| state.log.as_ref().map(|log| log.playhead);
+    let before = playhead(state);
+    log::act(state, action, effects);
+    if playhead(state) != before
+        && let Some(search) = state.log.as_mut().and_then(|log| log.search.as_mut())
+    {
+        // Who has gone on is not taken away by a hit that is found only now.
+        search.wanted = None;
     }
 }
 
@@ -78,7 +93,7 @@ fn tick(state: &mut State, now: Offset, effects: &mut Vec<Effect>) {
     if state.said.as_ref().is_some_and(|(_, until)| *until <= now) {
         state.said = None;
     }
-    log::tick(state, effects);
+    play::tick(state, effects);
 }
 
 /// Says something for a while.

@@ -10,7 +10,7 @@ pub(crate) mod times;
 
 use ratatui::{
     Frame,
-    layout::{Constraint, Layout, Rect},
+    layout::Rect,
     style::{Color, Modifier, Style},
     text::{Line, Span},
     widgets::{Clear, Paragraph},
@@ -20,13 +20,12 @@ use crate::{
     sanitize::sanitize,
     tui::{
         keymap::{self, Binding, Place},
+        layout::{self, SIZE_MIN},
         state::{PromptKind, State},
         update::{WINDOWS, preview},
     },
 };
 
-/// The least terminal that something is drawn in.
-const SIZE_MIN: (u16, u16) = (40, 10);
 /// From so many columns on, the header says where the service is asked.
 const SERVER: u16 = 80;
 /// The most hints of the footer.
@@ -89,8 +88,7 @@ pub fn view(state: &State, looks: Looks, frame: &mut Frame<'_>) {
         let text = format!("need {}x{}, have {}x{}", SIZE_MIN.0, SIZE_MIN.1, area.width, area.height);
         return frame.render_widget(Paragraph::new(text), area);
     }
-    let [head, body, foot] =
-        Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)]).areas(area);
+    let layout::Frame { header: head, body, footer: foot } = layout::frame(area);
     header(state, looks, frame, head);
     match &state.log {
         Some(log) => log::draw(state, log, looks, frame, body),
@@ -115,7 +113,7 @@ fn header(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
         Some(log) => {
             spans.extend([Span::raw(arrow), Span::styled(log.id.to_string(), looks.title())]);
             let (mode, style) = scrubber::mode(state, log, looks);
-            (log.away.as_ref(), vec![Span::styled(format!(" {mode} "), style)])
+            (log.away(), vec![Span::styled(format!(" {mode} "), style)])
         }
         None => (state.logs.away.as_ref(), Vec::new()),
     };
@@ -148,13 +146,16 @@ fn footer(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
             spans.extend(WINDOWS.map(|(digit, name, _)| Span::styled(format!("  {digit} {name}"), looks.title())));
         }
         spans.extend([Span::raw(sanitize(&prompt.text)), Span::styled(" ", Looks::cursor())]);
-        if prompt.kind == PromptKind::GoTo {
-            let (text, style) = match (prompt.wrong.clone(), preview(&prompt.text, state.now, &state.zone)) {
-                (Some(wrong), _) | (None, Err(wrong)) => (wrong, looks.wrong()),
-                (None, Ok(means)) => (means, looks.aside()),
-            };
-            spans.extend([Span::raw("  "), Span::styled(sanitize(&text).into_owned(), style)]);
-        }
+        let means = match (&prompt.wrong, prompt.kind) {
+            (Some(wrong), _) => Err(wrong.clone()),
+            (None, PromptKind::GoTo) => preview(&prompt.text, state.now, &state.zone),
+            (None, _) => Ok(String::new()),
+        };
+        let (text, style) = match means {
+            Ok(means) => (means, looks.aside()),
+            Err(wrong) => (wrong, looks.wrong()),
+        };
+        spans.extend([Span::raw("  "), Span::styled(sanitize(&text).into_owned(), style)]);
         return frame.render_widget(Line::from(spans), area);
     }
     if let Some((text, _)) = &state.said {

@@ -9,13 +9,14 @@ use std::{
 };
 
 use console::tui::{
-    backend::{Source, answer},
+    backend::{Source, answer, scan},
     keymap::Key,
-    msg::{Ask, Effect, Msg},
+    msg::{Effect, Msg},
     state::State,
     update::update,
     view::{Looks, view},
 };
+use futures_util::StreamExt;
 use hourlog::{
     Arrived, End, Error, ErrorKind, Event, LogId, Memory, Offset, Position, Query, Record, Result, Row, Store,
     Write as Put, describe, page, row, seq, timeline,
@@ -155,7 +156,7 @@ pub(crate) struct Desk {
     quit: bool,
     came: u64,
     /// What is asked and not answered.
-    open: Option<Vec<Ask>>,
+    open: Option<Vec<Effect>>,
 }
 
 impl Desk {
@@ -242,8 +243,9 @@ impl Desk {
         }
         loop {
             while let Some(ask) = (!asks.is_empty()).then(|| asks.remove(0)) {
-                let answered = answer(&self.archive, ask).await;
-                asks.extend(self.takes(answered));
+                for answered in self.answers_of(ask).await {
+                    asks.extend(self.takes(answered));
+                }
             }
             let Some(opened) = self.begun.take() else { break };
             asks = self.takes(Msg::Follows { opened });
@@ -251,21 +253,34 @@ impl Desk {
         self.draw();
     }
 
-    fn takes(&mut self, msg: Msg) -> Vec<Ask> {
+    /// Takes in what has happened. Answers what is asked then.
+    fn takes(&mut self, msg: Msg) -> Vec<Effect> {
         let mut asks = Vec::new();
         for effect in update(&mut self.state, msg) {
             match effect {
-                Effect::Ask(ask) => asks.push(ask),
+                Effect::Ask(_) | Effect::Scan { .. } => asks.push(effect),
                 Effect::Follow { opened, log } => {
                     self.begun = Some(opened);
                     self.followed = Some((opened, log));
                 }
                 Effect::StopFollowing => self.followed = None,
                 Effect::Quit => self.quit = true,
-                Effect::StopFinding | Effect::Copy(_) => {}
+                Effect::StopScanning | Effect::Copy(_) => {}
             }
         }
         asks
+    }
+
+    /// What the backend would send for something that is asked.
+    async fn answers_of(&self, ask: Effect) -> Vec<Msg> {
+        match ask {
+            Effect::Ask(ask) => vec![answer(&self.archive, ask).await],
+            Effect::Scan { opened, number, log, pattern, scanned } => {
+                let scans = scan(&self.archive, &log, &pattern, scanned);
+                scans.map(|scan| Msg::Scanned { opened, number, scan }).collect().await
+            }
+            other => panic!("{other:?} is not asked"),
+        }
     }
 
     fn draw(&mut self) {
@@ -295,10 +310,7 @@ impl Desk {
         for _ in 0..times {
             asks.extend(self.takes(Msg::Key(key)));
         }
-        for ask in asks {
-            let answered = answer(&self.archive, ask).await;
-            self.happens(answered).await;
-        }
+        self.answer(asks).await;
     }
 
     /// Time goes by.
@@ -319,6 +331,17 @@ impl Desk {
         if let Some((opened, _)) = self.followed.clone().filter(|(_, followed)| followed.as_str() == log) {
             self.happens(Msg::Arrived { opened, events: Ok(events) }).await;
         }
+    }
+
+    /// Events come to a log that are all of one time.
+    pub(crate) async fn together(&mut self, log: &str, count: u64) {
+        let mut events = Vec::new();
+        for number in 0..count {
+            let record = Record::new(format!("{{\"together\":{number}}}"));
+            events.push(self.archive.put(log, 15_000 + number, BEGIN + DAY + SECOND, record).await);
+        }
+        let (opened, _) = self.followed.clone().expect("a log is followed");
+        self.happens(Msg::Arrived { opened, events: Ok(events) }).await;
     }
 
     /// An event like this one comes to the open log.
@@ -350,9 +373,25 @@ impl Desk {
             self.open = Some(Vec::new());
             return;
         }
-        for ask in self.open.take().unwrap_or_default() {
-            let answered = answer(&self.archive, ask).await;
-            self.happens(answered).await;
+        let open = self.open.take().unwrap_or_default();
+        self.answer(open).await;
+    }
+
+    async fn answer(&mut self, asks: Vec<Effect>) {
+        for ask in asks {
+            for answered in self.answers_of(ask).await {
+                self.happens(answered).await;
+            }
+        }
+    }
+
+    /// The first answer to what was asked comes, and no more.
+    pub(crate) async fn answers_once(&mut self) {
+        let open = self.open.replace(Vec::new()).unwrap_or_default();
+        for ask in open {
+            if let Some(answered) = self.answers_of(ask).await.into_iter().next() {
+                self.happens(answered).await;
+            }
         }
     }
 
@@ -371,6 +410,17 @@ impl Desk {
 
     pub(crate) fn playhead(&self) -> Offset {
         self.state.log.as_ref().expect("a log is open").playhead.offset
+    }
+
+    pub(crate) fn place(&self) -> Position {
+        self.state.log.as_ref().expect("a log is open").playhead
+    }
+
+    /// What can be read in the list's rows, at most 40 letters of each.
+    pub(crate) fn list(&self) -> Vec<String> {
+        const BELOW: u16 = 6;
+        let (rows, _) = self.seen.screen().size();
+        (1..rows - BELOW).map(|row| self.seen.screen().contents_between(row, 0, row, 40)).collect()
     }
 
     pub(crate) fn bin_nanos(&self) -> i64 {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use conformance::servers::{LONG, NatsServer, Service, ServiceOptions};
+use conformance::servers::{LONG, NatsOptions, NatsServer, Service, ServiceOptions};
 use nix::{
     pty::{Winsize, openpty},
     sys::termios::{Termios, tcgetattr},
@@ -38,6 +38,10 @@ struct Console {
 
 impl Console {
     fn open(url: &str) -> Self {
+        Self::open_as(url, &[])
+    }
+
+    fn open_as(url: &str, flags: &[&str]) -> Self {
         let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).expect("the system has a terminal left");
         let (keys, terminal) = (File::from(pty.master), File::from(pty.slave));
@@ -45,6 +49,7 @@ impl Console {
         let end = || terminal.try_clone().expect("it can be shared");
         let child = Command::new(env!("CARGO_BIN_EXE_hourlog"))
             .args(["--server", url, "--tz", "UTC", "--timeout", "2s"])
+            .args(flags)
             .env("TERM", "xterm-256color")
             .stdin(end())
             .stdout(end())
@@ -197,6 +202,57 @@ async fn events_are_followed_while_two_thousand_a_second_come_in_and_the_service
 async fn who_is_not_there_is_said_and_waited_for() {
     let mut console = Console::open("nats://127.0.0.1:1");
     console.sees(&["OFFLINE", "the service does not answer", "127.0.0.1:1", "hourlog doctor"]).await;
+    console.types("q");
+    assert!(console.ends().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_turned_away_is_told_by_what_and_keeps_what_is_allowed() {
+    let users = r#"
+        authorization { users: [
+            { user: service, password: s }
+            { user: lister, password: l, permissions: { publish: ["hourlog.logs"], subscribe: ["_INBOX.>"] } }
+            { user: reader, password: r, permissions: {
+                publish: ["hourlog.logs", "hourlog.replay.>"], subscribe: ["_INBOX.>"] } }
+            { user: deaf, password: d, permissions: { publish: ["hourlog.>"], subscribe: ["_INBOX_deaf.>"] } }
+        ] }"#;
+    let nats = NatsServer::start_with(NatsOptions { config: users.to_owned(), ..NatsOptions::default() }).await;
+    let flags = ["--user", "service", "--password", "s"];
+    let service = Service::start(nats, ServiceOptions::beside(env!("CARGO_BIN_EXE_hourlog"), &flags)).await;
+    let url = service.nats.url();
+    let published = Command::new(env!("CARGO_BIN_EXE_hourlog"))
+        .args(["pub", "orders", "one", "--server", &url])
+        .args(flags)
+        .output();
+    assert!(published.expect("the binary is there").status.success(), "the event could not be published");
+
+    let mut console = Console::open_as(&url, &["--user", "lister", "--password", "wrong"]);
+    console.sees(&["NOT ALLOWED", "does not let us in"]).await;
+    console.types("q");
+    assert!(console.ends().await.success());
+
+    // What is allowed is there, and what is not is said by its name.
+    let mut console = Console::open_as(&url, &["--user", "lister", "--password", "l"]);
+    console.sees(&["online", "orders"]).await;
+    console.types("\r");
+    console.sees(&["NOT ALLOWED", "hourlog.replay.orders"]).await;
+    console.types("\x1b");
+    console.sees(&["online", "events/s"]).await;
+    console.types("q");
+    assert!(console.ends().await.success());
+
+    let mut console = Console::open_as(&url, &["--user", "reader", "--password", "r"]);
+    console.sees(&["online", "orders"]).await;
+    console.types("\r");
+    console.sees(&["NOT ALLOWED", "one", "Pretty", "hourlog.timeline.orders"]).await;
+    console.types("q");
+    assert!(console.ends().await.success());
+
+    // Asked again and again, who cannot hear the answers is not told that nobody is there.
+    let mut console = Console::open_as(&url, &["--user", "deaf", "--password", "d"]);
+    console.sees(&["NOT ALLOWED", "Subscription to", "_INBOX"]).await;
+    console.sees(&["since 5."]).await;
+    assert!(!console.text().contains("OFFLINE"), "{}", console.text());
     console.types("q");
     assert!(console.ends().await.success());
 }

@@ -53,7 +53,10 @@ impl Scylla {
     pub(super) async fn make(&self, id: &LogId, row: &LogRow) -> Result<LogRow> {
         let retention = row.retention_seconds.map_or(MaybeUnset::Unset, MaybeUnset::Set);
         let values = (row.created.nanos(), values::widths(&row.widths)?, retention, shard(id), id.as_str());
-        let made = applied(self.execute(&self.0.statements.make_log, values).await?)?;
+        let made = {
+            let _turn = self.0.making[shard(id) as usize].lock().await;
+            applied(self.execute(&self.0.statements.make_log, values).await?)?
+        };
         if made && row.cut > Seq::MIN {
             // Not in the same statement: a cell that carries a seq is never written by a transaction.
             let values = (shard(id), id.as_str(), row.cut, row.cut);

@@ -169,8 +169,11 @@ pub(crate) async fn in_turn<'a, const SIDES: usize>(
             let side = if time % 2 == 0 { turn } else { SIDES - 1 - turn };
             run[side] = Some(sides[side]().await);
         }
+        let run = run.map(|run| run.expect("each side has had its turn"));
+        let rates: Vec<String> = run.iter().map(|run| format!("{:.0}/s", run.per_second())).collect();
+        eprintln!("run {} of {}: {}", time + 1, warm_ups + times, rates.join(", "));
         if time >= warm_ups && !disturbed(before, sync_probe()) {
-            runs.push(run.map(|run| run.expect("each side has had its turn")));
+            runs.push(run);
         }
     }
     runs

@@ -4,8 +4,9 @@ use hourlog::{LogId, Result, wire::LogReply};
 
 use crate::tui::{
     keymap::Action,
+    layout,
     msg::{Ask, Effect},
-    state::{Away, Log, Prompt, PromptKind, RATES_MAX, State},
+    state::{Away, Log, Prompt, PromptKind, RATES_MAX, Stand, State},
 };
 
 /// How often the list is asked for.
@@ -43,7 +44,7 @@ pub(super) fn answered(state: &mut State, answer: Result<Vec<LogReply>>) {
 }
 
 pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
-    let page = usize::from(state.size.1.saturating_sub(6)).max(1);
+    let page = layout::list_rows(state);
     let shown = state.logs.shown();
     let (at, count) = (state.logs.at(&shown), shown.len());
     let to = match action {
@@ -65,8 +66,15 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         }
         _ => return,
     };
-    let cursor = shown.get(to.min(count.saturating_sub(1))).map(|row| row.log.clone());
+    let to = to.min(count.saturating_sub(1));
+    let cursor = shown.get(to).map(|row| row.log.clone());
     state.logs.cursor = cursor;
+    state.logs.stand = match action {
+        Action::Down | Action::Up => state.logs.stand.step(to as i64 - at as i64, page),
+        Action::First => Stand::At(0),
+        Action::Last => Stand::Bottom,
+        _ => state.logs.stand,
+    };
 }
 
 /// Opens the log under the cursor.
@@ -82,6 +90,7 @@ fn open(state: &mut State, effects: &mut Vec<Effect>) {
 pub(super) fn open_log(state: &mut State, id: LogId, effects: &mut Vec<Effect>) {
     state.logs.cursor = Some(id.as_str().to_owned());
     state.opened += 1;
+    effects.push(Effect::StopScanning);
     effects.push(Effect::Follow { opened: state.opened, log: id.clone() });
     state.log = Some(Log::new(id, state.opened));
 }

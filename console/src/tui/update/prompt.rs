@@ -7,15 +7,16 @@ use crate::{
     tui::{
         keymap::Key,
         msg::Effect,
+        pattern::Pattern,
         state::{Prompt, PromptKind, State},
     },
     when::{self, Moment},
 };
 
 use super::{
-    log, logs,
+    logs,
     palette::{CHOICES_MAX, Does, choices},
-    say,
+    say, search, travel,
 };
 
 /// The stretches that a digit chooses, in minutes.
@@ -31,7 +32,7 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     if prompt.kind == PromptKind::Window {
         let chosen = WINDOWS.iter().find(|(digit, _, _)| key.code == KeyCode::Char(*digit));
         if let (Some((_, _, minutes)), Some(log)) = (chosen, &mut state.log) {
-            log::show_about(log, minutes * MINUTE);
+            travel::show_about(log, minutes * MINUTE);
         }
         state.prompt = None;
         return;
@@ -77,7 +78,7 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) {
             Some(Does::Act(action)) => super::perform(state, action, effects),
             Some(Does::Go(place)) => {
                 if let Some(log) = &mut state.log {
-                    log::jump(log, place);
+                    travel::jump(log, place);
                 }
             }
             Some(Does::Open(id)) => logs::open_log(state, id, effects),
@@ -89,23 +90,38 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) {
     let said = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     match kind {
         PromptKind::GoTo => match when::parse(&text, state.now, &state.zone) {
-            Ok(moment) => log::jump(log, place(moment)),
+            Ok(moment) => travel::jump(log, place(moment)),
             Err(error) => {
                 let wrong = Some(error.to_string());
                 state.prompt = Some(Prompt { wrong, ..Prompt::new(kind, text) });
             }
         },
-        PromptKind::Search => {
-            log.search = said;
-            log::find(state, false, effects);
+        PromptKind::Search | PromptKind::Filter => match said.map(|said| Pattern::new(&said)).transpose() {
+            Ok(pattern) => look_for(state, kind, pattern, effects),
+            Err(error) => {
+                let wrong = Some(error.to_string());
+                state.prompt = Some(Prompt { wrong, ..Prompt::new(kind, text) });
+            }
+        },
+        PromptKind::Find | PromptKind::Window | PromptKind::Palette => {}
+    }
+}
+
+/// Searches for something, or shows only what has it; without it no longer.
+fn look_for(state: &mut State, kind: PromptKind, pattern: Option<Pattern>, effects: &mut Vec<Effect>) {
+    let Some(log) = &mut state.log else { return };
+    match (kind, pattern) {
+        (PromptKind::Search, Some(pattern)) => search::begin(state, pattern, effects),
+        (PromptKind::Search, None) => {
+            search::stop(log, effects);
+            log.search = None;
         }
-        PromptKind::Filter => {
-            log.filter = said;
+        (_, pattern) => {
+            log.filter = pattern;
             if log.filter.is_none() {
                 say(state, "all events are shown");
             }
         }
-        PromptKind::Find | PromptKind::Window | PromptKind::Palette => {}
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) fn draw(line: usize, looks: Looks, frame: &mut Frame<'_>, area: Rect)
         [(Place::Log, "In a log"), (Place::Logs, "In the list of logs"), (Place::Everywhere, "Everywhere")]
     {
         lines.push(Line::styled(title, looks.title()));
-        for binding in KEYMAP.iter().filter(|binding| binding.place == place) {
+        let is_there = |own: Place| own == place || (own == Place::Always && place == Place::Everywhere);
+        for binding in KEYMAP.iter().filter(|binding| is_there(binding.place)) {
             let keys = format!("  {:<22}", binding.keys.join(" "));
             lines.push(Line::from(vec![Span::styled(keys, looks.found()), Span::raw(binding.help)]));
         }

@@ -3,29 +3,28 @@
 use hourlog::Event;
 use ratatui::{
     Frame,
-    layout::{Constraint, Layout, Rect},
-    style::Style,
+    layout::Rect,
+    style::{Modifier, Style},
     text::{Line, Span},
     widgets::Paragraph,
 };
 
 use crate::{
-    output::human_count,
+    output::{counted, human_count},
     sanitize::{sanitize, sanitize_bytes},
-    tui::state::{Log, State, Times, has},
+    tui::{
+        layout,
+        state::{Log, State, Times},
+    },
     when,
 };
 
 use super::{Looks, detail, scrubber, times};
 
-/// From so many columns on, the detail stands beside the list.
-const WIDE: u16 = 120;
 /// From so many columns on, the time since the event before has a column.
 const SINCE: u16 = 80;
 /// Under so many columns a time has no date.
 const NARROW: u16 = 60;
-/// The share of the width that the list has.
-const LIST_PERCENT: u16 = 62;
 /// What is drawn of an event's data in its row, at most.
 const SUMMARY_BYTES_MAX: usize = 512;
 /// After so long it is said that something is waited for.
@@ -34,49 +33,40 @@ pub(super) const WAITS_NANOS: i64 = 300_000_000;
 const WAITS_LONG_NANOS: i64 = 5_000_000_000;
 
 pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
-    let chips = chips(log, looks);
-    let [above, middle, below] = Layout::vertical([
-        Constraint::Length(u16::from(chips.is_some())),
-        Constraint::Min(1),
-        Constraint::Length(scrubber::rows(area)),
-    ])
-    .areas(area);
-    if let Some(chips) = chips {
-        frame.render_widget(chips, above);
+    let parts = layout::parts(log, area);
+    frame.render_widget(chips(log, looks), parts.chips);
+    if parts.list.width > 0 {
+        list(state, log, looks, frame, parts.list);
     }
-    if area.width >= WIDE {
-        let [left, line, right] =
-            Layout::horizontal([Constraint::Percentage(LIST_PERCENT), Constraint::Length(1), Constraint::Min(1)])
-                .areas(middle);
-        list(state, log, looks, frame, left);
-        let rule = vec![Line::styled(looks.drawn("│", "|"), looks.aside()); usize::from(line.height)];
-        frame.render_widget(Paragraph::new(rule), line);
-        detail::draw(state, log, looks, frame, right);
-    } else if log.detail {
-        detail::draw(state, log, looks, frame, middle);
-    } else {
-        list(state, log, looks, frame, middle);
+    if parts.rule.width > 0 {
+        let rule = vec![Line::styled(looks.drawn("│", "|"), looks.aside()); usize::from(parts.rule.height)];
+        frame.render_widget(Paragraph::new(rule), parts.rule);
     }
-    scrubber::draw(state, log, looks, frame, below);
+    if parts.detail.width > 0 {
+        detail::draw(state, log, looks, frame, parts.detail);
+    }
+    scrubber::draw(state, log, looks, frame, parts.scrubber);
 }
 
 /// What is searched for and what is hidden, where something is.
-fn chips(log: &Log, looks: Looks) -> Option<Line<'static>> {
+fn chips(log: &Log, looks: Looks) -> Line<'static> {
     let mut spans = Vec::new();
-    if let Some(text) = &log.search {
-        spans.push(Span::styled(format!(" search: {} ", sanitize(text)), looks.found()));
-        if log.finding {
-            spans.push(Span::raw("looking; Esc stops "));
-        }
+    if let Some(search) = &log.search {
+        let dot = looks.drawn(" · ", ", ");
+        let hits = counted(search.hits.len() as u64, "hit");
+        let scanned = search.scanned.percent().map_or_else(String::new, |percent| format!("scanned {percent} %{dot}"));
+        spans.push(Span::styled(format!(" search: {} ", sanitize(search.pattern.text())), looks.found()));
+        spans.push(Span::raw(match (search.runs, search.scanned.first_reached && search.scanned.last_reached) {
+            (true, _) => format!(" {scanned}{hits}{dot}Esc stops "),
+            (false, true) => format!(" {hits} "),
+            (false, false) => format!(" {scanned}{hits} so far{dot}n and N go on "),
+        }));
     }
-    if let Some(text) = &log.filter {
-        spans.push(Span::styled(format!(" only events with: {} ", sanitize(text)), looks.found()));
-        spans.push(Span::raw("(& changes it, Ctrl-F shows all) "));
-        if log.hides_playhead() {
-            spans.push(Span::styled("the event here is hidden", looks.wrong()));
-        }
+    if let Some(filter) = &log.filter {
+        spans.push(Span::styled(format!(" only events with: {} ", sanitize(filter.text())), looks.found()));
+        spans.push(Span::raw(" & changes it, Ctrl-F shows all "));
     }
-    (!spans.is_empty()).then(|| Line::from(spans))
+    Line::from(spans)
 }
 
 fn list(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
@@ -86,21 +76,28 @@ fn list(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area: Rec
         return frame.render_widget(Paragraph::new(nothing(state, log)), area);
     }
     let cursor = log.event().map(|event| event.position);
+    let hidden = log.hidden();
     let lines = events.iter().enumerate().map(|(at, event)| {
         let before = if at == 0 { first } else { Some(events[at - 1]) };
-        let style = if Some(event.position) == cursor { Looks::cursor() } else { Style::new() };
-        row(state, log, looks, event, before, area.width).style(style)
+        let mut line = row(state, log, looks, event, before);
+        if Some(event.position) != cursor {
+            return line;
+        }
+        let Some(hidden) = hidden else { return line.style(Looks::cursor()) };
+        let at = &when::show(hidden.position.offset, &state.zone)[11..];
+        line.spans.insert(1, Span::styled(format!("{at} hidden by filter {} ", looks.drawn("▸", ">")), looks.found()));
+        line.style(Looks::cursor().add_modifier(Modifier::DIM))
     });
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
 }
 
-/// The events of a list of so many rows, with the cursor in the middle where there are enough on both sides; and the one before.
+/// The events of a list of so many rows, with the cursor where it stands as far as there are enough on both sides; and the one before.
 fn around(log: &Log, rows: usize) -> (Vec<&Event>, Option<&Event>) {
     let Some(cursor) = log.cursor() else { return (Vec::new(), None) };
     let events = log.loaded.events();
     let behind: Vec<&Event> = events.range(cursor..).filter(|event| log.shows(event)).take(rows).collect();
     let mut before = events.range(..cursor).rev().filter(|event| log.shows(event));
-    let wanted = (rows / 2).max(rows.saturating_sub(behind.len()));
+    let wanted = log.stand.row(rows).max(rows.saturating_sub(behind.len()));
     let mut shown: Vec<&Event> = before.by_ref().take(wanted).collect();
     shown.reverse();
     shown.extend(behind);
@@ -108,7 +105,7 @@ fn around(log: &Log, rows: usize) -> (Vec<&Event>, Option<&Event>) {
     (shown, before.next())
 }
 
-fn row<'a>(state: &State, log: &Log, looks: Looks, event: &'a Event, before: Option<&Event>, width: u16) -> Line<'a> {
+fn row<'a>(state: &State, log: &Log, looks: Looks, event: &'a Event, before: Option<&Event>) -> Line<'a> {
     let offset = event.position.offset;
     let since = before.map(|before| offset.nanos().saturating_sub(before.position.offset.nanos()));
     let time = match state.times {
@@ -121,12 +118,12 @@ fn row<'a>(state: &State, log: &Log, looks: Looks, event: &'a Event, before: Opt
     };
     let mark = if log.marks.contains(&event.position) { looks.drawn("◆", "*") } else { " " };
     let mut spans = vec![Span::styled(mark, looks.found()), Span::styled(time, Style::new())];
-    if width >= SINCE * LIST_PERCENT / 100 && state.size.0 >= SINCE && state.times != Times::Since {
+    if state.size.0 >= SINCE && state.times != Times::Since {
         let since = since.map_or_else(String::new, |since| format!("+{}", times::span(since)));
         spans.push(Span::styled(format!(" {since:>9}"), looks.aside()));
     }
     spans.push(Span::raw(" "));
-    let hit = log.search.as_deref().is_some_and(|text| has(event, text));
+    let hit = log.search.as_ref().is_some_and(|search| search.pattern.is_in(event));
     spans.push(Span::styled(sanitize_bytes(start(&event.record.data)), if hit { looks.found() } else { Style::new() }));
     Line::from(spans)
 }
@@ -149,7 +146,7 @@ fn nothing(state: &State, log: &Log) -> Vec<Line<'static>> {
             line(format!("  hourlog pub {} '{{\"id\":7}}'", log.id)),
         ];
     }
-    if let Some(away) = &log.away {
+    if let Some(away) = log.away() {
         let since = times::span(state.since(away.since));
         let what = if away.denied { "not allowed" } else { "not answered" };
         return vec![

@@ -33,7 +33,7 @@ pub(super) fn draw(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rec
     let columns = columns(area.width);
     // No more rows are made than are seen: there may be a hundred thousand.
     let (at, room) = (logs.at(&shown), usize::from(area.height.saturating_sub(1)));
-    let first = at.saturating_sub(room / 2).min(shown.len().saturating_sub(room));
+    let first = at.saturating_sub(logs.stand.row(room)).min(shown.len().saturating_sub(room));
     let rows = shown
         .into_iter()
         .skip(first)

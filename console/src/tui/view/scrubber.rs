@@ -1,86 +1,113 @@
 //! The scrubber: how many events lie when, and where the playhead is among them.
 
-use hourlog::Offset;
+use hourlog::{Offset, Position};
 use ratatui::{
     Frame,
     layout::Rect,
     style::Style,
     text::{Line, Span},
-    widgets::Paragraph,
+    widgets::{Paragraph, Wrap},
 };
 
 use crate::{
     output::human_count,
-    tui::bars,
-    tui::state::{Log, Mode, State, Window},
+    sanitize::sanitize,
+    tui::{
+        bars::{self, Bars},
+        state::{Log, Mode, Part, State, Window},
+        ticks::ticks,
+    },
     when,
 };
 
 use super::{Looks, log::WAITS_NANOS, logs::bar, times};
 
-/// The rows that it takes, where there is room, and where there is little.
-pub(super) fn rows(area: Rect) -> u16 {
-    match (area.width, area.height) {
-        (80.., 16..) => 5,
-        (60.., 12..) => 3,
-        _ => 1,
-    }
-}
-
 pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let (Some(window), Some(_)) = (log.window, &log.bars) else {
-        return frame.render_widget(Paragraph::new("counting"), inner);
+        let why = log.away.get(&Part::Counts).map_or_else(|| "counting".into(), |away| sanitize(&away.why));
+        return frame.render_widget(Paragraph::new(why).wrap(Wrap { trim: false }), inner);
     };
-    let columns = usize::from(inner.width);
-    let column = |offset: Offset| bars::column(window, columns, offset);
-    let bars = bars::bars(log, columns);
-    let most = bars.counts.iter().copied().max().unwrap_or(0);
-    let drawn: Vec<&str> = bars.counts.iter().map(|count| bar(*count, most, looks)).collect();
     let playhead = log.at();
-    let playhead_column = column(playhead);
-    let mut lines = Vec::new();
-    if area.height >= 3 {
-        lines.push(dates(state, window, columns));
-        lines.push(Line::from(drawn.concat()));
-        lines.push(track(state, log, looks, columns, playhead_column, &column));
-    } else {
+    let date = when::zoned(playhead, &state.zone).strftime("%Y-%m-%d %Z").to_string();
+    if area.height < 3 {
         // Without a row of its own, the playhead is where the bars are reversed.
-        let style = |at: usize| if Some(at) == playhead_column { Looks::cursor() } else { Style::new() };
-        lines.push(drawn.iter().enumerate().map(|(at, bar)| Span::styled(*bar, style(at))).collect());
+        let mut spans = vec![Span::raw(format!("{} ", &date[..DATE]))];
+        let columns = usize::from(inner.width).saturating_sub(DATE + 1);
+        let (at, drawn) = (bars::column(window, columns, playhead), drawn(&bars::bars(log, columns), looks));
+        let style = |bar: usize| if Some(bar) == at { Looks::cursor() } else { Style::new() };
+        spans.extend(drawn.iter().enumerate().map(|(at, bar)| Span::styled(*bar, style(at))));
+        return frame.render_widget(Line::from(spans), inner);
     }
+    let columns = usize::from(inner.width);
+    let bars = bars::bars(log, columns);
+    let mut lines = vec![
+        times_line(state, window, columns, &date),
+        Line::from(drawn(&bars, looks).concat()),
+        track(state, log, looks, columns, window, playhead),
+    ];
     if area.height >= 5 {
-        let bin = times::rounded(log.bin_nanos());
-        let peak = human_count(most);
-        let about = if bars.spread { ", spread over the minute where it is not loaded" } else { "" };
-        let count = human_count(bars.counts.iter().sum());
-        lines.push(Line::styled(format!("{count} events in window, peak {peak} in {bin}{about}"), looks.aside()));
+        lines.push(Line::styled(counts(log, &bars, columns, looks), looks.aside()));
         lines.push(chips(state, log, looks, playhead));
     }
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
-/// Some times along the window, and its date.
-fn dates(state: &State, window: Window, columns: usize) -> Line<'static> {
-    const EACH: usize = 22;
-    let ticks = (columns / EACH).max(1);
-    let tick = |tick: usize| {
-        let shown = when::show(bars::time(window, ticks, tick), &state.zone);
-        format!("{:<width$}", &shown[..19.min(shown.len())], width = columns / ticks)
-    };
-    Line::from((0..ticks).map(tick).collect::<String>())
+fn drawn(bars: &Bars, looks: Looks) -> Vec<&'static str> {
+    let most = bars.counts.iter().copied().max().unwrap_or(0);
+    bars.counts.iter().map(|count| bar(*count, most, looks)).collect()
 }
 
-/// What is loaded, the playhead, marks and now.
-fn track(
-    state: &State,
-    log: &Log,
-    looks: Looks,
-    columns: usize,
-    playhead: Option<usize>,
-    column: &impl Fn(Offset) -> Option<usize>,
-) -> Line<'static> {
-    let window = log.window.unwrap_or((Offset::MIN, Offset::MAX));
+/// The columns of a date.
+const DATE: usize = 10;
+
+/// Some times along the window, and the playhead's date.
+fn times_line(state: &State, window: Window, columns: usize, date: &str) -> Line<'static> {
+    let room = columns.saturating_sub(date.len() + 1);
+    let mut text = String::new();
+    for (column, tick) in ticks(window, columns, &state.zone) {
+        if column + tick.len() <= room {
+            text.push_str(&" ".repeat(column.saturating_sub(text.len())));
+            text.push_str(&tick);
+        }
+    }
+    let width = columns.saturating_sub(date.len());
+    Line::from(format!("{text:width$}{date}"))
+}
+
+/// What the bars come to, and what the track's signs mean, as far as there is room.
+fn counts(log: &Log, bars: &Bars, columns: usize, looks: Looks) -> String {
+    let most = bars.counts.iter().copied().max().unwrap_or(0);
+    let mut parts = vec![format!("{} events in window", human_count(bars.counts.iter().sum()))];
+    if let (Some(search), Some((from, to))) = (&log.search, log.window) {
+        let hits = search.hits.range(Position::at(from)..Position::at(to)).count() as u64;
+        parts.push(format!("{} match", human_count(hits)));
+    }
+    parts.push(format!("peak {} in {}", human_count(most), times::rounded(log.bin_nanos())));
+    if bars.spread {
+        parts.push("not loaded: spread over its minute".to_owned());
+    }
+    let signs = [("━", "=", "loaded"), ("┄", "-", "not loaded"), ("◆", "*", "mark"), ("▾", "^", "hit")];
+    let is_there =
+        [true, !log.loaded.first_reached || !log.loaded.last_reached, !log.marks.is_empty(), log.search.is_some()];
+    for ((unicode, ascii, means), _) in signs.into_iter().zip(is_there).filter(|(_, is_there)| *is_there) {
+        parts.push(format!("{} {means}", looks.drawn(unicode, ascii)));
+    }
+    let between = looks.drawn(" · ", ", ");
+    let mut line = String::new();
+    for part in parts {
+        let longer = if line.is_empty() { part } else { format!("{line}{between}{part}") };
+        if longer.chars().count() > columns {
+            break;
+        }
+        line = longer;
+    }
+    line
+}
+
+/// What is loaded, the playhead, marks, hits and now.
+fn track(state: &State, log: &Log, looks: Looks, columns: usize, window: Window, playhead: Offset) -> Line<'static> {
+    let column = |offset: Offset| bars::column(window, columns, offset);
     let mut cells: Vec<(&'static str, bool)> = (0..columns)
         .map(|at| {
             let time = bars::time(window, columns, at);
@@ -88,6 +115,16 @@ fn track(
             (if is_loaded { looks.drawn("━", "=") } else { looks.drawn("┄", "-") }, false)
         })
         .collect();
+    for (at, cell) in cells.iter_mut().enumerate() {
+        let (from, to) = (bars::time(window, columns, at), bars::time(window, columns, at + 1));
+        if log
+            .search
+            .as_ref()
+            .is_some_and(|search| search.hits.range(Position::at(from)..Position::at(to.max(from))).next().is_some())
+        {
+            *cell = (looks.drawn("▾", "^"), true);
+        }
+    }
     for mark in &log.marks {
         if let Some(at) = column(mark.offset) {
             cells[at] = (looks.drawn("◆", "*"), true);
@@ -96,7 +133,7 @@ fn track(
     if let Some(at) = column(state.now) {
         cells[at] = (looks.drawn("│", "|"), true);
     }
-    if let Some(at) = playhead {
+    if let Some(at) = column(playhead) {
         cells[at] = (looks.drawn("┯", "#"), true);
     }
     Line::from(
