@@ -112,7 +112,7 @@ async fn a_text_is_found_and_what_has_it_not_is_hidden() {
     desk.types("enter").await;
     desk.sees(&["search: \"minute\":777", "2018-02-04 12:57:00.000"]).await;
     desk.types("n").await;
-    desk.sees(&["no later hit", "1 hit "]).await;
+    desk.sees(&["none behind this", "1 hit "]).await;
     desk.types("&").await;
     desk.puts("\"minute\":77").await;
     desk.types("enter").await;

@@ -79,13 +79,12 @@ pub(super) fn scanned(state: &mut State, opened: u64, number: u64, scan: Result<
 
 /// Says that nothing was found that way.
 fn nowhere(state: &mut State, direction: Direction) {
-    let finds_none =
-        state.log.as_ref().and_then(|log| log.search.as_ref()).is_some_and(|search| search.hits.is_empty());
+    let Some(search) = state.log.as_ref().and_then(|log| log.search.as_ref()) else { return };
+    let is_through = search.scanned.first_reached && search.scanned.last_reached;
     let says = match direction {
-        Direction::On if finds_none => "no later event has it; N looks at earlier ones",
-        Direction::On => "no later hit; N goes to earlier ones",
-        Direction::Back if finds_none => "no earlier event has it; n looks at later ones",
-        Direction::Back => "no earlier hit; n goes to later ones",
+        _ if search.hits.is_empty() && is_through => "no event has it",
+        Direction::On => "none behind this; N goes to earlier ones",
+        Direction::Back => "none before this; n goes to later ones",
     };
     say(state, says);
 }

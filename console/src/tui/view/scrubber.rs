@@ -83,24 +83,28 @@ fn counts(log: &Log, bars: &Bars, columns: usize, looks: Looks) -> String {
         let hits = search.hits.range(Position::at(from)..Position::at(to)).count() as u64;
         parts.push(format!("{} match", human_count(hits)));
     }
-    parts.push(format!("peak {} in {}", human_count(most), times::rounded(log.bin_nanos())));
-    if bars.spread {
-        parts.push("not loaded: spread over its minute".to_owned());
+    let is_partial = !log.loaded.first_reached || !log.loaded.last_reached;
+    if is_partial {
+        let spread = if bars.spread { ", spread over its minute" } else { "" };
+        parts.push(format!("{} not loaded{spread}", looks.drawn("┄", "-")));
     }
-    let signs = [("━", "=", "loaded"), ("┄", "-", "not loaded"), ("◆", "*", "mark"), ("▾", "^", "hit")];
-    let is_there =
-        [true, !log.loaded.first_reached || !log.loaded.last_reached, !log.marks.is_empty(), log.search.is_some()];
-    for ((unicode, ascii, means), _) in signs.into_iter().zip(is_there).filter(|(_, is_there)| *is_there) {
-        parts.push(format!("{} {means}", looks.drawn(unicode, ascii)));
+    parts.push(format!("peak {} in {}", human_count(most), times::rounded(log.bin_nanos())));
+    for (unicode, ascii, means, is_there) in [
+        ("━", "=", "loaded", is_partial),
+        ("◆", "*", "mark", !log.marks.is_empty()),
+        ("▾", "^", "hit", log.search.is_some()),
+    ] {
+        if is_there {
+            parts.push(format!("{} {means}", looks.drawn(unicode, ascii)));
+        }
     }
     let between = looks.drawn(" · ", ", ");
     let mut line = String::new();
     for part in parts {
         let longer = if line.is_empty() { part } else { format!("{line}{between}{part}") };
-        if longer.chars().count() > columns {
-            break;
+        if longer.chars().count() <= columns {
+            line = longer;
         }
-        line = longer;
     }
     line
 }
@@ -115,15 +119,13 @@ fn track(state: &State, log: &Log, looks: Looks, columns: usize, window: Window,
             (if is_loaded { looks.drawn("━", "=") } else { looks.drawn("┄", "-") }, false)
         })
         .collect();
-    for (at, cell) in cells.iter_mut().enumerate() {
-        let (from, to) = (bars::time(window, columns, at), bars::time(window, columns, at + 1));
-        if log
-            .search
-            .as_ref()
-            .is_some_and(|search| search.hits.range(Position::at(from)..Position::at(to.max(from))).next().is_some())
-        {
-            *cell = (looks.drawn("▾", "^"), true);
-        }
+    // There may be many hits in a column: the next is looked for behind it.
+    let mut next = Position::at(window.0);
+    while let Some(hit) = log.search.as_ref().and_then(|search| search.hits.range(next..).next())
+        && let Some(at) = column(hit.offset)
+    {
+        cells[at] = (looks.drawn("▾", "^"), true);
+        next = hit.next().max(Position::at(bars::time(window, columns, at + 1)));
     }
     for mark in &log.marks {
         if let Some(at) = column(mark.offset) {

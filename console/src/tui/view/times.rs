@@ -20,7 +20,7 @@ pub(crate) fn span(nanos: i64) -> String {
         _ if nanos >= HOUR => format!("{}h {}m", nanos / HOUR, nanos % HOUR / MINUTE),
         _ if nanos >= MINUTE => format!("{}m {}s", nanos / MINUTE, nanos % MINUTE / SECOND),
         _ if nanos >= SECOND => format!("{}.{}s", nanos / SECOND, nanos % SECOND / (SECOND / 10)),
-        _ => format!("{}ms", nanos / 1_000_000),
+        _ => rounded(nanos),
     }
 }
 
@@ -36,7 +36,10 @@ pub(crate) fn rounded(nanos: i64) -> String {
             };
         }
     }
-    format!("{}ms", nanos / 1_000_000)
+    // What an ASCII terminal can write.
+    let small = [(1_000_000, "ms"), (1_000, "us"), (1, "ns")].into_iter().find(|(unit, _)| nanos >= *unit);
+    let (unit, name) = small.unwrap_or((1_000_000, "ms"));
+    format!("{}{name}", nanos / unit)
 }
 
 #[cfg(test)]
@@ -47,6 +50,9 @@ mod tests {
     fn lengths_of_time_are_told_in_two_units() {
         let cases = [
             (0, "0ms"),
+            (999, "999ns"),
+            (100_000, "100us"),
+            (20_900_000, "20ms"),
             (1_500_000_000, "1.5s"),
             (90 * SECOND, "1m 30s"),
             (2 * HOUR + 3 * MINUTE, "2h 3m"),
