@@ -4,7 +4,8 @@
 //! - [`state`]: all that the console knows. [`update`]: the only place where that changes, a pure function of what has
 //!   happened ([`msg`]), whose answer is what is to be done. [`view`]: a pure function from the state to a screen.
 //! - [`keymap`]: what keys do; help and footer are made from it. [`stretch`]: the events around the playhead;
-//!   `bars`: how many there are over each column of the scrubber.
+//!   [`pattern`]: what is searched for. `bars` and `ticks`: how many events there are over each column of the scrubber, and
+//!   which times stand there; `layout`: how the screen is divided.
 //! - [`backend`]: does what is to be done, over a [`Source`](backend::Source): the [`service`], or what a test has.
 //! - [`term`]: the terminal. [`tape`]: what was put in, kept and played again. [`run`]: all of it together.
 

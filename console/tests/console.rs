@@ -227,6 +227,55 @@ async fn the_place_is_a_time_and_a_seq_and_outlives_all_but_going_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_range_is_shaded_and_copied_as_the_command_that_reads_it() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("t").await;
+    desk.puts("2018-02-04 06:00").await;
+    desk.types("enter v").await;
+    desk.sees(&["range of 0ms: v ends it"]).await;
+    desk.types("t").await;
+    desk.puts("2018-02-04 08:00").await;
+    desk.types("enter").await;
+    desk.sees(&["range of 2h 0m: v ends it"]).await;
+    desk.types("v g").await;
+    desk.sees(&["range of 2h 0m: y copies what reads it"]).await;
+    // Two of 24 hours, of 118 columns.
+    assert!((10..=11).contains(&desk.reversed_bars()), "{} columns\n{}", desk.reversed_bars(), desk.text());
+    desk.types("y").await;
+    let command = "hourlog read quakes --since 2018-02-04T06:00:00Z --until 2018-02-04T08:00:00.000000001Z";
+    assert_eq!(desk.copied(), command);
+    desk.types("esc").await;
+    assert_eq!(desk.reversed_bars(), 0);
+    desk.sees(&["▸ quakes"]).await;
+    desk.types("y").await;
+    assert!(desk.copied().contains("minute"), "{}", desk.copied());
+}
+
+#[tokio::test]
+async fn a_long_event_is_read_to_its_end() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    let lines: Vec<String> = (0..100).map(|line| format!("line {line} {}.", "-".repeat(60))).collect();
+    desk.hostile(0, hourlog::Record::new(lines.join("\n"))).await;
+    desk.types("tab").await;
+    desk.sees(&["line 0 --"]).await;
+    for _ in 0..12 {
+        desk.types("J").await;
+    }
+    desk.sees(&["line 99 --"]).await;
+    for _ in 0..12 {
+        desk.types("K").await;
+    }
+    desk.sees(&["line 0 --"]).await;
+    // Unbroken, the end of a line is found further right.
+    desk.types("w").await;
+    assert!(!desk.text().contains("--."), "{}", desk.text());
+    desk.types("l l l l").await;
+    desk.sees(&["--."]).await;
+    desk.types("h h h h w k").await;
+    desk.sees(&["\"minute\":1439"]).await;
+}
+
+#[tokio::test]
 async fn a_service_that_is_away_leaves_what_is_loaded_and_comes_back() {
     let mut desk = Desk::log("quakes", 120, 40).await;
     desk.types("g").await;

@@ -30,7 +30,7 @@ use scylla::{
     policies::{load_balancing::DefaultPolicy, retry::DefaultRetryPolicy},
     response::query_result::QueryRowsResult,
     serialize::row::SerializeRow,
-    statement::{SerialConsistency, prepared::PreparedStatement},
+    statement::{SerialConsistency, batch::Batch, prepared::PreparedStatement},
     value::CqlTimestamp,
 };
 
@@ -69,6 +69,7 @@ pub struct Scylla(Arc<Inner>);
 struct Inner {
     session: Session,
     statements: Statements,
+    event_batches: Vec<Batch>,
     remembered: Mutex<Remembered>,
     heads: Heads,
     nodes: Nodes,
@@ -120,10 +121,12 @@ impl Scylla {
         schema::prepare(&session, url, migrate).await?;
         let statements = Statements::prepare(&session).await?;
         let nodes = Nodes::look_at(&session, url).await?;
+        let event_batches = writes::event_batches(&statements.add_event);
         let (remembered, heads) = (Mutex::default(), Heads::default());
         Ok(Self(Arc::new(Inner {
             session,
             statements,
+            event_batches,
             remembered,
             heads,
             nodes,

@@ -96,8 +96,20 @@ pub enum Action {
     Filter,
     /// Search and filter no longer.
     AllOff,
+    /// Begin a range of time, end it, or take it away.
+    Range,
     /// Show the next kind of detail.
     Tab,
+    /// What events hold, further right.
+    Right,
+    /// What events hold, further left.
+    Left,
+    /// The event's text, further down.
+    TextDown,
+    /// The event's text, further up.
+    TextUp,
+    /// Break the event's long lines, or do not.
+    Wrap,
     /// Copy the event.
     Copy,
 }
@@ -207,11 +219,23 @@ pub const KEYMAP: &[Binding] = &[
     binding(Place::Log, &["]"], Action::MarkOn, "", "the next mark"),
     binding(Place::Log, &["{"], Action::GapBack, "", "the burst before: where events begin after a stretch without"),
     binding(Place::Log, &["}"], Action::GapOn, "", "the next burst"),
+    binding(Place::Log, &["v"], Action::Range, "", "begin a range of time here, end it here, take it away"),
     binding(Place::Log, &["u"], Action::Undo, "", "back to before the last jump"),
     binding(Place::Log, &["U"], Action::Redo, "", "jump again"),
     binding(Place::Log, &["T"], Action::TimeStyle, "", "times as local, UTC, how long ago, since the event before"),
     binding(Place::Log, &["tab"], Action::Tab, "", "the event as pretty, raw, hex, headers"),
-    binding(Place::Log, &["y"], Action::Copy, "", "copy the event as JSON"),
+    binding(Place::Log, &["J"], Action::TextDown, "", "the event's text, further down"),
+    binding(Place::Log, &["K"], Action::TextUp, "", "the event's text, further up"),
+    binding(Place::Log, &["l"], Action::Right, "", "what events hold, further right"),
+    binding(Place::Log, &["h"], Action::Left, "", "what events hold, further left"),
+    binding(Place::Log, &["w"], Action::Wrap, "", "break the event's long lines, or do not"),
+    binding(
+        Place::Log,
+        &["y"],
+        Action::Copy,
+        "",
+        "copy the event as JSON, or where there is a range, the command that reads it",
+    ),
     binding(Place::Everywhere, &["esc", "backspace"], Action::Back, "", "back: out of a prompt, a help, a log"),
     binding(Place::Everywhere, &["?"], Action::Help, "help", "what keys do"),
     binding(

@@ -177,8 +177,16 @@ pub struct Log {
     pub searches: u64,
     /// What an event must have to be shown.
     pub filter: Option<Pattern>,
+    /// A stretch of time that is marked.
+    pub range: Option<Range>,
     /// What the detail shows.
     pub tab: Tab,
+    /// Lines of the detail that are longer than it go on below.
+    pub wraps: bool,
+    /// The columns of what events hold that are passed over.
+    pub sideways: usize,
+    /// The rows of the detail that are passed over, of this event.
+    pub down: (Position, usize),
     /// The detail lies over the list, where there is no room beside it.
     pub detail: bool,
     /// Something may have come that was not told: what is loaded is to be loaded again.
@@ -314,6 +322,15 @@ pub enum Mode {
     },
 }
 
+/// A stretch of time that is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// From here to where the playhead is.
+    From(Offset),
+    /// From here to there, with both.
+    Of(Offset, Offset),
+}
+
 /// What the detail shows of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
@@ -444,7 +461,11 @@ impl Log {
             search: None,
             searches: 0,
             filter: None,
+            range: None,
             tab: Tab::Pretty,
+            wraps: true,
+            sideways: 0,
+            down: (Position::MIN, 0),
             detail: false,
             stale: false,
             away: BTreeMap::new(),
@@ -511,6 +532,19 @@ impl Log {
         let Mode::Playing { begun: (offset, at), .. } = self.mode else { return 0.0 };
         let (played, passed) = (self.playhead.offset.nanos() - offset.nanos(), now.nanos() - at.nanos());
         if passed <= 0 { self.speed } else { (played as f64 / passed as f64).min(self.speed) }
+    }
+
+    /// The first and the last time of the range, where there is one.
+    pub fn range(&self) -> Option<Window> {
+        Some(match self.range? {
+            Range::From(from) => (from.min(self.at()), from.max(self.at())),
+            Range::Of(from, to) => (from, to),
+        })
+    }
+
+    /// The rows of the detail that are passed over: those of another event do not count.
+    pub fn down(&self) -> usize {
+        if self.down.0 == self.place() { self.down.1 } else { 0 }
     }
 
     /// How much time one bar of the scrubber stands for.

@@ -154,6 +154,7 @@ pub(crate) struct Desk {
     /// What is followed since a moment ago.
     begun: Option<u64>,
     quit: bool,
+    copied: Option<String>,
     came: u64,
     /// What is asked and not answered.
     open: Option<Vec<Effect>>,
@@ -228,6 +229,7 @@ impl Desk {
             followed: None,
             begun: None,
             quit: false,
+            copied: None,
             came: 0,
             open: None,
         };
@@ -265,7 +267,8 @@ impl Desk {
                 }
                 Effect::StopFollowing => self.followed = None,
                 Effect::Quit => self.quit = true,
-                Effect::StopScanning | Effect::Copy(_) => {}
+                Effect::Copy(text) => self.copied = Some(text),
+                Effect::StopScanning => {}
             }
         }
         asks
@@ -398,6 +401,19 @@ impl Desk {
     pub(crate) async fn quits(&mut self, key: &str) -> bool {
         self.types(key).await;
         self.quit
+    }
+
+    /// What was put into the clipboard last.
+    pub(crate) fn copied(&self) -> &str {
+        self.copied.as_deref().expect("something was copied")
+    }
+
+    /// The columns of the bars that are reversed.
+    pub(crate) fn reversed_bars(&self) -> usize {
+        const BARS_FROM_BELOW: u16 = 5;
+        let screen = self.seen.screen();
+        let (rows, columns) = screen.size();
+        (0..columns).filter(|column| screen.cell(rows - BARS_FROM_BELOW, *column).is_some_and(vt100::Cell::inverse)).count()
     }
 
     pub(crate) fn asked(&self) -> usize {

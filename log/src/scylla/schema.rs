@@ -21,6 +21,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How often they look for what should be there at once.
 const LOOKS_MAX: usize = 50;
 
+/// How events are compacted, in each database's words. Eight tables are merged at once where four are by default: what is read
+/// together was mostly written together, and lies in few tables however many there are, so that merging less costs no reader much.
+const COMPACTIONS: [&str; 2] =
+    ["'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T8'", "'class': 'IncrementalCompactionStrategy'"];
+
 const VERSION_TABLE: &str =
     "CREATE TABLE IF NOT EXISTS schema_version (one int PRIMARY KEY, version int, migrating uuid)";
 const READ_VERSION: &str = "SELECT version FROM schema_version WHERE one = 1";
@@ -146,8 +151,8 @@ async fn migrate_alone(session: &Session) -> Result<()> {
 
 /// Has events compacted by density, where the database can: it is no part of the tables, for each database calls it otherwise.
 async fn choose_compaction(session: &Session) {
-    for class in ["UnifiedCompactionStrategy", "IncrementalCompactionStrategy"] {
-        if run(session, &format!("ALTER TABLE events WITH compaction = {{'class': '{class}'}}")).await.is_ok() {
+    for compaction in COMPACTIONS {
+        if run(session, &format!("ALTER TABLE events WITH compaction = {{{compaction}}}")).await.is_ok() {
             return;
         }
     }

@@ -6,8 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
 use scylla::{
-    errors::ExecutionError,
-    serialize::row::SerializeRow,
     statement::{
         batch::{Batch, BatchType},
         prepared::PreparedStatement,
@@ -49,8 +47,8 @@ impl Scylla {
         if remembered.is_some() { Ok(remembered) } else { Ok(self.stored_log(id).await?.0) }
     }
 
-    /// Makes a log, unless it is there. Answers its row.
-    pub(super) async fn make(&self, id: &LogId, row: &LogRow) -> Result<LogRow> {
+    /// Makes a log, unless it is there. Answers its row, and whether it was made.
+    pub(super) async fn make(&self, id: &LogId, row: &LogRow) -> Result<(LogRow, bool)> {
         let retention = row.retention_seconds.map_or(MaybeUnset::Unset, MaybeUnset::Set);
         let values = (row.created.nanos(), values::widths(&row.widths)?, retention, shard(id), id.as_str());
         let made = {
@@ -64,14 +62,14 @@ impl Scylla {
         }
         // Somebody else may have made it first.
         let stored = if made { None } else { self.stored_log(id).await?.0 };
-        Ok(stored.unwrap_or_else(|| row.clone()))
+        Ok((stored.unwrap_or_else(|| row.clone()), made))
     }
 
     pub(super) async fn write_events(&self, id: &LogId, rows: &[Row]) -> Result<()> {
         let life = self.remembered().life();
-        let Some(known) = self.row_of(life, id, rows).await? else { return Ok(()) };
+        let Some((known, is_new)) = self.row_of(life, id, rows).await? else { return Ok(()) };
         let (widths, cut) = (&known.widths, known.cut);
-        let listed = self.list_buckets(life, id, &known, rows).await?;
+        let listed = self.list_buckets(life, id, &known, is_new, rows).await?;
         let load = |_: &LogId, bucket: Bucket| Ok(listed.get(&bucket).cloned());
         let Counts { rows: counted, gone } = index::count(id, widths, cut, rows, load)?;
         let rows: Vec<&Row> = rows.iter().filter(|row| !gone.contains(&row.event.position.seq)).collect();
@@ -85,21 +83,23 @@ impl Scylla {
         if unwritten > UNWRITTEN_MAX { self.write_counts().await } else { Ok(()) }
     }
 
-    /// The row of the log, which is made for the first of `rows` that was not deleted; `None` where all of them were.
-    async fn row_of(&self, life: u64, id: &LogId, rows: &[Row]) -> Result<Option<LogRow>> {
+    /// The row of the log, which is made for the first of `rows` that was not deleted; `None` where all of them were. And whether there
+    /// was no such log before, ever.
+    async fn row_of(&self, life: u64, id: &LogId, rows: &[Row]) -> Result<Option<(LogRow, bool)>> {
         if let Some(known) = self.remembered().log(id) {
-            return Ok(Some(known));
+            return Ok(Some((known, false)));
         }
-        let known = match self.stored_log(id).await? {
-            (Some(known), _) => known,
+        let (known, is_new) = match self.stored_log(id).await? {
+            (Some(known), _) => (known, false),
             (None, cut) => {
                 let Some(first) = rows.iter().find(|row| row.event.position.seq > cut) else { return Ok(None) };
-                let made = self.make(id, &LogRow::of_first_event(&first.event, Seq::MIN)).await?;
-                LogRow { cut: made.cut.max(cut), ..made }
+                let wanted = LogRow::of_first_event(&first.event, Seq::MIN);
+                let (made, is_made) = self.make(id, &wanted).await?;
+                (LogRow { cut: made.cut.max(cut), ..made }, is_made && cut == Seq::MIN)
             }
         };
         self.remembered().learn_log(life, id, known.clone());
-        Ok(Some(known))
+        Ok(Some((known, is_new)))
     }
 
     /// Has every bucket that `rows` belong to in the index, and remembered. Answers their rows: what is remembered may be forgotten meanwhile.
@@ -108,6 +108,7 @@ impl Scylla {
         life: u64,
         id: &LogId,
         known: &LogRow,
+        is_new: bool,
         rows: &[Row],
     ) -> Result<HashMap<Bucket, BucketRow>> {
         // The first seq that belongs to each bucket that is not remembered.
@@ -131,7 +132,8 @@ impl Scylla {
         }
         let listing = stream::iter(missing).map(|(bucket, seq)| async move {
             let era = known.widths.era(bucket.start);
-            match self.stored_bucket(id, era, bucket.start).await? {
+            let stored = if is_new { None } else { self.stored_bucket(id, era, bucket.start).await? };
+            match stored {
                 Some(row) => Ok::<_, Error>(row),
                 None => self.list(id, era, bucket, seq).await,
             }
@@ -208,20 +210,9 @@ impl Scylla {
             (id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq)
         });
         let values: Vec<_> = values.collect();
-        let written = self.unlogged(&self.0.statements.add_event, values).await;
+        let written = self.0.session.batch(&self.0.event_batches[values.len() - 1], values).await.map(drop);
         let written = written.map_err(|error| unavailable("the database did not take a batch of events", error));
         self.relied_on(written).await
-    }
-
-    /// Executes a statement with each of `values`, which are all of one partition, as one batch.
-    async fn unlogged(
-        &self,
-        statement: &PreparedStatement,
-        values: Vec<impl SerializeRow>,
-    ) -> std::result::Result<(), ExecutionError> {
-        let mut batch = Batch::new_with_statements(BatchType::Unlogged, vec![statement.clone().into(); values.len()]);
-        batch.set_is_idempotent(true);
-        self.0.session.batch(&batch, values).await.map(drop)
     }
 
     /// Lists placed events in batches, each of one partition.
@@ -242,8 +233,22 @@ impl Scylla {
     async fn add_arrival_batch(&self, id: &LogId, bucket: Bucket, positions: &[Position]) -> Result<()> {
         let start = values::hour_bucket(bucket.start);
         let values = positions.iter().map(|Position { offset, seq }| (id.as_str(), start, *seq, offset.nanos(), *seq));
-        let written = self.unlogged(&self.0.statements.add_arrival, values.collect()).await;
+        let values: Vec<_> = values.collect();
+        let batch = unlogged(&self.0.statements.add_arrival, values.len());
+        let written = self.0.session.batch(&batch, values).await.map(drop);
         let written = written.map_err(|error| unavailable("the database did not list events that came late", error));
         self.relied_on(written).await
     }
+}
+
+/// A batch of so many executions of a statement, which are all of one partition.
+fn unlogged(statement: &PreparedStatement, rows: usize) -> Batch {
+    let mut batch = Batch::new_with_statements(BatchType::Unlogged, vec![statement.clone().into(); rows]);
+    batch.set_is_idempotent(true);
+    batch
+}
+
+/// The batches of events, by their rows less one: to make one costs as much as to fill it.
+pub(super) fn event_batches(statement: &PreparedStatement) -> Vec<Batch> {
+    (1..=BATCH_ROWS_MAX).map(|rows| unlogged(statement, rows)).collect()
 }

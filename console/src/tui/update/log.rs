@@ -6,7 +6,7 @@ use crate::tui::{
     keymap::Action,
     layout,
     msg::{Ask, Effect, Fetch, Found},
-    state::{Away, Counting, Direction, Mode, Part, Prompt, PromptKind, State, Tab, Times},
+    state::{Away, Counting, Direction, Mode, Part, Prompt, PromptKind, Range, State, Tab, Times},
     stretch::Stretch,
 };
 
@@ -20,6 +20,9 @@ use super::{
 const READ_AHEAD_NANOS: i64 = 3_000_000_000;
 /// How often counts are asked for again while what comes is followed.
 const COUNT_EVERY_NANOS: i64 = 2_000_000_000;
+/// The columns of a step sideways, and of all of them.
+const SIDEWAYS: usize = 8;
+const SIDEWAYS_MAX: usize = 400;
 /// The pause before something that failed is asked for again.
 const AGAIN_NANOS: i64 = 1_000_000_000;
 
@@ -150,6 +153,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
     let Some(log) = &mut state.log else { return };
     match action {
         Action::Back if search::stop(log, effects) => {}
+        Action::Back if log.range.is_some() => log.range = None,
         Action::Back if log.detail => log.detail = false,
         Action::AllOff => {
             search::stop(log, effects);
@@ -252,6 +256,26 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::Tab => {
             let at = Tab::ALL.iter().position(|tab| *tab == log.tab).unwrap_or(0);
             log.tab = Tab::ALL[(at + 1) % Tab::ALL.len()];
+        }
+        Action::Range => {
+            let here = log.at();
+            log.range = match log.range {
+                None => Some(Range::From(here)),
+                Some(Range::From(from)) => Some(Range::Of(from.min(here), from.max(here))),
+                Some(Range::Of(..)) => None,
+            };
+        }
+        Action::Right => log.sideways = (log.sideways + SIDEWAYS).min(SIDEWAYS_MAX),
+        Action::Left => log.sideways = log.sideways.saturating_sub(SIDEWAYS),
+        Action::TextDown => log.down = (log.place(), log.down() + rows / 2),
+        Action::TextUp => log.down = (log.place(), log.down().saturating_sub(rows / 2)),
+        Action::Wrap => log.wraps = !log.wraps,
+        Action::Copy if log.range.is_some() => {
+            let (from, last) = log.range().unwrap_or((Offset::MIN, Offset::MIN));
+            // A range has its last event, and --until ends before a time.
+            let until = last.saturating_add_nanos(1);
+            effects.push(Effect::Copy(format!("hourlog read {} --since {from} --until {until}", log.id)));
+            say(state, "the command that reads the range is copied, by OSC 52");
         }
         Action::Copy => {
             if let Some(event) = log.event() {

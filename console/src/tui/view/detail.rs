@@ -42,7 +42,22 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
         let left = format!("{} more bytes; hourlog read shows them", human_count(left as u64));
         lines.push(Line::styled(left, looks.aside()));
     }
-    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), body);
+    let down = rows_down(log, &lines, body);
+    let text = Paragraph::new(lines);
+    let text = if log.wraps {
+        text.wrap(Wrap { trim: false }).scroll((down, 0))
+    } else {
+        text.scroll((down, u16::try_from(log.sideways).unwrap_or(u16::MAX)))
+    };
+    frame.render_widget(text, body);
+}
+
+/// The rows that are passed over, so that something is left to be seen.
+fn rows_down(log: &Log, lines: &[Line<'_>], body: Rect) -> u16 {
+    let width = usize::from(body.width.max(1));
+    let rows = |line: &Line<'_>| if log.wraps { line.width().div_ceil(width).max(1) } else { 1 };
+    let most = lines.iter().map(rows).sum::<usize>().saturating_sub(1);
+    u16::try_from(log.down().min(most)).unwrap_or(u16::MAX)
 }
 
 fn name(tab: Tab) -> &'static str {

@@ -124,7 +124,13 @@ fn row<'a>(state: &State, log: &Log, looks: Looks, event: &'a Event, before: Opt
     }
     spans.push(Span::raw(" "));
     let hit = log.search.as_ref().is_some_and(|search| search.pattern.is_in(event));
-    spans.push(Span::styled(sanitize_bytes(start(&event.record.data)), if hit { looks.found() } else { Style::new() }));
+    let text = sanitize_bytes(start(&event.record.data));
+    let text = match text.char_indices().nth(log.sideways) {
+        Some((at, _)) if at > 0 => text[at..].to_owned().into(),
+        None if log.sideways > 0 => "".into(),
+        _ => text,
+    };
+    spans.push(Span::styled(text, if hit { looks.found() } else { Style::new() }));
     Line::from(spans)
 }
 

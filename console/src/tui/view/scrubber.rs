@@ -14,7 +14,7 @@ use crate::{
     sanitize::sanitize,
     tui::{
         bars::{self, Bars},
-        state::{Log, Mode, Part, State, Window},
+        state::{Log, Mode, Part, Range, State, Window},
         ticks::ticks,
     },
     when,
@@ -43,7 +43,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     let bars = bars::bars(log, columns);
     let mut lines = vec![
         times_line(state, window, columns, &date),
-        Line::from(drawn(&bars, looks).concat()),
+        bars_line(log, window, &bars, looks),
         track(state, log, looks, columns, window, playhead),
     ];
     if area.height >= 5 {
@@ -60,6 +60,18 @@ fn drawn(bars: &Bars, looks: Looks) -> Vec<&'static str> {
 
 /// The columns of a date.
 const DATE: usize = 10;
+
+/// The bars, reversed where the range is.
+fn bars_line(log: &Log, window: Window, bars: &Bars, looks: Looks) -> Line<'static> {
+    let columns = bars.counts.len();
+    let is_in_range = |at: usize| {
+        log.range().is_some_and(|(from, to)| bars::time(window, columns, at) <= to && from < bars::time(window, columns, at + 1))
+    };
+    let bar = |(at, bar): (usize, &'static str)| {
+        Span::styled(bar, if is_in_range(at) { Looks::cursor() } else { Style::new() })
+    };
+    drawn(bars, looks).into_iter().enumerate().map(bar).collect()
+}
 
 /// Some times along the window, and the playhead's date.
 fn times_line(state: &State, window: Window, columns: usize, date: &str) -> Line<'static> {
@@ -171,6 +183,11 @@ fn chips(state: &State, log: &Log, looks: Looks, playhead: Offset) -> Line<'stat
     ];
     if log.new > 0 {
         spans.push(Span::styled(format!("  {} {} new: G", looks.drawn("↓", "v"), human_count(log.new)), looks.found()));
+    }
+    if let Some((from, to)) = log.range() {
+        let long = times::span(to.nanos().saturating_sub(from.nanos()));
+        let next = if matches!(log.range, Some(Range::From(_))) { "v ends it" } else { "y copies what reads it" };
+        spans.push(Span::styled(format!("  range of {long}: {next}"), looks.found()));
     }
     if log.skip_silence {
         spans.push(Span::raw("  silence is skipped"));
