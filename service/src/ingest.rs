@@ -21,6 +21,7 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesOrdered};
 use hourlog::{Error, ErrorKind, LogId, Offset, Position, Result, SLOTS, SourceRow, Store, Write, parts, planted::Bug};
 use tokio::{
     sync::{Notify, oneshot, watch},
+    task::coop::unconstrained,
     time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,8 @@ pub(crate) use message::{Decoded, Decoder, Message};
 const CHUNK_MESSAGES_MAX: usize = 16_384;
 /// The bytes of events that may be under way to the archive; past that nothing more is taken from the stream.
 const IN_FLIGHT_BYTES_MAX: usize = 32 << 20;
+/// Once that many are, nothing is taken before they are so few again: what is handed out in larger chunks costs less an event.
+const IN_FLIGHT_BYTES_AGAIN: usize = IN_FLIGHT_BYTES_MAX / 4 * 3;
 /// What an event weighs in memory beside its bytes, roughly.
 const EVENT_OVERHEAD_BYTES: usize = 256;
 /// The messages, and bytes, that the server may have sent ahead. Less than a subscription of the client's holds.
@@ -139,6 +142,8 @@ pub(crate) struct Ingest<S> {
     storing: Option<Storing>,
     in_flight: FuturesOrdered<oneshot::Receiver<Done>>,
     in_flight_bytes: usize,
+    /// Nothing more is taken until some of that is archived.
+    is_full: bool,
     /// How often reading broke off in a row without a message taken.
     barren: u32,
     /// The archive may have lost which epochs there are.
@@ -239,6 +244,7 @@ impl<S: Store> Ingest<S> {
             storing: None,
             in_flight: FuturesOrdered::new(),
             in_flight_bytes: 0,
+            is_full: false,
             barren: 0,
             epochs_unsure: false,
         })
@@ -302,7 +308,7 @@ impl<S: Store> Ingest<S> {
                         return Err(broken_off(&stream));
                     }
                 }
-                chunk = ready(&mut messages), if self.in_flight_bytes < IN_FLIGHT_BYTES_MAX => {
+                chunk = ready(&mut messages), if !self.is_full => {
                     let chunk = chunk.ok_or_else(|| broken_off(&self.args.stream))?;
                     self.take(chunk, &mut consumer_sequence)?;
                 }
@@ -518,6 +524,7 @@ impl<S: Store> Ingest<S> {
         handing_out.archived();
         self.in_flight.push_back(settled);
         self.in_flight_bytes += bytes;
+        self.is_full |= self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX;
     }
 
     /// A chunk has been answered: the archive has got so far. Where a log has failed, everything that was taken since is
@@ -526,6 +533,7 @@ impl<S: Store> Ingest<S> {
         let again = || Error::new(ErrorKind::Unavailable, "a log failed before it had archived what it was given");
         let done = done.map_err(|_| again())?;
         self.in_flight_bytes -= done.bytes;
+        self.is_full &= self.in_flight_bytes > IN_FLIGHT_BYTES_AGAIN;
         if done.whole {
             self.archived = done.last;
             self.args.status.archived.send_replace(done.last.sequence);
@@ -570,6 +578,7 @@ impl<S: Store> Ingest<S> {
         self.archived = place;
         self.in_flight = FuturesOrdered::new();
         self.in_flight_bytes = 0;
+        self.is_full = false;
     }
 
     /// Begins to store the place, if there is one to be stored and none is being stored.
@@ -670,11 +679,12 @@ impl<S: Store> Ingest<S> {
     }
 }
 
-/// The messages that are there: at least one, which is waited for. `None` where the stream has ended.
+/// The messages that are there: at least one, which is waited for. `None` where the stream has ended. The runtime would give a task
+/// 128 of them at a time, which for a thousand logs is a request to a log for each event.
 async fn ready<M>(messages: &mut (impl futures_util::Stream<Item = M> + Unpin)) -> Option<Vec<M>> {
     let mut chunk = vec![messages.next().await?];
     while chunk.len() < CHUNK_MESSAGES_MAX
-        && let Some(Some(message)) = messages.next().now_or_never()
+        && let Some(Some(message)) = unconstrained(messages.next()).now_or_never()
     {
         chunk.push(message);
     }

@@ -413,7 +413,9 @@ impl Desk {
         const BARS_FROM_BELOW: u16 = 5;
         let screen = self.seen.screen();
         let (rows, columns) = screen.size();
-        (0..columns).filter(|column| screen.cell(rows - BARS_FROM_BELOW, *column).is_some_and(vt100::Cell::inverse)).count()
+        (0..columns)
+            .filter(|column| screen.cell(rows - BARS_FROM_BELOW, *column).is_some_and(vt100::Cell::inverse))
+            .count()
     }
 
     pub(crate) fn asked(&self) -> usize {

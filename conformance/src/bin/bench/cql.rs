@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The first runs, which do not count: the database compiles what it runs often, and takes its time for it.
-const WARM_UPS: usize = 8;
+const WARM_UPS: usize = 6;
 /// How many times the events are ingested here: a thousand logs are made in each run, once.
 const INGESTED_TIMES: u64 = 5;
 /// The rows of a bare batch, which are all of one partition.

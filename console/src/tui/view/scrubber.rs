@@ -65,7 +65,9 @@ const DATE: usize = 10;
 fn bars_line(log: &Log, window: Window, bars: &Bars, looks: Looks) -> Line<'static> {
     let columns = bars.counts.len();
     let is_in_range = |at: usize| {
-        log.range().is_some_and(|(from, to)| bars::time(window, columns, at) <= to && from < bars::time(window, columns, at + 1))
+        log.range().is_some_and(|(from, to)| {
+            bars::time(window, columns, at) <= to && from < bars::time(window, columns, at + 1)
+        })
     };
     let bar = |(at, bar): (usize, &'static str)| {
         Span::styled(bar, if is_in_range(at) { Looks::cursor() } else { Style::new() })
