@@ -158,7 +158,7 @@ async fn watched(session: &Session, command: impl Future<Output = Result<(), Fai
     tokio::select! {
         biased;
         // Whatever is refused, a command needs it.
-        ended = session.denials.unless("", command) => ended,
+        ended = session.denials.unless(None, command) => ended,
         Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
     }
 }

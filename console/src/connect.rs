@@ -129,6 +129,15 @@ impl Connect {
         }
     }
 
+    /// The flags that lead to the same service, with a blank before each; without secrets.
+    pub fn flags(&self) -> String {
+        let flag =
+            |name: &str, value: Option<&str>| value.map_or_else(String::new, |value| format!(" --{name} {value}"));
+        let server = self.server.as_deref().map(remote::without_secrets);
+        let prefix = Some(self.prefix.as_str()).filter(|prefix| *prefix != wire::SERVICE);
+        flag("server", server.as_deref()) + &flag("context", self.context.as_deref()) + &flag("prefix", prefix)
+    }
+
     /// The flags, and for what they do not say the context. The selected context is another server's matter as soon
     /// as a server is given.
     fn settings(&self) -> Result<Context> {
@@ -240,23 +249,24 @@ impl Denials {
         }
     }
 
-    /// The answer to a question, unless the server refuses our inbox, or a subject that has `subject` in it.
+    /// The answer to a question, unless the server refuses our inbox, or `subject`; without one, any.
     ///
     /// # Errors
     /// Those of the question, and [`ErrorKind::NotAllowed`].
     pub async fn unless<T, E: From<Error>>(
         &self,
-        subject: &str,
+        subject: Option<&str>,
         question: impl Future<Output = std::result::Result<T, E>>,
     ) -> std::result::Result<T, E> {
         let mut told = self.told.subscribe();
+        let is_about = |what: &str| subject.is_none_or(|subject| what.ends_with(&format!("\"{subject}\"")));
         if let Some(inbox) = &*self.inbox.borrow() {
             return Err(denied(inbox).into());
         }
         let refused = async {
             loop {
                 match told.recv().await {
-                    Ok(what) if what.contains(subject) || what.starts_with(SUBSCRIPTION) => return what,
+                    Ok(what) if what.starts_with(SUBSCRIPTION) || is_about(&what) => return what,
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => std::future::pending().await,
                 }

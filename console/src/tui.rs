@@ -119,6 +119,7 @@ pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
     };
     let begun = Instant::now();
     let mut state = State::new(session.zone.clone(), session.now(), session.connect.name());
+    state.flags = session.connect.flags();
     let source = Service::new(session.connect.clone());
     let taped = stream::iter(tape).then(move |taped| async move {
         sleep_until(begun + taped.after).await;

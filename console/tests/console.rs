@@ -133,7 +133,7 @@ async fn a_search_says_how_far_it_has_come_and_goes_on_where_it_stopped() {
     desk.types("/").await;
     desk.puts("\"number\":49").await;
     desk.types("enter").await;
-    desk.answers_once().await;
+    desk.answers_some(2).await;
     // The first page has a thousand events: 49, and 490 to 499 are in it.
     desk.sees(&["scanned 2 % · 11 hits · Esc stops", "PAUSED 2018-02-04 00:01:24", "11 match", "▾ hit"]).await;
     desk.types("esc").await;
@@ -161,6 +161,23 @@ async fn who_has_gone_on_is_not_taken_away_by_a_hit_that_comes_late() {
     assert_eq!(desk.place(), place);
     desk.types("n").await;
     desk.sees(&["\"number\":777,"]).await;
+}
+
+#[tokio::test]
+async fn what_comes_is_searched_too_also_while_the_search_runs() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("g").await;
+    desk.answers(false).await;
+    desk.types("/").await;
+    desk.puts("late").await;
+    desk.types("enter").await;
+    desk.comes("quakes", 1).await;
+    desk.answers(true).await;
+    desk.sees(&["1 hit "]).await;
+    desk.comes("quakes", 2).await;
+    desk.sees(&["3 hits"]).await;
+    desk.types("n n n").await;
+    desk.sees(&["none behind this"]).await;
 }
 
 #[tokio::test]
@@ -258,14 +275,14 @@ async fn a_long_event_is_read_to_its_end() {
     desk.hostile(0, hourlog::Record::new(lines.join("\n"))).await;
     desk.types("tab").await;
     desk.sees(&["line 0 --"]).await;
-    for _ in 0..12 {
+    for _ in 0..30 {
         desk.types("J").await;
     }
-    desk.sees(&["line 99 --"]).await;
-    for _ in 0..12 {
+    desk.sees(&["line 99"]).await;
+    for _ in 0..18 {
         desk.types("K").await;
     }
-    desk.sees(&["line 0 --"]).await;
+    desk.sees(&["line 0\n"]).await;
     // Unbroken, the end of a line is found further right.
     desk.types("w").await;
     assert!(!desk.text().contains("--."), "{}", desk.text());
@@ -395,7 +412,7 @@ async fn without_colours_and_beyond_ascii_nothing_is_lost() {
 
 #[tokio::test]
 async fn help_has_every_key() {
-    let mut desk = Desk::log("quakes", 120, 60).await;
+    let mut desk = Desk::log("quakes", 120, 70).await;
     desk.types("?").await;
     for binding in console::tui::keymap::KEYMAP {
         assert!(desk.text().contains(binding.help), "{}\n{}", binding.help, desk.text());

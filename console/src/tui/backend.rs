@@ -15,7 +15,7 @@ use tokio::{
 use crate::tui::{
     msg::{Ask, Effect, Fetch, Found, Msg, Scan},
     pattern::Pattern,
-    state::{Direction, Scanned},
+    state::{Direction, HITS_MAX, Scanned},
 };
 
 /// The events that are asked for at once.
@@ -24,8 +24,6 @@ const PAGE: u32 = 400;
 const WAIT: &str = "20s";
 /// The pause before a follower that failed asks again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The hits after which a search rests until somebody wants more.
-const HITS_MAX: usize = 100_000;
 /// The logs that are listed.
 const LOGS_MAX: usize = 100_000;
 
@@ -196,9 +194,13 @@ pub fn scan(
     pattern: &Pattern,
     scanned: Scanned,
 ) -> impl Stream<Item = Result<Scan>> {
-    let begin = Some((scanned, Direction::On, 0));
+    let begin = Some((scanned, Direction::On, 0, 0));
     stream::try_unfold(begin, move |scan| async move {
-        let Some((mut scanned, direction, before)) = scan else { return Ok(None) };
+        let Some((mut scanned, direction, before, pages)) = scan else { return Ok(None) };
+        // What the first page has is not to wait for it; and where it may not be asked, it is done without.
+        if pages == 1 && scanned.of.is_none() {
+            scanned.of = source.count(log, None, 1).await.ok().map(|reply| reply.count);
+        }
         let hits = match direction {
             Direction::On => scan_on(source, log, pattern, &mut scanned).await?,
             Direction::Back => scan_back(source, log, pattern, &mut scanned).await?,
@@ -210,11 +212,8 @@ pub fn scan(
         };
         let found = before + hits.len();
         let next = next.filter(|_| found < HITS_MAX);
-        if next.is_some() && scanned.of.is_none() {
-            scanned.of = Some(source.count(log, None, 1).await?.count);
-        }
         let scan = Scan { hits, scanned: scanned.clone(), goes_on: next.is_some() };
-        Ok(Some((scan, next.map(|next| (scanned, next, found)))))
+        Ok(Some((scan, next.map(|next| (scanned, next, found, pages + 1)))))
     })
 }
 

@@ -36,7 +36,7 @@ impl Service {
         question: impl FnOnce(&'a Remote) -> F,
     ) -> Result<T> {
         let remote = self.remote().await?;
-        self.denials.unless(&format!("{}.{endpoint}", self.connect.prefix), question(remote)).await
+        self.denials.unless(Some(&format!("{}.{endpoint}", self.connect.prefix)), question(remote)).await
     }
 }
 
@@ -46,18 +46,18 @@ impl Source for Service {
     }
 
     async fn page(&self, log: &LogId, from: Position, backwards: bool, limit: u32) -> Result<(Vec<Event>, bool)> {
-        self.ask("replay", |remote| Source::page(remote, log, from, backwards, limit)).await
+        self.ask(&format!("replay.{log}"), |remote| Source::page(remote, log, from, backwards, limit)).await
     }
 
     async fn count(&self, log: &LogId, span: Option<(Offset, Offset)>, bins: u32) -> Result<TimelineReply> {
-        self.ask("timeline", |remote| Source::count(remote, log, span, bins)).await
+        self.ask(&format!("timeline.{log}"), |remote| Source::count(remote, log, span, bins)).await
     }
 
     async fn newest_arrival(&self, log: &LogId) -> Result<Option<String>> {
-        self.ask("replay", |remote| Source::newest_arrival(remote, log)).await
+        self.ask(&format!("replay.{log}"), |remote| Source::newest_arrival(remote, log)).await
     }
 
     async fn arrivals(&self, log: &LogId, after: Option<String>) -> Result<(Vec<Event>, Option<String>)> {
-        self.ask("replay", |remote| Source::arrivals(remote, log, after)).await
+        self.ask(&format!("replay.{log}"), |remote| Source::arrivals(remote, log, after)).await
     }
 }

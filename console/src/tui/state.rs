@@ -10,6 +10,8 @@ use jiff::tz::TimeZone;
 
 use crate::tui::{fuzzy, pattern::Pattern, stretch::Stretch};
 
+/// The hits after which a search rests until somebody wants more.
+pub const HITS_MAX: usize = 100_000;
 /// The rates that a log's sparkline is made of.
 pub const RATES_MAX: usize = 30;
 
@@ -26,6 +28,8 @@ pub struct State {
     pub times: Times,
     /// Where the service is asked.
     pub server: String,
+    /// The flags with which the command line asks there too.
+    pub flags: String,
     /// The list of logs.
     pub logs: Logs,
     /// The log that is open.
@@ -193,8 +197,8 @@ pub struct Log {
     pub stale: bool,
     /// Why something is not known, since when.
     pub away: BTreeMap<Part, Away>,
-    /// Nothing is asked before, for it failed.
-    pub rests_until: Offset,
+    /// What is not asked for before a time, for it failed.
+    pub rests: BTreeMap<Part, Offset>,
     /// The log holds no event.
     pub empty: bool,
 }
@@ -221,6 +225,8 @@ pub struct Search {
     pub scanned: Scanned,
     /// It goes on.
     pub runs: bool,
+    /// Events have come, since it was begun or gone on with, that nobody told of.
+    pub missed: bool,
     /// The nearest hit in this direction is gone to as soon as it is known.
     pub wanted: Option<Direction>,
 }
@@ -295,9 +301,9 @@ impl Search {
         match hit {
             // Between here and what was looked through there may be another.
             _ if !self.scanned.reaches(from) => Nearest::Unknown,
-            Some(hit) => Nearest::At(*hit),
+            Some(hit) if self.scanned.has(*hit) => Nearest::At(*hit),
             None if ended => Nearest::Nowhere,
-            None => Nearest::Unknown,
+            _ => Nearest::Unknown,
         }
     }
 }
@@ -400,6 +406,7 @@ impl State {
             zone,
             times: Times::Local,
             server,
+            flags: String::new(),
             logs: Logs::default(),
             log: None,
             opened: 0,
@@ -469,7 +476,7 @@ impl Log {
             detail: false,
             stale: false,
             away: BTreeMap::new(),
-            rests_until: Offset::MIN,
+            rests: BTreeMap::new(),
             empty: false,
         }
     }
@@ -511,10 +518,10 @@ impl Log {
         }
     }
 
-    /// The place that is meant: the event under the cursor, or the playhead's own where it is on none that is shown.
+    /// The place that is meant: the event under the cursor, or the playhead's own where it is on none that is shown, or is not loaded.
     pub fn place(&self) -> Position {
         match (self.hidden(), self.event()) {
-            (None, Some(event)) => event.position,
+            (None, Some(event)) if self.loaded.covers(self.playhead) => event.position,
             _ => self.playhead,
         }
     }
@@ -537,7 +544,10 @@ impl Log {
     /// The first and the last time of the range, where there is one.
     pub fn range(&self) -> Option<Window> {
         Some(match self.range? {
-            Range::From(from) => (from.min(self.at()), from.max(self.at())),
+            Range::From(from) => {
+                let at = self.at();
+                (from.min(at), from.max(at))
+            }
             Range::Of(from, to) => (from, to),
         })
     }

@@ -44,6 +44,18 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
 }
 
 fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
+    let playhead = |state: &State| state.log.as_ref().map(|log| log.playhead);
+    let before = playhead(state);
+    press_key(state, key, effects);
+    if playhead(state) != before
+        && let Some(search) = state.log.as_mut().and_then(|log| log.search.as_mut())
+    {
+        // Who has gone on is not taken away by a hit that is found only now.
+        search.wanted = None;
+    }
+}
+
+fn press_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     if let Some(action) = keymap::action(Place::Always, key) {
         return perform(state, action, effects);
     }
@@ -71,20 +83,8 @@ fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Quit => effects.push(Effect::Quit),
         Action::Palette => state.prompt = Some(Prompt::new(PromptKind::Palette, "")),
         Action::Help => state.help = Some(0),
-        action if state.log.is_some() => act_in_log(state, action, effects),
+        action if state.log.is_some() => log::act(state, action, effects),
         action => logs::act(state, action, effects),
-    }
-}
-
-fn act_in_log(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
-    let playhead = |state: &State| state.log.as_ref().map(|log| log.playhead);
-    let before = playhead(state);
-    log::act(state, action, effects);
-    if playhead(state) != before
-        && let Some(search) = state.log.as_mut().and_then(|log| log.search.as_mut())
-    {
-        // Who has gone on is not taken away by a hit that is found only now.
-        search.wanted = None;
     }
 }
 

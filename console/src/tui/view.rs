@@ -1,6 +1,6 @@
 //! Draws the state. Nothing is decided here, and everything that came from outside goes through [`sanitize`](crate::sanitize).
 
-mod detail;
+pub(crate) mod detail;
 mod help;
 mod log;
 mod logs;

@@ -388,11 +388,11 @@ impl Desk {
         }
     }
 
-    /// The first answer to what was asked comes, and no more.
-    pub(crate) async fn answers_once(&mut self) {
+    /// The first answers to what was asked come, so many, and no more.
+    pub(crate) async fn answers_some(&mut self, count: usize) {
         let open = self.open.replace(Vec::new()).unwrap_or_default();
         for ask in open {
-            if let Some(answered) = self.answers_of(ask).await.into_iter().next() {
+            for answered in self.answers_of(ask).await.into_iter().take(count) {
                 self.happens(answered).await;
             }
         }

@@ -245,6 +245,8 @@ async fn who_is_turned_away_is_told_by_what_and_keeps_what_is_allowed() {
     console.sees(&["online", "orders"]).await;
     console.types("\r");
     console.sees(&["NOT ALLOWED", "one", "Pretty", "hourlog.timeline.orders"]).await;
+    console.types("/one\r");
+    console.sees(&["search: one", "1 hit "]).await;
     console.types("q");
     assert!(console.ends().await.success());
 

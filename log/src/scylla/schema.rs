@@ -21,8 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How often they look for what should be there at once.
 const LOOKS_MAX: usize = 50;
 
-/// How events are compacted, in each database's words. Eight tables are merged at once where four are by default: what is read
-/// together was mostly written together, and lies in few tables however many there are, so that merging less costs no reader much.
+/// How events are compacted, in each database's words. Cassandra merges eight tables at once, where four are its default: what is
+/// read together was mostly written together, and lies in few tables however many there are, so that merging less costs no reader much.
 const COMPACTIONS: [&str; 2] =
     ["'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T8'", "'class': 'IncrementalCompactionStrategy'"];
 

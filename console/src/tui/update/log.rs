@@ -8,6 +8,7 @@ use crate::tui::{
     msg::{Ask, Effect, Fetch, Found},
     state::{Away, Counting, Direction, Mode, Part, Prompt, PromptKind, Range, State, Tab, Times},
     stretch::Stretch,
+    view::detail,
 };
 
 use super::{
@@ -31,8 +32,9 @@ const AGAIN_NANOS: i64 = 1_000_000_000;
 pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
     let (now, columns) = (state.now, state.size.0);
     let Some(log) = &mut state.log else { return };
-    let rests = now < log.rests_until;
-    if log.asked.is_none() && !log.empty && !rests {
+    let rests = |part: Part| log.rests.get(&part).is_some_and(|until| now < *until);
+    let (rests_events, rests_counts) = (rests(Part::Events), rests(Part::Counts));
+    if log.asked.is_none() && !log.empty && !rests_events {
         let wants = if std::mem::take(&mut log.stale) {
             Some(if log.mode == Mode::Live { Fetch::Newest } else { Fetch::Around(log.playhead) })
         } else if log.loaded.events().is_empty() && log.playhead == Position::MAX {
@@ -45,9 +47,13 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
             let lacks = || log.loaded.lacks(log.playhead.offset.saturating_add_nanos(ahead));
             log.loaded.wants(log.playhead, |event| log.shows(event)).or_else(lacks)
         };
-        if let Some(fetch) = wants {
-            log.asked = Some(now);
-            effects.push(Effect::Ask(Ask::Load { opened: log.opened, log: log.id.clone(), fetch }));
+        match wants {
+            Some(fetch) => {
+                log.asked = Some(now);
+                effects.push(Effect::Ask(Ask::Load { opened: log.opened, log: log.id.clone(), fetch }));
+            }
+            // All that is to be seen is there.
+            None => drop(log.away.remove(&Part::Events)),
         }
     }
     let bins = u32::from(columns.clamp(20, 400)) - 2;
@@ -55,7 +61,9 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
         let old = log.follows && now.nanos().saturating_sub(at.nanos()) >= COUNT_EVERY_NANOS;
         *counted == (log.window, bins) && !old
     };
-    if log.bars_asked.is_none() && !log.empty && !rests && !log.bars_of.as_ref().is_some_and(fresh) {
+    if log.bars_of.as_ref().is_some_and(fresh) {
+        log.away.remove(&Part::Counts);
+    } else if log.bars_asked.is_none() && !log.empty && !rests_counts {
         log.bars_asked = Some((log.window, bins));
         effects.push(Effect::Ask(Ask::Count { opened: log.opened, log: log.id.clone(), span: log.window, bins }));
     }
@@ -100,7 +108,7 @@ pub(super) fn counted(state: &mut State, opened: u64, bars: Result<TimelineReply
 fn failed(state: &mut State, part: Part, error: &hourlog::Error) {
     let now = state.now;
     let Some(log) = &mut state.log else { return };
-    log.rests_until = now.saturating_add_nanos(AGAIN_NANOS);
+    log.rests.insert(part, now.saturating_add_nanos(AGAIN_NANOS));
     match error.kind() {
         ErrorKind::NotFound => log.empty = true,
         ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::NotAllowed => {
@@ -150,6 +158,7 @@ pub(super) fn arrived(state: &mut State, opened: u64, events: Result<Vec<Event>>
 pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     let rows = layout::list_rows(state);
     let (now, zone) = (state.now, state.zone.clone());
+    let down_max = if action == Action::TextDown { detail::down_max(state) } else { 0 };
     let Some(log) = &mut state.log else { return };
     match action {
         Action::Back if search::stop(log, effects) => {}
@@ -199,6 +208,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::Follow if log.follows => {
             log.follows = false;
             log.mode = Mode::Paused;
+            log.away.remove(&Part::Arrivals);
             search::misses(log);
             effects.push(Effect::StopFollowing);
         }
@@ -256,6 +266,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::Tab => {
             let at = Tab::ALL.iter().position(|tab| *tab == log.tab).unwrap_or(0);
             log.tab = Tab::ALL[(at + 1) % Tab::ALL.len()];
+            log.down = (Position::MIN, 0);
         }
         Action::Range => {
             let here = log.at();
@@ -267,14 +278,15 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         }
         Action::Right => log.sideways = (log.sideways + SIDEWAYS).min(SIDEWAYS_MAX),
         Action::Left => log.sideways = log.sideways.saturating_sub(SIDEWAYS),
-        Action::TextDown => log.down = (log.place(), log.down() + rows / 2),
+        Action::TextDown => log.down = (log.place(), (log.down() + rows / 2).min(down_max)),
         Action::TextUp => log.down = (log.place(), log.down().saturating_sub(rows / 2)),
         Action::Wrap => log.wraps = !log.wraps,
         Action::Copy if log.range.is_some() => {
             let (from, last) = log.range().unwrap_or((Offset::MIN, Offset::MIN));
             // A range has its last event, and --until ends before a time.
             let until = last.saturating_add_nanos(1);
-            effects.push(Effect::Copy(format!("hourlog read {} --since {from} --until {until}", log.id)));
+            effects
+                .push(Effect::Copy(format!("hourlog read {}{} --since {from} --until {until}", log.id, state.flags)));
             say(state, "the command that reads the range is copied, by OSC 52");
         }
         Action::Copy => {

@@ -41,7 +41,8 @@ impl AsRef<str> for Choice {
 
 /// What there is to choose for `text`, the best first.
 pub(crate) fn choices(state: &State, text: &str) -> Vec<Choice> {
-    let bindings = keymap::bindings(Place::of(state)).filter(|binding| binding.action != Action::Palette);
+    let bindings = keymap::bindings(Place::of(state))
+        .filter(|binding| binding.place != Place::Always && binding.action != Action::Palette);
     let actions = bindings.map(|binding| Choice {
         text: binding.help.to_owned(),
         key: binding.keys[0],

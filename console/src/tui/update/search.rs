@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use hourlog::{Event, Result};
+use hourlog::{Event, Position, Result};
 
 use crate::tui::{
     msg::{Effect, Scan},
     pattern::Pattern,
-    state::{Direction, Log, Nearest, Scanned, Search, State},
+    state::{Direction, HITS_MAX, Log, Nearest, Scanned, Search, State},
 };
 
 use super::{say, travel::jump};
@@ -16,7 +16,7 @@ use super::{say, travel::jump};
 pub(super) fn begin(state: &mut State, pattern: Pattern, effects: &mut Vec<Effect>) {
     let Some(log) = &mut state.log else { return };
     let scanned = Scanned::nothing(log.place());
-    log.search = Some(Search { pattern, hits: BTreeSet::new(), scanned, runs: false, wanted: None });
+    log.search = Some(Search { pattern, hits: BTreeSet::new(), scanned, runs: false, missed: false, wanted: None });
     find(state, Direction::On, effects);
 }
 
@@ -35,7 +35,7 @@ pub(super) fn find(state: &mut State, direction: Direction, effects: &mut Vec<Ef
                 (search.hits, search.scanned) = (BTreeSet::new(), Scanned::nothing(place));
             }
             if !search.runs || !is_near {
-                search.runs = true;
+                (search.runs, search.missed) = (true, false);
                 log.searches += 1;
                 effects.push(Effect::Scan {
                     opened: log.opened,
@@ -57,7 +57,10 @@ pub(super) fn scanned(state: &mut State, opened: u64, number: u64, scan: Result<
     match scan {
         Ok(scan) => {
             search.hits.extend(scan.hits);
-            search.scanned = scan.scanned;
+            // What was told since this was looked through is known too; what was not, is not.
+            let told = if search.scanned.last_reached { search.scanned.to } else { Position::MIN };
+            let last_reached = scan.scanned.last_reached && !search.missed;
+            search.scanned = Scanned { to: scan.scanned.to.max(told), last_reached, ..scan.scanned };
             search.runs = scan.goes_on;
             let Some(direction) = search.wanted else { return };
             let nearest = search.nearest(place, direction);
@@ -67,7 +70,11 @@ pub(super) fn scanned(state: &mut State, opened: u64, number: u64, scan: Result<
             match nearest {
                 Nearest::At(hit) => jump(log, hit),
                 Nearest::Nowhere => nowhere(state, direction),
-                Nearest::Unknown => {}
+                Nearest::Unknown if search.runs => {}
+                Nearest::Unknown => {
+                    search.wanted = None;
+                    say(state, "the search rests; n and N go on");
+                }
             }
         }
         Err(error) => {
@@ -101,17 +108,22 @@ pub(super) fn stop(log: &mut Log, effects: &mut Vec<Effect>) -> bool {
 
 /// An event has come that may be a hit.
 pub(super) fn arrived(log: &mut Log, event: &Event) {
-    if let Some(search) = &mut log.search
-        && search.scanned.has(event.position)
-        && search.pattern.is_in(event)
-    {
+    let Some(search) = &mut log.search else { return };
+    let is_hit = search.pattern.is_in(event);
+    if is_hit && search.hits.len() >= HITS_MAX {
+        return misses(log);
+    }
+    if is_hit {
         search.hits.insert(event.position);
+    }
+    if search.scanned.last_reached {
+        search.scanned.to = search.scanned.to.max(event.position.next());
     }
 }
 
 /// Events may come from here on that are not told.
 pub(super) fn misses(log: &mut Log) {
     if let Some(search) = &mut log.search {
-        search.scanned.last_reached = false;
+        (search.scanned.last_reached, search.missed) = (false, true);
     }
 }

@@ -13,7 +13,10 @@ use ratatui::{
 use crate::{
     output::human_count,
     sanitize::{sanitize, sanitize_byte_lines, sanitize_lines},
-    tui::state::{Log, State, Tab},
+    tui::{
+        layout,
+        state::{Log, State, Tab},
+    },
     when,
 };
 
@@ -30,34 +33,39 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     });
     frame.render_widget(Line::from(tabs.collect::<Vec<_>>()), head);
     let Some(event) = log.event() else { return };
+    let text = text(state, log, event, looks, body);
+    let down = u16::try_from(log.down()).unwrap_or(u16::MAX);
+    let sideways = if log.wraps { 0 } else { u16::try_from(log.sideways).unwrap_or(u16::MAX) };
+    frame.render_widget(text.scroll((down, sideways)), body);
+}
+
+/// The most rows that can be passed over of the text of the event under the cursor, so that its end is seen.
+pub(crate) fn down_max(state: &State) -> usize {
+    let (columns, rows) = state.size;
+    let Some((log, event)) = state.log.as_ref().and_then(|log| Some((log, log.event()?))) else { return 0 };
+    let area = layout::parts(log, layout::frame(Rect::new(0, 0, columns, rows)).body).detail;
+    // How it looks does not matter to how long it is.
+    text(state, log, event, Looks { mono: true, ascii: true }, area)
+        .line_count(area.width)
+        // The first row has the tabs.
+        .saturating_sub(usize::from(area.height.saturating_sub(1)))
+}
+
+fn text(state: &State, log: &Log, event: &Event, looks: Looks, body: Rect) -> Paragraph<'static> {
     let text = match log.tab {
         Tab::Pretty => pretty(event),
         Tab::Raw => sanitize_byte_lines(shown(event)).into_owned(),
         Tab::Hex => hex(shown(event), if body.width >= 76 { 16 } else { 8 }),
         Tab::Headers => headers(state, event),
     };
-    let mut lines: Vec<Line<'_>> = text.lines().map(|line| Line::from(line.replace('\t', "    "))).collect();
+    let mut lines: Vec<Line<'static>> = text.lines().map(|line| Line::from(line.replace('\t', "    "))).collect();
     let left = event.record.data.len().saturating_sub(BYTES_MAX);
     if left > 0 && log.tab != Tab::Headers {
         let left = format!("{} more bytes; hourlog read shows them", human_count(left as u64));
         lines.push(Line::styled(left, looks.aside()));
     }
-    let down = rows_down(log, &lines, body);
     let text = Paragraph::new(lines);
-    let text = if log.wraps {
-        text.wrap(Wrap { trim: false }).scroll((down, 0))
-    } else {
-        text.scroll((down, u16::try_from(log.sideways).unwrap_or(u16::MAX)))
-    };
-    frame.render_widget(text, body);
-}
-
-/// The rows that are passed over, so that something is left to be seen.
-fn rows_down(log: &Log, lines: &[Line<'_>], body: Rect) -> u16 {
-    let width = usize::from(body.width.max(1));
-    let rows = |line: &Line<'_>| if log.wraps { line.width().div_ceil(width).max(1) } else { 1 };
-    let most = lines.iter().map(rows).sum::<usize>().saturating_sub(1);
-    u16::try_from(log.down().min(most)).unwrap_or(u16::MAX)
+    if log.wraps { text.wrap(Wrap { trim: false }) } else { text }
 }
 
 fn name(tab: Tab) -> &'static str {

@@ -14,7 +14,7 @@ use crate::{
     sanitize::{sanitize, sanitize_bytes},
     tui::{
         layout,
-        state::{Log, State, Times},
+        state::{Log, Part, State, Times},
     },
     when,
 };
@@ -152,7 +152,7 @@ fn nothing(state: &State, log: &Log) -> Vec<Line<'static>> {
             line(format!("  hourlog pub {} '{{\"id\":7}}'", log.id)),
         ];
     }
-    if let Some(away) = log.away() {
+    if let Some(away) = log.away.get(&Part::Events) {
         let since = times::span(state.since(away.since));
         let what = if away.denied { "not allowed" } else { "not answered" };
         return vec![

@@ -64,8 +64,9 @@ const DATE: usize = 10;
 /// The bars, reversed where the range is.
 fn bars_line(log: &Log, window: Window, bars: &Bars, looks: Looks) -> Line<'static> {
     let columns = bars.counts.len();
+    let range = log.range();
     let is_in_range = |at: usize| {
-        log.range().is_some_and(|(from, to)| {
+        range.is_some_and(|(from, to)| {
             bars::time(window, columns, at) <= to && from < bars::time(window, columns, at + 1)
         })
     };
