@@ -282,7 +282,7 @@ async fn a_long_event_is_read_to_its_end() {
     for _ in 0..18 {
         desk.types("K").await;
     }
-    desk.sees(&["line 0\n"]).await;
+    desk.sees(&["│line 0 "]).await;
     // Unbroken, the end of a line is found further right.
     desk.types("w").await;
     assert!(!desk.text().contains("--."), "{}", desk.text());
