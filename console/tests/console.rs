@@ -320,12 +320,34 @@ async fn who_plays_faster_than_it_is_loaded_is_told_so_and_misses_nothing() {
 }
 
 #[tokio::test]
+async fn who_has_paused_follows_again_with_the_same_key_that_stops_it() {
+    let mut desk = Desk::log("quakes", 120, 40).await;
+    desk.types("k k").await;
+    desk.sees(&["PAUSED"]).await;
+    desk.types("f").await;
+    desk.sees(&["LIVE"]).await;
+    desk.types("f").await;
+    desk.sees(&["PAUSED", "not followed any more"]).await;
+    desk.comes("quakes", 1).await;
+    assert!(!desk.text().contains("new: G"), "{}", desk.text());
+    desk.types("f").await;
+    desk.sees(&["LIVE"]).await;
+    assert!(desk.cursor_row().contains("late"), "{}", desk.text());
+}
+
+#[tokio::test]
 async fn silence_is_skipped_where_that_is_wished_and_said() {
     let mut desk = Desk::log("sparse", 120, 40).await;
     desk.types("g i space").await;
     desk.passes(100).await;
     desk.sees(&["364d 23h skipped", "PLAY ×1 2018-02-03 23:59:58"]).await;
     desk.passes(3_000).await;
+    desk.sees(&["LIVE 2018-02-04 00:00:00.000"]).await;
+    // Two seconds of who watches, however fast it is played.
+    desk.types("g > > > > space").await;
+    desk.passes(1_500).await;
+    desk.sees(&["PLAY ×16 2018-02-03 23:59:5"]).await;
+    desk.passes(1_000).await;
     desk.sees(&["LIVE 2018-02-04 00:00:00.000"]).await;
 }
 

@@ -206,7 +206,7 @@ pub const KEYMAP: &[Binding] = &[
         &["i"],
         Action::SkipSilence,
         "",
-        "skip stretches of more than two seconds without events while playing",
+        "skip silence while playing: what would take more than two seconds takes two",
     ),
     binding(
         Place::Log,

@@ -75,6 +75,15 @@ impl Looks {
         if self.mono { Style::new() } else { Style::new().fg(color) }
     }
 
+    /// A key, as the keymap names it, as it is drawn.
+    pub(crate) fn key(self, name: &str) -> String {
+        const ARROWS: [(&str, &str); 4] = [("left", "←"), ("right", "→"), ("up", "↑"), ("down", "↓")];
+        let (held, key) =
+            name.rsplit_once('-').filter(|(held, _)| !held.is_empty()).map_or(("", name), |(held, key)| (held, key));
+        let key = ARROWS.iter().find(|(name, _)| *name == key && !self.ascii).map_or(key, |(_, arrow)| arrow);
+        if held.is_empty() { key.to_owned() } else { format!("{held}-{key}") }
+    }
+
     /// One of two ways to draw a thing.
     pub(crate) fn drawn(self, unicode: &'static str, ascii: &'static str) -> &'static str {
         if self.ascii { ascii } else { unicode }
@@ -167,7 +176,7 @@ fn footer(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
     let mut spans = Vec::new();
     let room = HINTS_MAX.saturating_sub(all.len());
     for binding in own.into_iter().take(room).chain(all) {
-        spans.push(Span::styled(binding.keys[0], looks.title()));
+        spans.push(Span::styled(looks.key(binding.keys[0]), looks.title()));
         spans.push(Span::raw(format!(" {}  ", binding.hint)));
     }
     frame.render_widget(Line::from(spans), area);

@@ -205,12 +205,13 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         }
         Action::HitOn => search::find(state, Direction::On, effects),
         Action::HitBack => search::find(state, Direction::Back, effects),
-        Action::Follow if log.follows => {
+        Action::Follow if log.mode == Mode::Live => {
             log.follows = false;
             log.mode = Mode::Paused;
             log.away.remove(&Part::Arrivals);
             search::misses(log);
             effects.push(Effect::StopFollowing);
+            say(state, "what comes is not followed any more; f follows it");
         }
         Action::Follow => {
             jump(log, Position::MAX);

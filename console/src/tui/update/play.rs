@@ -12,7 +12,7 @@ use super::{
     travel::{follow, keep_in_window},
 };
 
-/// A stretch without events that is longer than this is passed over while playing, where that is wished.
+/// A stretch without events that would be played for longer than this is played as long, where that is wished.
 const SILENCE_NANOS: i64 = 2_000_000_000;
 /// How slow, and how fast, a log is played.
 const SPEEDS: (f64, f64) = (0.1, 1_000.0);
@@ -31,14 +31,15 @@ pub(super) fn tick(state: &mut State, effects: &mut Vec<Effect>) {
         log.mode = Mode::Playing { offset: log.playhead.offset, at: now, begun, waits };
         return;
     }
+    let silence = (SILENCE_NANOS as f64 * log.speed) as i64;
     let events = log.loaded.events();
     let come = events.partition_point(|event| event.position.offset <= target);
     let next = events.range(come..).find(|event| log.shows(event));
     match next.map(|event| event.position.offset) {
         None => return follow(log, effects),
-        Some(next) if log.skip_silence && next.nanos().saturating_sub(target.nanos()) > SILENCE_NANOS => {
+        Some(next) if log.skip_silence && next.nanos().saturating_sub(target.nanos()) > silence => {
             let played_to = target;
-            target = next.saturating_add_nanos(-SILENCE_NANOS);
+            target = next.saturating_add_nanos(-silence);
             skipped = Some(target.nanos().saturating_sub(played_to.nanos()));
             log.mode = Mode::Playing { offset: target, at: now, begun: (target, now), waits: false };
         }

@@ -19,7 +19,7 @@ pub(super) fn draw(line: usize, looks: Looks, frame: &mut Frame<'_>, area: Rect)
         lines.push(Line::styled(title, looks.title()));
         let is_there = |own: Place| own == place || (own == Place::Always && place == Place::Everywhere);
         for binding in KEYMAP.iter().filter(|binding| is_there(binding.place)) {
-            let keys = format!("  {:<22}", binding.keys.join(" "));
+            let keys = format!("  {:<22}", binding.keys.iter().map(|key| looks.key(key)).collect::<Vec<_>>().join(" "));
             lines.push(Line::from(vec![Span::styled(keys, looks.found()), Span::raw(binding.help)]));
         }
         lines.push(Line::raw(""));

@@ -24,7 +24,7 @@ pub(super) fn draw(state: &State, prompt: &Prompt, looks: Looks, frame: &mut Fra
     let found = choices(state, &prompt.text);
     let lines = found.iter().enumerate().map(|(at, choice)| {
         let line = Line::from(vec![
-            Span::styled(format!(" {:>10}  ", choice.key), looks.found()),
+            Span::styled(format!(" {:>10}  ", looks.key(choice.key)), looks.found()),
             Span::raw(sanitize(&choice.text)),
         ]);
         line.style(if at == prompt.choice { Looks::cursor() } else { Style::new() })
