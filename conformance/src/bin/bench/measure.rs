@@ -154,6 +154,13 @@ fn disturbed(before: Duration, after: Duration) -> bool {
     before * TIMES_MAX < after || after * TIMES_MAX < before
 }
 
+/// Says on stderr how far the runs are: they take minutes, and the figures come at the end.
+#[expect(clippy::print_stderr, reason = "stdout has the figures alone")]
+fn tell(time: usize, times: usize, runs: &[Run]) {
+    let rates: Vec<String> = runs.iter().map(|run| format!("{:.0}/s", run.per_second())).collect();
+    eprintln!("run {time} of {times}: {}", rates.join(", "));
+}
+
 /// Runs all of `sides` in their order, and the other way round the next time, `times` times. `warm_ups` come first and do not
 /// count; those in which the disk was disturbed are left out.
 pub(crate) async fn in_turn<'a, const SIDES: usize>(
@@ -170,8 +177,7 @@ pub(crate) async fn in_turn<'a, const SIDES: usize>(
             run[side] = Some(sides[side]().await);
         }
         let run = run.map(|run| run.expect("each side has had its turn"));
-        let rates: Vec<String> = run.iter().map(|run| format!("{:.0}/s", run.per_second())).collect();
-        eprintln!("run {} of {}: {}", time + 1, warm_ups + times, rates.join(", "));
+        tell(time + 1, warm_ups + times, &run);
         if time >= warm_ups && !disturbed(before, sync_probe()) {
             runs.push(run);
         }
