@@ -79,6 +79,7 @@ impl<S: Store> Store for Counting<S> {
     const SURE_AFTER: Duration = S::SURE_AFTER;
     const WRITES_AT_ONCE: Option<usize> = S::WRITES_AT_ONCE;
     const WRITE_EVENTS: usize = S::WRITE_EVENTS;
+    const UNDER_WAY_BYTES: usize = S::UNDER_WAY_BYTES;
 
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         self.store.log(id).await

@@ -57,6 +57,8 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 const PAGE_ROWS: i32 = 5_000;
 /// The logs that write at once.
 const WRITES_AT_ONCE: usize = 64;
+/// The bytes that are under way: so many that a thousand logs have nearly a full batch each, and the memory is the database's own.
+const UNDER_WAY_BYTES: usize = 32 << 20;
 /// The partitions that logs are listed in.
 const LOG_SHARDS: u8 = 16;
 /// Twice the time after which both databases sync their commit logs: what was written before that survives the machine.
@@ -242,6 +244,7 @@ impl Store for Scylla {
     const SURE_AFTER: Duration = SURE_AFTER;
     const WRITES_AT_ONCE: Option<usize> = Some(WRITES_AT_ONCE);
     const WRITE_EVENTS: usize = writes::BATCH_ROWS_MAX;
+    const UNDER_WAY_BYTES: usize = UNDER_WAY_BYTES;
 
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         Ok(self.stored_log(id).await?.0)

@@ -27,6 +27,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// The events of one log that are best written at once.
     const WRITE_EVENTS: usize = usize::MAX;
 
+    /// The bytes of events that are to be under way to it at once. More make larger writes, and weigh beside what the archive itself has in
+    /// memory.
+    const UNDER_WAY_BYTES: usize = 16 << 20;
+
     /// What is known of a log; `None` where it was never written to.
     fn log(&self, id: &LogId) -> impl Future<Output = Result<Option<LogRow>>> + Send;
 

@@ -44,10 +44,6 @@ pub(crate) use message::{Decoded, Decoder, Message};
 
 /// The messages that are taken at once, if so many are there.
 const CHUNK_MESSAGES_MAX: usize = 16_384;
-/// The bytes of events that may be under way to the archive; past that nothing more is taken from the stream.
-const IN_FLIGHT_BYTES_MAX: usize = 32 << 20;
-/// Once that many are, nothing is taken before they are so few again: what is handed out in larger chunks costs less an event.
-const IN_FLIGHT_BYTES_AGAIN: usize = IN_FLIGHT_BYTES_MAX / 4 * 3;
 /// What an event weighs in memory beside its bytes, roughly.
 const EVENT_OVERHEAD_BYTES: usize = 256;
 /// The messages, and bytes, that the server may have sent ahead. Less than a subscription of the client's holds.
@@ -524,7 +520,7 @@ impl<S: Store> Ingest<S> {
         handing_out.archived();
         self.in_flight.push_back(settled);
         self.in_flight_bytes += bytes;
-        self.is_full |= self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX;
+        self.is_full |= self.in_flight_bytes >= S::UNDER_WAY_BYTES;
     }
 
     /// A chunk has been answered: the archive has got so far. Where a log has failed, everything that was taken since is
@@ -533,7 +529,8 @@ impl<S: Store> Ingest<S> {
         let again = || Error::new(ErrorKind::Unavailable, "a log failed before it had archived what it was given");
         let done = done.map_err(|_| again())?;
         self.in_flight_bytes -= done.bytes;
-        self.is_full &= self.in_flight_bytes > IN_FLIGHT_BYTES_AGAIN;
+        // Until a quarter of it is free: what is handed out in larger chunks costs less an event.
+        self.is_full &= self.in_flight_bytes > S::UNDER_WAY_BYTES / 4 * 3;
         if done.whole {
             self.archived = done.last;
             self.args.status.archived.send_replace(done.last.sequence);
