@@ -1,4 +1,4 @@
-//! A store that counts how often it is asked, and in which something may happen between two reads.
+//! A store that counts its reads, and can run a future between two of them.
 
 use std::{
     fmt,
@@ -13,73 +13,73 @@ use std::{
 };
 
 use hourlog::{
-    Arrival, Bucket, BucketRow, EpochRow, Event, LogId, LogRow, Offset, Position, Result, Scan, Seq, SourceRow, Store,
-    Write,
+    ArrivalCursor, Event, LogId, Offset, Position, Result, Seq,
+    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, Store, Write},
 };
 
-/// Another store, whose reads are counted. Cheap to clone; the clones count together.
+/// A wrapper that counts the reads of a store. Cheap to clone; the clones share the counts.
 #[derive(Clone)]
-pub struct Counting<S> {
+pub struct CountingStore<S> {
     store: S,
-    counts: Arc<Counts>,
+    counts: Arc<AtomicReadCounts>,
     meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
 
-/// What happens between two reads.
+/// A future to run between two reads.
 type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Debug, Default)]
-struct Counts {
+struct AtomicReadCounts {
     index: AtomicU64,
     buckets: AtomicU64,
     arrivals: AtomicU64,
     events: AtomicU64,
 }
 
-/// How often a store was asked.
+/// The number of reads, by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reads {
-    /// For rows of the index.
+pub struct ReadCounts {
+    /// Reads of index rows.
     pub index: u64,
-    /// For events of a bucket.
+    /// Reads of the events of a bucket.
     pub buckets: u64,
-    /// For the placed events of a bucket's time.
+    /// Reads of a bucket's list of late events.
     pub arrivals: u64,
-    /// For one event.
+    /// Reads of one event.
     pub events: u64,
 }
 
-impl<S> Counting<S> {
-    /// `store`, counted from now on.
+impl<S> CountingStore<S> {
+    /// Wraps `store`, with all counts at zero.
     pub fn new(store: S) -> Self {
         Self { store, counts: Arc::default(), meanwhile: Arc::default() }
     }
 
-    /// `work` is done behind the next read of events.
+    /// Runs `work` after the next read of events, before that read returns.
     pub fn meanwhile(&self, work: impl Future<Output = ()> + Send + 'static) {
         *self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(work));
     }
 
-    /// The reads since the last call.
-    pub fn take(&self) -> Reads {
+    /// Returns the counts since the last call, and resets them.
+    pub fn take(&self) -> ReadCounts {
         let take = |count: &AtomicU64| count.swap(0, Relaxed);
-        let Counts { index, buckets, arrivals, events } = &*self.counts;
-        Reads { index: take(index), buckets: take(buckets), arrivals: take(arrivals), events: take(events) }
+        let AtomicReadCounts { index, buckets, arrivals, events } = &*self.counts;
+        ReadCounts { index: take(index), buckets: take(buckets), arrivals: take(arrivals), events: take(events) }
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for Counting<S> {
+impl<S: fmt::Debug> fmt::Debug for CountingStore<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counting").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("CountingStore").field("store", &self.store).finish_non_exhaustive()
     }
 }
 
-impl<S: Store> Store for Counting<S> {
-    const WRITES_ARE_WHOLE: bool = S::WRITES_ARE_WHOLE;
-    const SURE_AFTER: Duration = S::SURE_AFTER;
-    const WRITES_AT_ONCE: Option<usize> = S::WRITES_AT_ONCE;
-    const WRITE_EVENTS: usize = S::WRITE_EVENTS;
-    const UNDER_WAY_BYTES: usize = S::UNDER_WAY_BYTES;
+impl<S: Store> Store for CountingStore<S> {
+    const WRITES_ARE_ATOMIC: bool = S::WRITES_ARE_ATOMIC;
+    const DURABLE_AFTER: Duration = S::DURABLE_AFTER;
+    const CONCURRENT_WRITES: Option<usize> = S::CONCURRENT_WRITES;
+    const EVENTS_PER_WRITE: usize = S::EVENTS_PER_WRITE;
+    const IN_FLIGHT_BYTES: usize = S::IN_FLIGHT_BYTES;
 
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         self.store.log(id).await
@@ -136,16 +136,16 @@ impl<S: Store> Store for Counting<S> {
         self.store.begin_epoch(slot, row).await
     }
 
-    async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<Arrival>> {
+    async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<ArrivalCursor>> {
         self.store.cursor(id, name).await
     }
 
-    async fn settle(&self) -> Result<()> {
-        self.store.settle().await
+    async fn flush(&self) -> Result<()> {
+        self.store.flush().await
     }
 
-    async fn has_come_back(&self) -> bool {
-        self.store.has_come_back().await
+    async fn needs_catch_up(&self) -> bool {
+        self.store.needs_catch_up().await
     }
 
     async fn forget(&self) {

@@ -1,21 +1,21 @@
-//! What a case is given: an implementation, opened, with everything that must live as long as it does.
+//! Guards: an opened implementation with everything that must live as long as it does.
 
 use std::future::Future;
 
-use hourlog::{Events, Log, LogId, Result, Store};
+use hourlog::{Events, Log, LogId, Result, store::Store};
 
-/// An opened implementation. It owns what it stands on (a directory, a server, a service) and cleans up on drop.
+/// An opened implementation. Owns its directory, server or service, and cleans up on drop.
 pub trait Guard: Sized {
-    /// What is tested.
+    /// The implementation under test.
     type Events: Events;
 
-    /// What is tested.
+    /// Returns the implementation under test.
     fn events(&self) -> &Self::Events;
 
-    /// Stops what can be stopped, and opens it again on what it has stored.
+    /// Stops everything that can be stopped, and opens it again on its stored data.
     fn restart(self) -> impl Future<Output = Self>;
 
-    /// A handle on the log that the cases use: each has an archive of its own, so one name is enough.
+    /// Opens a handle on the log of the cases. Each case has its own archive, so one id is enough.
     fn log(&self) -> impl Future<Output = Result<<Self::Events as Events>::Log>> {
         async { self.events().log(&log_id()).await }
     }
@@ -23,36 +23,36 @@ pub trait Guard: Sized {
 
 /// An opened [`Store`].
 pub trait StoreGuard: Guard {
-    /// What is tested.
+    /// The store under test.
     type Store: Store;
 
-    /// What is tested.
+    /// Returns the store under test.
     fn store(&self) -> &Self::Store;
 }
 
-/// The log that the cases use.
+/// Returns the id of the log that the cases use.
 pub fn log_id() -> LogId {
-    "orders.eu".parse().expect("a good id")
+    "orders.eu".parse().expect("the id of the cases is valid")
 }
 
-/// What a case answers: an error of the log fails it.
+/// The result of a case. An error of the log fails the test.
 pub type Outcome = Result<()>;
 
-/// The handle that a guard opens.
+/// The type of handle that a guard opens.
 pub type LogOf<G> = <<G as Guard>::Events as Events>::Log;
 
-/// Every event from the place of `log` to the end.
+/// Reads every event from the position of `log` to the end.
 ///
 /// # Errors
-/// What the log answers.
+/// Those of [`Log::read_many`].
 pub async fn drain(log: &mut impl Log) -> Result<Vec<hourlog::Event>> {
     take(log, usize::MAX).await
 }
 
-/// The next `count` events, or as many as there are.
+/// Reads the next `count` events, or fewer at the end of the log.
 ///
 /// # Errors
-/// What the log answers.
+/// Those of [`Log::read_many`].
 pub async fn take(log: &mut impl Log, count: usize) -> Result<Vec<hourlog::Event>> {
     let mut events = Vec::new();
     while events.len() < count {
@@ -65,18 +65,19 @@ pub async fn take(log: &mut impl Log, count: usize) -> Result<Vec<hourlog::Event
     Ok(events)
 }
 
-/// The next `count` events in arrival order behind `after`, or as many as there are, and the cursor behind them.
+/// Reads the next `count` events after `after` in arrival order, or fewer at the end, and returns
+/// the next cursor.
 ///
 /// # Errors
-/// What the log answers.
+/// Those of [`Log::arrivals_page`].
 pub async fn take_arrived(
     log: &mut impl Log,
-    mut after: hourlog::Arrival,
+    mut after: hourlog::ArrivalCursor,
     count: usize,
-) -> Result<(Vec<hourlog::Event>, hourlog::Arrival)> {
+) -> Result<(Vec<hourlog::Event>, hourlog::ArrivalCursor)> {
     let mut events = Vec::new();
     while events.len() < count {
-        let (some, next) = log.follow(after, (count - events.len()).min(PAGE)).await?;
+        let (some, next) = log.arrivals_page(after, (count - events.len()).min(PAGE)).await?;
         after = next;
         if some.is_empty() {
             break;
@@ -86,5 +87,5 @@ pub async fn take_arrived(
     Ok((events, after))
 }
 
-/// The events that one call asks for where a case wants all there are.
+/// The limit of one page when a case reads everything.
 const PAGE: usize = 1_000;

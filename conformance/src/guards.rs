@@ -1,4 +1,4 @@
-//! The implementations, opened for one test.
+//! The guards of all implementations.
 
 mod embedded;
 mod memory;

@@ -1,56 +1,59 @@
-//! Small words that the cases are written in.
+//! Small helpers for the cases.
 
-use hourlog::{DAY, Error, ErrorKind, Event, LogId, Offset, Record, Result};
+use hourlog::{Error, ErrorKind, Event, LogId, Offset, Record, Result, time::DAY};
 
-/// The day that the cases play on: long enough ago for every time of it to be in the past.
+/// The day of every time of day in the cases. It lies in the past, so no time is rejected as ahead.
 const DAY_OF_THE_CASES: &str = "2018-02-04";
 
-/// The time that `text` means: a time of day on the day of the cases (`10:59:59.999`), or RFC 3339.
+/// Parses a time of day on the day of the cases (`10:59:59.999`), or a time in RFC 3339.
 ///
 /// # Panics
-/// Where `text` is neither: it is written by a case.
+/// If `text` is neither.
 pub fn at(text: &str) -> Offset {
     time(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// As [`at`], for a text that may be wrong.
+/// As [`at`], but returns an error.
 ///
 /// # Errors
-/// Where `text` is no time.
+/// [`ErrorKind::Invalid`] if `text` is not a time.
 pub fn time(text: &str) -> Result<Offset> {
     if text.contains('T') { text.parse() } else { format!("{DAY_OF_THE_CASES}T{text}Z").parse() }
 }
 
-/// The same time `days` later.
+/// Returns the time `days` days after `offset`.
 pub fn days_after(offset: Offset, days: i64) -> Offset {
     offset.saturating_add_nanos(days * DAY)
 }
 
-/// A record named `name`, to be kept at the time that `text` means.
+/// Creates a record with the data `name` and the time of `text`.
 pub fn record(text: &str, name: &str) -> Record {
     Record::new(name).at(at(text))
 }
 
-/// The id that `text` says.
+/// Parses the id of a log.
+///
+/// # Panics
+/// If `text` is not a valid id.
 pub fn id(text: &str) -> LogId {
-    text.parse().expect("a case's own id")
+    text.parse().expect("a case's own id is valid")
 }
 
-/// The data of each event, as text.
+/// Returns the data of each event as text.
 pub fn names(events: &[Event]) -> Vec<String> {
     events.iter().map(|event| String::from_utf8_lossy(&event.record.data).into_owned()).collect()
 }
 
-/// Asserts that `result` is an error of `kind`, and that it says something.
+/// Asserts that `result` is an error of `kind` with a message.
 #[track_caller]
 pub fn refused<T: std::fmt::Debug>(kind: ErrorKind, result: Result<T>) -> Error {
-    let error = result.expect_err("this had to be refused");
-    assert_eq!(error.kind(), kind, "refused, but as: {error}");
+    let error = result.expect_err("the operation must fail");
+    assert_eq!(error.kind(), kind, "failed with another error: {error}");
     assert!(!error.to_string().is_empty());
     error
 }
 
-/// Asserts that the positions of `events` rise strictly in timeline order.
+/// Asserts that the positions of `events` increase strictly.
 #[track_caller]
 pub fn assert_timeline_order(events: &[Event]) {
     for pair in events.windows(2) {
@@ -63,7 +66,7 @@ pub fn assert_timeline_order(events: &[Event]) {
     }
 }
 
-/// Asserts that the seqs of `events` rise strictly.
+/// Asserts that the seqs of `events` increase strictly.
 #[track_caller]
 pub fn assert_arrival_order(events: &[Event]) {
     for pair in events.windows(2) {

@@ -1,15 +1,18 @@
-//! What every log must do, as tests that run over any implementation, and real servers to run them on.
+//! The tests that every log must pass, for any implementation, and real servers to run them on.
 //!
 //! # Map
-//! - [`suite!`], [`store_suite!`]: a named test for each case, over an implementation that a [`guard`] opens; [`guards`]: those there are.
-//! - [`cases`]: what every log must do; [`store_cases`]: what every archive must do beside that.
+//! - [`suite!`], [`store_suite!`]: one named test per case, over an implementation that a [`guard`] opens.
+//! - [`guards`]: the implementations.
+//! - [`cases`]: the cases for every log; [`store_cases`]: further cases for every archive.
 //! - [`scenario`]: cases as text, in `scenarios/`.
-//! - [`properties`], [`store_properties`]: random operations, compared with a model; [`plain`]: the plainest one.
-//! - [`servers`]: a nats-server and a service, owned by the test that starts them.
-//! - [`chaos`]: a ledger of what was sent, and a nemesis.
-//! - [`counting`], [`rows`], [`kit`]: what the cases are written in.
+//! - [`properties`], [`store_properties`]: random operations, compared with a model;
+//!   [`plain`]: the simplest model.
+//! - [`servers`]: nats-server, Cassandra and `hourlogd`, owned by the test that starts them.
+//! - `chaos` (feature `chaos`): a ledger of what was sent, and a nemesis that disrupts the servers.
+//! - [`counting`], [`rows`], [`kit`]: helpers for the cases.
 
 pub mod cases;
+#[cfg(feature = "chaos")]
 pub mod chaos;
 pub mod counting;
 pub mod guard;

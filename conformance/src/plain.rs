@@ -1,26 +1,29 @@
-//! The plainest log there is, which shares no line with the others: a list, looked through from one end to the other.
+//! The simplest log: a list that is searched from one end to the other.
+//!
+//! Shares no code with the other implementations, so it can serve as a model for them.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures_util::{Stream, stream};
 use hourlog::{
-    Arrival, Error, ErrorKind, Event, Events, Log, LogId, Offset, Position, Reason, Record, Result, Seeked, seq,
-    system_clock,
+    ArrivalCursor, Error, ErrorKind, Event, Events, Log, LogId, Offset, Position, Reason, Record, Result, Seeked, Seq,
+    time::system_clock,
 };
 
-/// Logs as lists. Cheap to clone; the clones share what they hold.
+/// Logs as lists. Cheap to clone; the clones share the lists.
 #[derive(Debug, Clone, Default)]
 pub struct Plain(Arc<Mutex<BTreeMap<LogId, Vec<Event>>>>);
 
-/// A log as a list, in the order of arrival.
+/// A handle on a log, which is a list in arrival order.
 #[derive(Debug)]
 pub struct PlainLog {
     logs: Plain,
     id: LogId,
     next: Position,
-    closed: bool,
+    is_closed: bool,
 }
 
 impl Plain {
@@ -33,21 +36,21 @@ impl Events for Plain {
     type Log = PlainLog;
 
     async fn log(&self, id: &LogId) -> Result<PlainLog> {
-        Ok(PlainLog { logs: self.clone(), id: id.clone(), next: Position::MIN, closed: false })
+        Ok(PlainLog { logs: self.clone(), id: id.clone(), next: Position::MIN, is_closed: false })
     }
 }
 
 impl PlainLog {
-    fn open(&self) -> Result<()> {
-        if self.closed {
-            return Err(Error::new(ErrorKind::Closed, "this handle was closed"));
+    fn check_open(&self) -> Result<()> {
+        if self.is_closed {
+            return Err(Error::new(ErrorKind::Closed, "this handle was closed; open another"));
         }
         Ok(())
     }
 
-    fn events(&self) -> Result<Vec<Event>> {
-        self.open()?;
-        let not_found = || Error::new(ErrorKind::NotFound, "nobody wrote to this log");
+    fn all_events(&self) -> Result<Vec<Event>> {
+        self.check_open()?;
+        let not_found = || Error::new(ErrorKind::NotFound, "this log has no events; write one first");
         self.logs.logs().get(&self.id).cloned().ok_or_else(not_found)
     }
 }
@@ -62,19 +65,19 @@ impl Log for PlainLog {
     }
 
     async fn read_many(&mut self, limit: usize) -> Result<Vec<Event>> {
-        let mut events = self.events()?;
+        let mut events = self.all_events()?;
         events.retain(|event| event.position >= self.next);
         events.sort_unstable_by_key(|event| event.position);
         events.truncate(limit);
         if let Some(last) = events.last() {
-            self.next = Position { offset: last.position.offset, seq: last.position.seq + 1 };
+            self.next = last.position.next();
         }
         Ok(events)
     }
 
     async fn seek(&mut self, offset: Offset) -> Result<Seeked> {
-        let events = self.events()?;
-        self.next = Position { offset, seq: i64::MIN };
+        let events = self.all_events()?;
+        self.next = Position::at(offset);
         let positions = || events.iter().map(|event| event.position);
         let resolved = positions().filter(|position| position.offset >= offset).min();
         let any_before = positions().any(|position| position.offset < offset);
@@ -92,14 +95,14 @@ impl Log for PlainLog {
     }
 
     async fn write_many(&mut self, mut records: Vec<Record>) -> Result<Vec<Position>> {
-        self.open()?;
+        self.check_open()?;
         let now = system_clock();
         let offsets = records.iter_mut().map(|record| record.take_offset(now)).collect::<Result<Vec<Offset>>>()?;
         let mut logs = self.logs.logs();
         let mut positions = Vec::new();
         for (record, offset) in records.into_iter().zip(offsets) {
             let events = logs.entry(self.id.clone()).or_default();
-            let position = Position { offset, seq: seq(1, events.len() as u64 + 1) };
+            let position = Position { offset, seq: Seq::new(1, events.len() as u64 + 1) };
             let arrived = (offset != now).then_some(now);
             events.push(Event { log: self.id.clone(), position, arrived, record });
             positions.push(position);
@@ -107,17 +110,30 @@ impl Log for PlainLog {
         Ok(positions)
     }
 
-    async fn follow(&mut self, after: Arrival, limit: usize) -> Result<(Vec<Event>, Arrival)> {
-        let mut events = self.events()?;
+    async fn arrivals_page(&mut self, after: ArrivalCursor, limit: usize) -> Result<(Vec<Event>, ArrivalCursor)> {
+        let mut events = self.all_events()?;
         events.retain(|event| event.position.seq > after.seq);
         events.truncate(limit);
-        let next = events.last().map_or(after, |last| Arrival { time: after.time, seq: last.position.seq });
+        let next = events.last().map_or(after, |last| ArrivalCursor { time: after.time, seq: last.position.seq });
         Ok((events, next))
     }
 
+    fn tail(&mut self, after: ArrivalCursor) -> impl Stream<Item = Result<Event>> + Send {
+        stream::try_unfold((self, after), |(log, mut after)| async move {
+            loop {
+                let (events, next) = log.arrivals_page(after, 1).await?;
+                after = next;
+                match events.into_iter().next() {
+                    Some(event) => return Ok(Some((event, (log, after)))),
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        })
+    }
+
     async fn close(&mut self) -> Result<()> {
-        self.open()?;
-        self.closed = true;
+        self.check_open()?;
+        self.is_closed = true;
         Ok(())
     }
 }

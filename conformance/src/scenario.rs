@@ -1,15 +1,15 @@
-//! Scenarios: cases as text, one step a line.
+//! Scenarios: cases as text, one step per line.
 //!
 //! ```text
-//! # What the scenario claims.
-//! write  10:59:59.999 a            an event of this name and time; `-> error KIND` where it is refused
-//! seek   10:59:59                  `-> exact`, `next`, `before_first`, `after_last`: how the place relates to the time
-//! read   9 -> a b                  the next events, at most so many; `nothing` at the end; `error KIND`
-//! follow 9 -> b a                  the next ones in arrival order, from where the last `follow` ended
-//! handle second                    the steps below use this handle, which is opened when it is first named
-//! close                            the handle; `-> error KIND`
+//! # The claim of the scenario.
+//! write  10:59:59.999 a            writes an event with this name and time; `-> error KIND` if it is refused
+//! seek   10:59:59                  `-> exact`, `next`, `before_first` or `after_last`: the reason that it returns
+//! read   9 -> a b                  reads at most this many events; `nothing` at the end; `error KIND`
+//! follow 9 -> b a                  as `read`, in arrival order; continues after the last `follow`
+//! handle second                    uses this handle from here on; opens it when it is first named
+//! close                            closes the handle; `-> error KIND`
 //! ```
-//! Times are times of day on one day of the past, or RFC 3339. A handle is on one log, the same for all.
+//! A time is a time of day on one day in the past, or RFC 3339. All handles are on the same log.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -17,18 +17,18 @@ use std::{
     str::FromStr,
 };
 
-use hourlog::{Arrival, Error, ErrorKind, Events, Log, Offset, Reason, Record, Result};
+use hourlog::{ArrivalCursor, Error, ErrorKind, Events, Log, Offset, Reason, Record, Result};
 
 use crate::{
     guard::{Guard, LogOf, log_id, take, take_arrived},
     kit::{names, time},
 };
 
-/// Makes a case of each file in `conformance/scenarios`: all are named here.
+/// Makes one case of each file in `conformance/scenarios`. All files are listed here.
 macro_rules! scenarios {
     ($($name:ident)*) => {
         $(
-            #[expect(missing_docs, reason = "the file's first line says what it claims")]
+            #[expect(missing_docs, reason = "the first line of the file is its claim")]
             pub async fn $name(guard: impl Guard) -> crate::Outcome {
                 let text = include_str!(concat!("../scenarios/", stringify!($name), ".txt"));
                 run(concat!(stringify!($name), ".txt"), text, &guard).await
@@ -51,7 +51,7 @@ scenarios! {
     independent_handles
     late_event
     own_writes_ahead
-    parked_behind_the_newest
+    parked_after_the_newest
     quiet_years
     seek_back
     seek_reasons
@@ -59,28 +59,28 @@ scenarios! {
     unknown_log
 }
 
-/// Runs the scenario `text`, of the file `name`, over a fresh archive.
+/// Runs the scenario `text` of the file `name` on an empty archive.
 ///
 /// # Errors
-/// [`ErrorKind::Unexpected`] naming the line that is wrong, or that did not come true.
+/// [`ErrorKind::Unexpected`] with the line that is invalid or whose expectation failed.
 pub async fn run(name: &str, text: &str, guard: &impl Guard) -> Result<()> {
     let fail = |number: usize, line: &str, why: String| {
         Err(Error::new(ErrorKind::Unexpected, format!("{name}:{}: {}: {why}", number + 1, line.trim())))
     };
-    let mut stage = Stage::new(guard);
+    let mut run = ScenarioRun::new(guard);
     for (number, line) in text.lines().enumerate() {
         let code = line.split('#').next().unwrap_or_default().trim();
         if code.is_empty() {
             continue;
         }
-        let step: Step = match code.parse() {
+        let step: ScenarioStep = match code.parse() {
             Ok(step) => step,
             Err(why) => return fail(number, line, why),
         };
-        let found = stage.carry_out(&step.action).await?;
+        let found = run.carry_out(&step.action).await?;
         let as_expected = match &step.expected {
             Some(expected) => *expected == found,
-            None => !matches!(found, Found::Error(_)),
+            None => !matches!(found, StepOutcome::Error(_)),
         };
         if !as_expected {
             return fail(number, line, format!("it was {found}"));
@@ -90,14 +90,14 @@ pub async fn run(name: &str, text: &str, guard: &impl Guard) -> Result<()> {
 }
 
 #[derive(Debug, PartialEq)]
-struct Step {
-    action: Action,
-    /// Without one, anything but an error.
-    expected: Option<Found>,
+struct ScenarioStep {
+    action: StepAction,
+    /// Without one, any outcome but an error.
+    expected: Option<StepOutcome>,
 }
 
 #[derive(Debug, PartialEq)]
-enum Action {
+enum StepAction {
     Write(Offset, String),
     Seek(Offset),
     Read(usize),
@@ -106,33 +106,33 @@ enum Action {
     Close,
 }
 
-/// What a step has led to.
+/// The outcome of a step.
 #[derive(Debug, PartialEq)]
-enum Found {
+enum StepOutcome {
     Done,
     Events(Vec<String>),
-    Place(&'static str),
+    Reason(&'static str),
     Error(String),
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for StepOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done => f.write_str("done"),
             Self::Events(names) if names.is_empty() => f.write_str(NOTHING),
             Self::Events(names) => f.write_str(&names.join(" ")),
-            Self::Place(reason) => f.write_str(reason),
+            Self::Reason(reason) => f.write_str(reason),
             Self::Error(kind) => write!(f, "error {kind}"),
         }
     }
 }
 
-/// What stands for no events.
+/// The text for no events.
 const NOTHING: &str = "nothing";
 
 const REASONS: [Reason; 5] = [Reason::Exact, Reason::Next, Reason::BeforeFirst, Reason::AfterLast, Reason::Expired];
 
-impl FromStr for Step {
+impl FromStr for ScenarioStep {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, String> {
@@ -144,79 +144,83 @@ impl FromStr for Step {
         let offset = |text: &str| time(text).map_err(|error| error.to_string());
         let count = |text: &str| text.parse::<usize>().map_err(|_| format!("{text:?} is not a count"));
         let action = match *words {
-            ["write", time, name] => Action::Write(offset(time)?, name.to_owned()),
-            ["seek", time] => Action::Seek(offset(time)?),
-            ["read", limit] => Action::Read(count(limit)?),
-            ["follow", limit] => Action::Follow(count(limit)?),
-            ["handle", name] => Action::Handle(name.to_owned()),
-            ["close"] => Action::Close,
-            _ => return Err("not a step; see the top of conformance/src/scenario.rs".to_owned()),
+            ["write", time, name] => StepAction::Write(offset(time)?, name.to_owned()),
+            ["seek", time] => StepAction::Seek(offset(time)?),
+            ["read", limit] => StepAction::Read(count(limit)?),
+            ["follow", limit] => StepAction::Follow(count(limit)?),
+            ["handle", name] => StepAction::Handle(name.to_owned()),
+            ["close"] => StepAction::Close,
+            _ => return Err("unknown step; see the top of conformance/src/scenario.rs".to_owned()),
         };
         let expected = expected.map(|expected| expected_of(&action, expected)).transpose()?;
-        if expected.is_none() && matches!(action, Action::Read(_) | Action::Follow(_)) {
-            return Err(format!("say what is there: -> a b, or -> {NOTHING}"));
+        if expected.is_none() && matches!(action, StepAction::Read(_) | StepAction::Follow(_)) {
+            return Err(format!("an expectation is missing: add -> a b, or -> {NOTHING}"));
         }
         Ok(Self { action, expected })
     }
 }
 
-fn expected_of(action: &Action, text: &str) -> Result<Found, String> {
+fn expected_of(action: &StepAction, text: &str) -> Result<StepOutcome, String> {
     if let Some(kind) = text.strip_prefix("error ") {
-        return Ok(Found::Error(kind.trim().to_owned()));
+        return Ok(StepOutcome::Error(kind.trim().to_owned()));
     }
     match action {
-        Action::Read(_) | Action::Follow(_) if text == NOTHING => Ok(Found::Events(Vec::new())),
-        Action::Read(_) | Action::Follow(_) if !text.is_empty() => {
-            Ok(Found::Events(text.split_whitespace().map(str::to_owned).collect()))
+        StepAction::Read(_) | StepAction::Follow(_) if text == NOTHING => Ok(StepOutcome::Events(Vec::new())),
+        StepAction::Read(_) | StepAction::Follow(_) if !text.is_empty() => {
+            Ok(StepOutcome::Events(text.split_whitespace().map(str::to_owned).collect()))
         }
-        Action::Seek(_) => match REASONS.iter().find(|reason| reason.as_str() == text) {
-            Some(reason) => Ok(Found::Place(reason.as_str())),
+        StepAction::Seek(_) => match REASONS.iter().find(|reason| reason.as_str() == text) {
+            Some(reason) => Ok(StepOutcome::Reason(reason.as_str())),
             None => Err(format!("{text:?} is not exact, next, before_first or after_last")),
         },
-        _ => Err(format!("{text:?} cannot come of this")),
+        _ => Err(format!("{text:?} is not an outcome of this step")),
     }
 }
 
 /// The handles of a running scenario.
-struct Stage<'a, G: Guard> {
+struct ScenarioRun<'a, G: Guard> {
     guard: &'a G,
     handles: BTreeMap<String, LogOf<G>>,
     current: String,
-    followed: Arrival,
+    followed: ArrivalCursor,
 }
 
-impl<'a, G: Guard> Stage<'a, G> {
+impl<'a, G: Guard> ScenarioRun<'a, G> {
     fn new(guard: &'a G) -> Self {
-        Self { guard, handles: BTreeMap::new(), current: "first".to_owned(), followed: Arrival::FIRST }
+        Self { guard, handles: BTreeMap::new(), current: "first".to_owned(), followed: ArrivalCursor::FIRST }
     }
 
-    async fn carry_out(&mut self, action: &Action) -> Result<Found> {
+    async fn carry_out(&mut self, action: &StepAction) -> Result<StepOutcome> {
         let log = match self.handles.entry(self.current.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(self.guard.events().log(&log_id()).await?),
         };
         let found = match action {
-            Action::Write(offset, name) => log.write(Record::new(name.as_str()).at(*offset)).await.map(|_| Found::Done),
-            Action::Seek(offset) => log.seek(*offset).await.map(|seeked| Found::Place(seeked.reason.as_str())),
-            Action::Read(limit) => take(log, *limit).await.map(|events| Found::Events(names(&events))),
-            Action::Follow(limit) => match take_arrived(log, self.followed, *limit).await {
+            StepAction::Write(offset, name) => {
+                log.write(Record::new(name.as_str()).at(*offset)).await.map(|_| StepOutcome::Done)
+            }
+            StepAction::Seek(offset) => {
+                log.seek(*offset).await.map(|seeked| StepOutcome::Reason(seeked.reason.as_str()))
+            }
+            StepAction::Read(limit) => take(log, *limit).await.map(|events| StepOutcome::Events(names(&events))),
+            StepAction::Follow(limit) => match take_arrived(log, self.followed, *limit).await {
                 Ok((events, next)) => {
                     self.followed = next;
-                    Ok(Found::Events(names(&events)))
+                    Ok(StepOutcome::Events(names(&events)))
                 }
                 Err(error) => Err(error),
             },
-            Action::Handle(name) => {
+            StepAction::Handle(name) => {
                 self.current.clone_from(name);
-                Ok(Found::Done)
+                Ok(StepOutcome::Done)
             }
-            Action::Close => log.close().await.map(|()| Found::Done),
+            StepAction::Close => log.close().await.map(|()| StepOutcome::Done),
         };
         match found {
             Ok(found) => Ok(found),
-            // These are what a scenario may be about; the others are the machine's.
+            // Only these can be expected by a scenario; any other error fails it.
             Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::NotFound | ErrorKind::Rejected) => {
-                Ok(Found::Error(error.kind().to_string()))
+                Ok(StepOutcome::Error(error.kind().to_string()))
             }
             Err(error) => Err(error),
         }
@@ -229,21 +233,21 @@ mod tests {
     use crate::guards::memory;
 
     #[test]
-    fn every_file_of_scenarios_is_run_and_opens_with_its_claim() {
+    fn every_scenario_file_runs_and_opens_with_its_claim() {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(directory).expect("the directory is part of the source") {
-            let path = entry.expect("it can be read").path();
-            let text = std::fs::read_to_string(&path).expect("it can be read");
-            assert!(text.starts_with("# "), "{} does not say what it claims", path.display());
-            found.push(path.file_stem().expect("it has a name").to_string_lossy().into_owned());
+        for entry in std::fs::read_dir(directory).expect("the directory is part of the repository") {
+            let path = entry.expect("the directory can be read").path();
+            let text = std::fs::read_to_string(&path).expect("the file can be read");
+            assert!(text.starts_with("# "), "{} does not open with its claim", path.display());
+            found.push(path.file_stem().expect("a file has a name").to_string_lossy().into_owned());
         }
         found.sort_unstable();
         assert_eq!(found, NAMES);
     }
 
     #[tokio::test]
-    async fn a_scenario_that_does_not_come_true_names_its_line() {
+    async fn a_failing_scenario_names_its_line() {
         for (text, complaint) in [
             ("write 10:00:00 a\nread 9 -> b", "x.txt:2: read 9 -> b: it was a"),
             ("write 10:00:00 a\n\nread 9 -> nothing", "x.txt:3: read 9 -> nothing: it was a"),
@@ -260,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_step_is_refused() {
+    fn an_invalid_step_is_refused() {
         for line in [
             "wait 5",
             "write a",
@@ -275,7 +279,7 @@ mod tests {
             "follow 3",
             "handle",
         ] {
-            assert!(line.parse::<Step>().is_err(), "{line:?} was taken");
+            assert!(line.parse::<ScenarioStep>().is_err(), "{line:?} was accepted");
         }
     }
 }

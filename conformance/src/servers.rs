@@ -1,4 +1,5 @@
-//! Real servers, each owned by the test that starts it: a free port, a directory of its own, killed on drop.
+//! Real servers, each owned by the test that starts it: with a free port and its own directory,
+//! killed on drop.
 
 mod cassandra;
 mod files;
@@ -12,6 +13,6 @@ pub use self::{
     files::{copy_directory, replace_directory},
     hourlogd::HourlogdProcess,
     nats::{NatsOptions, NatsServer, nats_server_binary},
-    process::READY_WITHIN,
-    service::{LONG, Service, ServiceOptions, archived},
+    process::READY_TIMEOUT,
+    service::{Service, ServiceOptions, WAIT_MAX, archived},
 };

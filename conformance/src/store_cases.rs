@@ -1,4 +1,4 @@
-//! The cases that every [`Store`](hourlog::Store) must pass, beside those that every log must, one idea a file.
+//! The further cases that every [`Store`](hourlog::store::Store) must pass, one topic per file.
 
 #![expect(missing_docs, reason = "a case's name is the claim that it proves")]
 

@@ -1,4 +1,4 @@
-//! Random rows, written in any pieces, and random questions, compared with looking through a list.
+//! Random rows, written in parts of any size, and random queries, compared with searching a list.
 
 use std::{
     cell::{Cell, RefCell},
@@ -6,8 +6,10 @@ use std::{
 };
 
 use hourlog::{
-    Arrival, ArrivalQuery, End, Event, HOUR, LogId, MINUTE, Offset, Position, Query, Record, Row, Seq, Store,
-    arrival_page, describe, page, timeline,
+    ArrivalCursor, Event, LogId, Offset, Position, Record, Seq,
+    read::{ArrivalQuery, End, Query, arrivals_page, describe, histogram, page},
+    store::{EventRow, Store},
+    time::{HOUR, MINUTE},
 };
 use proptest::{
     collection::vec,
@@ -18,23 +20,24 @@ use proptest::{
 use crate::{
     guard::StoreGuard,
     kit::{at, id},
-    rows::{self, Rows},
+    rows::{self, RowSource},
 };
 
 /// The most events of one log.
 const EVENTS_MAX: usize = 80;
 
-/// How an event comes: how long after the one before (or before it: clocks are set back), and for which time.
-type Coming = (i64, Option<Offset>, usize);
+/// A random event: nanoseconds since the previous one (negative if the clock is set back), time,
+/// and size.
+type RandomArrival = (i64, Option<Offset>, usize);
 
-/// From where, to where, in reverse, events, bytes, and which seqs are visible.
-type Question = (Place, Option<Place>, bool, usize, usize, Option<usize>);
+/// A random query: from, to, reverse, limit in events and in bytes, and the newest visible event.
+type RandomQuery = (PositionChoice, Option<PositionChoice>, bool, usize, usize, Option<usize>);
 
-/// A position to ask for: at a time, or of an event.
+/// A position to query: at a time, or of an event.
 #[derive(Debug, Clone, Copy)]
-enum Place {
-    At(Offset),
-    Of(usize),
+enum PositionChoice {
+    Time(Offset),
+    Event(usize),
 }
 
 fn offsets() -> impl Strategy<Value = Offset> {
@@ -43,42 +46,44 @@ fn offsets() -> impl Strategy<Value = Offset> {
         .prop_map(|(edge, ticks)| edge.saturating_add_nanos(ticks))
 }
 
-fn comings() -> impl Strategy<Value = Vec<Coming>> {
+fn arrivals() -> impl Strategy<Value = Vec<RandomArrival>> {
     let steps = prop::sample::select(vec![0, 1, MINUTE, 20 * MINUTE, 50 * MINUTE, -1, -30 * MINUTE, -3 * HOUR]);
     vec((steps, prop::option::of(offsets()), 0..20_usize), 1..EVENTS_MAX)
 }
 
-fn questions() -> impl Strategy<Value = Vec<Question>> {
-    let place = || prop_oneof![offsets().prop_map(Place::At), (0..EVENTS_MAX).prop_map(Place::Of)];
-    let bounds = (prop_oneof![1 => Just(Place::At(Offset::MIN)), 2 => place()], prop::option::of(place()));
+fn queries() -> impl Strategy<Value = Vec<RandomQuery>> {
+    let position =
+        || prop_oneof![offsets().prop_map(PositionChoice::Time), (0..EVENTS_MAX).prop_map(PositionChoice::Event)];
+    let bounds =
+        (prop_oneof![1 => Just(PositionChoice::Time(Offset::MIN)), 2 => position()], prop::option::of(position()));
     let sizes = (prop_oneof![1..20_usize, Just(usize::MAX)], prop_oneof![0..100_usize, Just(usize::MAX)]);
     let visible = prop::option::weighted(0.3, 0..EVENTS_MAX);
-    vec((bounds, any::<bool>(), sizes, visible), 1..12).prop_map(|questions| {
+    vec((bounds, any::<bool>(), sizes, visible), 1..12).prop_map(|queries| {
         let flat = |((from, to), reverse, (limit, bytes), visible)| (from, to, reverse, limit, bytes, visible);
-        questions.into_iter().map(flat).collect()
+        queries.into_iter().map(flat).collect()
     })
 }
 
-/// Asks `cases` random archives random questions.
+/// Writes `cases` random logs and checks random queries.
 ///
 /// # Panics
-/// With the smallest archive and questions that were found whose answers are wrong.
+/// If a result is wrong; the message has the smallest such log and queries that were found.
 pub fn random_rows<G, F>(open: impl Fn() -> F, cases: u32)
 where
     G: StoreGuard,
     F: Future<Output = G>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be created");
     let guard = RefCell::new(Some(runtime.block_on(open())));
     let number = Cell::new(0);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
     let restart = prop::option::weighted(0.3, 0..EVENTS_MAX);
-    let input = (comings(), vec((0..EVENTS_MAX, 0..EVENTS_MAX), 0..6), 1..30_usize, restart, questions());
-    let outcome = TestRunner::new(config).run(&input, |(comings, again, piece, restart, questions)| {
+    let input = (arrivals(), vec((0..EVENTS_MAX, 0..EVENTS_MAX), 0..6), 1..30_usize, restart, queries());
+    let outcome = TestRunner::new(config).run(&input, |(arrivals, again, events_per_write, restart, queries)| {
         number.set(number.get() + 1);
         let log = id(&format!("random.{}", number.get()));
-        let written = Written { comings: &comings, again: &again, piece, restart };
-        runtime.block_on(check(&mut guard.borrow_mut(), log, written, &questions))
+        let plan = WritePlan { arrivals: &arrivals, again: &again, events_per_write, restart };
+        runtime.block_on(check(&mut guard.borrow_mut(), log, plan, &queries))
     });
     drop(guard);
     if let Err(error) = outcome {
@@ -86,44 +91,45 @@ where
     }
 }
 
-/// How a log comes to be.
-struct Written<'a> {
-    comings: &'a [Coming],
-    /// What comes once more.
+/// The writes that create a log.
+struct WritePlan<'a> {
+    arrivals: &'a [RandomArrival],
+    /// The ranges of events that are redelivered.
     again: &'a [(usize, usize)],
-    /// How many are written at once.
-    piece: usize,
-    /// Before which event the archive is closed and opened again.
+    /// The number of events per write.
+    events_per_write: usize,
+    /// The event before which the archive is closed and opened again.
     restart: Option<usize>,
 }
 
-/// Writes a log and asks; a reader follows it meanwhile. `guard` is there before and after, but may be opened again.
+/// Writes a log while a reader follows it, and checks the queries. May replace `guard` by a
+/// reopened one.
 async fn check<G: StoreGuard>(
     guard: &mut Option<G>,
     log: LogId,
-    written: Written<'_>,
-    questions: &[Question],
+    plan: WritePlan<'_>,
+    queries: &[RandomQuery],
 ) -> Result<(), TestCaseError> {
-    let Written { comings, again, piece, restart } = written;
-    let mut follower = Follower { after: Arrival::FIRST, found: Vec::new() };
-    let mut source = Rows::new(log.clone());
+    let WritePlan { arrivals, again, events_per_write, restart } = plan;
+    let mut follower = Follower { after: ArrivalCursor::FIRST, found: Vec::new() };
+    let mut source = RowSource::new(log.clone());
     let mut now = at("13:30:00");
-    let rows: Vec<Row> = comings
+    let rows: Vec<EventRow> = arrivals
         .iter()
         .map(|(step, offset, size)| {
             now = now.saturating_add_nanos(*step);
-            source.arrived(offset.unwrap_or(now), now, Record::new(vec![b'x'; *size]))
+            source.arrival(offset.unwrap_or(now), now, Record::new(vec![b'x'; *size]))
         })
         .collect();
-    for (number, part) in rows.chunks(piece).enumerate() {
-        if restart.is_some_and(|at| at / piece == number) && number > 0 {
-            follower.follow(opened(guard).store(), &log, questions).await?;
-            let again = guard.take().expect("it is there").restart().await;
+    for (number, part) in rows.chunks(events_per_write).enumerate() {
+        if restart.is_some_and(|at| at / events_per_write == number) && number > 0 {
+            follower.follow(opened(guard).store(), &log, queries).await?;
+            let again = guard.take().expect("a guard is always put back").restart().await;
             *guard = Some(again);
         }
         rows::write(opened(guard).store(), &log, part).await.map_err(failed)?;
     }
-    // Some of it comes again.
+    // Redeliver some events.
     for (from, to) in again {
         let (from, to) = ((*from).min(rows.len()), (*to).min(rows.len()));
         if from < to {
@@ -134,31 +140,31 @@ async fn check<G: StoreGuard>(
     let by_seq: Vec<Event> = rows.into_iter().map(|row| row.event).collect();
     let mut by_time = by_seq.clone();
     by_time.sort_unstable_by_key(|event| event.position);
-    for question in questions {
-        check_page(store, &log, &by_time, &by_seq, *question).await?;
+    for random_query in queries {
+        check_page(store, &log, &by_time, &by_seq, *random_query).await?;
     }
-    follower.follow(store, &log, questions).await?;
+    follower.follow(store, &log, queries).await?;
     let found = follower.found;
     prop_assert!(found == by_seq, "in arrival order: {:?}, found {:?}", by_seq, found);
     check_counts(store, &log, &by_time).await
 }
 
 fn opened<G>(guard: &Option<G>) -> &G {
-    guard.as_ref().expect("it is put back at once")
+    guard.as_ref().expect("a guard is always put back")
 }
 
 /// A reader in arrival order.
 struct Follower {
-    after: Arrival,
+    after: ArrivalCursor,
     found: Vec<Event>,
 }
 
 impl Follower {
-    /// Reads on to the end, in pages as the questions bound them, over and over. Keeps its cursor as text.
-    async fn follow(&mut self, store: &impl Store, log: &LogId, questions: &[Question]) -> Result<(), TestCaseError> {
-        for (_, _, _, limit, bytes, _) in questions.iter().cycle() {
-            let query = ArrivalQuery { after: self.after, limit: *limit, bytes: *bytes, visible: Seq::MAX };
-            let page = arrival_page(store, log, &query).await.map_err(failed)?;
+    /// Reads on to the end, in pages with the limits of the queries. Keeps its cursor as text.
+    async fn follow(&mut self, store: &impl Store, log: &LogId, queries: &[RandomQuery]) -> Result<(), TestCaseError> {
+        for (_, _, _, limit, bytes, _) in queries.iter().cycle() {
+            let query = ArrivalQuery { after: self.after, limit: *limit, bytes: *bytes };
+            let page = arrivals_page(store, log, &query, Seq::MAX).await.map_err(failed)?;
             prop_assert!(page.events.len() <= *limit);
             self.after = page.next.to_string().parse().map_err(failed)?;
             self.found.extend(page.events);
@@ -175,15 +181,15 @@ async fn check_page(
     log: &LogId,
     by_time: &[Event],
     by_seq: &[Event],
-    (from, to, reverse, limit, bytes, visible): Question,
+    (from, to, reverse, limit, bytes, visible): RandomQuery,
 ) -> Result<(), TestCaseError> {
-    let position = |place| match place {
-        Place::At(offset) => Position::at(offset),
-        Place::Of(index) => by_seq[index % by_seq.len()].position,
+    let position = |choice| match choice {
+        PositionChoice::Time(offset) => Position::at(offset),
+        PositionChoice::Event(index) => by_seq[index % by_seq.len()].position,
     };
     let visible = visible.map_or(Seq::MAX, |index| by_seq[index % by_seq.len()].position.seq);
-    let query = Query { from: position(from), to: to.map(position), reverse, limit, bytes, visible };
-    let found = page(store, log, &query).await.map_err(failed)?;
+    let query = Query { from: position(from), to: to.map(position), reverse, limit, bytes };
+    let found = page(store, log, &query, visible).await.map_err(failed)?;
 
     let mut range: Vec<&Event> = by_time
         .iter()
@@ -192,12 +198,12 @@ async fn check_page(
     if reverse {
         range.reverse();
     }
-    // Forwards nothing may be read behind a newest event that is held back.
-    let held_back = |event: &&&Event| event.position.seq > visible && event.arrived.is_none() && !reverse;
-    let stopped = range.iter().position(|event| held_back(&event));
+    // Reading forwards stops at an on-time event that is not visible yet.
+    let is_hidden = |event: &&&Event| event.position.seq > visible && event.arrived.is_none() && !reverse;
+    let stopped = range.iter().position(|event| is_hidden(&event));
     range.truncate(stopped.unwrap_or(range.len()));
     range.retain(|event| event.position.seq <= visible);
-    let whole = range.len();
+    let matching = range.len();
     let mut sum = 0;
     let expected: Vec<&Event> = range
         .into_iter()
@@ -209,7 +215,7 @@ async fn check_page(
         })
         .collect();
     prop_assert!(found.events.iter().eq(expected.iter().copied()), "{query:?}: {expected:?}, found {found:?}");
-    if expected.len() < whole {
+    if expected.len() < matching {
         prop_assert_eq!(found.end, End::More);
     } else if found.end != End::More {
         let bound = if reverse { query.from > Position::MIN } else { query.to.is_some() && stopped.is_none() };
@@ -220,13 +226,13 @@ async fn check_page(
 }
 
 async fn check_counts(store: &impl Store, log: &LogId, by_time: &[Event]) -> Result<(), TestCaseError> {
-    let told = describe(store, log).await.map_err(failed)?;
+    let described = describe(store, log).await.map_err(failed)?;
     let bytes: usize = by_time.iter().map(|event| event.record.bytes()).sum();
-    prop_assert_eq!((told.count, told.bytes), (by_time.len() as u64, bytes as u64));
+    prop_assert_eq!((described.count, described.bytes), (by_time.len() as u64, bytes as u64));
     let ends = (by_time.first().map(|e| e.position.offset), by_time.last().map(|e| e.position.offset));
-    prop_assert_eq!((told.first, told.last), ends);
+    prop_assert_eq!((described.first, described.last), ends);
     for (from, to, bins) in [("10:00:00", "18:00:00", 8), ("10:00:00", "12:00:00", 120), ("11:59:00", "12:02:00", 3)] {
-        for bin in timeline(store, log, at(from), at(to), bins).await.map_err(failed)?.bins {
+        for bin in histogram(store, log, at(from), at(to), bins).await.map_err(failed)?.bins {
             let by_hand = by_time.iter().filter(|event| (bin.from..bin.to).contains(&event.position.offset)).count();
             prop_assert_eq!(bin.count, by_hand as u64, "from {} to {}", bin.from, bin.to);
         }
@@ -234,7 +240,7 @@ async fn check_counts(store: &impl Store, log: &LogId, by_time: &[Event]) -> Res
     Ok(())
 }
 
-/// What is no answer of a store that works.
+/// An error that a working store never returns.
 fn failed(error: hourlog::Error) -> TestCaseError {
     TestCaseError::fail(format!("{error} ({})", error.kind()))
 }

@@ -1,4 +1,4 @@
-//! Every implementation against the whole suite.
+//! The whole suite, for every implementation.
 
 #[path = "suite/damage.rs"]
 mod damage;

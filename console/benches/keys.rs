@@ -1,22 +1,22 @@
-//! From a key to the frame that shows what it did, in a log of a thousand events and in one of a million: as ratios, with no network
-//! between. `cargo xtask bench --only console`.
+//! Time from a key to the frame that shows its effect, without a network. Compares a log of a
+//! thousand events with one of a million. `cargo xtask bench --only console`.
 
-#[path = "../tests/console/desk.rs"]
+#[path = "../tests/console/harness.rs"]
 #[allow(dead_code, reason = "a bench presses fewer keys than the tests do")]
-mod desk;
+mod harness;
 
 use std::time::{Duration, Instant};
 
-use desk::Desk;
+use harness::Harness;
 
-/// The events of the logs that are compared.
+/// Sizes of the compared logs, in events.
 const EVENTS: [u64; 2] = [1_000, 1_000_000];
-/// The keys that are pressed, again and again.
+/// Keys of one round.
 const KEYS: [&str; 12] =
     ["down", "up", "right", "left", "shift-right", "shift-left", "pgdn", "pgup", "+", "-", "}", "u"];
-/// How often all of them are.
+/// Number of rounds.
 const ROUNDS: usize = 50;
-/// Where is gone to, one after the other.
+/// Times to go to, one after the other.
 const TIMES: [&str; 4] = ["2018-02-04 03:00", "2018-02-04 21:30", "2018-02-04 12:12", "2018-02-04 00:01"];
 
 #[expect(clippy::print_stdout, reason = "the report is what the program is for")]
@@ -24,33 +24,33 @@ const TIMES: [&str; 4] = ["2018-02-04 03:00", "2018-02-04 21:30", "2018-02-04 12
 async fn main() {
     let mut p99 = Vec::new();
     for events in EVENTS {
-        let mut desk = Desk::large(events, 120, 40).await;
+        let mut console = Harness::large(events, 120, 40).await;
         let mut keys = Vec::new();
         for key in std::iter::repeat_n(KEYS, ROUNDS).flatten() {
-            keys.push(timed(desk.types(key)).await);
+            keys.push(timed(console.press(key)).await);
         }
-        let mut going = Vec::new();
+        let mut jumps = Vec::new();
         for at in TIMES.iter().cycle().take(ROUNDS) {
-            desk.types("t").await;
-            desk.puts(at).await;
-            going.push(timed(desk.types("enter")).await);
+            console.press("t").await;
+            console.type_text(at).await;
+            jumps.push(timed(console.press("enter")).await);
         }
         println!(
             "console, {events:>9} events: a key {:>6.2?} (p50) {:>6.2?} (p99), go to a time {:>6.2?} (p50) {:>6.2?} (p99)",
             quantile(&mut keys, 50),
             quantile(&mut keys, 99),
-            quantile(&mut going, 50),
-            quantile(&mut going, 99),
+            quantile(&mut jumps, 50),
+            quantile(&mut jumps, 99),
         );
         p99.push(quantile(&mut keys, 99).as_secs_f64());
     }
-    println!("console, a key, p99: {:.2}× of what it is in the small log", p99[1] / p99[0]);
+    println!("console, a key, p99: {:.2}× the time in the small log", p99[1] / p99[0]);
 }
 
 async fn timed(work: impl Future<Output = ()>) -> Duration {
-    let begun = Instant::now();
+    let started = Instant::now();
     work.await;
-    begun.elapsed()
+    started.elapsed()
 }
 
 fn quantile(times: &mut [Duration], percent: usize) -> Duration {

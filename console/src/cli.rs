@@ -1,4 +1,4 @@
-//! What can be typed, and what becomes of it.
+//! The command line: global flags, subcommands, and how a run ends.
 
 mod completions;
 mod describe;
@@ -6,7 +6,8 @@ mod doctor;
 mod export;
 mod hist;
 mod import;
-mod lines;
+mod input;
+mod listing;
 mod ls;
 mod man;
 mod publish;
@@ -17,20 +18,63 @@ mod trailer;
 use std::{error::Error as _, io::Write, process::ExitCode};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use hourlog::{Clock, ErrorKind};
+use hourlog::{ErrorKind, time::Clock};
 use jiff::tz::TimeZone;
 
 use crate::{
     connect::Connect,
     exit::{self, Failure},
-    output::{Color, Format, Output},
+    output::{ColorMode, Format, Output},
     session::Session,
     tui,
 };
 
-/// Logs of events by time, over NATS: list them, write to them, play them back
+/// Parses the command line, runs the command, and returns its exit code.
+pub fn main(clock: Clock) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // If even this cannot be printed, there is nobody left to tell.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE).into();
+        }
+    };
+    let Cli { command, connect, output, console } = cli;
+    if command.is_none() && !console.can_open() {
+        let help = Cli::command().render_help();
+        let _ = write!(std::io::stderr(), "{help}");
+        return exit::USAGE.into();
+    }
+    let out = Output::new(output.format, output.color, output.quiet);
+    let zone = output.tz.unwrap_or_else(TimeZone::system);
+    let session = Session::new(connect, out, zone, clock, output.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            session.out.error(&format!("cannot start the async runtime: {error}"));
+            return exit::UNEXPECTED.into();
+        }
+    };
+    let result = match command {
+        Some(command) => runtime.block_on(until_stopped(&session, run(command, &session))),
+        None => runtime.block_on(tui::open(&session, &console)),
+    };
+    // A thread may still be blocked on standard input. Do not wait for it.
+    runtime.shutdown_background();
+    let result = result.and_then(|()| session.out.flush());
+    match result {
+        Ok(()) => exit::OK.into(),
+        Err(failure) => {
+            report(&session, &failure);
+            failure.code().into()
+        }
+    }
+}
+
+/// Store, browse and replay events by time, over NATS
 ///
-/// Without a command, and on a terminal, the console opens: browse logs, scrub through time. `?` there says what keys do.
+/// Without a command, in a terminal, hourlog opens the console: browse logs and scrub through time.
+/// Press ? there for its keys.
 #[derive(Debug, Parser)]
 #[command(name = "hourlog", version, max_term_width = 120, after_help = EXAMPLES, propagate_version = true)]
 struct Cli {
@@ -39,7 +83,7 @@ struct Cli {
     #[command(flatten)]
     connect: Connect,
     #[command(flatten)]
-    shown: Shown,
+    output: OutputArgs,
     #[command(flatten)]
     console: tui::Options,
 }
@@ -54,32 +98,33 @@ Examples:
 
 Times: 2018-02-04T21:56:42Z, 2h, '2h ago', -30m, 14:05, 'yesterday 9:00', 2018-02-04, @1517781402, first, last, now
 
-Exit codes: 0 ok, 1 unexpected, 2 usage or a bad time, 3 no such log or position, 4 not allowed, 5 nobody \
-answers, 6 took too long, 7 what is stored is not what was written, 8 refused, 130 interrupted";
+Exit codes: 0 ok, 1 unexpected failure, 2 wrong usage, 3 log or position not found, 4 not allowed, \
+5 service unavailable, 6 timed out, 7 data corrupted, 8 refused, 130 interrupted";
 
-/// Flags that say how things are shown.
+/// Flags that control the output.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-struct Shown {
-    /// How data is written [default: table on a terminal, ndjson elsewhere]
-    #[arg(short, long, global = true, value_name = "FORMAT")]
-    output: Option<Format>,
-    /// The zone of times that name none, and of tables: Europe/Oslo, UTC [default: the machine's]
+struct OutputArgs {
+    /// Output format [default: table on a terminal, ndjson otherwise]
+    #[arg(id = "output", short = 'o', long = "output", global = true, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Time zone for times without one and for tables, such as Europe/Oslo or UTC [default: the
+    /// system's]
     #[arg(long, global = true, value_name = "ZONE", env = "HOURLOG_TZ", value_parser = parse_zone)]
     tz: Option<TimeZone>,
-    /// When to use colours
+    /// When to use colors
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "HOURLOG_COLOR")]
-    color: Color,
-    /// Nothing but data and errors
+    color: ColorMode,
+    /// Print only data and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Say more: the causes of errors, the connection
+    /// Also print the causes of errors and connection details
     #[arg(short, long, global = true)]
     verbose: bool,
 }
 
 fn parse_zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_| "no such zone is known here; write Europe/Oslo or UTC".to_owned())
+    TimeZone::get(name).map_err(|_| "unknown time zone; write Europe/Oslo or UTC".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,49 +141,7 @@ enum Command {
     Man(man::Man),
 }
 
-/// Parses the command line, carries it out, and answers with what the shell gets.
-pub fn main(clock: Clock) -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Nobody is left to be told when even this cannot be printed.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE).into();
-        }
-    };
-    let Cli { command, connect, shown, console } = cli;
-    if command.is_none() && !console.can_open() {
-        let help = Cli::command().render_help();
-        let _ = write!(std::io::stderr(), "{help}");
-        return exit::USAGE.into();
-    }
-    let out = Output::new(shown.output, shown.color, shown.quiet);
-    let zone = shown.tz.unwrap_or_else(TimeZone::system);
-    let session = Session::new(connect, out, zone, clock, shown.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            session.out.error(&format!("no runtime can be started: {error}"));
-            return exit::UNEXPECTED.into();
-        }
-    };
-    let ended = match command {
-        Some(command) => runtime.block_on(watched(&session, carry_out(command, &session))),
-        None => runtime.block_on(tui::open(&session, &console)),
-    };
-    // A thread that still reads standard input is not waited for.
-    runtime.shutdown_background();
-    let ended = ended.and_then(|()| session.out.flush());
-    match ended {
-        Ok(()) => exit::OK.into(),
-        Err(failure) => {
-            report(&session, &failure);
-            failure.code().into()
-        }
-    }
-}
-
-async fn carry_out(command: Command, session: &Session) -> Result<(), Failure> {
+async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Ls(ls) => ls.run(session).await,
         Command::Describe(describe) => describe.run(session).await,
@@ -153,22 +156,22 @@ async fn carry_out(command: Command, session: &Session) -> Result<(), Failure> {
     }
 }
 
-/// Ends the command early on Ctrl-C, and when the server refuses something.
-async fn watched(session: &Session, command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+/// Runs a command until it ends, the user presses Ctrl-C, or the server denies something.
+async fn until_stopped(session: &Session, command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::select! {
         biased;
-        // Whatever is refused, a command needs it.
-        ended = session.denials.unless(None, command) => ended,
+        // A command needs everything it asks for, so any denial ends it.
+        result = session.denials.unless(None, command) => result,
         Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
     }
 }
 
 fn report(session: &Session, failure: &Failure) {
-    // What was read before the failure is worth having. Where it cannot be written, the failure still is the news.
+    // Print what was read before the failure. If that fails too, the first failure matters more.
     let _ = session.out.flush();
     let hint = session.resume_hint();
     match failure {
-        Failure::OutputClosed | Failure::Found(_) => {}
+        Failure::OutputClosed | Failure::ChecksFailed(_) => {}
         Failure::Interrupted => session.out.note(&match hint {
             Some(hint) => format!("interrupted; {hint}"),
             None => "interrupted".to_owned(),
@@ -176,9 +179,9 @@ fn report(session: &Session, failure: &Failure) {
         Failure::Io { context, source } => session.out.error(&format!("{context}: {source}")),
         Failure::Log(error) => {
             let mut text = error.to_string();
-            let unforeseen =
+            let needs_causes =
                 !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Deadline | ErrorKind::Unavailable);
-            if session.verbose || unforeseen {
+            if session.verbose || needs_causes {
                 let mut cause = error.source();
                 while let Some(next) = cause {
                     text.push_str(&format!(": {next}"));
@@ -198,13 +201,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_holds_together_and_each_subcommand_has_examples() {
+    fn the_command_line_is_consistent_and_each_subcommand_has_examples() {
         let command = Cli::command();
         command.clone().debug_assert();
         for subcommand in command.get_subcommands() {
             let examples = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(examples.contains("hourlog "), "{} has no example", subcommand.get_name());
-            assert!(subcommand.get_about().is_some(), "{} says nothing of itself", subcommand.get_name());
+            assert!(subcommand.get_about().is_some(), "{} has no summary", subcommand.get_name());
         }
     }
 }

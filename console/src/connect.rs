@@ -1,145 +1,135 @@
-//! How to reach NATS: flags, the `nats` tool's environment and its contexts; and the connection made of them.
+//! The connection to NATS: flags, the `nats` tool's environment variables, and its contexts.
+
+mod denials;
 
 use std::{path::PathBuf, time::Duration};
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions};
 use clap::Args;
-use hourlog::{Error, ErrorKind, Offset, Remote, Result, remote, wire};
-use tokio::sync::{
-    broadcast::{self, error::RecvError},
-    watch,
-};
+use hourlog::{Error, ErrorKind, Remote, Result, nats, wire};
 
+pub use self::denials::Denials;
 use crate::contexts::{Context, config_dir};
 
-/// Where to connect when nothing says so.
+/// The address when neither a flag nor a context gives one.
 const SERVER_DEFAULT: &str = "nats://127.0.0.1:4222";
 
-/// The refusals that may wait until somebody looks.
-const DENIALS_MAX: usize = 64;
-/// What begins the refusal of a subject to listen on.
-const SUBSCRIPTION: &str = "Subscription";
-
-/// Flags that say how to reach the service. The variables are those of the `nats` tool.
+/// Flags for the connection. The environment variables are those of the `nats` tool.
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Connection")]
 pub struct Connect {
-    /// Addresses of the NATS servers, with commas between them [default: nats://127.0.0.1:4222]
+    /// NATS server URLs, comma-separated [default: nats://127.0.0.1:4222]
     #[arg(short, long, global = true, value_name = "URL", env = "NATS_URL", hide_env_values = true)]
     pub server: Option<String>,
-    /// A context of the nats tool [default: the selected one, unless --server is given]
+    /// Context of the nats tool [default: the selected one, unless --server is given]
     #[arg(long, global = true, value_name = "NAME", env = "NATS_CONTEXT")]
     pub context: Option<String>,
-    /// A credentials file
+    /// Credentials file
     #[arg(long, global = true, value_name = "FILE", env = "NATS_CREDS")]
     pub creds: Option<PathBuf>,
-    /// A file with an NKey seed
+    /// File with an NKey seed
     #[arg(long, global = true, value_name = "FILE", env = "NATS_NKEY")]
     pub nkey: Option<PathBuf>,
-    /// A user; without a password, a token
+    /// User name, or a token if there is no password
     #[arg(long, global = true, value_name = "NAME", env = "NATS_USER", hide_env_values = true)]
     pub user: Option<String>,
-    /// The user's password
+    /// Password of the user
     #[arg(long, global = true, value_name = "TEXT", env = "NATS_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
-    /// The client's TLS certificate
+    /// Client certificate (PEM)
     #[arg(long, global = true, value_name = "FILE", env = "NATS_CERT", alias = "tlscert", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// The key of the TLS certificate
+    /// Private key of the client certificate (PEM)
     #[arg(long, global = true, value_name = "FILE", env = "NATS_KEY", alias = "tlskey")]
     pub tls_key: Option<PathBuf>,
-    /// Certificates of who vouches for the server
+    /// CA certificates (PEM)
     #[arg(long, global = true, value_name = "FILE", env = "NATS_CA", alias = "tlsca")]
     pub tls_ca: Option<PathBuf>,
-    /// Speak TLS before anything else
+    /// Start TLS before the server says anything
     #[arg(long, global = true, alias = "tlsfirst")]
     pub tls_first: bool,
-    /// What the client's own inboxes begin with
+    /// Prefix of the client's reply subjects
     #[arg(long, global = true, value_name = "TEXT", env = "NATS_INBOX_PREFIX")]
     pub inbox_prefix: Option<String>,
-    /// What the service's subjects begin with
+    /// Prefix of the service's subjects
     #[arg(long, global = true, value_name = "TEXT", env = "HOURLOG_PREFIX", default_value = wire::SERVICE)]
     pub prefix: String,
-    /// How long an answer may take
+    /// Time limit for connecting and for each reply: 500ms, 5s, 1m
     #[arg(long, global = true, value_name = "SPAN", env = "NATS_TIMEOUT", default_value = "5s", value_parser = parse_timeout)]
     pub timeout: Duration,
 }
 
+fn parse_timeout(text: &str) -> Result<Duration> {
+    let timeout = text.parse::<wire::Span>()?.duration();
+    if timeout.is_zero() {
+        Err(Error::invalid("a timeout of zero leaves no time to reply; write 5s"))
+    } else {
+        Ok(timeout)
+    }
+}
+
 impl std::fmt::Debug for Connect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Without the secrets.
+        // The other fields may hold secrets.
         f.debug_struct("Connect").field("context", &self.context).field("prefix", &self.prefix).finish_non_exhaustive()
     }
 }
 
-fn parse_timeout(text: &str) -> Result<Duration> {
-    let timeout = text.parse::<wire::Span>()?.duration();
-    if timeout.is_zero() { Err(Error::invalid("an answer takes longer than no time; write 5s")) } else { Ok(timeout) }
-}
-
-/// A connection, and what the server refused to do over it.
+/// An open connection.
 #[derive(Debug)]
 pub struct Connection {
-    /// The service.
+    /// The client of the service.
     pub remote: Remote,
     /// The address as the user gave it, without secrets.
     pub server: String,
-    /// Where the JetStream API is.
+    /// Prefix of the JetStream API's subjects.
     pub jetstream: String,
 }
 
 impl Connect {
-    /// Connects. What the server does not allow goes to `denials`.
+    /// Connects. Permissions that the server denies later go to `denials`.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] where nobody answers, [`ErrorKind::NotAllowed`] where we are not let in,
-    /// [`ErrorKind::Invalid`] where the settings cannot be used.
+    /// [`ErrorKind::Unavailable`] if the server does not answer, [`ErrorKind::NotAllowed`] if it
+    /// refuses the user, [`ErrorKind::Invalid`] for settings that cannot be used.
     pub async fn open(&self, denials: Denials) -> Result<Connection> {
         let context = self.settings()?;
         let url = if context.url.is_empty() { SERVER_DEFAULT } else { &context.url };
         let options = options(&context)?.name("hourlog").connection_timeout(self.timeout);
         let options = options.event_callback(move |event| {
             let denials = denials.clone();
-            async move { denials.take(&event) }
+            async move { denials.record(&event) }
         });
-        let urls: Vec<&str> = url.split(',').map(str::trim).collect();
-        // A server that takes the connection and then says nothing is as good as none.
-        let connected = tokio::time::timeout(self.timeout, options.connect(urls)).await.map_err(|_| {
-            let address = remote::without_secrets(url);
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("no nats-server answers at {address} within {:?}; give the address of another", self.timeout),
-            )
-        })?;
-        let client: Client = connected.map_err(|error| remote::connect_error(url, error))?;
+        let client = connect(url, options, self.timeout).await?;
         let jetstream = match context.jetstream_domain.as_str() {
             "" => "$JS.API".to_owned(),
             domain => format!("$JS.{domain}.API"),
         };
-        let remote = Remote::with_prefix(client, &self.prefix).timeout(self.timeout).server(url);
-        Ok(Connection { remote, server: remote::without_secrets(url), jetstream })
+        let remote = Remote::with_prefix(client, &self.prefix).with_timeout(self.timeout).with_server_name(url);
+        Ok(Connection { remote, server: nats::without_secrets(url), jetstream })
     }
 
-    /// Where this leads to, without secrets: the context, or the address.
+    /// The name to show for this connection, without secrets: the context, or the address.
     pub fn name(&self) -> String {
         match (&self.context, self.settings()) {
             (Some(name), _) => name.clone(),
-            (None, Ok(context)) if !context.url.is_empty() => remote::without_secrets(&context.url),
+            (None, Ok(context)) if !context.url.is_empty() => nats::without_secrets(&context.url),
             (None, _) => SERVER_DEFAULT.to_owned(),
         }
     }
 
-    /// The flags that lead to the same service, with a blank before each; without secrets.
+    /// The flags that reach the same service, each with a space before it, without secrets.
     pub fn flags(&self) -> String {
         let flag =
             |name: &str, value: Option<&str>| value.map_or_else(String::new, |value| format!(" --{name} {value}"));
-        let server = self.server.as_deref().map(remote::without_secrets);
+        let server = self.server.as_deref().map(nats::without_secrets);
         let prefix = Some(self.prefix.as_str()).filter(|prefix| *prefix != wire::SERVICE);
         flag("server", server.as_deref()) + &flag("context", self.context.as_deref()) + &flag("prefix", prefix)
     }
 
-    /// The flags, and for what they do not say the context. The selected context is another server's matter as soon
-    /// as a server is given.
+    /// Returns the flags, completed by the context.
+    ///
+    /// A given server switches the selected context off: its credentials belong to another server.
     fn settings(&self) -> Result<Context> {
         let config_dir = config_dir();
         let name = match (&self.context, &self.server) {
@@ -148,10 +138,10 @@ impl Connect {
             (None, None) => Context::selected(&config_dir)?,
         };
         let context = name.map(|name| Context::load(&config_dir, &name)).transpose()?.unwrap_or_default();
-        Ok(self.over(context))
+        Ok(self.override_context(context))
     }
 
-    fn over(&self, mut context: Context) -> Context {
+    fn override_context(&self, mut context: Context) -> Context {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
         let replace = |field: &mut String, flag: Option<String>| {
             if let Some(flag) = flag {
@@ -159,7 +149,7 @@ impl Connect {
             }
         };
         if self.creds.is_some() || self.nkey.is_some() || self.user.is_some() {
-            // One way to be known is enough: a flag is not mixed with another way that the context has.
+            // An identity from the flags replaces that of the context. The two are never mixed.
             for field in
                 [&mut context.user, &mut context.password, &mut context.token, &mut context.creds, &mut context.nkey]
             {
@@ -187,17 +177,16 @@ impl Connect {
 
 fn options(context: &Context) -> Result<ConnectOptions> {
     let read = |path: &str, what: &str| {
-        std::fs::read_to_string(path).map_err(|error| {
-            Error::invalid(format!("{what} cannot be read from {path}; check the path")).because(error)
-        })
+        std::fs::read_to_string(path)
+            .map_err(|error| Error::invalid(format!("cannot read {what} from {path}; check the path")).because(error))
     };
     let mut options = ConnectOptions::new();
     if !context.creds.is_empty() {
         options = options.credentials(&read(&context.creds, "credentials")?).map_err(|error| {
-            Error::invalid(format!("{} holds no credentials; nsc makes such files", context.creds)).because(error)
+            Error::invalid(format!("{} is not a credentials file; create one with nsc", context.creds)).because(error)
         })?;
     } else if !context.nkey.is_empty() {
-        options = options.nkey(read(&context.nkey, "an nkey seed")?.trim().to_owned());
+        options = options.nkey(read(&context.nkey, "an NKey seed")?.trim().to_owned());
     } else if !context.token.is_empty() {
         options = options.token(context.token.clone());
     } else if !context.user.is_empty() {
@@ -219,85 +208,16 @@ fn options(context: &Context) -> Result<ConnectOptions> {
     Ok(options)
 }
 
-/// What the server refuses over a connection. It says so beside a request, which is then never answered.
-#[derive(Debug, Clone)]
-pub struct Denials {
-    told: broadcast::Sender<String>,
-    /// Our inbox, where it is that: no answer reaches us over this connection.
-    inbox: watch::Sender<Option<String>>,
-}
-
-impl Default for Denials {
-    fn default() -> Self {
-        Self { told: broadcast::Sender::new(DENIALS_MAX), inbox: watch::Sender::default() }
+async fn connect(url: &str, options: ConnectOptions, timeout: Duration) -> Result<Client> {
+    let urls: Vec<&str> = url.split(',').map(str::trim).collect();
+    // A server that accepts the connection and then stays silent counts as unavailable.
+    match tokio::time::timeout(timeout, options.connect(urls)).await {
+        Ok(connected) => connected.map_err(|error| nats::connect_error(url, error)),
+        Err(_) => Err(Error::new(
+            ErrorKind::Unavailable,
+            format!("no NATS server answers at {} within {timeout:?}; check the address", nats::without_secrets(url)),
+        )),
     }
-}
-
-impl Denials {
-    fn take(&self, event: &Event) {
-        match event {
-            Event::Connected => drop(self.inbox.send_replace(None)),
-            Event::ServerError(error) => {
-                let Some(what) = permission(&error.to_string()) else { return };
-                if what.starts_with(SUBSCRIPTION) {
-                    self.inbox.send_replace(Some(what.clone()));
-                }
-                // Nobody may be waiting for anything.
-                let _ = self.told.send(what);
-            }
-            _ => {}
-        }
-    }
-
-    /// The answer to a question, unless the server refuses our inbox, or `subject`; without one, any.
-    ///
-    /// # Errors
-    /// Those of the question, and [`ErrorKind::NotAllowed`].
-    pub async fn unless<T, E: From<Error>>(
-        &self,
-        subject: Option<&str>,
-        question: impl Future<Output = std::result::Result<T, E>>,
-    ) -> std::result::Result<T, E> {
-        let mut told = self.told.subscribe();
-        let is_about = |what: &str| subject.is_none_or(|subject| what.ends_with(&format!("\"{subject}\"")));
-        if let Some(inbox) = &*self.inbox.borrow() {
-            return Err(denied(inbox).into());
-        }
-        let refused = async {
-            loop {
-                match told.recv().await {
-                    Ok(what) if what.starts_with(SUBSCRIPTION) || is_about(&what) => return what,
-                    Ok(_) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        };
-        tokio::select! {
-            biased;
-            answer = question => answer,
-            what = refused => Err(denied(&what).into()),
-        }
-    }
-}
-
-/// What the server does not allow, where its error is about that: `Publish to "hourlog.logs"`.
-fn permission(error: &str) -> Option<String> {
-    let (_, what) =
-        error.split_once("Permissions Violation for ").or_else(|| error.split_once("permissions violation for "))?;
-    Some(what.trim_end_matches(['\'', ' ']).to_owned())
-}
-
-fn denied(what: &str) -> Error {
-    Error::new(
-        ErrorKind::NotAllowed,
-        format!("the server does not allow {what}; ask its keeper for the right, or connect as somebody else"),
-    )
-}
-
-/// How far `there`, read between `before` and `after` by this machine's clock, is ahead of it, in nanoseconds.
-pub fn clock_ahead_nanos(before: Offset, after: Offset, there: Offset) -> i64 {
-    let middle = before.nanos() + (after.nanos() - before.nanos()) / 2;
-    there.nanos().saturating_sub(middle)
 }
 
 #[cfg(test)]
@@ -306,42 +226,29 @@ mod tests {
     use clap::Parser;
 
     #[derive(Parser)]
-    struct Line {
+    struct TestArgs {
         #[command(flatten)]
         connect: Connect,
     }
 
     fn flags(line: &str) -> Connect {
-        Line::parse_from(std::iter::once("hourlog").chain(line.split_whitespace())).connect
+        TestArgs::parse_from(std::iter::once("hourlog").chain(line.split_whitespace())).connect
     }
 
     fn context() -> Context {
-        serde_json::from_str(r#"{"url":"nats://a","user":"me","password":"secret","ca":"/ca.pem"}"#).expect("good")
+        serde_json::from_str(r#"{"url":"nats://a","user":"me","password":"secret","ca":"/ca.pem"}"#)
+            .expect("the fields are known")
     }
 
     #[test]
-    fn flags_go_before_the_context_and_identities_are_not_mixed() {
-        let merged = flags("--server nats://b").over(context());
+    fn flags_override_the_context_and_identities_are_not_mixed() {
+        let merged = flags("--server nats://b").override_context(context());
         assert_eq!((merged.url.as_str(), merged.user.as_str(), merged.ca.as_str()), ("nats://b", "me", "/ca.pem"));
-        let merged = flags("--creds /a.creds").over(context());
+        let merged = flags("--creds /a.creds").override_context(context());
         assert_eq!((merged.creds.as_str(), merged.user.as_str(), merged.password.as_str()), ("/a.creds", "", ""));
-        let merged = flags("--user s3cret").over(context());
+        let merged = flags("--user s3cret").override_context(context());
         assert_eq!((merged.token.as_str(), merged.user.as_str()), ("s3cret", ""));
-        let merged = flags("--user you --password hidden").over(context());
+        let merged = flags("--user you --password hidden").override_context(context());
         assert_eq!((merged.token.as_str(), merged.user.as_str(), merged.password.as_str()), ("", "you", "hidden"));
-    }
-
-    #[test]
-    fn a_denial_is_told_from_other_errors() {
-        let error = r#"nats: Permissions Violation for Publish to "hourlog.logs""#;
-        assert_eq!(permission(error).as_deref(), Some(r#"Publish to "hourlog.logs""#));
-        assert_eq!(permission("nats: slow consumer"), None);
-    }
-
-    #[test]
-    fn the_clocks_are_compared_at_the_middle_of_the_question() {
-        let at = Offset::from_nanos;
-        assert_eq!(clock_ahead_nanos(at(100), at(200), at(1150)), 1000);
-        assert_eq!(clock_ahead_nanos(at(100), at(200), at(50)), -100);
     }
 }

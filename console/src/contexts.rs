@@ -1,4 +1,4 @@
-//! The contexts of the `nats` tool: named sets of connection settings, kept as JSON files.
+//! The contexts of the `nats` tool: named connection settings in JSON files.
 
 use std::{
     io,
@@ -8,33 +8,33 @@ use std::{
 use hourlog::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-/// What a context says of a connection. Fields that are not known here are passed over.
+/// The connection settings of a context. Unknown fields are ignored.
 #[derive(Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(default)]
 pub struct Context {
-    /// Addresses, with commas between them.
+    /// Server URLs, comma-separated.
     pub url: String,
-    /// A user's name.
+    /// User name.
     pub user: String,
-    /// The user's password.
+    /// Password of the user.
     pub password: String,
-    /// A token, in place of user and password.
+    /// Token, instead of user and password.
     pub token: String,
-    /// A file with a JWT and its seed.
+    /// Credentials file: a JWT and its seed.
     pub creds: String,
-    /// A file with an NKey seed.
+    /// File with an NKey seed.
     pub nkey: String,
-    /// A client's TLS certificate.
+    /// Client certificate (PEM).
     pub cert: String,
-    /// The key of the certificate.
+    /// Private key of the client certificate (PEM).
     pub key: String,
-    /// The certificates of who vouches for the server.
+    /// CA certificates (PEM).
     pub ca: String,
-    /// TLS before anything else is said.
+    /// Start TLS before the server says anything.
     pub tls_first: bool,
-    /// What the client's own inboxes begin with.
+    /// Prefix of the client's reply subjects.
     pub inbox_prefix: String,
-    /// Whose JetStream it is, where that is another server's.
+    /// JetStream domain, if it is not the server's own.
     pub jetstream_domain: String,
     nsc: String,
     user_jwt: String,
@@ -43,36 +43,34 @@ pub struct Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Without the secrets.
+        // The other fields may hold secrets.
         f.debug_struct("Context").field("url", &self.url).field("user", &self.user).finish_non_exhaustive()
     }
 }
 
 impl Context {
-    /// The context `name`.
+    /// Loads the context `name`.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] where there is none of that name, or it cannot be read or needs what is not supported here.
+    /// [`ErrorKind::Invalid`] if it does not exist, cannot be read, or uses a setting that is not
+    /// supported.
     pub fn load(config_dir: &Path, name: &str) -> Result<Self> {
         let unusable = |why: String| Error::invalid(format!("context {name:?} {why}"));
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-            return Err(unusable("is not the name of one; see nats context ls".to_owned()));
+            return Err(unusable("is not a valid name; see nats context ls".to_owned()));
         }
-        let path = dir(config_dir).join(format!("{name}.json"));
+        let path = config_dir.join("nats").join("context").join(format!("{name}.json"));
         let text = std::fs::read_to_string(&path).map_err(|error| {
             unusable(format!("cannot be read from {}; see nats context ls", path.display())).because(error)
         })?;
         let mut context: Self = serde_json::from_str(&text).map_err(|error| {
-            unusable(format!("is not one that can be read: {}; see nats context edit", path.display())).because(error)
+            unusable(format!("cannot be parsed from {}; see nats context edit", path.display())).because(error)
         })?;
         for (field, value) in
             [("nsc", &context.nsc), ("user_jwt", &context.user_jwt), ("socks_proxy", &context.socks_proxy)]
         {
             if !value.is_empty() {
-                return Err(Error::new(
-                    ErrorKind::Invalid,
-                    format!("context {name:?} sets {field}, which is not supported; give --creds FILE instead"),
-                ));
+                return Err(unusable(format!("sets {field}, which is not supported; use --creds FILE instead")));
             }
         }
         for file in [&mut context.creds, &mut context.nkey, &mut context.cert, &mut context.key, &mut context.ca] {
@@ -81,30 +79,27 @@ impl Context {
         Ok(context)
     }
 
-    /// The name of the context that `nats context select` has chosen.
+    /// Returns the name of the context that `nats context select` has selected.
     ///
     /// # Errors
-    /// [`ErrorKind::Unexpected`] where the file that says so is there and cannot be read.
+    /// [`ErrorKind::Unexpected`] if the file with the name exists but cannot be read.
     pub fn selected(config_dir: &Path) -> Result<Option<String>> {
         let path = config_dir.join("nats").join("context.txt");
         match std::fs::read_to_string(&path) {
             Ok(name) => Ok(Some(name.trim().to_owned()).filter(|name| !name.is_empty())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => {
-                Err(Error::new(ErrorKind::Unexpected, format!("{} cannot be read", path.display())).because(error))
+                Err(Error::new(ErrorKind::Unexpected, format!("cannot read {}", path.display())).because(error))
             }
         }
     }
 }
 
-/// Where the `nats` tool keeps its configuration: `$XDG_CONFIG_HOME`, or `.config` in the home directory.
+/// Returns the directory of the `nats` tool's configuration: `$XDG_CONFIG_HOME`, or `.config` in
+/// the home directory.
 pub fn config_dir() -> PathBuf {
     let set = std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     set.or_else(|| std::env::home_dir().map(|home| home.join(".config"))).unwrap_or_else(|| PathBuf::from(".config"))
-}
-
-fn dir(config_dir: &Path) -> PathBuf {
-    config_dir.join("nats").join("context")
 }
 
 fn expand_home(path: &str, home: Option<PathBuf>) -> String {
@@ -119,43 +114,43 @@ mod tests {
     use super::*;
 
     fn contexts(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().expect("a directory");
-        std::fs::create_dir_all(dir.path().join("nats/context")).expect("a directory");
+        let dir = tempfile::tempdir().expect("a directory can be created");
+        std::fs::create_dir_all(dir.path().join("nats/context")).expect("a directory can be created");
         for (path, text) in files {
-            std::fs::write(dir.path().join("nats").join(path), text).expect("a file");
+            std::fs::write(dir.path().join("nats").join(path), text).expect("a file can be written");
         }
         dir
     }
 
     #[test]
-    fn a_context_is_read_whatever_else_it_says() {
+    fn a_context_with_unknown_fields_is_read() {
         let text = r#"{"description":"staging","url":"nats://a:4222,nats://b:4222","user":"me","password":"secret",
             "creds":"","color_scheme":"","windows_cert_store":"","brand_new_setting":{"a":[1]},"nsc":""}"#;
         let dir = contexts(&[("context/staging.json", text), ("context.txt", "staging\n")]);
-        assert_eq!(Context::selected(dir.path()).expect("it is there"), Some("staging".to_owned()));
-        let context = Context::load(dir.path(), "staging").expect("it is good");
+        assert_eq!(Context::selected(dir.path()).expect("context.txt can be read"), Some("staging".to_owned()));
+        let context = Context::load(dir.path(), "staging").expect("the context is valid");
         assert_eq!((context.url.as_str(), context.user.as_str()), ("nats://a:4222,nats://b:4222", "me"));
         assert!(!format!("{context:?}").contains("secret"));
     }
 
     #[test]
-    fn a_context_that_cannot_be_used_says_why() {
+    fn an_unusable_context_is_refused_with_the_reason() {
         let files = [("context/broken.json", "{"), ("context/nsc.json", r#"{"nsc":"nsc://a/b/c"}"#)];
         let dir = contexts(&files);
-        assert_eq!(Context::selected(dir.path()).expect("none is no error"), None);
+        assert_eq!(Context::selected(dir.path()).expect("no selection is not an error"), None);
         for (name, reason) in [
             ("missing", "see nats context ls"),
-            ("../etc", "not the name"),
+            ("../etc", "not a valid name"),
             ("broken", "nats context edit"),
             ("nsc", "--creds"),
         ] {
-            let error = Context::load(dir.path(), name).expect_err("it is bad");
+            let error = Context::load(dir.path(), name).expect_err("the context is unusable");
             assert!(error.to_string().contains(reason), "{error}");
         }
     }
 
     #[test]
-    fn a_tilde_is_the_home_directory() {
+    fn a_tilde_stands_for_the_home_directory() {
         let home = || Some(PathBuf::from("/home/me"));
         assert_eq!(expand_home("~/creds/a.creds", home()), "/home/me/creds/a.creds");
         assert_eq!(expand_home("/etc/a.creds", home()), "/etc/a.creds");

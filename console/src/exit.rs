@@ -1,48 +1,58 @@
-//! How a command ends: what went wrong, and the number that the shell gets.
+//! Failures of a command, and the exit code of each.
 
-use std::io;
+use std::{fmt::Display, io};
 
 use hourlog::ErrorKind;
 
-/// Why a command stopped before it was done.
+/// The reason why a command stopped early.
 #[derive(Debug)]
 pub enum Failure {
-    /// What the log, the service or the connection said.
+    /// An error from the log, the service or the connection.
     Log(hourlog::Error),
-    /// A file or a stream of this machine.
+    /// An error from a local file or stream.
     Io {
-        /// What was attempted, and what to do.
+        /// The failed operation, and what to do.
         context: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// Something of what was looked at is not as it should be; all of it has been shown.
-    Found(ErrorKind),
-    /// Whoever read the output has read enough.
+    /// Checks that failed. The findings have been printed already.
+    ChecksFailed(ErrorKind),
+    /// The reader of the output closed it, as `head` does. Not an error.
     OutputClosed,
     /// Ctrl-C.
     Interrupted,
 }
 
 impl Failure {
-    /// A value that cannot be used as it is.
+    /// A wrong argument.
     pub fn usage(context: impl Into<String>) -> Self {
         Self::Log(hourlog::Error::invalid(context))
     }
 
-    /// A failure to write the output.
+    /// A failure to write to stdout.
     pub fn output(source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::Io { context: "the output cannot be written".to_owned(), source },
+            _ => Self::Io { context: "cannot write the output".to_owned(), source },
         }
     }
 
-    /// What the shell gets.
+    /// A failure to read the file or stream `name`.
+    pub(crate) fn read(name: impl Display, source: io::Error) -> Self {
+        Self::Io { context: format!("cannot read {name}"), source }
+    }
+
+    /// A failure to write the file or directory `name`.
+    pub(crate) fn write(name: impl Display, source: io::Error) -> Self {
+        Self::Io { context: format!("cannot write {name}"), source }
+    }
+
+    /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Log(error) => code(error.kind()),
-            Self::Found(kind) => code(*kind),
+            Self::Log(error) => error.kind().exit_code(),
+            Self::ChecksFailed(kind) => kind.exit_code(),
             Self::Io { .. } => UNEXPECTED,
             Self::OutputClosed => OK,
             Self::Interrupted => INTERRUPTED,
@@ -56,35 +66,21 @@ impl From<hourlog::Error> for Failure {
     }
 }
 
-/// All went well.
+/// Success.
 pub const OK: u8 = 0;
-/// Nobody foresaw it.
+/// An unexpected failure.
 pub const UNEXPECTED: u8 = 1;
-/// The command was written wrongly.
+/// A wrong command line.
 pub const USAGE: u8 = 2;
-/// Stopped with Ctrl-C, as shells have it.
+/// Ctrl-C: 128 + SIGINT, as shells report it.
 pub const INTERRUPTED: u8 = 130;
-
-/// What the shell gets for each kind of error.
-pub fn code(kind: ErrorKind) -> u8 {
-    match kind {
-        ErrorKind::Invalid => USAGE,
-        ErrorKind::NotFound => 3,
-        ErrorKind::NotAllowed => 4,
-        ErrorKind::Unavailable => 5,
-        ErrorKind::Deadline => 6,
-        ErrorKind::Integrity => 7,
-        ErrorKind::Refused | ErrorKind::Rejected | ErrorKind::TooLarge => 8,
-        _ => UNEXPECTED,
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_has_the_code_that_scripts_rely_on() {
+    fn each_error_kind_has_the_exit_code_that_scripts_rely_on() {
         for (kind, expected) in [
             (ErrorKind::Unexpected, 1),
             (ErrorKind::Closed, 1),
@@ -98,7 +94,7 @@ mod tests {
             (ErrorKind::Rejected, 8),
             (ErrorKind::TooLarge, 8),
         ] {
-            assert_eq!(code(kind), expected, "{kind}");
+            assert_eq!(Failure::ChecksFailed(kind).code(), expected, "{kind}");
         }
         assert_eq!(Failure::output(io::ErrorKind::BrokenPipe.into()).code(), 0);
         assert_eq!(Failure::Interrupted.code(), 130);

@@ -1,16 +1,19 @@
-//! The command line of Hourlog, and the console.
+//! The `hourlog` command line and the terminal console.
 //!
 //! # Map
-//! - [`cli`]: what can be typed, one file a subcommand; [`session`]: what a running command has at hand.
-//! - [`tui`]: the console, which opens where no subcommand is typed.
-//! - [`connect`] and [`contexts`]: how to reach NATS. [`when`]: times as people write them.
-//! - [`output`]: all that is printed. [`sanitize`]: text from outside, made safe to show. [`exit`]: how a command ends.
+//! - [`cli`]: the command line, one file per subcommand. [`session`]: the state of one running
+//!   command.
+//! - [`tui`]: the console. It opens when `hourlog` runs without a subcommand.
+//! - [`connect`] and [`contexts`]: the connection to NATS. [`when`]: times as people write them.
+//! - [`output`]: everything that is printed. `progress`: progress bars. [`sanitize`]: untrusted
+//!   text, made safe to show. [`exit`]: failures and exit codes.
 
 pub mod cli;
 pub mod connect;
 pub mod contexts;
 pub mod exit;
 pub mod output;
+mod progress;
 pub mod sanitize;
 pub mod session;
 pub mod tui;

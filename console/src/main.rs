@@ -1,5 +1,5 @@
-//! `hourlog`: the command line.
+//! The `hourlog` binary.
 
 fn main() -> std::process::ExitCode {
-    console::cli::main(hourlog::system_clock)
+    console::cli::main(hourlog::time::system_clock)
 }

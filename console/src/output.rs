@@ -1,4 +1,4 @@
-//! What a command prints: data to stdout in the format that was asked for, everything else to stderr.
+//! Output of a command: data to stdout in the chosen format, everything else to stderr.
 
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
@@ -16,31 +16,31 @@ use crate::{
     sanitize::{sanitize, sanitize_byte_lines, sanitize_lines},
 };
 
-/// The output is written at so many bytes, and when nothing follows.
+/// Size of the stdout buffer. It is also flushed whenever a command waits for more data.
 const BUFFER_BYTES: usize = 64 * 1024;
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 
-/// How data is written.
+/// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people: columns, times in --tz
+    /// Aligned columns, with times in --tz
     Table,
-    /// One JSON object a line
+    /// One JSON object per line
     Ndjson,
     /// One JSON array
     Json,
-    /// Only the data, as it is, each followed by a line end; of rows the first column
+    /// Event data as it is, one event per line; of a table, only the first column
     Raw,
-    /// With a line of names
+    /// CSV with a header line
     Csv,
 }
 
-/// When to use colours.
+/// When to use colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub enum ColorMode {
     /// On a terminal, unless NO_COLOR is set
     Auto,
     /// Always
@@ -49,11 +49,12 @@ pub enum Color {
     Never,
 }
 
-/// Where a command's output goes. Rows are written as they come, but for a table, whose columns wait for the widest.
+/// The output of a command. A table is written at the end, when its column widths are known; other
+/// formats stream.
 #[derive(Debug)]
 pub struct Output {
     format: Format,
-    /// Text from outside must not reach a terminal as it is.
+    /// Stdout is a terminal, so untrusted text must be sanitized.
     terminal: bool,
     color: bool,
     color_stderr: bool,
@@ -62,14 +63,15 @@ pub struct Output {
 }
 
 impl Output {
-    /// The output of this process. Without a format, a table on a terminal and a line of JSON a row elsewhere.
-    pub fn new(format: Option<Format>, color: Color, quiet: bool) -> Self {
+    /// Creates the output of this process. The default format is a table on a terminal and NDJSON
+    /// elsewhere.
+    pub fn new(format: Option<Format>, color: ColorMode, quiet: bool) -> Self {
         let terminal = io::stdout().is_terminal();
         let format = format.unwrap_or(if terminal { Format::Table } else { Format::Ndjson });
         let choose = |detected: ColorChoice| match color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => detected != ColorChoice::Never,
+            ColorMode::Always => true,
+            ColorMode::Never => false,
+            ColorMode::Auto => detected != ColorChoice::Never,
         };
         Self {
             format,
@@ -81,17 +83,17 @@ impl Output {
         }
     }
 
-    /// How data is written.
+    /// Output format.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Whether there is no talk beside the data.
+    /// True with `--quiet`: only data and errors are printed.
     pub fn quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Something to know beside the data, to stderr; not with `-q`.
+    /// Prints a remark to stderr, unless `--quiet` is set.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             let text = sanitize_lines(text);
@@ -100,14 +102,14 @@ impl Output {
         }
     }
 
-    /// What went wrong, to stderr.
+    /// Prints an error to stderr.
     pub fn error(&self, text: &str) {
         let text = sanitize_lines(text);
         let text = if self.color_stderr { format!("{RED}error:{PLAIN} {text}\n") } else { format!("error: {text}\n") };
         stderr(&text);
     }
 
-    /// Writes one line, with `dim` before it in another colour.
+    /// Writes one line: `dim` in a muted color, then `text`.
     pub fn line(&self, dim: &str, text: &str) -> Result<(), Failure> {
         let (dim, text) = (sanitize(dim), sanitize(text));
         let line = match (dim.is_empty(), self.color) {
@@ -118,14 +120,7 @@ impl Output {
         self.write(line.as_bytes())
     }
 
-    /// Writes one line of JSON.
-    pub fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
-        let mut line = to_json(value);
-        line.push('\n');
-        self.text(&line)
-    }
-
-    /// Writes `data` and a line end.
+    /// Writes `data` and a line break. A terminal gets it sanitized.
     pub fn raw(&self, data: &[u8]) -> Result<(), Failure> {
         if self.terminal {
             self.write(sanitize_byte_lines(data).as_bytes())?;
@@ -135,53 +130,54 @@ impl Output {
         self.write(b"\n")
     }
 
-    /// Writes text that may hold what came from outside; a terminal gets it safe.
+    /// Writes text that may be untrusted. A terminal gets it sanitized.
     pub fn text(&self, text: &str) -> Result<(), Failure> {
         if self.terminal { self.write(sanitize_lines(text).as_bytes()) } else { self.write(text.as_bytes()) }
     }
 
-    /// Writes bytes as they are.
+    /// Writes bytes unchanged.
     pub fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
         stdout.write_all(bytes).map_err(Failure::output)
     }
 
-    /// Hands over what was written so far.
+    /// Flushes stdout.
     pub fn flush(&self) -> Result<(), Failure> {
         self.stdout.lock().unwrap_or_else(PoisonError::into_inner).flush().map_err(Failure::output)
     }
 
-    /// Rows with these columns.
-    pub fn rows(&self, columns: &'static [Column]) -> Rows<'_> {
-        Rows { output: self, columns, cells: Vec::new(), count: 0 }
+    /// Starts a table of `columns`.
+    pub fn table(&self, columns: &'static [TableColumn]) -> TableWriter<'_> {
+        TableWriter { output: self, columns, cells: Vec::new(), count: 0 }
     }
 }
 
-/// A column of rows: its name, which is the field of the JSON too, and whether it holds numbers.
+/// A column: its name, which is also the JSON field, and its alignment.
 #[derive(Debug, Clone, Copy)]
-pub struct Column(pub &'static str, pub Side);
+pub struct TableColumn(pub &'static str, pub Align);
 
-/// On which side of a column its cells stand.
+/// Alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// Text.
+pub enum Align {
+    /// For text.
     Left,
-    /// Numbers.
+    /// For numbers.
     Right,
 }
 
-/// Rows on their way out.
+/// Writer of rows in the output format.
 #[derive(Debug)]
-pub struct Rows<'a> {
+pub struct TableWriter<'a> {
     output: &'a Output,
-    columns: &'static [Column],
-    /// Of a table, until its widths are known.
+    columns: &'static [TableColumn],
+    /// Rows of [`Format::Table`], kept until the column widths are known.
     cells: Vec<Vec<String>>,
     count: usize,
 }
 
-impl Rows<'_> {
-    /// One row: as data, and as people read it, a cell a column.
+impl TableWriter<'_> {
+    /// Writes one row. [`Format::Table`] shows `cells`, one per column; the other formats serialize
+    /// `row`.
     pub fn push(&mut self, row: &impl Serialize, cells: impl FnOnce() -> Vec<String>) -> Result<(), Failure> {
         let first = self.count == 0;
         self.count += 1;
@@ -190,7 +186,7 @@ impl Rows<'_> {
                 self.cells.push(cells().iter().map(|cell| sanitize(cell).into_owned()).collect());
                 Ok(())
             }
-            Format::Ndjson => self.output.json_line(row),
+            Format::Ndjson => self.output.text(&(to_json(row) + "\n")),
             Format::Json => {
                 self.output.text(if first { "[\n  " } else { ",\n  " })?;
                 self.output.text(&to_json(row))
@@ -214,14 +210,14 @@ impl Rows<'_> {
         self.output.text(&(line.join(",") + "\r\n"))
     }
 
-    /// Writes what was kept back.
+    /// Writes the rest and flushes.
     pub fn finish(self) -> Result<(), Failure> {
         match self.output.format {
             Format::Json if self.count == 0 => self.output.write(b"[]\n")?,
             Format::Json => self.output.write(b"\n]\n")?,
             Format::Csv if self.count == 0 => self.csv(self.columns.iter().map(|column| column.0.to_owned()))?,
             Format::Table if self.count > 0 => {
-                let text = table(self.columns, &self.cells);
+                let text = aligned(self.columns, &self.cells);
                 let (header, rest) = text.split_once('\n').unwrap_or((&text, ""));
                 let header = if self.output.color { format!("{BOLD}{header}{PLAIN}") } else { header.to_owned() };
                 self.output.write(format!("{header}\n{rest}").as_bytes())?;
@@ -232,8 +228,8 @@ impl Rows<'_> {
     }
 }
 
-/// Columns as wide as their widest cell, two blanks apart.
-fn table(columns: &[Column], cells: &[Vec<String>]) -> String {
+/// Returns the rows as text: columns as wide as their widest cell, two spaces apart.
+fn aligned(columns: &[TableColumn], cells: &[Vec<String>]) -> String {
     let names = columns.iter().map(|column| column.0.to_uppercase()).collect();
     let lines: Vec<&Vec<String>> = std::iter::once(&names).chain(cells).collect();
     let width = |at: usize| lines.iter().map(|line| line[at].width()).max().unwrap_or(0);
@@ -242,10 +238,10 @@ fn table(columns: &[Column], cells: &[Vec<String>]) -> String {
     for line in lines {
         let mut text = String::new();
         for ((cell, column), width) in line.iter().zip(columns).zip(&widths) {
-            let blanks = " ".repeat(width - cell.width());
+            let padding = " ".repeat(width - cell.width());
             match column.1 {
-                Side::Left => text.push_str(&format!("{cell}{blanks}  ")),
-                Side::Right => text.push_str(&format!("{blanks}{cell}  ")),
+                Align::Left => text.push_str(&format!("{cell}{padding}  ")),
+                Align::Right => text.push_str(&format!("{padding}{cell}  ")),
             }
         }
         out.push_str(text.trim_end());
@@ -254,15 +250,16 @@ fn table(columns: &[Column], cells: &[Vec<String>]) -> String {
     out
 }
 
-fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("rows are maps with text for names")
+/// Returns `value` as JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("rows are maps with string keys")
 }
 
 fn to_value(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).expect("rows are maps with text for names")
+    serde_json::to_value(value).expect("rows are maps with string keys")
 }
 
-/// A field as text: what is text stays as it is, what is not there is empty.
+/// Returns a field as text: strings unquoted, a missing field as an empty string.
 fn field(row: &Value, name: &str) -> String {
     match row.get(name) {
         None | Some(Value::Null) => String::new(),
@@ -271,7 +268,7 @@ fn field(row: &Value, name: &str) -> String {
     }
 }
 
-/// By RFC 4180.
+/// Quotes a field as RFC 4180 says.
 fn quote_csv(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
@@ -280,7 +277,7 @@ fn quote_csv(field: &str) -> String {
     }
 }
 
-/// A count of bytes as people read it.
+/// Formats a number of bytes with a decimal unit: `1.5 MB`.
 pub fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
     if bytes < 1000 {
@@ -295,7 +292,7 @@ pub fn human_bytes(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// A count with a thin mark at the thousands.
+/// Formats a count with thousands separators: `1,707`.
 pub fn human_count(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -308,13 +305,18 @@ pub fn human_count(count: u64) -> String {
     out
 }
 
-/// So many of something that takes an s.
+/// Formats a rate in events per second; `-` for a log without recent events.
+pub(crate) fn human_rate(per_second: f64) -> String {
+    if per_second > 0.0 { format!("{per_second:.1}/s") } else { "-".to_owned() }
+}
+
+/// Formats a count with its noun, which takes an s in the plural.
 pub fn counted(count: u64, one: &str) -> String {
     format!("{} {one}{}", human_count(count), if count == 1 { "" } else { "s" })
 }
 
-/// Where nobody listens any more, nothing can be said either.
 fn stderr(text: &str) {
+    // If stderr is closed, there is nowhere to report it.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
@@ -323,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_for_people() {
+    fn numbers_are_formatted_for_people() {
         for (bytes, text) in [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (999_949, "999.9 KB"), (999_950, "1.0 MB")]
         {
             assert_eq!(human_bytes(bytes), text);
@@ -334,16 +336,16 @@ mod tests {
     }
 
     #[test]
-    fn csv_quotes_what_would_be_read_wrongly() {
+    fn csv_quotes_fields_with_special_characters() {
         assert_eq!(quote_csv("plain"), "plain");
         assert_eq!(quote_csv("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
     }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let columns = [Column("log", Side::Left), Column("events", Side::Right)];
+        let columns = [TableColumn("log", Align::Left), TableColumn("events", Align::Right)];
         let cells = [vec!["orders.日本".to_owned(), "7".to_owned()], vec!["a".to_owned(), "1,707".to_owned()]];
-        let shown = table(&columns, &cells);
-        assert_eq!(shown, "LOG          EVENTS\norders.日本       7\na             1,707\n");
+        let text = aligned(&columns, &cells);
+        assert_eq!(text, "LOG          EVENTS\norders.日本       7\na             1,707\n");
     }
 }

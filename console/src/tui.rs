@@ -1,27 +1,38 @@
 //! The console: browse logs, scrub through time.
 //!
 //! # Map
-//! - [`state`]: all that the console knows. [`update`]: the only place where that changes, a pure function of what has
-//!   happened ([`msg`]), whose answer is what is to be done. [`view`]: a pure function from the state to a screen.
-//! - [`keymap`]: what keys do; help and footer are made from it. [`stretch`]: the events around the playhead;
-//!   [`pattern`]: what is searched for. `bars` and `ticks`: how many events there are over each column of the scrubber, and
-//!   which times stand there; `layout`: how the screen is divided.
-//! - [`backend`]: does what is to be done, over a [`Source`](backend::Source): the [`service`], or what a test has.
-//! - [`term`]: the terminal. [`tape`]: what was put in, kept and played again. [`run`]: all of it together.
+//! - [`state`] is everything that the console knows. [`update`] changes it: a pure function that
+//!   takes a message ([`msg`]) and returns effects. [`view`] draws it: a pure function from the
+//!   state to a screen.
+//! - `layout`, `prompt`, `palette`, `detail_text`, `times`, `bars` and `ticks` hold what `update`
+//!   and `view` share, or what `view` computes without drawing. `update` and `view` do not know
+//!   each other.
+//! - [`keymap`] is the table of keys; help, footer and palette are made from it. [`loaded`] holds
+//!   the events around the playhead. [`pattern`] and [`scan`] are for searching.
+//! - [`backend`] performs effects on a [`Source`]: the [`service`], or a test's
+//!   archive.
+//! - [`terminal`] is the real terminal, and [`tape`] records and replays its input. [`run`]
+//!   connects all parts.
 
 pub mod backend;
 mod bars;
+mod detail_text;
 mod fuzzy;
+pub mod key;
 pub mod keymap;
 mod layout;
+pub mod loaded;
 pub mod msg;
+mod palette;
 pub mod pattern;
+mod prompt;
+pub mod scan;
 pub mod service;
 pub mod state;
-pub mod stretch;
 pub mod tape;
-pub mod term;
+pub mod terminal;
 mod ticks;
+mod times;
 pub mod update;
 pub mod view;
 
@@ -33,9 +44,9 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use crossterm::{clipboard::CopyToClipboard, execute, style::force_color_output, terminal};
+use crossterm::{clipboard::CopyToClipboard, execute, style::force_color_output, terminal::size as terminal_size};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
-use hourlog::Clock;
+use hourlog::time::Clock;
 use ratatui::{
     Terminal, TerminalOptions, Viewport,
     backend::{CrosstermBackend, TestBackend},
@@ -54,62 +65,64 @@ use self::{
     msg::{Effect, Msg},
     service::Service,
     state::State,
-    tape::{Input, Taped},
+    tape::{TapeLine, TerminalInput},
+    terminal::TerminalGuard,
     view::Looks,
 };
 
-/// How often the time is told: as often as something that plays can be seen to move.
+/// Interval between ticks: short enough for a playing log to move smoothly.
 const TICK: Duration = Duration::from_millis(50);
-/// How long the last answers may take before a screen is printed.
-const SETTLES: Duration = Duration::from_millis(700);
-/// The answers that may wait for the screen.
+/// Time that `--print` waits for the last answers after the tape has ended.
+const PRINT_DELAY: Duration = Duration::from_millis(700);
+/// Limit of the answers that wait to be processed.
 const ANSWERS_MAX: usize = 64;
 
-/// How the console looks, and what is kept of a run.
+/// Options of the console: its looks, and tapes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Console")]
 pub struct Options {
-    /// Colours of the terminal, or none [default: ansi, or mono where NO_COLOR is set]
+    /// Colours to draw with [default: ansi, or mono if NO_COLOR is set]
     #[arg(long, value_name = "THEME", env = "HOURLOG_THEME")]
     theme: Option<Theme>,
-    /// Draw with nothing but ASCII
+    /// Draw with ASCII characters only
     #[arg(long)]
     ascii: bool,
-    /// Keep what is typed in this file
+    /// Record all input to this file
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Type what was kept in this file
+    /// Replay the input recorded in this file
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// Print the screen that --replay ends with, instead of opening the console
+    /// Print the last screen of --replay instead of opening the console
     #[arg(long, requires = "replay")]
     print: bool,
 }
 
-/// With which colours.
+/// The colours to draw with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Theme {
-    /// The terminal's own 16
+    /// The 16 colours of the terminal
     Ansi,
-    /// None: bold and reversed say it all
+    /// No colours; bold and reversed text instead
     Mono,
 }
 
 impl Options {
-    /// Whether the console can be opened here.
+    /// Returns whether the console can open: on a terminal, or to print a screen.
     pub fn can_open(&self) -> bool {
         self.print || (io::stdin().is_terminal() && io::stdout().is_terminal())
     }
 }
 
-/// Opens the console on the terminal of this process, and returns when it is left.
+/// Opens the console on the terminal of this process, and returns when the user leaves it.
 ///
 /// # Errors
-/// [`Failure::Io`] where the terminal or a tape's file cannot be used, [`Failure::Log`] where a tape makes no sense.
+/// [`Failure::Io`] if the terminal or a tape's file cannot be used, [`Failure::Log`] for an invalid
+/// tape.
 pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let theme = options.theme.unwrap_or(if no_color { Theme::Mono } else { Theme::Ansi });
-    // What is drawn is what the theme has, whatever else the environment says.
+    // Only the theme decides about colours. Without this, crossterm would obey NO_COLOR.
     force_color_output(true);
     let looks = Looks { mono: theme == Theme::Mono, ascii: options.ascii };
     let tape = options.replay.as_deref().map(read_tape).transpose()?.unwrap_or_default();
@@ -117,84 +130,85 @@ pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
         Some(path) => Some(fs::File::create(path).map_err(|source| file(path, source))?),
         None => None,
     };
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut state = State::new(session.zone.clone(), session.now(), session.connect.name());
     state.flags = session.connect.flags();
     let source = Service::new(session.connect.clone());
-    let taped = stream::iter(tape).then(move |taped| async move {
-        sleep_until(begun + taped.after).await;
-        Ok(taped.input)
+    let replayed = stream::iter(tape).then(move |line| async move {
+        sleep_until(started + line.after).await;
+        Ok(line.input)
     });
     if options.print {
-        // What was asked last is still to be answered when the tape ends.
-        let ended = stream::once(tokio::time::sleep(SETTLES)).filter_map(|()| std::future::ready(None));
-        run(source, &mut state, looks, taped.chain(ended), session.clock, io::sink()).await?;
+        // The last requests are still outstanding when the tape ends.
+        let delay = stream::once(tokio::time::sleep(PRINT_DELAY)).filter_map(|()| std::future::ready(None));
+        run(source, &mut state, looks, replayed.chain(delay), session.clock, io::sink()).await?;
         return session.out.write(text(&state, looks).as_bytes());
     }
-    let size = terminal::size().map_err(Failure::output)?;
+    let size = terminal_size().map_err(Failure::output)?;
     state.size = size;
     if let Some(file) = &mut record {
         let (columns, rows) = size;
-        writeln!(file, "{}", Taped { after: Duration::ZERO, input: Input::Resize(columns, rows) })
+        writeln!(file, "{}", TapeLine { after: Duration::ZERO, input: TerminalInput::Resize(columns, rows) })
             .map_err(Failure::output)?;
     }
-    let typed = term::inputs().map(move |input| {
+    let typed = terminal::inputs().map(move |input| {
         let input = input.map_err(Failure::output)?;
         if let Some(file) = &mut record {
-            let taped = Taped { after: begun.elapsed(), input };
-            writeln!(file, "{taped}").map_err(Failure::output)?;
+            let line = TapeLine { after: started.elapsed(), input };
+            writeln!(file, "{line}").map_err(Failure::output)?;
         }
         Ok(input)
     });
-    let _taken = term::Taken::take()?;
-    run(source, &mut state, looks, stream::select(taped, typed), session.clock, io::stdout()).await
+    let _guard = TerminalGuard::set_up()?;
+    run(source, &mut state, looks, stream::select(replayed, typed), session.clock, io::stdout()).await
 }
 
-fn read_tape(path: &std::path::Path) -> Result<Vec<Taped>, Failure> {
+fn read_tape(path: &std::path::Path) -> Result<Vec<TapeLine>, Failure> {
     let text = fs::read_to_string(path).map_err(|source| file(path, source))?;
     let line = |(number, line): (usize, &str)| {
         line.parse()
-            .map_err(|()| Failure::usage(format!("line {} of {} is not one of a tape", number + 1, path.display())))
+            .map_err(|()| Failure::usage(format!("line {} of {} is not part of a tape", number + 1, path.display())))
     };
     text.lines().enumerate().map(line).collect()
 }
 
 fn file(path: &std::path::Path, source: io::Error) -> Failure {
-    Failure::Io { context: format!("{} cannot be used", path.display()), source }
+    Failure::Io { context: format!("failed to open {}", path.display()), source }
 }
 
-/// Runs the console over `source`, drawing on `out`, until it is left or `inputs` ends.
+/// Runs the console over `source` and draws on `out`, until the user leaves it or `inputs` ends.
 ///
 /// # Errors
-/// What `inputs` has, and [`Failure::Io`] where `out` cannot be written.
+/// The errors of `inputs`, and [`Failure::Io`] if `out` cannot be written.
 pub async fn run<S: Source, W: Write>(
     source: S,
     state: &mut State,
     looks: Looks,
-    inputs: impl Stream<Item = Result<Input, Failure>>,
+    inputs: impl Stream<Item = Result<TerminalInput, Failure>>,
     clock: Clock,
     out: W,
 ) -> Result<(), Failure> {
-    let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
-    let mut backend = Backend::new(source, answers);
+    let (sender, mut answers) = mpsc::channel(ANSWERS_MAX);
+    let mut backend = Backend::new(source, sender);
     let mut screen = Screen::new(out, state.size)?;
     let mut inputs = std::pin::pin!(inputs);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let signals = [SignalKind::terminate(), SignalKind::hangup()].map(signal);
-    let [mut terminated, mut hung_up] = signals.map(|signal| signal.ok());
+    let [mut terminate, mut hang_up] = signals.map(|signal| signal.ok());
     loop {
         screen.draw(state, looks)?;
-        // All that has come is taken before anything is drawn again: a key that is held is as fast as it is.
+        // Process everything that is ready before drawing again, so that a held key is not slowed
+        // down by drawing.
         let mut next = Some(tokio::select! {
             input = inputs.next() => match input {
                 Some(input) => input?.into(),
                 None => return Ok(()),
             },
-            Some(answer) = answered.recv() => answer,
+            Some(answer) = answers.recv() => answer,
             _ = tick.tick() => Msg::Tick(clock()),
-            () = came(&mut terminated) => return Ok(()),
-            () = came(&mut hung_up) => return Ok(()),
+            () = received(&mut terminate) => return Ok(()),
+            () = received(&mut hang_up) => return Ok(()),
         });
         while let Some(msg) = next {
             if let Msg::Resize(columns, rows) = msg {
@@ -204,35 +218,35 @@ pub async fn run<S: Source, W: Write>(
                 match effect {
                     Effect::Quit => return Ok(()),
                     Effect::Copy(text) => screen.copy(&text)?,
-                    effect => backend.begin(effect),
+                    effect => backend.start(effect),
                 }
             }
             next = match inputs.next().now_or_never().flatten() {
                 Some(input) => Some(input?.into()),
-                None => answered.try_recv().ok(),
+                None => answers.try_recv().ok(),
             };
         }
     }
 }
 
-/// Returns when a signal has come; never where it cannot be listened for.
-async fn came(signal: &mut Option<tokio::signal::unix::Signal>) {
+/// Waits for a signal; without a handler, forever.
+async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,
     }
 }
 
-impl From<Input> for Msg {
-    fn from(input: Input) -> Self {
+impl From<TerminalInput> for Msg {
+    fn from(input: TerminalInput) -> Self {
         match input {
-            Input::Key(key) => Self::Key(key),
-            Input::Resize(columns, rows) => Self::Resize(columns, rows),
+            TerminalInput::Key(key) => Self::Key(key),
+            TerminalInput::Resize(columns, rows) => Self::Resize(columns, rows),
         }
     }
 }
 
-/// The screen as text.
+/// Returns the screen as text.
 fn text(state: &State, looks: Looks) -> String {
     let (columns, rows) = state.size;
     let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows));
@@ -246,7 +260,7 @@ fn text(state: &State, looks: Looks) -> String {
     text
 }
 
-/// What is drawn on. Its size is what it is told, so that it need not be a terminal.
+/// The screen that is drawn on. Its size is set from outside, so it can be any writer.
 struct Screen<W: Write>(Terminal<CrosstermBackend<W>>);
 
 impl<W: Write> Screen<W> {

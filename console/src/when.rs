@@ -1,9 +1,9 @@
 //! Times as people write them: `2h ago`, `14:05`, `yesterday 9:00`, RFC 3339.
 //!
-//! Forms are tried in one order, and no text fits two of them: a word, RFC 3339, digits since the epoch, a length of time,
-//! a time of day, a date. What has no zone of its own is in the session's.
+//! The forms are tried in a fixed order: a word, RFC 3339, digits since the epoch, a duration, a
+//! time of day, a date. No text fits two of them. A time without a zone is in the session's zone.
 
-use hourlog::{Error, Offset, Result, shorten, wire};
+use hourlog::{Error, Offset, Result, wire, wire::shorten};
 use jiff::{
     Span, Timestamp, Zoned,
     civil::{Date, DateTime, Time},
@@ -31,10 +31,10 @@ impl From<Moment> for wire::When {
     }
 }
 
-/// What `text` means at the time `now` in `zone`. A length of time without a sign is so long ago.
+/// Parses a time. `now` and `zone` complete it. A duration without a sign means that long ago.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) with three forms that would be taken.
+/// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) with three examples of valid times.
 pub fn parse(text: &str, now: Offset, zone: &TimeZone) -> Result<Moment> {
     let text = text.trim();
     match text {
@@ -53,29 +53,32 @@ pub fn parse(text: &str, now: Offset, zone: &TimeZone) -> Result<Moment> {
     })
 }
 
-/// `offset` on the clocks of `zone`, to the millisecond.
+/// Returns the inclusive lower bound of a read; `first` needs none.
+pub(crate) fn lower_bound(since: Option<Moment>) -> Option<wire::When> {
+    since.filter(|since| *since != Moment::First).map(wire::When::from)
+}
+
+/// Formats a time in `zone`, to the millisecond.
 pub fn show(offset: Offset, zone: &TimeZone) -> String {
     zoned(offset, zone).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }
 
-/// `offset` on the clocks of `zone`, with the zone's own distance from UTC.
+/// Formats a time in `zone`, with the zone's offset from UTC.
 pub fn show_with_zone(offset: Offset, zone: &TimeZone) -> String {
     zoned(offset, zone).strftime("%Y-%m-%d %H:%M:%S%.f %:z").to_string()
 }
 
-/// `offset` on the clocks of `zone`.
+/// Converts a time to `zone`.
 pub(crate) fn zoned(offset: Offset, zone: &TimeZone) -> Zoned {
-    let timestamp =
-        Timestamp::from_nanosecond(offset.nanos().into()).expect("an offset is within the years -9999 to 9999");
-    timestamp.to_zoned(zone.clone())
+    Timestamp::from(offset).to_zoned(zone.clone())
 }
 
-/// A time that an offset can be.
+/// Converts a timestamp, if it fits into an offset.
 pub(crate) fn offset(timestamp: Timestamp) -> Option<Offset> {
-    i64::try_from(timestamp.as_nanosecond()).ok().map(Offset::from_nanos)
+    Offset::try_from(timestamp).ok()
 }
 
-/// `today` and `yesterday`: where that day began.
+/// Parses `today` and `yesterday`: the start of that day.
 fn day(text: &str, now: &Zoned) -> Option<Offset> {
     offset(day_named(text, now)?.to_zoned(now.time_zone().clone()).ok()?.timestamp())
 }
@@ -92,12 +95,13 @@ fn rfc3339(text: &str, _: &Zoned) -> Option<Offset> {
     if let (false, Ok(offset)) = (text.starts_with('@'), text.parse()) {
         return Some(offset);
     }
-    // Also without seconds, and with the name of a zone behind it.
+    // jiff also accepts times without seconds, and a zone name at the end.
     let timestamp = text.parse::<Zoned>().map(|zoned| zoned.timestamp()).or_else(|_| text.parse::<Timestamp>());
     offset(timestamp.ok()?)
 }
 
-/// `@` and seconds, or the digits that other tools print: seconds, milli-, micro- or nanoseconds by their number.
+/// Parses `@` and seconds, or bare digits as other tools print them. The number of digits tells
+/// seconds, milli-, micro- and nanoseconds apart.
 fn epoch(text: &str, _: &Zoned) -> Option<Offset> {
     if text.starts_with('@') {
         return text.parse().ok();
@@ -115,10 +119,10 @@ fn epoch(text: &str, _: &Zoned) -> Option<Offset> {
     text.parse::<i64>().ok()?.checked_mul(nanos_each).map(Offset::from_nanos)
 }
 
-/// `2h`, `2h ago`, `-30m`: so long ago. `+5m`: so far ahead.
+/// Parses a duration: `2h`, `2h ago` and `-30m` are in the past, `+5m` is in the future.
 fn span(text: &str, now: &Zoned) -> Option<Offset> {
     if text.contains(':') {
-        // `9:00:30` would be nine hours to jiff; to people it is a time of day.
+        // jiff reads `9:00:30` as a duration of nine hours; people mean a time of day.
         return None;
     }
     let span: Span = text.parse().ok()?;
@@ -126,7 +130,7 @@ fn span(text: &str, now: &Zoned) -> Option<Offset> {
     offset(now.checked_add(span).ok()?.timestamp())
 }
 
-/// `14:05` or `14:05:30`: the last time that the clocks said so.
+/// Parses `14:05` or `14:05:30`: the most recent time of day that reads so.
 fn time_of_day(text: &str, now: &Zoned) -> Option<Offset> {
     let time = clock_time(text)?;
     let on = |date: Date| date.to_datetime(time).to_zoned(now.time_zone().clone()).ok();
@@ -135,7 +139,7 @@ fn time_of_day(text: &str, now: &Zoned) -> Option<Offset> {
     offset(latest.timestamp())
 }
 
-/// `2018-02-04`, `2018-02-04 21:56`, `yesterday 9:00`.
+/// Parses `2018-02-04`, `2018-02-04 21:56` and `yesterday 9:00`.
 fn date_and_time(text: &str, now: &Zoned) -> Option<Offset> {
     let datetime: DateTime = match text.split_once([' ', 'T']) {
         Some((date, time)) => {
@@ -148,7 +152,8 @@ fn date_and_time(text: &str, now: &Zoned) -> Option<Offset> {
     offset(datetime.to_zoned(now.time_zone().clone()).ok()?.timestamp())
 }
 
-/// `9:00`, `09:00`, `09:00:30.5`: jiff wants two digits for the hour, people do not.
+/// Parses `9:00`, `09:00` and `09:00:30.5`. jiff requires two digits for the hour; people do not
+/// write them.
 fn clock_time(text: &str) -> Option<Time> {
     let (hour, _) = text.split_once(':')?;
     match hour.len() {
@@ -166,8 +171,8 @@ mod tests {
     const NOW: &str = "2018-02-04T13:00:00Z";
 
     fn at(text: &str) -> String {
-        let zone = TimeZone::get("Europe/Oslo").expect("the zone is in every database");
-        match parse(text, NOW.parse().expect("a time"), &zone) {
+        let zone = TimeZone::get("Europe/Oslo").expect("every time zone database has Oslo");
+        match parse(text, NOW.parse().expect("a valid time"), &zone) {
             Ok(Moment::At(offset)) => offset.to_string(),
             Ok(Moment::First) => "first".to_owned(),
             Ok(Moment::Last) => "last".to_owned(),
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn times_as_people_write_them() {
+    fn times_are_parsed_as_people_write_them() {
         for (text, expected) in [
             ("now", NOW),
             ("first", "first"),
@@ -208,25 +213,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_time_is_refused_with_three_that_are() {
+    fn text_that_is_not_a_time_is_refused_with_three_examples() {
         for text in ["", "-", "20180204", "25:00", "2018-02-30", "9999-01-01", "@", "2", "today 25:00", "99999999y"] {
             assert_eq!(at(text), "error", "{text:?}");
         }
         let zone = TimeZone::UTC;
-        let now = NOW.parse().expect("a time");
-        let error = parse("soon", now, &zone).expect_err("it is no time").to_string();
+        let now = NOW.parse().expect("a valid time");
+        let error = parse("soon", now, &zone).expect_err("this is not a time").to_string();
         for example in ["2018-02-04T21:56:42Z", "2h ago", "yesterday 9:00"] {
             assert!(error.contains(example) && parse(example, now, &zone).is_ok(), "{error}");
         }
     }
 
     #[test]
-    fn a_day_is_as_long_as_the_clocks_make_it() {
-        // In the night to 25 March 2018 an hour was left out.
-        let zone = TimeZone::get("Europe/Oslo").expect("the zone is in every database");
-        let now = "2018-03-25T10:00:00Z".parse().expect("a time");
-        let expected = Moment::At("2018-03-24T11:00:00Z".parse().expect("a time"));
-        assert_eq!(parse("1d", now, &zone).expect("a span"), expected);
+    fn a_day_across_a_clock_change_has_23_hours() {
+        // In the night before 25 March 2018 the clocks skipped an hour.
+        let zone = TimeZone::get("Europe/Oslo").expect("every time zone database has Oslo");
+        let now = "2018-03-25T10:00:00Z".parse().expect("a valid time");
+        let expected = Moment::At("2018-03-24T11:00:00Z".parse().expect("a valid time"));
+        assert_eq!(parse("1d", now, &zone).expect("a valid duration"), expected);
         assert_eq!(show(now, &zone), "2018-03-25 12:00:00.000");
     }
 }

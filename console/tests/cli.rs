@@ -1,7 +1,7 @@
-//! The command line as people and scripts meet it: the built binary against a real nats-server and a real service.
+//! The command line, end to end: the built binary against a real nats-server and a real service.
 
-#[path = "cli/twice.rs"]
-mod twice;
+#[path = "cli/reimport.rs"]
+mod reimport;
 
 use std::{
     io::Write,
@@ -17,18 +17,18 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 const QUAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quakes.jsonl");
 
-/// A server, a service on an empty archive, and a directory to work in.
+/// A server, a service with an empty archive, and a working directory.
 struct Stage {
     url: String,
     work: TempDir,
-    // In this order: the service goes before what it stands on.
+    // Fields drop in this order: the service stops before its archive and its server go.
     running: Running,
     _archive: TempDir,
     _nats: NatsServer,
 }
 
-/// What a command has left behind.
-struct Ended {
+/// The result of a command.
+struct Finished {
     code: Option<i32>,
     stdout: Vec<u8>,
     stderr: String,
@@ -42,10 +42,10 @@ impl Stage {
     }
 
     async fn over(nats: NatsServer, settings: Settings) -> Self {
-        let archive = TempDir::new().expect("a directory can be made");
-        let store = Embedded::open(archive.path()).expect("the directory is this test's own");
+        let archive = TempDir::new().expect("a directory can be created");
+        let store = Embedded::open(archive.path()).expect("no other process has the archive open");
         let running = hourlogd::start(settings, store).await.expect("the service starts");
-        let work = TempDir::new().expect("a directory can be made");
+        let work = TempDir::new().expect("a directory can be created");
         Self { url: nats.url(), work, running, _archive: archive, _nats: nats }
     }
 
@@ -61,31 +61,31 @@ impl Stage {
     }
 
     /// Runs `hourlog` with `args` and `input` on standard input.
-    async fn run_with(&self, args: &str, input: impl Into<Vec<u8>>) -> Ended {
+    async fn run_with(&self, args: &str, input: impl Into<Vec<u8>>) -> Finished {
         let (mut command, input) = (self.command(args), input.into());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // The service runs on this runtime: it goes on meanwhile.
-        let ended = tokio::task::spawn_blocking(move || {
-            let mut child = command.spawn().expect("the binary is there");
-            let mut stdin = child.stdin.take().expect("it is piped");
+        // The service runs on this runtime, so waiting must not block it.
+        let output = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().expect("the binary can be started");
+            let mut stdin = child.stdin.take().expect("stdin is piped");
             let writer = std::thread::spawn(move || {
-                // A command that refuses its arguments does not read.
+                // Writing fails if the command refuses its arguments and does not read.
                 let _ = stdin.write_all(&input);
             });
-            let output = child.wait_with_output().expect("it can be waited for");
-            writer.join().expect("it only writes");
+            let output = child.wait_with_output().expect("the output can be read");
+            writer.join().expect("the writer does not panic");
             output
         });
-        let output = ended.await.expect("it does not panic");
-        let stderr = String::from_utf8(output.stderr).expect("what is said is text");
-        Ended { code: output.status.code(), stdout: output.stdout, stderr }
+        let output = output.await.expect("the closure does not panic");
+        let stderr = String::from_utf8(output.stderr).expect("stderr is UTF-8");
+        Finished { code: output.status.code(), stdout: output.stdout, stderr }
     }
 
-    async fn run(&self, args: &str) -> Ended {
+    async fn run(&self, args: &str) -> Finished {
         self.run_with(args, "").await
     }
 
-    /// Runs `hourlog` with `args`; it has to end well and print exactly `expected`.
+    /// Runs `hourlog` with `args`, and checks that it succeeds and prints exactly `expected`.
     async fn check(&self, args: &str, expected: &str) {
         self.check_with(args, "", expected).await;
     }
@@ -93,57 +93,59 @@ impl Stage {
     async fn check_with(&self, args: &str, input: &str, expected: &str) {
         let ended = self.run_with(args, input).await;
         assert_eq!(ended.code, Some(0), "hourlog {args}\n{}", ended.stderr);
-        assert_eq!(plain(&ended.stdout), expected, "hourlog {args}\n{}", ended.stderr);
+        assert_eq!(redacted(&ended.stdout), expected, "hourlog {args}\n{}", ended.stderr);
     }
 
-    /// Runs `hourlog` with `args`; it has to end with `code` and to say each of `said`.
-    async fn check_fails(&self, args: &str, code: i32, said: &[&str]) {
-        self.check_fails_with(args, "", code, said).await;
+    /// Runs `hourlog` with `args`, and checks that it exits with `code` and that its stderr
+    /// contains `expected`.
+    async fn check_fails(&self, args: &str, code: i32, expected: &[&str]) {
+        self.check_fails_with(args, "", code, expected).await;
     }
 
-    async fn check_fails_with(&self, args: &str, input: impl Into<Vec<u8>>, code: i32, said: &[&str]) {
+    async fn check_fails_with(&self, args: &str, input: impl Into<Vec<u8>>, code: i32, expected: &[&str]) {
         let ended = self.run_with(args, input).await;
         assert_eq!(ended.code, Some(code), "hourlog {args}\n{}", ended.stderr);
-        for said in said {
-            assert!(ended.stderr.contains(said), "hourlog {args} does not say {said:?} but\n{}", ended.stderr);
+        for text in expected {
+            assert!(ended.stderr.contains(text), "hourlog {args} does not print {text:?} but\n{}", ended.stderr);
         }
         assert!(!ended.stderr.contains("panicked"), "hourlog {args}\n{}", ended.stderr);
     }
 
     async fn remote(&self) -> Remote {
-        Remote::connect(&self.url).await.expect("the server is there")
+        Remote::connect(&self.url).await.expect("the server is running")
     }
 
     async fn log(&self, id: &str) -> impl Log + use<> {
-        let id: LogId = id.parse().expect("a good id");
-        self.remote().await.log(&id).await.expect("a log is never refused")
+        let id: LogId = id.parse().expect("a valid log id");
+        self.remote().await.log(&id).await.expect("a handle needs no request")
     }
 }
 
-/// Splits a line as a shell does, as far as single quotes go.
+/// Splits a line like a shell, with single quotes only.
 fn words(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
+    let (mut words, mut word, mut quoted, mut started) = (Vec::new(), String::new(), false, false);
     for c in line.chars() {
         match c {
-            '\'' => (quoted, begun) = (!quoted, true),
+            '\'' => (quoted, started) = (!quoted, true),
             ' ' if !quoted => {
-                if begun || !word.is_empty() {
+                if started || !word.is_empty() {
                     words.push(std::mem::take(&mut word));
                 }
-                begun = false;
+                started = false;
             }
             c => word.push(c),
         }
     }
-    if begun || !word.is_empty() {
+    if started || !word.is_empty() {
         words.push(word);
     }
     words
 }
 
-/// Text with what differs from run to run taken out: times of now are `<now>`, seqs and times in nanoseconds `<n>`.
-fn plain(output: &[u8]) -> String {
-    let text = std::str::from_utf8(output).expect("it is text");
+/// Replaces values that differ between runs: recent times by `<now>`, seqs and nanoseconds by
+/// `<n>`.
+fn redacted(output: &[u8]) -> String {
+    let text = std::str::from_utf8(output).expect("stdout is UTF-8");
     let mut out = String::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -161,7 +163,7 @@ fn plain(output: &[u8]) -> String {
     out
 }
 
-/// How long the time is that `text` begins with.
+/// Returns the length of the RFC 3339 time at the start of `text`.
 fn time_length(text: &str) -> Option<usize> {
     let shape = b"0000-00-00T00:00:00";
     let bytes = text.as_bytes();
@@ -173,12 +175,12 @@ fn time_length(text: &str) -> Option<usize> {
 }
 
 fn json_lines(output: &[u8]) -> Vec<serde_json::Value> {
-    let text = std::str::from_utf8(output).expect("it is text");
+    let text = std::str::from_utf8(output).expect("stdout is UTF-8");
     text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_written_is_read_back() {
+async fn events_are_read_back_as_they_were_written() {
     let stage = Stage::open().await;
     stage
         .check(
@@ -215,11 +217,11 @@ async fn what_is_written_is_read_back() {
     ] {
         stage.check_with(args, input, expected).await;
     }
-    stage.running.stop().await.expect("it stops");
+    stage.running.stop().await.expect("the service stops");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_text_come_back_as_they_were() {
+async fn binary_data_is_read_back_unchanged_and_sanitized_in_a_table() {
     let stage = Stage::open().await;
     let bytes = b"\xff\x00\xfe\x1b[2J\xe2\x80\xae";
     let ended = stage.run_with("pub bytes - -q", bytes.to_vec()).await;
@@ -228,34 +230,34 @@ async fn bytes_that_are_no_text_come_back_as_they_were() {
     assert_eq!(raw, [&bytes[..], b"\n"].concat());
     let event = &json_lines(&stage.run("read bytes").await.stdout)[0];
     assert_eq!((&event["data"], &event["data_base64"]), (&serde_json::Value::Null, &"/wD+G1sySuKArg==".into()));
-    let table = String::from_utf8(stage.run("read bytes -o table").await.stdout).expect("it is text");
+    let table = String::from_utf8(stage.run("read bytes -o table").await.stdout).expect("the output is UTF-8");
     assert!(table.contains("<FF>␀<FE>␛[2J<U+202E>"), "{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_failure_has_its_code_and_its_sentence() {
+async fn each_failure_has_its_exit_code_and_says_what_to_do() {
     let stage = Stage::open().await;
     stage.check("pub orders.eu x -o raw", "<n>-<n>\n").await;
-    // Somebody who listens and never answers.
+    // A subscriber that never replies.
     let remote = stage.remote().await;
-    let _silent = remote.client().subscribe("silent.>").await.expect("it can be subscribed to");
-    remote.client().flush().await.expect("the server is there");
+    let _silent = remote.client().subscribe("silent.>").await.expect("the subject can be subscribed to");
+    remote.client().flush().await.expect("the server is running");
     std::fs::write(stage.path("bad.jsonl"), "{\"log\":\"bad\",\"time\":\"@1\",\"data\":\"a\"}\n{\"log\":\"bad\"}\n")
-        .expect("written");
+        .expect("the file can be written");
     std::fs::write(
         stage.path("sum.jsonl"),
         "{\"log\":\"bad\",\"time\":\"@1\"}\n{\"trailer\":{\"events\":2,\"sha256\":\"\"}}\n",
     )
-    .expect("written");
+    .expect("the file can be written");
 
     let no_hourlogd = format!("no hourlogd answers on {}", stage.url);
-    for (args, code, said) in [
+    for (args, code, expected) in [
         ("", 2, &["Usage: hourlog", "import"][..]),
         ("frobnicate", 2, &["frobnicate"]),
         ("read", 2, &["LOG"]),
         ("read 'orders eu'", 2, &["log id", "orders.eu"]),
         ("read orders.eu --since soon", 2, &["--since", "2018-02-04T21:56:42Z", "'2h ago'", "'yesterday 9:00'"]),
-        ("read orders.eu --since now --until 1h", 2, &["turn them round"]),
+        ("read orders.eu --since now --until 1h", 2, &["swap them"]),
         ("read orders.eu --after 5", 2, &["--after", "not a position"]),
         ("pub orders.eu x --at soon", 2, &["'2h ago'"]),
         ("pub orders.eu x -H novalue", 2, &["NAME:VALUE"]),
@@ -264,7 +266,7 @@ async fn each_failure_has_its_code_and_its_sentence() {
         ("--context nowhere ls", 2, &["nowhere", "nats context ls"]),
         ("--tz Mars/Olympus ls", 2, &["Europe/Oslo"]),
         ("import missing.jsonl", 2, &["missing.jsonl", "check the path"]),
-        ("import bad.jsonl", 2, &["bad.jsonl line 2", "no time", "1 event before it were sent"]),
+        ("import bad.jsonl", 2, &["bad.jsonl line 2", "no time", "sent 1 event before it"]),
         ("read nope", 3, &["no log nope"]),
         ("read nope -f", 3, &["no log nope"]),
         ("describe nope", 3, &["no log nope"]),
@@ -277,10 +279,10 @@ async fn each_failure_has_its_code_and_its_sentence() {
         ("--prefix nobody ls", 5, &[no_hourlogd.as_str()]),
         ("--prefix nobody read orders.eu -f", 5, &[no_hourlogd.as_str()]),
         ("--prefix silent --timeout 200ms ls", 6, &[stage.url.as_str(), "200ms"]),
-        ("import sum.jsonl", 7, &["sum.jsonl line 2", "1 events stand before it, and 2 were exported"]),
+        ("import sum.jsonl", 7, &["sum.jsonl line 2", "the export counted 2 events, but the file has 1"]),
         ("pub orders.eu x --at 2200-01-01", 8, &["5 minutes ahead"]),
     ] {
-        stage.check_fails(args, code, said).await;
+        stage.check_fails(args, code, expected).await;
     }
     let limit = (remote.client().max_payload() - 16 * 1024).to_string();
     stage.check_fails_with("pub orders.eu -", vec![b'x'; 2 << 20], 8, &[&limit]).await;
@@ -289,7 +291,7 @@ async fn each_failure_has_its_code_and_its_sentence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_server_does_not_allow_is_said_at_once() {
+async fn a_denied_permission_is_reported_at_once() {
     let users = r#"
         authorization { users: [
             { user: service, password: s }
@@ -306,13 +308,13 @@ async fn what_the_server_does_not_allow_is_said_at_once() {
     let stage = Stage::over(nats, settings).await;
     stage.check("pub orders.eu x --user service --password s -o raw", "<n>-<n>\n").await;
     stage.check("read orders.eu --user reader --password r -o raw", "x\n").await;
-    for (args, said) in [
+    for (args, expected) in [
         ("pub orders.eu x --user reader --password r --timeout 60s", "hourlog.append.orders.eu"),
         ("import - --log orders.eu --user reader --password r --timeout 60s", "log.orders.eu"),
-        ("ls --user reader --password wrong", "does not let us in"),
-        ("ls", "does not let us in"),
+        ("ls --user reader --password wrong", "refuses the login"),
+        ("ls", "refuses the login"),
     ] {
-        stage.check_fails_with(args, "{\"time\":\"@1\"}\n", 4, &[said]).await;
+        stage.check_fails_with(args, "{\"time\":\"@1\"}\n", 4, &[expected]).await;
     }
 }
 
@@ -322,7 +324,7 @@ async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
     let import = stage.run(&format!("import '{QUAKES}'")).await;
     assert_eq!((import.code, import.stderr.as_str()), (Some(0), "imported 1,707 events into 12 logs\n"));
 
-    // A second time, all of it is there already.
+    // A second import adds nothing.
     assert_eq!(stage.run(&format!("import '{QUAKES}'")).await.code, Some(0));
     let logs = json_lines(&stage.run("ls").await.stdout);
     let events: u64 = logs.iter().filter_map(|log| log["events"].as_u64()).sum();
@@ -332,7 +334,7 @@ async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
 
     let known = &json_lines(&stage.run("describe quakes.us").await.stdout)[0];
     assert_eq!((&known["events"], &known["width"]), (&168.into(), &"1h".into()));
-    let described = plain(&stage.run("describe quakes.us -o table").await.stdout);
+    let described = redacted(&stage.run("describe quakes.us -o table").await.stdout);
     assert!(described.contains("  events  168\n") && described.contains("2018-01-31 02:00:31.800"), "{described}");
 
     stage
@@ -346,7 +348,7 @@ async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
         let parts = json_lines(&stage.run(args).await.stdout);
         assert_eq!(parts.iter().filter_map(|part| part["count"].as_u64()).sum::<u64>(), 168, "{args}");
     }
-    let bars = plain(&stage.run("hist quakes.us --bins 7 -o table").await.stdout);
+    let bars = redacted(&stage.run("hist quakes.us --bins 7 -o table").await.stdout);
     assert!(bars.starts_with("FROM") && bars.contains('█'), "{bars}");
 
     let strongest = stage.run("read quakes.us").await;
@@ -361,14 +363,14 @@ async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_exported_can_be_imported_under_another_name() {
+async fn an_export_can_be_imported_under_another_name() {
     let stage = Stage::open().await;
     let import = stage.run(&format!("import '{QUAKES}' -q")).await;
     assert_eq!((import.code, import.stderr.as_str()), (Some(0), ""));
     stage.run_with("pub quakes.us - -H kind:a -H kind:b --at 2018-02-10", b"\xff\x00".to_vec()).await;
 
     let exported = stage.run("export quakes.us quakes.se").await;
-    assert_eq!((exported.code, exported.stderr.as_str()), (Some(0), "exported 170 events of 2 logs\n"));
+    assert_eq!((exported.code, exported.stderr.as_str()), (Some(0), "exported 170 events from 2 logs\n"));
     let lines = json_lines(&exported.stdout);
     assert_eq!((lines.len(), &lines[170]["trailer"]["events"]), (171, &170.into()));
 
@@ -385,88 +387,93 @@ async fn what_is_exported_can_be_imported_under_another_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_was_not_finished_is_gone_on_with() {
+async fn an_unfinished_export_is_continued_to_the_same_file() {
     let stage = Stage::open().await;
     assert_eq!(stage.run(&format!("import '{QUAKES}' -q")).await.code, Some(0));
     assert_eq!(stage.run("export 'quakes.>' -O whole.jsonl").await.code, Some(0));
-    let whole = std::fs::read(stage.path("whole.jsonl")).expect("it was written");
+    let whole = std::fs::read(stage.path("whole.jsonl")).expect("the file was written");
     assert_eq!(json_lines(&whole).len(), 1708);
     stage.check_fails("export 'quakes.>' -O whole.jsonl", 8, &["whole.jsonl", "choose another file"]).await;
 
     for (name, bytes) in [("empty.jsonl", 0), ("middle.jsonl", whole.len() / 2), ("all_but_one.jsonl", whole.len() - 1)]
     {
-        std::fs::write(stage.path(name), &whole[..bytes]).expect("it can be written");
+        std::fs::write(stage.path(name), &whole[..bytes]).expect("the file can be written");
         let ended = stage.run(&format!("export 'quakes.>' -O {name}")).await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert!(std::fs::read(stage.path(name)).expect("it is there") == whole, "{name} is another export");
+        assert!(
+            std::fs::read(stage.path(name)).expect("the file exists") == whole,
+            "{name} differs from the complete export"
+        );
     }
-    std::fs::write(stage.path("other.txt"), "dear diary\n").expect("it can be written");
-    stage.check_fails("export 'quakes.>' -O other.txt", 8, &["is no export"]).await;
-    assert_eq!(std::fs::read(stage.path("other.txt")).expect("it is there"), b"dear diary\n");
+    std::fs::write(stage.path("other.txt"), "dear diary\n").expect("the file can be written");
+    stage.check_fails("export 'quakes.>' -O other.txt", 8, &["is not an export"]).await;
+    assert_eq!(std::fs::read(stage.path("other.txt")).expect("the file exists"), b"dear diary\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn following_prints_what_arrives_each_event_once() {
+async fn following_prints_each_new_event_once() {
     let stage = Stage::open().await;
     let mut log = stage.log("live").await;
-    log.write(Record::new("1")).await.expect("it is written");
-    log.write(Record::new("2")).await.expect("it is written");
+    log.write(Record::new("1")).await.expect("the event is written");
+    log.write(Record::new("2")).await.expect("the event is written");
 
     let mut command = tokio::process::Command::from(stage.command("read live -f --tail 1 --limit 4 -o raw"));
-    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the binary is there");
-    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("2"));
-    // Late by its own time, and yet the next to arrive.
-    log.write(Record::new("3").at("2018-02-04T21:56:42Z".parse().expect("a time"))).await.expect("it is written");
-    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("3"));
-    log.write_many(vec![Record::new("4"), Record::new("5"), Record::new("6")]).await.expect("they are written");
-    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("4"));
-    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("5"));
-    assert_eq!(lines.next_line().await.expect("it is text"), None);
-    assert!(child.wait().await.expect("it has ended").success());
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the binary can be started");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    assert_eq!(lines.next_line().await.expect("the output is UTF-8").as_deref(), Some("2"));
+    // Late, but still the next to arrive.
+    log.write(Record::new("3").at("2018-02-04T21:56:42Z".parse().expect("a valid time")))
+        .await
+        .expect("the event is written");
+    assert_eq!(lines.next_line().await.expect("the output is UTF-8").as_deref(), Some("3"));
+    log.write_many(vec![Record::new("4"), Record::new("5"), Record::new("6")]).await.expect("the events are written");
+    assert_eq!(lines.next_line().await.expect("the output is UTF-8").as_deref(), Some("4"));
+    assert_eq!(lines.next_line().await.expect("the output is UTF-8").as_deref(), Some("5"));
+    assert_eq!(lines.next_line().await.expect("the output is UTF-8"), None);
+    assert!(child.wait().await.expect("the command ends").success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_who_stops_reading_is_told_where_to_go_on() {
+async fn an_interrupted_read_prints_the_command_that_resumes_it() {
     let stage = Stage::open().await;
     let mut log = stage.log("live").await;
-    log.write(Record::new("1")).await.expect("it is written");
+    log.write(Record::new("1")).await.expect("the event is written");
 
     let mut command = tokio::process::Command::from(stage.command("read live -f -o raw"));
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().expect("the binary is there");
-    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-    assert_eq!(lines.next_line().await.expect("it is text").as_deref(), Some("1"));
-    let id = child.id().expect("it runs").to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill is there").success());
-    assert_eq!(child.wait().await.expect("it has ended").code(), Some(130));
-    let mut said = String::new();
-    child.stderr.take().expect("it is piped").read_to_string(&mut said).await.expect("it is text");
-    let go_on = said.trim_end().strip_prefix("interrupted; go on with: hourlog ").expect(&said);
+    let mut child = command.spawn().expect("the binary can be started");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    assert_eq!(lines.next_line().await.expect("the output is UTF-8").as_deref(), Some("1"));
+    let id = child.id().expect("the command is running").to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill can be started").success());
+    assert_eq!(child.wait().await.expect("the command ends").code(), Some(130));
+    let mut stderr = String::new();
+    child.stderr.take().expect("stderr is piped").read_to_string(&mut stderr).await.expect("the output is UTF-8");
+    let resume = stderr.trim_end().strip_prefix("interrupted; resume with: hourlog ").expect(&stderr);
 
-    log.write(Record::new("2")).await.expect("it is written");
-    stage.check(&format!("{go_on} --limit 1 -o raw"), "2\n").await;
+    log.write(Record::new("2")).await.expect("the event is written");
+    stage.check(&format!("{resume} --limit 1 -o raw"), "2\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_has_enough_is_no_failure() {
+async fn a_closed_output_is_not_a_failure() {
     let stage = Stage::open().await;
     let mut log = stage.log("long").await;
     let data = "x".repeat(1_000);
-    log.write_many((0..2_000).map(|_| Record::new(data.as_str())).collect()).await.expect("they are written");
+    log.write_many((0..2_000).map(|_| Record::new(data.as_str())).collect()).await.expect("the events are written");
     let mut command = tokio::process::Command::from(stage.command("read long"));
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary is there");
-    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-    assert!(lines.next_line().await.expect("it is text").is_some());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary can be started");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    assert!(lines.next_line().await.expect("the output is UTF-8").is_some());
     drop(lines);
-    let ended = child.wait_with_output().await.expect("it has ended");
+    let ended = child.wait_with_output().await.expect("the command ends");
     assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doctor_sees_what_is_there_and_what_is_not() {
+async fn doctor_reports_what_is_healthy_and_what_is_missing() {
     let stage = Stage::open().await;
-    let states = |ended: &Ended| {
+    let states = |ended: &Finished| {
         let checks = json_lines(&ended.stdout);
         checks
             .iter()
@@ -476,27 +483,27 @@ async fn doctor_sees_what_is_there_and_what_is_not() {
             .collect::<Vec<_>>()
             .join(" ")
     };
-    let well = stage.run("doctor").await;
+    let healthy = stage.run("doctor").await;
     assert_eq!(
-        states(&well),
+        states(&healthy),
         "server:ok jetstream:ok hourlogd:ok archive:ok reread:ok ingest:ok wal:ok lag:ok rejected:ok fork:ok stream:ok stream fill:ok clocks:ok"
     );
-    assert_eq!(well.code, Some(0));
-    stage.running.stop().await.expect("it stops");
+    assert_eq!(healthy.code, Some(0));
+    stage.running.stop().await.expect("the service stops");
 
     let Stage { url, work, _nats, .. } = stage;
     let run = |url: String| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hourlog"));
         command.args(["doctor", "-s", &url]).env_clear().env("XDG_CONFIG_HOME", work.path());
-        let output = command.output().expect("the binary is there");
-        let stderr = String::from_utf8(output.stderr).expect("it is text");
-        Ended { code: output.status.code(), stdout: output.stdout, stderr }
+        let output = command.output().expect("the binary can be started");
+        let stderr = String::from_utf8(output.stderr).expect("the output is UTF-8");
+        Finished { code: output.status.code(), stdout: output.stdout, stderr }
     };
     let stopped = run(url);
     assert_eq!(states(&stopped), "server:ok jetstream:ok hourlogd:fail stream:ok stream fill:ok clocks:ok");
     assert_eq!(stopped.code, Some(5));
-    let nobody = run("nats://127.0.0.1:1".to_owned());
-    assert_eq!((states(&nobody).as_str(), nobody.code), ("server:fail", Some(5)));
+    let no_server = run("nats://127.0.0.1:1".to_owned());
+    assert_eq!((states(&no_server).as_str(), no_server.code), ("server:fail", Some(5)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -504,31 +511,31 @@ async fn contexts_of_the_nats_tool_are_used() {
     let stage = Stage::open().await;
     stage.check("pub orders.eu x -o raw", "<n>-<n>\n").await;
     let contexts = stage.path("nats").join("context");
-    std::fs::create_dir_all(&contexts).expect("it can be made");
+    std::fs::create_dir_all(&contexts).expect("the directory can be created");
     let context = format!("{{\"url\":\"{}\",\"color_scheme\":\"cyan\"}}", stage.url);
-    std::fs::write(contexts.join("here.json"), context).expect("it can be written");
-    std::fs::write(stage.path("nats").join("context.txt"), "here").expect("it can be written");
+    std::fs::write(contexts.join("here.json"), context).expect("the file can be written");
+    std::fs::write(stage.path("nats").join("context.txt"), "here").expect("the file can be written");
     for args in [&["ls", "-o", "raw"][..], &["ls", "-o", "raw", "--context", "here"]] {
         let mut command = stage.command("");
         command.args(args).env_remove("NATS_URL");
-        let output = tokio::process::Command::from(command).output().await.expect("the binary is there");
+        let output = tokio::process::Command::from(command).output().await.expect("the binary can be started");
         assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"orders.eu\n"[..]), "{args:?}");
     }
 }
 
 #[test]
-fn completions_and_manual_pages_are_made_without_a_server() {
-    let work = TempDir::new().expect("a directory can be made");
+fn completions_and_manual_pages_need_no_server() {
+    let work = TempDir::new().expect("a directory can be created");
     let run = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hourlog"));
         command.args(args).current_dir(work.path()).env("NATS_URL", "nats://127.0.0.1:1");
-        command.output().expect("the binary is there")
+        command.output().expect("the binary can be started")
     };
     for shell in ["bash", "zsh", "fish"] {
         let output = run(&["completions", shell]);
         assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("describe"), "{shell}");
     }
     assert!(run(&["man", "pages"]).status.success());
-    let page = std::fs::read_to_string(Path::join(work.path(), "pages/hourlog-read.1")).expect("it was written");
+    let page = std::fs::read_to_string(Path::join(work.path(), "pages/hourlog-read.1")).expect("the file was written");
     assert!(page.contains("Play events back") && !page.contains("127.0.0.1:1"), "{page}");
 }

@@ -1,7 +1,7 @@
-//! The console as somebody at a terminal meets it: keys in, screens out, over an archive in memory.
+//! The console as a user meets it: keys in, screens out, on an archive in memory.
 
-#[path = "console/desk.rs"]
-mod desk;
+#[path = "console/harness.rs"]
+mod harness;
 #[path = "console/random.rs"]
 mod random;
 #[path = "console/terminal.rs"]
@@ -9,403 +9,403 @@ mod terminal;
 #[path = "console/untrusted.rs"]
 mod untrusted;
 
-use desk::{DAY, Desk, SIZES};
+use harness::{DAY, Harness, SIZES};
 
 const QUAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quakes.jsonl");
 
 #[tokio::test]
-async fn the_way_through_as_somebody_goes_who_has_read_nothing() {
-    let mut desk = Desk::open(120, 40).await;
-    desk.sees(&["quakes", "sparse", "1,440 "]).await;
-    desk.types("enter").await;
-    desk.sees(&["quakes", "LIVE", "2018-02-04", "Pretty", "1,440 events in window"]).await;
-    // To a day and an hour, with what it means said before it is done.
-    desk.types("t").await;
-    desk.puts("2018-02-04 08:00").await;
-    desk.sees(&["go to: 2018-02-04 08:00", "2018-02-04 08:00:00.000, 16h 0m ago"]).await;
-    desk.types("enter").await;
-    desk.sees(&["PAUSED 2018-02-04 08:00:00.000"]).await;
-    assert!(desk.cursor_row().contains("08:00:00.000"), "{}", desk.text());
-    // A read event, its headers and its bytes.
-    desk.sees(&["\"minute\": 480"]).await;
-    desk.types("tab tab").await;
-    desk.sees(&["000000  7b 22 6d"]).await;
-    desk.types("tab").await;
-    desk.sees(&["kind: every-minute", "position  "]).await;
-    // Out and in: the playhead stays.
-    desk.types("- - + + +").await;
-    desk.sees(&["PAUSED 2018-02-04 08:00:00.000"]).await;
-    // Played at ×64 for a second.
-    desk.types("> > > > > > space").await;
-    desk.passes(1_000).await;
-    desk.sees(&["PLAY ×64 2018-02-04 08:01:04.000"]).await;
-    desk.types("space").await;
-    desk.sees(&["PAUSED 2018-02-04 08:01:00.000"]).await;
-    desk.types("G").await;
-    desk.sees(&["LIVE 2018-02-04 23:59:00.000"]).await;
-    assert!(desk.quits("q").await);
+async fn a_first_session_without_instructions_works() {
+    let mut console = Harness::open(120, 40).await;
+    console.shows(&["quakes", "sparse", "1,440 "]).await;
+    console.press("enter").await;
+    console.shows(&["quakes", "LIVE", "2018-02-04", "Pretty", "1,440 events in window"]).await;
+    // Jumps to a day and an hour. The prompt shows the meaning before Enter.
+    console.press("t").await;
+    console.type_text("2018-02-04 08:00").await;
+    console.shows(&["go to: 2018-02-04 08:00", "2018-02-04 08:00:00.000, 16h 0m ago"]).await;
+    console.press("enter").await;
+    console.shows(&["PAUSED 2018-02-04 08:00:00.000"]).await;
+    assert!(console.cursor_row().contains("08:00:00.000"), "{}", console.text());
+    // Shows the event, its bytes and its headers.
+    console.shows(&["\"minute\": 480"]).await;
+    console.press("tab tab").await;
+    console.shows(&["000000  7b 22 6d"]).await;
+    console.press("tab").await;
+    console.shows(&["kind: every-minute", "position  "]).await;
+    // Zooming keeps the playhead.
+    console.press("- - + + +").await;
+    console.shows(&["PAUSED 2018-02-04 08:00:00.000"]).await;
+    // Plays at ×64 for a second.
+    console.press("> > > > > > space").await;
+    console.advance(1_000).await;
+    console.shows(&["PLAY ×64 2018-02-04 08:01:04.000"]).await;
+    console.press("space").await;
+    console.shows(&["PAUSED 2018-02-04 08:01:00.000"]).await;
+    console.press("G").await;
+    console.shows(&["LIVE 2018-02-04 23:59:00.000"]).await;
+    assert!(console.quits("q").await);
 }
 
 #[tokio::test]
-async fn a_jump_is_undone_and_done_again_and_marks_are_gone_between() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("t").await;
-    desk.puts("2018-02-04 06:00").await;
-    desk.types("enter m G u").await;
-    desk.sees(&["PAUSED 2018-02-04 06:00:00.000"]).await;
-    desk.types("U").await;
-    desk.sees(&["2018-02-04 23:59:00.000"]).await;
-    desk.types("[").await;
-    desk.sees(&["PAUSED 2018-02-04 06:00:00.000", "◆"]).await;
-    desk.types("G '").await;
-    desk.sees(&["mark 2018-02-04 06:00:00.000"]).await;
-    desk.types("enter").await;
-    desk.sees(&["PAUSED 2018-02-04 06:00:00.000"]).await;
+async fn jumps_are_undone_and_redone_and_marks_are_visited() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("t").await;
+    console.type_text("2018-02-04 06:00").await;
+    console.press("enter m G u").await;
+    console.shows(&["PAUSED 2018-02-04 06:00:00.000"]).await;
+    console.press("U").await;
+    console.shows(&["2018-02-04 23:59:00.000"]).await;
+    console.press("[").await;
+    console.shows(&["PAUSED 2018-02-04 06:00:00.000", "◆"]).await;
+    console.press("G '").await;
+    console.shows(&["mark 2018-02-04 06:00:00.000"]).await;
+    console.press("enter").await;
+    console.shows(&["PAUSED 2018-02-04 06:00:00.000"]).await;
 }
 
 #[tokio::test]
-async fn a_held_key_is_few_requests_and_ends_where_the_playhead_says() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("g").await;
-    let (before, from) = (desk.asked(), desk.playhead());
-    // What a terminal sends in five seconds.
-    desk.holds("right", 150).await;
-    let bin = desk.bin_nanos();
-    assert_eq!(desk.playhead().nanos(), from.nanos() + (150 * bin).min(DAY - 60_000_000_000));
-    assert!(desk.asked() - before <= 4, "{} requests", desk.asked() - before);
-    assert!(desk.cursor_row().contains("2018-02-04"), "{}", desk.text());
+async fn a_held_key_makes_few_requests_and_ends_at_the_playhead() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("g").await;
+    let (before, from) = (console.request_count(), console.playhead());
+    // The repeats of five seconds.
+    console.hold("right", 150).await;
+    let bin = console.bin_nanos();
+    assert_eq!(console.playhead().nanos(), from.nanos() + (150 * bin).min(DAY - 60_000_000_000));
+    assert!(console.request_count() - before <= 4, "{} requests", console.request_count() - before);
+    assert!(console.cursor_row().contains("2018-02-04"), "{}", console.text());
 }
 
 #[tokio::test]
-async fn of_a_long_log_only_what_is_near_is_loaded() {
-    let mut desk = Desk::large(50_000, 120, 40).await;
+async fn a_long_log_is_loaded_only_near_the_playhead() {
+    let mut console = Harness::large(50_000, 120, 40).await;
     for at in ["03:00", "21:30", "12:00"] {
-        desk.types("t").await;
-        desk.puts(&format!("2018-02-04 {at}")).await;
-        let before = desk.asked();
-        desk.types("enter").await;
-        desk.sees(&[&format!("PAUSED 2018-02-04 {at}:00")]).await;
-        assert!(desk.asked() - before <= 2, "{} requests", desk.asked() - before);
-        assert!(desk.loaded() <= 1_000, "{} events are loaded", desk.loaded());
+        console.press("t").await;
+        console.type_text(&format!("2018-02-04 {at}")).await;
+        let before = console.request_count();
+        console.press("enter").await;
+        console.shows(&[&format!("PAUSED 2018-02-04 {at}:00")]).await;
+        assert!(console.request_count() - before <= 2, "{} requests", console.request_count() - before);
+        assert!(console.loaded_count() <= 1_000, "{} events are loaded", console.loaded_count());
     }
 }
 
 #[tokio::test]
-async fn what_comes_does_not_move_who_looks_at_something_else() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("g").await;
-    let row = desk.cursor_row();
-    desk.comes("quakes", 3).await;
-    desk.sees(&["↓ 3 new: G"]).await;
-    assert_eq!(desk.cursor_row(), row);
-    desk.types("G").await;
-    desk.comes("quakes", 2).await;
-    desk.sees(&["LIVE"]).await;
-    assert!(!desk.text().contains("new: G") && desk.cursor_row().contains("late"), "{}", desk.text());
+async fn new_events_do_not_move_a_paused_view() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("g").await;
+    let row = console.cursor_row();
+    console.receive("quakes", 3).await;
+    console.shows(&["↓ 3 new: G"]).await;
+    assert_eq!(console.cursor_row(), row);
+    console.press("G").await;
+    console.receive("quakes", 2).await;
+    console.shows(&["LIVE"]).await;
+    assert!(!console.text().contains("new: G") && console.cursor_row().contains("late"), "{}", console.text());
 }
 
 #[tokio::test]
-async fn a_text_is_found_and_what_has_it_not_is_hidden() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("g /").await;
-    desk.puts("\"minute\":777").await;
-    desk.types("enter").await;
-    desk.sees(&["search: \"minute\":777", "2018-02-04 12:57:00.000"]).await;
-    desk.types("n").await;
-    desk.sees(&["none behind this", "1 hit "]).await;
-    desk.types("&").await;
-    desk.puts("\"minute\":77").await;
-    desk.types("enter").await;
-    assert!(desk.cursor_row().contains("12:57"), "the place was lost\n{}", desk.text());
-    desk.types("k").await;
-    assert!(desk.cursor_row().contains("12:56"), "{}", desk.text());
-    desk.types("ctrl-f &").await;
-    desk.puts("nowhere").await;
-    desk.types("enter").await;
-    desk.sees(&["0 of 1,440 looked at match"]).await;
+async fn a_search_finds_a_text_and_a_filter_hides_other_events() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("g /").await;
+    console.type_text("\"minute\":777").await;
+    console.press("enter").await;
+    console.shows(&["search: \"minute\":777", "2018-02-04 12:57:00.000"]).await;
+    console.press("n").await;
+    console.shows(&["no later hit", "1 hit "]).await;
+    console.press("&").await;
+    console.type_text("\"minute\":77").await;
+    console.press("enter").await;
+    assert!(console.cursor_row().contains("12:57"), "the position was lost\n{}", console.text());
+    console.press("k").await;
+    assert!(console.cursor_row().contains("12:56"), "{}", console.text());
+    console.press("ctrl-f &").await;
+    console.type_text("nowhere").await;
+    console.press("enter").await;
+    console.shows(&["0 of 1,440 loaded events match"]).await;
 }
 
 #[tokio::test]
-async fn a_search_says_how_far_it_has_come_and_goes_on_where_it_stopped() {
-    let mut desk = Desk::large(50_000, 120, 40).await;
-    desk.types("g").await;
-    desk.answers(false).await;
-    desk.types("/").await;
-    desk.puts("\"number\":49").await;
-    desk.types("enter").await;
-    desk.answers_some(2).await;
-    // The first page has a thousand events: 49, and 490 to 499 are in it.
-    desk.sees(&["scanned 2 % · 11 hits · Esc stops", "PAUSED 2018-02-04 00:01:24", "11 match", "▾ hit"]).await;
-    desk.types("esc").await;
-    desk.sees(&["scanned 2 % · 11 hits so far", "PAUSED"]).await;
-    desk.answers(true).await;
-    desk.types(&["n"; 10].join(" ")).await;
-    desk.sees(&["scanned 2 % · 11 hits so far", "\"number\":499,"]).await;
-    desk.types("n").await;
-    desk.sees(&["1,111 hits", "\"number\":4900,"]).await;
-    desk.types("N N").await;
-    desk.sees(&["\"number\":498,"]).await;
+async fn a_search_shows_its_progress_and_resumes_where_it_stopped() {
+    let mut console = Harness::large(50_000, 120, 40).await;
+    console.press("g").await;
+    console.hold_replies();
+    console.press("/").await;
+    console.type_text("\"number\":49").await;
+    console.press("enter").await;
+    console.release_first_replies(2).await;
+    // The first page has a thousand events: 49 and 490 to 499 match.
+    console.shows(&["scanned 2 % · 11 hits · Esc stops", "PAUSED 2018-02-04 00:01:24", "11 match", "▾ hit"]).await;
+    console.press("esc").await;
+    console.shows(&["scanned 2 % · 11 hits so far", "PAUSED"]).await;
+    console.release_replies().await;
+    console.press(&["n"; 10].join(" ")).await;
+    console.shows(&["scanned 2 % · 11 hits so far", "\"number\":499,"]).await;
+    console.press("n").await;
+    console.shows(&["1,111 hits", "\"number\":4900,"]).await;
+    console.press("N N").await;
+    console.shows(&["\"number\":498,"]).await;
 }
 
 #[tokio::test]
-async fn who_has_gone_on_is_not_taken_away_by_a_hit_that_comes_late() {
-    let mut desk = Desk::large(50_000, 120, 40).await;
-    desk.types("g").await;
-    desk.answers(false).await;
-    desk.types("/").await;
-    desk.puts("\"number\":777,").await;
-    desk.types("enter j j").await;
-    let place = desk.place();
-    desk.answers(true).await;
-    desk.sees(&["1 hit "]).await;
-    assert_eq!(desk.place(), place);
-    desk.types("n").await;
-    desk.sees(&["\"number\":777,"]).await;
+async fn a_late_hit_does_not_move_a_reader_who_has_moved_on() {
+    let mut console = Harness::large(50_000, 120, 40).await;
+    console.press("g").await;
+    console.hold_replies();
+    console.press("/").await;
+    console.type_text("\"number\":777,").await;
+    console.press("enter j j").await;
+    let position = console.position();
+    console.release_replies().await;
+    console.shows(&["1 hit "]).await;
+    assert_eq!(console.position(), position);
+    console.press("n").await;
+    console.shows(&["\"number\":777,"]).await;
 }
 
 #[tokio::test]
-async fn what_comes_is_searched_too_also_while_the_search_runs() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("g").await;
-    desk.answers(false).await;
-    desk.types("/").await;
-    desk.puts("late").await;
-    desk.types("enter").await;
-    desk.comes("quakes", 1).await;
-    desk.answers(true).await;
-    desk.sees(&["1 hit "]).await;
-    desk.comes("quakes", 2).await;
-    desk.sees(&["3 hits"]).await;
-    desk.types("n n n").await;
-    desk.sees(&["none behind this"]).await;
+async fn new_events_are_searched_even_while_the_search_runs() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("g").await;
+    console.hold_replies();
+    console.press("/").await;
+    console.type_text("late").await;
+    console.press("enter").await;
+    console.receive("quakes", 1).await;
+    console.release_replies().await;
+    console.shows(&["1 hit "]).await;
+    console.receive("quakes", 2).await;
+    console.shows(&["3 hits"]).await;
+    console.press("n n n").await;
+    console.shows(&["no later hit"]).await;
 }
 
 #[tokio::test]
-async fn an_expression_finds_and_one_that_is_none_is_said_where_it_stands() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("g /").await;
-    desk.puts("re:minute\":7(").await;
-    desk.types("enter").await;
-    desk.sees(&["search: re:minute\":7(", "unclosed group"]).await;
-    desk.types("backspace").await;
-    desk.puts("7+}").await;
-    desk.types("enter").await;
-    desk.sees(&["PAUSED 2018-02-04 01:17:00.000", "2 hits"]).await;
+async fn a_regular_expression_is_searched_and_an_invalid_one_is_reported_while_typing() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("g /").await;
+    console.type_text("re:minute\":7(").await;
+    console.press("enter").await;
+    console.shows(&["search: re:minute\":7(", "unclosed group"]).await;
+    console.press("backspace").await;
+    console.type_text("7+}").await;
+    console.press("enter").await;
+    console.shows(&["PAUSED 2018-02-04 01:17:00.000", "2 hits"]).await;
 }
 
 #[tokio::test]
 async fn a_step_moves_the_cursor_and_not_the_list() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("t").await;
-    desk.puts("2018-02-04 12:00").await;
-    desk.types("enter").await;
-    let before = desk.list();
-    desk.types("j j j k").await;
-    assert_eq!(desk.list(), before);
-    assert!(desk.cursor_row().contains("12:02:00.000"), "{}", desk.text());
-    // Out of the list at its lower end: now it moves, a row at a time.
-    desk.types(&["j"; 40].join(" ")).await;
-    assert!(desk.cursor_row().contains("12:42:00.000"), "{}", desk.text());
-    assert_eq!(desk.list().last(), Some(&desk.cursor_row().chars().take(40).collect::<String>()));
-    // And back from the newest: who follows sees the same rows when it stops.
-    desk.types("G").await;
-    let before = desk.list();
-    desk.types("k k k").await;
-    assert_eq!(desk.list(), before);
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("t").await;
+    console.type_text("2018-02-04 12:00").await;
+    console.press("enter").await;
+    let before = console.list();
+    console.press("j j j k").await;
+    assert_eq!(console.list(), before);
+    assert!(console.cursor_row().contains("12:02:00.000"), "{}", console.text());
+    // Stepping past the lower end scrolls the list, a row at a time.
+    console.press(&["j"; 40].join(" ")).await;
+    assert!(console.cursor_row().contains("12:42:00.000"), "{}", console.text());
+    assert_eq!(console.list().last(), Some(&console.cursor_row().chars().take(40).collect::<String>()));
+    // Stepping up from the newest event stops following and keeps the rows.
+    console.press("G").await;
+    let before = console.list();
+    console.press("k k k").await;
+    assert_eq!(console.list(), before);
 }
 
 #[tokio::test]
-async fn the_place_is_a_time_and_a_seq_and_outlives_all_but_going_elsewhere() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    // Four events at one time, of which the third is meant.
-    desk.together("quakes", 4).await;
-    desk.types("G k").await;
-    let place = desk.place();
-    desk.types("- - - + W 3 0 T T T T tab").await;
+async fn the_position_survives_zooms_filters_resizes_and_outages() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    // Four events have one time. The cursor is on the third.
+    console.receive_at_one_time("quakes", 4).await;
+    console.press("G k").await;
+    let position = console.position();
+    console.press("- - - + W 3 0 T T T T tab").await;
     for filter in ["minute\":7", "together"] {
-        desk.types("&").await;
-        desk.puts(filter).await;
-        desk.types("enter").await;
-        assert_eq!(desk.place(), place, "after hiding all but {filter}");
-        desk.types("ctrl-f").await;
+        console.press("&").await;
+        console.type_text(filter).await;
+        console.press("enter").await;
+        assert_eq!(console.position(), position, "after hiding all but {filter}");
+        console.press("ctrl-f").await;
     }
     for (columns, rows) in SIZES {
-        desk.resizes(columns, rows).await;
-        assert_eq!(desk.place(), place, "at {columns}×{rows}");
+        console.resize(columns, rows).await;
+        assert_eq!(console.position(), position, "at {columns}×{rows}");
     }
-    desk.resizes(120, 40).await;
-    desk.goes_away(true);
-    desk.passes(5_000).await;
-    desk.goes_away(false);
-    desk.passes(3_000).await;
-    desk.sees(&["online"]).await;
-    assert_eq!(desk.place(), place);
-    assert!(desk.cursor_row().contains("\"together\":2"), "{}", desk.text());
+    console.resize(120, 40).await;
+    console.set_down(true);
+    console.advance(5_000).await;
+    console.set_down(false);
+    console.advance(3_000).await;
+    console.shows(&["online"]).await;
+    assert_eq!(console.position(), position);
+    assert!(console.cursor_row().contains("\"together\":2"), "{}", console.text());
 }
 
 #[tokio::test]
-async fn a_range_is_shaded_and_copied_as_the_command_that_reads_it() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("t").await;
-    desk.puts("2018-02-04 06:00").await;
-    desk.types("enter v").await;
-    desk.sees(&["range of 0ms: v ends it"]).await;
-    desk.types("t").await;
-    desk.puts("2018-02-04 08:00").await;
-    desk.types("enter").await;
-    desk.sees(&["range of 2h 0m: v ends it"]).await;
-    desk.types("v g").await;
-    desk.sees(&["range of 2h 0m: y copies what reads it"]).await;
-    // Two of 24 hours, of 118 columns.
-    assert!((10..=11).contains(&desk.reversed_bars()), "{} columns\n{}", desk.reversed_bars(), desk.text());
-    desk.types("y").await;
+async fn a_range_is_shaded_and_copied_as_a_read_command() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("t").await;
+    console.type_text("2018-02-04 06:00").await;
+    console.press("enter v").await;
+    console.shows(&["range of 0ms: v ends it"]).await;
+    console.press("t").await;
+    console.type_text("2018-02-04 08:00").await;
+    console.press("enter").await;
+    console.shows(&["range of 2h 0m: v ends it"]).await;
+    console.press("v g").await;
+    console.shows(&["range of 2h 0m: y copies the command"]).await;
+    // Two of 24 hours are about 10 of 118 columns.
+    assert!((10..=11).contains(&console.reversed_bars()), "{} columns\n{}", console.reversed_bars(), console.text());
+    console.press("y").await;
     let command = "hourlog read quakes --since 2018-02-04T06:00:00Z --until 2018-02-04T08:00:00.000000001Z";
-    assert_eq!(desk.copied(), command);
-    desk.types("esc").await;
-    assert_eq!(desk.reversed_bars(), 0);
-    desk.sees(&["▸ quakes"]).await;
-    desk.types("y").await;
-    assert!(desk.copied().contains("minute"), "{}", desk.copied());
+    assert_eq!(console.copied(), command);
+    console.press("esc").await;
+    assert_eq!(console.reversed_bars(), 0);
+    console.shows(&["▸ quakes"]).await;
+    console.press("y").await;
+    assert!(console.copied().contains("minute"), "{}", console.copied());
 }
 
 #[tokio::test]
-async fn a_long_event_is_read_to_its_end() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
+async fn a_long_event_can_be_scrolled_to_its_end() {
+    let mut console = Harness::log("quakes", 120, 40).await;
     let lines: Vec<String> = (0..100).map(|line| format!("line {line} {}.", "-".repeat(60))).collect();
-    desk.hostile(0, hourlog::Record::new(lines.join("\n"))).await;
-    desk.types("tab").await;
-    desk.sees(&["line 0 --"]).await;
+    console.receive_record(0, hourlog::Record::new(lines.join("\n"))).await;
+    console.press("tab").await;
+    console.shows(&["line 0 --"]).await;
     for _ in 0..30 {
-        desk.types("J").await;
+        console.press("J").await;
     }
-    desk.sees(&["line 99"]).await;
+    console.shows(&["line 99"]).await;
     for _ in 0..18 {
-        desk.types("K").await;
+        console.press("K").await;
     }
-    desk.sees(&["│line 0 "]).await;
-    // Unbroken, the end of a line is found further right.
-    desk.types("w").await;
-    assert!(!desk.text().contains("--."), "{}", desk.text());
-    desk.types("l l l l").await;
-    desk.sees(&["--."]).await;
-    desk.types("h h h h w k").await;
-    desk.sees(&["\"minute\":1439"]).await;
+    console.shows(&["│line 0 "]).await;
+    // Without line breaks the end of a line is further right.
+    console.press("w").await;
+    assert!(!console.text().contains("--."), "{}", console.text());
+    console.press("l l l l").await;
+    console.shows(&["--."]).await;
+    console.press("h h h h w k").await;
+    console.shows(&["\"minute\":1439"]).await;
 }
 
 #[tokio::test]
-async fn a_service_that_is_away_leaves_what_is_loaded_and_comes_back() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("g").await;
-    desk.goes_away(true);
-    desk.types("j j W 1").await;
-    desk.sees(&["OFFLINE", "00:02:00.000"]).await;
-    desk.goes_away(false);
-    desk.passes(3_000).await;
-    desk.sees(&["online", "PAUSED"]).await;
+async fn loaded_events_stay_visible_through_an_outage() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("g").await;
+    console.set_down(true);
+    console.press("j j W 1").await;
+    console.shows(&["OFFLINE", "00:02:00.000"]).await;
+    console.set_down(false);
+    console.advance(3_000).await;
+    console.shows(&["online", "PAUSED"]).await;
 }
 
 #[tokio::test]
-async fn who_plays_faster_than_it_is_loaded_is_told_so_and_misses_nothing() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("g > > > > > > > > > >").await;
-    desk.answers(false).await;
-    desk.types("space").await;
-    desk.passes(30_000).await;
-    desk.sees(&["BUFFERING ×1000→×"]).await;
-    desk.answers(true).await;
-    desk.passes(5_000).await;
-    desk.sees(&["PLAY ×1000"]).await;
-    desk.passes(90_000).await;
-    desk.sees(&["LIVE 2018-02-04 23:59:00.000"]).await;
+async fn playing_faster_than_loading_shows_buffering_and_skips_nothing() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("g > > > > > > > > > >").await;
+    console.hold_replies();
+    console.press("space").await;
+    console.advance(30_000).await;
+    console.shows(&["BUFFERING ×1000→×"]).await;
+    console.release_replies().await;
+    console.advance(5_000).await;
+    console.shows(&["PLAY ×1000"]).await;
+    console.advance(90_000).await;
+    console.shows(&["LIVE 2018-02-04 23:59:00.000"]).await;
 }
 
 #[tokio::test]
-async fn who_has_paused_follows_again_with_the_same_key_that_stops_it() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("k k").await;
-    desk.sees(&["PAUSED"]).await;
-    desk.types("f").await;
-    desk.sees(&["LIVE"]).await;
-    desk.types("f").await;
-    desk.sees(&["PAUSED", "not followed any more"]).await;
-    desk.comes("quakes", 1).await;
-    assert!(!desk.text().contains("new: G"), "{}", desk.text());
-    desk.types("f").await;
-    desk.sees(&["LIVE"]).await;
-    assert!(desk.cursor_row().contains("late"), "{}", desk.text());
+async fn the_same_key_stops_and_resumes_following() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("k k").await;
+    console.shows(&["PAUSED"]).await;
+    console.press("f").await;
+    console.shows(&["LIVE"]).await;
+    console.press("f").await;
+    console.shows(&["PAUSED", "not followed any more"]).await;
+    console.receive("quakes", 1).await;
+    assert!(!console.text().contains("new: G"), "{}", console.text());
+    console.press("f").await;
+    console.shows(&["LIVE"]).await;
+    assert!(console.cursor_row().contains("late"), "{}", console.text());
 }
 
 #[tokio::test]
-async fn silence_is_skipped_where_that_is_wished_and_said() {
-    let mut desk = Desk::log("sparse", 120, 40).await;
-    desk.types("g i space").await;
-    desk.passes(100).await;
-    desk.sees(&["364d 23h skipped", "PLAY ×1 2018-02-03 23:59:58"]).await;
-    desk.passes(3_000).await;
-    desk.sees(&["LIVE 2018-02-04 00:00:00.000"]).await;
-    // Two seconds of who watches, however fast it is played.
-    desk.types("g > > > > space").await;
-    desk.passes(1_500).await;
-    desk.sees(&["PLAY ×16 2018-02-03 23:59:5"]).await;
-    desk.passes(1_000).await;
-    desk.sees(&["LIVE 2018-02-04 00:00:00.000"]).await;
+async fn silence_is_skipped_on_request_and_the_skip_is_shown() {
+    let mut console = Harness::log("sparse", 120, 40).await;
+    console.press("g i space").await;
+    console.advance(100).await;
+    console.shows(&["364d 23h skipped", "PLAY ×1 2018-02-03 23:59:58"]).await;
+    console.advance(3_000).await;
+    console.shows(&["LIVE 2018-02-04 00:00:00.000"]).await;
+    // Silence is skipped after two seconds of real time, whatever the speed.
+    console.press("g > > > > space").await;
+    console.advance(1_500).await;
+    console.shows(&["PLAY ×16 2018-02-03 23:59:5"]).await;
+    console.advance(1_000).await;
+    console.shows(&["LIVE 2018-02-04 00:00:00.000"]).await;
 }
 
 #[tokio::test]
-async fn an_event_that_a_filter_hides_keeps_the_playhead() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types("g j j j &").await;
-    desk.puts("\"minute\":1}").await;
-    desk.types("enter").await;
-    desk.sees(&["00:03:00.000 hidden by filter", "PAUSED 2018-02-04 00:03:00.000"]).await;
-    desk.types("ctrl-f").await;
-    desk.sees(&["PAUSED 2018-02-04 00:03:00.000"]).await;
-    assert!(desk.cursor_row().contains("00:03:00.000"), "{}", desk.text());
+async fn a_filter_that_hides_the_current_event_keeps_the_playhead() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("g j j j &").await;
+    console.type_text("\"minute\":1}").await;
+    console.press("enter").await;
+    console.shows(&["00:03:00.000 hidden by filter", "PAUSED 2018-02-04 00:03:00.000"]).await;
+    console.press("ctrl-f").await;
+    console.shows(&["PAUSED 2018-02-04 00:03:00.000"]).await;
+    assert!(console.cursor_row().contains("00:03:00.000"), "{}", console.text());
 }
 
 #[tokio::test]
-async fn what_takes_long_is_said_with_the_time_and_the_way_back() {
-    let mut desk = Desk::open(120, 40).await;
-    desk.answers(false).await;
-    desk.types("enter").await;
-    desk.passes(1_000).await;
-    desk.sees(&["loading, 1.0s"]).await;
-    desk.passes(5_000).await;
-    desk.sees(&["the service at nats://here has not answered yet", "Esc goes back"]).await;
-    desk.types("esc").await;
-    desk.sees(&["sparse"]).await;
+async fn a_slow_request_shows_its_duration_and_how_to_leave() {
+    let mut console = Harness::open(120, 40).await;
+    console.hold_replies();
+    console.press("enter").await;
+    console.advance(1_000).await;
+    console.shows(&["loading, 1.0s"]).await;
+    console.advance(5_000).await;
+    console.shows(&["the service at nats://here has not answered yet", "Esc goes back"]).await;
+    console.press("esc").await;
+    console.shows(&["sparse"]).await;
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_so_and_not_that_nobody_is_there() {
-    let mut desk = Desk::open(120, 40).await;
-    desk.denies(true);
-    desk.passes(3_000).await;
-    desk.sees(&["NOT ALLOWED", "quakes"]).await;
-    desk.types("enter").await;
-    desk.sees(&["not allowed, since", "hourlog.logs", "Esc goes back"]).await;
-    assert!(!desk.text().contains("OFFLINE"), "{}", desk.text());
+async fn a_denied_request_shows_not_allowed_instead_of_offline() {
+    let mut console = Harness::open(120, 40).await;
+    console.set_denied(true);
+    console.advance(3_000).await;
+    console.shows(&["NOT ALLOWED", "quakes"]).await;
+    console.press("enter").await;
+    console.shows(&["not allowed, since", "hourlog.logs", "Esc goes back"]).await;
+    assert!(!console.text().contains("OFFLINE"), "{}", console.text());
 }
 
 #[tokio::test]
-async fn the_palette_does_what_the_keys_do_and_opens_logs() {
-    let mut desk = Desk::log("quakes", 120, 40).await;
-    desk.types(":").await;
-    desk.puts("whole log").await;
-    desk.sees(&["0  the whole log"]).await;
-    desk.types("esc :").await;
-    desk.puts("log sparse").await;
-    desk.types("enter").await;
-    desk.sees(&["▸ sparse"]).await;
+async fn the_palette_runs_key_commands_and_opens_logs() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press(":").await;
+    console.type_text("whole log").await;
+    console.shows(&["0  the whole log"]).await;
+    console.press("esc :").await;
+    console.type_text("log sparse").await;
+    console.press("enter").await;
+    console.shows(&["▸ sparse"]).await;
 }
 
 #[tokio::test]
-async fn each_size_has_its_own_screen_and_none_is_too_small() {
+async fn every_terminal_size_has_a_layout_or_a_message() {
     for (columns, rows) in SIZES {
-        let mut desk = Desk::open(columns, rows).await;
-        let logs = desk.text();
-        desk.types("enter").await;
-        let log = desk.text();
+        let mut console = Harness::open(columns, rows).await;
+        let logs = console.text();
+        console.press("enter").await;
+        let log = console.text();
         match (columns, rows) {
             (1, 1) => assert_eq!(log, "n"),
             (39, 9) => assert!(log.starts_with("need 40x10, have 39x9"), "{log}"),
@@ -414,31 +414,31 @@ async fn each_size_has_its_own_screen_and_none_is_too_small() {
                 assert_eq!(log.contains('┯'), columns >= 60, "{log}");
                 assert_eq!(log.contains("events in window"), columns >= 80, "{log}");
                 assert_eq!(log.contains("Pretty"), columns >= 120, "{log}");
-                assert!(desk.cursor_row().contains("23:59:00.000"), "{log}");
-                desk.types("enter").await;
-                assert!(desk.text().contains("Pretty"), "{}", desk.text());
+                assert!(console.cursor_row().contains("23:59:00.000"), "{log}");
+                console.press("enter").await;
+                assert!(console.text().contains("Pretty"), "{}", console.text());
             }
         }
     }
 }
 
 #[tokio::test]
-async fn without_colours_and_beyond_ascii_nothing_is_lost() {
-    let mut desk = Desk::plain(80, 24).await;
-    desk.types("enter g m j").await;
-    assert!(desk.text().is_ascii(), "{}", desk.text());
-    assert!(!desk.has_colour(), "a colour is drawn");
-    desk.sees(&["PAUSED", "*", "#", "="]).await;
-    assert!(desk.cursor_row().contains("00:01:00.000"), "the cursor cannot be told without colour");
+async fn a_screen_without_colours_and_in_ascii_shows_everything() {
+    let mut console = Harness::plain(80, 24).await;
+    console.press("enter g m j").await;
+    assert!(console.text().is_ascii(), "{}", console.text());
+    assert!(!console.has_colour(), "a colour is drawn");
+    console.shows(&["PAUSED", "*", "#", "="]).await;
+    assert!(console.cursor_row().contains("00:01:00.000"), "the cursor cannot be told without colour");
 }
 
 #[tokio::test]
-async fn help_has_every_key() {
-    let mut desk = Desk::log("quakes", 120, 70).await;
-    desk.types("?").await;
+async fn help_lists_every_key() {
+    let mut console = Harness::log("quakes", 120, 70).await;
+    console.press("?").await;
     for binding in console::tui::keymap::KEYMAP {
-        assert!(desk.text().contains(binding.help), "{}\n{}", binding.help, desk.text());
+        assert!(console.text().contains(binding.help), "{}\n{}", binding.help, console.text());
     }
-    desk.types("esc").await;
-    desk.sees(&["LIVE"]).await;
+    console.press("esc").await;
+    console.shows(&["LIVE"]).await;
 }

@@ -1,4 +1,4 @@
-//! The endpoints, in the NATS Services API: `nats micro ls`, `info` and `stats` show them.
+//! The endpoints, served by the NATS Services API: `nats micro ls`, `info` and `stats` show them.
 
 mod admin;
 mod append;
@@ -18,7 +18,7 @@ use std::{
 
 use async_nats::{Client, Message, Subscriber, jetstream};
 use futures_util::StreamExt;
-use hourlog::{Error, ErrorKind, LogId, Result, Store};
+use hourlog::{Error, ErrorKind, LogId, Result, store::Store};
 use tokio::{
     sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
@@ -27,37 +27,36 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Settings,
-    epochs::Epochs,
+    config::Settings,
+    health::Health,
     log_actor::LogMsg,
     logs::{LogsMsg, LogsRef},
-    telemetry::Status,
+    stream::{connect, epochs::Epochs, wal},
     waiters::Waiters,
-    wal,
 };
 
 use discovery::{Instance, Question};
 use reply::{Reply, Request};
 
-/// The requests that may be under way; one more is refused.
+/// Limit of requests in progress. The service refuses any further request.
 const REQUESTS_MAX: usize = 4096;
-/// How long a log that has failed may take to be started again, before whoever asks is told.
+/// Longest wait for the restart of a failed log. After that, the request fails.
 const RESTART_MAX: Duration = Duration::from_secs(2);
 
-/// What the endpoints need.
+/// The parts of the service that the endpoints use.
 #[derive(Debug)]
 pub(crate) struct Api<S> {
     pub(crate) client: Client,
     pub(crate) store: S,
     pub(crate) logs: LogsRef,
-    pub(crate) status: Arc<Status>,
+    pub(crate) health: Arc<Health>,
     pub(crate) waiters: Arc<Waiters>,
-    /// Changes when the stream forks.
+    /// The current epochs. A fork of the stream replaces them.
     pub(crate) epochs: watch::Receiver<Arc<Epochs>>,
     pub(crate) settings: Settings,
 }
 
-/// What can be asked.
+/// An operation that the service answers on a subject of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Append,
@@ -68,29 +67,39 @@ enum Verb {
     AdminCreate,
 }
 
+/// The public face of a verb.
+struct Endpoint {
+    name: &'static str,
+    /// The subject after the prefix. A log id follows when it ends in a dot.
+    subject: &'static str,
+    /// Set when the reply depends on archived events, so that it must wait for a catch-up.
+    reads: bool,
+}
+
 impl Verb {
     const ALL: [Self; 6] = [Self::Append, Self::Replay, Self::Describe, Self::Timeline, Self::Logs, Self::AdminCreate];
 
-    /// The endpoint's name, and its subject behind the prefix; a log's id follows where it ends in a dot.
-    fn name_and_subject(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Append => ("append", "append."),
-            Self::Replay => ("replay", "replay."),
-            Self::Describe => ("describe", "describe."),
-            Self::Timeline => ("timeline", "timeline."),
-            Self::Logs => ("logs", "logs"),
-            Self::AdminCreate => ("admin-create", "admin.create."),
-        }
+    fn endpoint(self) -> Endpoint {
+        let (name, subject, reads) = match self {
+            Self::Append => ("append", "append.", false),
+            Self::Replay => ("replay", "replay.", true),
+            Self::Describe => ("describe", "describe.", true),
+            Self::Timeline => ("timeline", "timeline.", true),
+            Self::Logs => ("logs", "logs", true),
+            Self::AdminCreate => ("admin-create", "admin.create.", false),
+        };
+        Endpoint { name, subject, reads }
     }
 }
 
-/// Starts the endpoints; they answer until `shutdown`, and then finish what they have begun.
+/// Starts the endpoints. They answer until `shutdown`, and then finish the requests in progress.
 ///
 /// # Errors
-/// [`ErrorKind::Unavailable`] where they cannot be subscribed to, and [`ErrorKind::Refused`] where the stream could lose events.
+/// [`ErrorKind::Unavailable`] when a subscription fails, and [`ErrorKind::Refused`] when the
+/// stream's settings could lose events.
 pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) -> Result<JoinHandle<()>> {
     let unavailable = |error: async_nats::Error| {
-        Error::new(ErrorKind::Unavailable, "the endpoints cannot be subscribed to").because(error)
+        Error::new(ErrorKind::Unavailable, "failed to subscribe to the endpoints' subjects").because(error)
     };
     let client = api.client.clone();
     let instance = Instance::new(&api.settings.prefix, (api.settings.clock)());
@@ -103,13 +112,14 @@ pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) ->
         endpoints.spawn(Arc::clone(&served).serve(verb, endpoint, requests.clone()));
     }
     for question in Question::ALL {
-        for asked in served.instance.subscribe(&client, question).await.map_err(unavailable)? {
-            endpoints.spawn(Arc::clone(&served).present(question, asked));
+        for questions in served.instance.subscribe(&client, question).await.map_err(unavailable)? {
+            endpoints.spawn(Arc::clone(&served).present(question, questions));
         }
     }
-    // What is flushed the server need not have taken yet. What it answers over the same connection, it has taken all before.
+    // A flush does not prove that the server has processed the subscriptions. A reply on the same
+    // connection does, because the server works in order.
     let max_payload = client.server_info().max_payload;
-    wal::find(&served.api.jetstream(), &served.api.settings, max_payload).await?.1?;
+    wal::find_or_create(&served.api.jetstream(), &served.api.settings, max_payload).await?.1?;
     Ok(tokio::spawn(async move {
         while endpoints.join_next().await.is_some() {}
         requests.close();
@@ -118,18 +128,18 @@ pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) ->
     }))
 }
 
-/// The endpoints, and what they share.
+/// The state that all endpoints share.
 #[derive(Debug)]
 struct Served<S> {
     api: Api<S>,
     instance: Instance,
-    /// A permit for each request under way.
+    /// One permit per request in progress.
     limit: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
 
 impl<S: Store> Served<S> {
-    /// Answers what is asked of an endpoint, each request in a task of its own.
+    /// Answers the requests of one endpoint, each in its own task.
     async fn serve(self: Arc<Self>, verb: Verb, mut endpoint: Subscriber, requests: TaskTracker) {
         while let Some(message) = self.next(&mut endpoint).await {
             let (served, permit) = (Arc::clone(&self), Arc::clone(&self.limit).try_acquire_owned());
@@ -139,12 +149,12 @@ impl<S: Store> Served<S> {
                 let outcome = match &permit {
                     Ok(_) => tokio::select! {
                         outcome = served.api.answer(verb, &request) => outcome,
-                        // What waits for events would wait longer than the service may take to stop.
-                        () = stopping(&served.shutdown) => Err(Error::new(ErrorKind::Unavailable, "the service is stopping; ask again")),
+                        // A replay may wait for events for longer than the service has to stop.
+                        () = grace_ended(&served.shutdown) => Err(stopping()),
                     },
                     Err(_) => Err(Error::new(
                         ErrorKind::Refused,
-                        format!("more than {REQUESTS_MAX} requests are under way; ask again in a moment"),
+                        format!("the limit of {REQUESTS_MAX} requests in progress is reached; retry in a moment"),
                     )),
                 };
                 let error = outcome.as_ref().err().map(|error| format!("{}:{error}", error.kind().code()));
@@ -154,15 +164,16 @@ impl<S: Store> Served<S> {
         }
     }
 
-    /// Answers a question about this instance.
-    async fn present(self: Arc<Self>, question: Question, mut asked: Subscriber) {
-        while let Some(message) = self.next(&mut asked).await {
-            let answer = self.instance.answer(question, || self.api.status.report());
+    /// Answers discovery questions about this instance.
+    async fn present(self: Arc<Self>, question: Question, mut questions: Subscriber) {
+        while let Some(message) = self.next(&mut questions).await {
+            let answer = self.instance.answer(question, || self.api.health.report());
             Request { message }.respond(&self.api.client, Reply::json(&answer)).await;
         }
     }
 
-    /// The next request that may be answered. After the service was told to stop: of those that the server has sent already.
+    /// Waits for the next request whose reply goes to an inbox. During shutdown, returns only
+    /// requests that the server has already sent.
     async fn next(&self, requests: &mut Subscriber) -> Option<Message> {
         loop {
             let message = tokio::select! {
@@ -180,46 +191,55 @@ impl<S: Store> Served<S> {
     }
 }
 
-/// Returns a while after the service was told to stop: long enough for what does not wait for anything.
-async fn stopping(shutdown: &CancellationToken) {
+/// Waits until shutdown begins, and then long enough for requests that wait for nothing.
+async fn grace_ended(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
+/// The error for a request that the shutdown cuts short.
+fn stopping() -> Error {
+    Error::new(ErrorKind::Unavailable, "the service is stopping; retry")
+}
+
 impl<S: Store> Api<S> {
-    /// Whether the reply would go to an inbox. Anything else is dropped and counted: a reply to any other subject would
-    /// be written there with the rights of the service, not of who asks.
+    /// Returns true when the reply subject is an inbox; otherwise counts the request as dropped.
+    /// The reply is published with the rights of the service, so a requester could use any other
+    /// reply subject to write where it may not.
     fn may_answer(&self, message: &Message) -> bool {
-        let good = message.reply.as_ref().is_some_and(|reply| inbox::is_inbox(reply, &self.settings.inbox_prefixes));
-        if !good {
-            self.status.replies_dropped.fetch_add(1, Relaxed);
-            tracing::warn!(subject = %message.subject, reply = message.reply.as_deref().map(hourlog::shorten), "request dropped: its reply would not go to an inbox");
+        let allowed = message.reply.as_ref().is_some_and(|reply| inbox::is_inbox(reply, &self.settings.inbox_prefixes));
+        if !allowed {
+            self.health.replies_dropped.fetch_add(1, Relaxed);
+            tracing::warn!(subject = %message.subject, reply = message.reply.as_deref().map(hourlog::wire::shorten), "request dropped: its reply subject is not an inbox");
         }
-        good
+        allowed
     }
 
+    /// Passes a request to the handler of its verb.
     async fn answer(&self, verb: Verb, request: &Request) -> Result<Reply> {
-        if matches!(verb, Verb::Logs | Verb::Replay | Verb::Describe | Verb::Timeline) {
-            fresh::whole_again(self).await?;
+        let Endpoint { subject, reads, .. } = verb.endpoint();
+        if reads {
+            fresh::wait_for_catch_up(self).await?;
         }
+        let log = || self.log_in_subject(subject, request);
         match verb {
-            Verb::Logs => return logs::answer(self, request).await,
-            Verb::Append | Verb::Replay | Verb::Describe | Verb::Timeline | Verb::AdminCreate => {}
-        }
-        let (_, subject) = verb.name_and_subject();
-        let skip = self.settings.prefix.len() + 1 + subject.len();
-        let log: LogId = request.subject().get(skip..).unwrap_or_default().parse()?;
-        match verb {
-            Verb::Append => append::answer(self, &log, request).await,
-            Verb::Replay => replay::answer(self, &log, request).await,
-            Verb::Describe => describe::answer(self, &log).await,
-            Verb::Timeline => timeline::answer(self, &log, request).await,
-            Verb::AdminCreate => admin::create(self, &log, request).await,
-            Verb::Logs => unreachable!("answered above"),
+            Verb::Append => append::answer(self, &log()?, request).await,
+            Verb::Replay => replay::answer(self, &log()?, request).await,
+            Verb::Describe => describe::answer(self, &log()?).await,
+            Verb::Timeline => timeline::answer(self, &log()?, request).await,
+            Verb::Logs => logs::answer(self, request).await,
+            Verb::AdminCreate => admin::create(self, &log()?, request).await,
         }
     }
 
-    /// Asks a log. One that has failed drops its questions; then it is asked again, until it has been started.
+    /// Parses the log id that follows the endpoint's `subject`.
+    fn log_in_subject(&self, subject: &str, request: &Request) -> Result<LogId> {
+        let start = self.settings.prefix.len() + 1 + subject.len();
+        request.subject().get(start..).unwrap_or_default().parse()
+    }
+
+    /// Sends a question to a log's actor. A failed actor drops its questions, so this asks again
+    /// until the actor has restarted.
     async fn ask<T>(&self, log: &LogId, question: impl Fn(tokio::sync::oneshot::Sender<T>) -> LogMsg) -> Result<T> {
         let begun = Instant::now();
         loop {
@@ -229,25 +249,23 @@ impl<S: Store> Api<S> {
                 return Ok(answer);
             }
             if begun.elapsed() > RESTART_MAX {
-                let context = format!("log {log} has failed and is being started again; ask again in a moment");
+                let context = format!("log {log} failed and is restarting; retry in a moment");
                 return Err(Error::new(ErrorKind::Unavailable, context));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
-            // It may have been ended because what it holds is read again.
-            fresh::whole_again(self).await?;
+            // A rollback of the archive also ends actors, and a catch-up follows it.
+            fresh::wait_for_catch_up(self).await?;
         }
     }
 
-    /// Events a second that came for each of `logs` during the last minute.
+    /// Returns the events per second of each of `logs` during the last minute.
     async fn rates(&self, logs: Vec<LogId>) -> Vec<f64> {
-        let (none, (reply, rates)) = (vec![0.0; logs.len()], tokio::sync::oneshot::channel());
+        let (zeros, (reply, rates)) = (vec![0.0; logs.len()], tokio::sync::oneshot::channel());
         let _ = self.logs.send_message(LogsMsg::Rates { logs, reply });
-        rates.await.unwrap_or(none)
+        rates.await.unwrap_or(zeros)
     }
 
     fn jetstream(&self) -> jetstream::Context {
-        let mut jetstream = jetstream::new(self.client.clone());
-        jetstream.set_timeout(crate::JETSTREAM_REQUEST_MAX);
-        jetstream
+        connect::jetstream(self.client.clone())
     }
 }

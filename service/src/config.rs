@@ -1,118 +1,131 @@
-//! Settings: flags, `HOURLOG_*` variables and the TOML file, in this order of weight; all of them are here.
+//! All settings of the service: flags override `HOURLOG_*` variables, and both override the TOML
+//! file.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
-use hourlog::{Clock, Error, Result, ScyllaUrl, Tls, system_clock, wire};
+use hourlog::{
+    Error, Result,
+    store::{ScyllaUrl, Tls},
+    time::{Clock, system_clock},
+    wire,
+};
 use serde::Deserialize;
 
-use crate::Margin;
+use crate::margin::Margin;
 
 const EXAMPLES: &str = "\
 Examples:
   hourlogd --nats nats://localhost:4222 --store file:/var/lib/hourlog
   hourlogd --store cql://scylla1,scylla2/hourlog --migrate
-  hourlogd --store memory:                       nothing is kept when it stops
-  hourlogd --config /etc/hourlog.toml            nats = \"nats://…\", store = \"file:…\"; flags weigh more
+  hourlogd --store memory:                       to try things out: a stop loses the archive
+  hourlogd --config /etc/hourlog.toml            store = \"file:…\"; flags override the file
 
 Then: nats pub log.orders.eu '{\"id\":7}'   and   hourlog read orders.eu";
 
-/// Ingests NATS subjects into an archive of logs and answers replays.
+/// Archives the events of NATS subjects in logs and replays them.
 #[derive(Debug, Default, Clone, Parser, Deserialize)]
-#[command(name = "hourlogd", version, about, after_help = EXAMPLES)]
+#[command(name = "hourlogd", version, after_help = EXAMPLES)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Options {
-    /// The NATS server, or several with commas.
+    /// NATS server, or several separated by commas [default: nats://127.0.0.1:4222].
     #[arg(long, value_name = "URL", env = "HOURLOG_NATS")]
     pub nats: Option<String>,
-    /// The archive: file:DIR, cql://user:pass@host:9042,host2/keyspace?replication=3, or memory: to try things out.
+    /// Archive: file:DIR, cql://user:pass@host:9042,host2/keyspace?replication=3, or memory: to try
+    /// things out.
     #[arg(long, value_name = "STORE", env = "HOURLOG_STORE", hide_env_values = true)]
     pub store: Option<String>,
-    /// Make the keyspace and the tables of a CQL archive where they are not there.
+    /// Create the keyspace and the tables of a CQL archive if they are missing.
     #[arg(long, env = "HOURLOG_MIGRATE")]
     pub migrate: bool,
-    /// The database's user; weighs more than the one in its address.
+    /// User of the database; overrides the one in the store URL.
     #[arg(long, value_name = "USER", env = "HOURLOG_STORE_USER")]
     pub store_user: Option<String>,
-    /// That user's password.
+    /// Password of the database user.
     #[arg(long, value_name = "PASSWORD", env = "HOURLOG_STORE_PASSWORD", hide_env_values = true)]
     pub store_password: Option<String>,
-    /// A file with that user's password.
+    /// File that holds the password of the database user.
     #[arg(long, value_name = "FILE", env = "HOURLOG_STORE_PASSWORD_FILE")]
     pub store_password_file: Option<PathBuf>,
-    /// A certificate authority to trust when the database is talked to by TLS, as PEM; as ?tls=FILE in the address.
+    /// CA certificates (PEM) for TLS to the database; the same as ?tls=FILE in the store URL.
     #[arg(long, value_name = "FILE", env = "HOURLOG_STORE_CA")]
     pub store_ca: Option<PathBuf>,
-    /// A TOML file with the same names as the flags.
+    /// TOML file; its keys are named like the flags, such as wal-max-bytes = 1073741824.
     #[arg(long, value_name = "FILE", env = "HOURLOG_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// The stream that holds events until the archive does.
+    /// Stream that holds events until they are archived [default: HOURLOG].
     #[arg(long, value_name = "NAME", env = "HOURLOG_STREAM")]
     pub stream: Option<String>,
-    /// The subjects that are ingested; a log's id is the subject without a leading `log.`.
+    /// Subjects to ingest, separated by commas; a log's id is the subject without a leading `log.`
+    /// [default: log.>].
     #[arg(long = "subject", value_name = "SUBJECT", env = "HOURLOG_SUBJECTS", value_delimiter = ',')]
     pub subjects: Option<Vec<String>>,
-    /// How large the stream may grow while the archive is away, when the service makes it; more is refused to publishers.
+    /// Size limit of a stream that the service creates, in bytes; a full stream refuses new events
+    /// [default: 1073741824, which is 1 GiB].
     #[arg(long, value_name = "BYTES", env = "HOURLOG_WAL_MAX_BYTES")]
     pub wal_max_bytes: Option<i64>,
-    /// What the service's own subjects begin with.
+    /// Prefix of the service's own subjects [default: hourlog].
     #[arg(long, value_name = "PREFIX", env = "HOURLOG_PREFIX")]
     pub prefix: Option<String>,
-    /// Further inbox prefixes that replies may go to, beside _INBOX.
+    /// Inbox prefixes that replies may go to in addition to _INBOX, separated by commas, such as
+    /// clients.alice.
     #[arg(long = "inbox-prefix", value_name = "PREFIX", env = "HOURLOG_INBOX_PREFIXES", value_delimiter = ',')]
     pub inbox_prefixes: Option<Vec<String>>,
-    /// Seconds after which an idle log's actor is put to sleep.
+    /// Idle time after which a log's actor stops, in seconds [default: 60].
     #[arg(long, value_name = "SECONDS", env = "HOURLOG_IDLE_SECONDS")]
     pub idle_seconds: Option<u64>,
-    /// A NATS credentials file.
+    /// NATS credentials file.
     #[arg(long, value_name = "FILE", env = "HOURLOG_CREDS")]
     pub creds: Option<PathBuf>,
-    /// A NATS user.
+    /// NATS user.
     #[arg(long, value_name = "USER", env = "HOURLOG_USER")]
     pub user: Option<String>,
-    /// The user's password.
+    /// Password of the NATS user.
     #[arg(long, value_name = "PASSWORD", env = "HOURLOG_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
-    /// A file with the seed of an nkey.
+    /// File that holds an nkey seed.
     #[arg(long, value_name = "FILE", env = "HOURLOG_NKEY")]
     pub nkey: Option<PathBuf>,
-    /// A certificate authority to trust, as PEM.
+    /// CA certificates (PEM) for TLS to NATS.
     #[arg(long, value_name = "FILE", env = "HOURLOG_TLS_CA")]
     pub tls_ca: Option<PathBuf>,
-    /// Seconds for which archived events stay in the stream; 3600 unless said otherwise.
+    /// Time that archived events stay in the stream, in seconds [default: 3600].
     #[arg(long, value_name = "SECONDS", env = "HOURLOG_WAL_KEEP_SECONDS")]
     pub wal_keep_seconds: Option<u64>,
-    /// The most bytes of archived events that stay in the stream; 256 MiB unless said otherwise.
+    /// Limit of archived events that stay in the stream, in bytes [default:
+    /// 268435456, which is 256 MiB].
     #[arg(long, value_name = "BYTES", env = "HOURLOG_WAL_KEEP_BYTES")]
     pub wal_keep_bytes: Option<u64>,
-    /// A NATS user that may purge the stream, so that the service's own may not.
+    /// NATS user for purging the stream, so that the service's own user needs no right to purge.
     #[arg(long, value_name = "USER", env = "HOURLOG_JANITOR_USER")]
     pub janitor_user: Option<String>,
-    /// That user's password.
+    /// Password of the purging NATS user.
     #[arg(long, value_name = "PASSWORD", env = "HOURLOG_JANITOR_PASSWORD", hide_env_values = true)]
     pub janitor_password: Option<String>,
-    /// A NATS credentials file for the same.
+    /// NATS credentials file for purging the stream.
     #[arg(long, value_name = "FILE", env = "HOURLOG_JANITOR_CREDS")]
     pub janitor_creds: Option<PathBuf>,
-    /// Where to answer GET /health and GET /metrics, as 127.0.0.1:9464; nowhere unless said.
+    /// Address for GET /health and GET /metrics, such as 127.0.0.1:9464; off by default.
     #[arg(long, value_name = "ADDR", env = "HOURLOG_HTTP")]
     pub http: Option<SocketAddr>,
-    /// What to trace, as `hourlogd=debug`; also RUST_LOG.
+    /// Trace filter, such as `hourlogd=debug`; overrides RUST_LOG.
     #[arg(long, value_name = "FILTER", env = "HOURLOG_TRACE")]
     pub trace: Option<String>,
 }
 
 impl Options {
-    /// The same, with what they leave open filled from the file that they name.
+    /// Returns these options, with missing values taken from the file named by `config`.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) where the file cannot be read, or says what nobody knows.
+    /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) when the file cannot be read or holds an
+    /// unknown key.
     pub fn with_file(self) -> Result<Self> {
         let Some(path) = &self.config else {
             return Ok(self);
         };
-        let unreadable = |cause: String| Error::invalid(format!("cannot use the file {}: {cause}", path.display()));
+        let unreadable =
+            |cause: String| Error::invalid(format!("cannot use the configuration file {}: {cause}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         let file: Self = toml::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
         Ok(Self {
@@ -145,20 +158,25 @@ impl Options {
         })
     }
 
-    /// Which archive is meant.
+    /// Returns the archive, with the database's user, password and certificates filled in.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) where none is, it cannot be read, or its user's password cannot.
+    /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) when no archive is given, its URL is
+    /// invalid, or the password file cannot be read.
     pub fn store(&self) -> Result<StoreUrl> {
-        let named = self.store.as_deref().ok_or_else(|| {
-            Error::invalid("no archive is named; say --store file:DIR, or --store memory: to try things out")
+        let text = self.store.as_deref().ok_or_else(|| {
+            Error::invalid("no archive is given; use --store file:DIR, or --store memory: to try things out")
         })?;
-        let mut store: StoreUrl = named.parse()?;
+        let mut store: StoreUrl = text.parse()?;
         if let StoreUrl::Scylla(url) = &mut store {
             match (&self.store_user, self.store_password()?) {
                 (Some(user), Some(password)) => url.user = Some((user.clone(), password)),
                 (None, None) => {}
-                _ => return Err(Error::invalid("the database's user goes with a password: give both, or neither")),
+                _ => {
+                    return Err(Error::invalid(
+                        "the database needs both a user and a password, or neither; add the missing one",
+                    ));
+                }
             }
             if let Some(file) = &self.store_ca {
                 url.tls = Some(Tls::Authority(file.clone()));
@@ -169,10 +187,12 @@ impl Options {
 
     fn store_password(&self) -> Result<Option<String>> {
         match (&self.store_password, &self.store_password_file) {
-            (Some(_), Some(_)) => Err(Error::invalid("the database's password is given and in a file; leave one out")),
+            (Some(_), Some(_)) => {
+                Err(Error::invalid("--store-password and --store-password-file are both given; leave one out"))
+            }
             (None, Some(file)) => {
                 let text = std::fs::read_to_string(file).map_err(|error| {
-                    Error::invalid(format!("cannot read the password in {}", file.display())).because(error)
+                    Error::invalid(format!("cannot read the password file {}", file.display())).because(error)
                 })?;
                 Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
             }
@@ -180,9 +200,9 @@ impl Options {
         }
     }
 
-    /// The settings of the service.
+    /// Returns the settings of the service, with defaults for missing values.
     pub fn settings(self) -> Settings {
-        let standard = Settings::default();
+        let defaults = Settings::default();
         let janitor = (self.janitor_user.is_some() || self.janitor_creds.is_some()).then(|| Credentials {
             creds: self.janitor_creds,
             user: self.janitor_user,
@@ -192,11 +212,11 @@ impl Options {
         });
         Settings {
             margin: Margin {
-                age: self.wal_keep_seconds.map_or(standard.margin.age, Duration::from_secs),
-                bytes: self.wal_keep_bytes.unwrap_or(standard.margin.bytes),
+                age: self.wal_keep_seconds.map_or(defaults.margin.age, Duration::from_secs),
+                bytes: self.wal_keep_bytes.unwrap_or(defaults.margin.bytes),
             },
             janitor,
-            nats: self.nats.unwrap_or(standard.nats),
+            nats: self.nats.unwrap_or(defaults.nats),
             credentials: Credentials {
                 creds: self.creds,
                 user: self.user,
@@ -204,44 +224,44 @@ impl Options {
                 nkey: self.nkey,
                 tls_ca: self.tls_ca,
             },
-            stream: self.stream.unwrap_or(standard.stream),
-            subjects: self.subjects.unwrap_or(standard.subjects),
-            wal_max_bytes: self.wal_max_bytes.unwrap_or(standard.wal_max_bytes),
-            prefix: self.prefix.unwrap_or(standard.prefix),
-            inbox_prefixes: self.inbox_prefixes.unwrap_or(standard.inbox_prefixes),
-            idle: self.idle_seconds.map_or(standard.idle, Duration::from_secs),
+            stream: self.stream.unwrap_or(defaults.stream),
+            subjects: self.subjects.unwrap_or(defaults.subjects),
+            wal_max_bytes: self.wal_max_bytes.unwrap_or(defaults.wal_max_bytes),
+            prefix: self.prefix.unwrap_or(defaults.prefix),
+            inbox_prefixes: self.inbox_prefixes.unwrap_or(defaults.inbox_prefixes),
+            idle: self.idle_seconds.map_or(defaults.idle, Duration::from_secs),
             http: self.http,
-            clock: standard.clock,
+            clock: defaults.clock,
         }
     }
 }
 
-/// What the service needs to know.
+/// Settings of a service.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The NATS server, or several with commas.
+    /// NATS server, or several separated by commas.
     pub nats: String,
-    /// How to log in there.
+    /// Credentials for NATS.
     pub credentials: Credentials,
-    /// The stream that holds events until the archive does.
+    /// Stream that holds events until they are archived.
     pub stream: String,
-    /// The subjects that are ingested.
+    /// Subjects to ingest.
     pub subjects: Vec<String>,
-    /// How large the stream may grow, when the service makes it.
+    /// Size limit of a stream that the service creates, in bytes.
     pub wal_max_bytes: i64,
-    /// What the service's own subjects begin with.
+    /// Prefix of the service's own subjects.
     pub prefix: String,
-    /// Further inbox prefixes that replies may go to.
+    /// Inbox prefixes that replies may go to, in addition to `_INBOX`.
     pub inbox_prefixes: Vec<String>,
-    /// After how long an idle log's actor is put to sleep.
+    /// Idle time after which a log's actor stops.
     pub idle: Duration,
-    /// How much of what is archived stays in the stream.
+    /// Margin of archived events that stay in the stream.
     pub margin: Margin,
-    /// How the janitor logs in, who purges the stream; as the service does unless said otherwise.
+    /// Credentials for purging the stream. Without them, the service purges with its own.
     pub janitor: Option<Credentials>,
-    /// Where to answer health and metrics over HTTP.
+    /// Address for health and metrics over HTTP.
     pub http: Option<SocketAddr>,
-    /// Says what time it is.
+    /// Source of the current time.
     pub clock: Clock,
 }
 
@@ -264,29 +284,29 @@ impl Default for Settings {
     }
 }
 
-/// How to log in to NATS.
+/// Credentials for NATS.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    /// A credentials file.
+    /// Credentials file.
     pub creds: Option<PathBuf>,
-    /// A user.
+    /// User.
     pub user: Option<String>,
-    /// The user's password.
+    /// Password of the user.
     pub password: Option<String>,
-    /// A file with the seed of an nkey.
+    /// File that holds an nkey seed.
     pub nkey: Option<PathBuf>,
-    /// A certificate authority to trust.
+    /// CA certificates (PEM).
     pub tls_ca: Option<PathBuf>,
 }
 
-/// Where the archive is.
+/// Location of the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// In a directory.
+    /// A directory.
     File(PathBuf),
-    /// In ScyllaDB or Cassandra.
+    /// A ScyllaDB or Cassandra cluster.
     Scylla(ScyllaUrl),
-    /// In memory: gone when the service stops, and then read again from the stream.
+    /// Memory. A stop loses the archive; the next start reads the stream again.
     Memory,
 }
 
@@ -300,7 +320,9 @@ impl FromStr for StoreUrl {
             }
             Some(("cql", _)) => text.parse().map(Self::Scylla),
             Some(("memory", "")) => Ok(Self::Memory),
-            _ => Err(Error::invalid(format!("{text:?} is no archive; write file:DIR, cql://HOST/KEYSPACE or memory:"))),
+            _ => Err(Error::invalid(format!(
+                "{text:?} is not an archive; write file:DIR, cql://HOST/KEYSPACE or memory:"
+            ))),
         }
     }
 }
@@ -310,22 +332,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_weigh_more_than_the_file() {
-        let directory = tempfile::tempdir().expect("a directory");
+    fn flags_override_the_file() {
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let path = directory.path().join("hourlog.toml");
-        std::fs::write(&path, "store = \"memory:\"\nprefix = \"file\"\nidle-seconds = 5").expect("it is written");
+        std::fs::write(&path, "store = \"memory:\"\nprefix = \"file\"\nidle-seconds = 5")
+            .expect("the file can be written");
         let flags = Options { config: Some(path), prefix: Some("flag".to_owned()), ..Options::default() };
-        let options = flags.with_file().expect("a good file");
-        assert_eq!(options.store().expect("an archive"), StoreUrl::Memory);
+        let options = flags.with_file().expect("the file is valid");
+        assert_eq!(options.store().expect("the store URL is valid"), StoreUrl::Memory);
         let settings = options.settings();
         assert_eq!((settings.prefix.as_str(), settings.idle), ("flag", Duration::from_secs(5)));
     }
 
     #[test]
-    fn a_database_is_given_its_user_and_the_password_that_is_in_a_file() {
-        let directory = tempfile::tempdir().expect("a directory");
+    fn a_database_gets_its_user_and_the_password_from_a_file() {
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let path = directory.path().join("password");
-        std::fs::write(&path, "se cret\n").expect("it is written");
+        std::fs::write(&path, "se cret\n").expect("the file can be written");
         let options = Options {
             store: Some("cql://a/b".to_owned()),
             store_user: Some("me".to_owned()),
@@ -333,29 +356,31 @@ mod tests {
             store_ca: Some("/ca.pem".into()),
             ..Options::default()
         };
-        let StoreUrl::Scylla(url) = options.store().expect("an archive") else { panic!("it is a database") };
+        let StoreUrl::Scylla(url) = options.store().expect("the store URL is valid") else {
+            panic!("a cql URL is a database")
+        };
         assert_eq!(url.user, Some(("me".to_owned(), "se cret".to_owned())));
         assert_eq!(url.tls, Some(Tls::Authority("/ca.pem".into())));
         let both = Options { store_password: Some("x".to_owned()), ..options };
-        assert!(both.store().expect_err("two passwords").to_string().contains("leave one out"));
+        assert!(both.store().expect_err("there are two passwords").to_string().contains("leave one out"));
     }
 
     #[test]
-    fn a_file_with_an_unknown_name_is_refused() {
-        let directory = tempfile::tempdir().expect("a directory");
+    fn a_file_with_an_unknown_key_is_refused() {
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let path = directory.path().join("hourlog.toml");
-        std::fs::write(&path, "stroe = \"memory:\"").expect("it is written");
-        let error = Options { config: Some(path), ..Options::default() }.with_file().expect_err("an unknown name");
+        std::fs::write(&path, "stroe = \"memory:\"").expect("the file can be written");
+        let error = Options { config: Some(path), ..Options::default() }.with_file().expect_err("the key is unknown");
         assert!(error.to_string().contains("stroe"), "{error}");
     }
 
     #[test]
-    fn archives_are_told_by_their_scheme() {
-        assert_eq!("file:/a/b".parse::<StoreUrl>().expect("a path"), StoreUrl::File("/a/b".into()));
-        assert_eq!("file:data".parse::<StoreUrl>().expect("a path"), StoreUrl::File("data".into()));
-        assert_eq!("file:///a/b".parse::<StoreUrl>().expect("a URL"), StoreUrl::File("/a/b".into()));
+    fn the_scheme_of_a_store_url_selects_the_archive() {
+        assert_eq!("file:/a/b".parse::<StoreUrl>().expect("a valid path"), StoreUrl::File("/a/b".into()));
+        assert_eq!("file:data".parse::<StoreUrl>().expect("a valid path"), StoreUrl::File("data".into()));
+        assert_eq!("file:///a/b".parse::<StoreUrl>().expect("a valid URL"), StoreUrl::File("/a/b".into()));
         for text in ["", "file:", "memory", "/a/b", "redis:x"] {
-            assert!(text.parse::<StoreUrl>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<StoreUrl>().is_err(), "{text:?} was accepted");
         }
     }
 }

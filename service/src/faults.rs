@@ -1,22 +1,18 @@
-//! An archive that fails when a test says so. Without the feature `chaos` it never does so on purpose.
+//! Faults that tests inject. Compiled only with the feature `chaos`.
 
-use hourlog::{LogId, Result};
+use std::{path::PathBuf, sync::OnceLock};
 
-/// An error while a test has the archive fail for `log`: the file that `HOURLOG_FAULT_FILE` names is there. As when some of
-/// the nodes are away that hold the partitions: of two slots one fails, and the places of sources are still stored.
-#[cfg(feature = "chaos")]
+use hourlog::{Error, ErrorKind, LogId, Result};
+
+/// Fails a write to `log` while the file named by `HOURLOG_FAULT_FILE` exists.
+///
+/// Imitates an outage of some database nodes: only every second slot fails, and checkpoints are
+/// still stored.
 pub(crate) fn check(log: &LogId) -> Result<()> {
-    use hourlog::{Error, ErrorKind};
-    static FILE: std::sync::OnceLock<Option<std::path::PathBuf>> = std::sync::OnceLock::new();
+    static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let file = FILE.get_or_init(|| std::env::var_os("HOURLOG_FAULT_FILE").map(Into::into));
     if log.slot().is_multiple_of(2) && file.as_ref().is_some_and(|file| file.exists()) {
-        return Err(Error::new(ErrorKind::Unavailable, "a test has the archive fail"));
+        return Err(Error::new(ErrorKind::Unavailable, "a test makes the archive fail"));
     }
-    Ok(())
-}
-
-/// No error.
-#[cfg(not(feature = "chaos"))]
-pub(crate) fn check(_: &LogId) -> Result<()> {
     Ok(())
 }

@@ -1,36 +1,42 @@
-//! The service: takes events from a NATS stream into an archive, and answers replays.
+//! The service: archives the events of a NATS stream, and answers replays.
 //!
-//! - `config`: settings; `connect`, `wal`: the connection and the stream, made or checked.
-//! - `forks`: a stream that uses sequences again; `janitor`: keeps the stream from filling up.
-//! - `ingest`: the stream's messages to their logs, and how far the archive has got; `epochs`: what makes seqs rise.
-//! - `logs`: the supervisor; `log_actor`: one log.
-//! - `api`: the endpoints, one file each.
-//! - `telemetry`: what the service says of itself; `http`, `metrics`: to those who watch services. `faults`: an archive that fails, for tests.
+//! Layout, along the path of an event:
+//!
+//! - `config`: the settings; `margin`: how many archived messages stay in the stream. `main.rs`
+//!   reads the settings and runs the service until a signal.
+//! - `stream`: the source. Connections, the stream and its settings, messages and their decoding,
+//!   epochs and forks, the janitor.
+//! - `ingest`: reads the stream and hands the events out. `ingest/checkpoint`: how far it has got,
+//!   as pure rules; `ingest/chunk`: events grouped by log; `ingest/consumer`: the pull consumer.
+//! - `logs`: the supervisor; `log_actor`: one log. `pending`: an event on its way; `completion`:
+//!   tells when a chunk is archived; `once`: events that are stored once.
+//! - `api`: the endpoints, one file per endpoint. `waiters`: requests that wait until their message is
+//!   archived.
+//! - `health`: the state of the service; `http`, `metrics`: the same for monitoring; `trace`:
+//!   traces.
+//! - `faults`: faults that tests inject, with the feature `chaos` only.
 
 mod api;
-mod backoff;
+mod completion;
 mod config;
-mod connect;
-mod epochs;
+#[cfg(feature = "chaos")]
 mod faults;
-mod forks;
+mod health;
 mod http;
 mod ingest;
-mod janitor;
 mod log_actor;
 mod logs;
+mod margin;
 mod metrics;
 mod once;
-mod raw;
-mod share;
-pub mod telemetry;
+mod pending;
+mod stream;
+pub mod trace;
 mod waiters;
-mod wal;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use async_nats::jetstream;
-use hourlog::{Error, ErrorKind, Result, Store};
+use hourlog::{Error, ErrorKind, Result, store::Store};
 use ractor::{Actor, ActorRef};
 use tokio::{
     sync::{Semaphore, watch},
@@ -39,24 +45,27 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Credentials, Options, Settings, StoreUrl};
-pub use janitor::Margin;
+pub use margin::Margin;
 
 use crate::{
-    connect::Connection,
-    epochs::Epochs,
+    health::Health,
     ingest::{Ingest, IngestArgs},
-    janitor::Janitor,
     logs::{Logs, LogsArgs, LogsMsg},
-    telemetry::Status,
+    stream::{
+        connect::{self, Connection},
+        epochs::Epochs,
+        janitor::Janitor,
+        wal,
+    },
     waiters::Waiters,
 };
 
-/// How long stopping may take: less than what those who stop services usually grant.
+/// Time limit for stopping. Less than service managers usually wait before they kill a process.
 const STOP_MAX: Duration = Duration::from_secs(4);
-/// How long a request to JetStream may take.
-const JETSTREAM_REQUEST_MAX: Duration = Duration::from_secs(5);
+/// Time limit for stopping the logs, once the ingest has ended.
+const STOP_LOGS_MAX: Duration = Duration::from_millis(500);
 
-/// A running service.
+/// A running service. Dropping it without [`stop`](Self::stop) aborts its tasks.
 #[derive(Debug)]
 pub struct Running {
     shutdown: CancellationToken,
@@ -64,55 +73,54 @@ pub struct Running {
     api: JoinHandle<()>,
     janitor: JoinHandle<()>,
     logs: ActorRef<LogsMsg>,
-    status: Arc<Status>,
+    health: Arc<Health>,
 }
 
 /// Starts the service over `store`. Returns once its endpoints answer.
 ///
 /// # Errors
-/// [`ErrorKind::Unavailable`] where NATS does not answer, [`ErrorKind::Refused`] where the server is too old or the stream
-/// could lose events, and what the store answers.
+/// [`ErrorKind::Unavailable`] if NATS does not answer, [`ErrorKind::Refused`] if the server is too
+/// old or the stream could lose events, and the store's errors.
 pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
-    // A connection each: a message that breaks one does not break the other.
-    let Connection { client: ingest_client, lost } = connect::connect(&settings, "ingest").await?;
+    // Two connections, so that a message that breaks the ingest's does not break the endpoints'.
+    let Connection { client: ingest_client, losses } = connect::connect(&settings, "ingest").await?;
     let api_client = connect::connect(&settings, "api").await?.client;
     let server = ingest_client.server_info();
     wal::check_server(&server.version)?;
-    let mut ingest_jetstream = jetstream::new(ingest_client.clone());
-    ingest_jetstream.set_timeout(JETSTREAM_REQUEST_MAX);
-    let (_, checked) = wal::find(&ingest_jetstream, &settings, server.max_payload).await?;
+    let ingest_jetstream = connect::jetstream(ingest_client.clone());
+    let (_, checked) = wal::find_or_create(&ingest_jetstream, &settings, server.max_payload).await?;
     checked?;
 
-    let status = Arc::new(Status::new(settings.clock));
+    let health = Arc::new(Health::new(settings.clock));
     let stream: Arc<str> = Arc::from(settings.stream.as_str());
     let epochs = Epochs::load(&store, &stream, (settings.clock)()).await?;
     let epochs = watch::Sender::new(Arc::new(epochs));
     let waiters = Arc::new(Waiters::default());
     let shutdown = CancellationToken::new();
     if let Some(address) = settings.http {
-        let address = http::start(address, Arc::clone(&status), shutdown.clone()).await?;
+        let address = http::start(address, Arc::clone(&health), shutdown.clone()).await?;
         tracing::info!(%address, "health and metrics");
     }
     let logs_args = LogsArgs {
         store: store.clone(),
         stream: Arc::clone(&stream),
         idle: settings.idle,
-        status: Arc::clone(&status),
-        epochs: (!S::WRITES_ARE_WHOLE).then(|| epochs.subscribe()),
-        turns: S::WRITES_AT_ONCE.map(|at_once| Arc::new(Semaphore::new(at_once))),
+        health: Arc::clone(&health),
+        epochs: (!S::WRITES_ARE_ATOMIC).then(|| epochs.subscribe()),
+        write_permits: S::CONCURRENT_WRITES.map(|at_once| Arc::new(Semaphore::new(at_once))),
     };
-    let (logs, _) = Actor::spawn(None, Logs::new(), logs_args).await.map_err(|error| {
-        Error::new(ErrorKind::Unexpected, "the supervisor of the logs cannot be started").because(error)
-    })?;
-    // How far the archive has got is known before anybody can ask for what is in it.
+    let (logs, _) = Actor::spawn(None, Logs::new(), logs_args)
+        .await
+        .map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start the supervisor of the logs").because(error))?;
+    // Before the endpoints start: they must know how far the archive has got.
     let ingest = Ingest::new(IngestArgs {
         client: ingest_client,
-        lost,
+        losses,
         jetstream: ingest_jetstream,
         store: store.clone(),
         logs: logs.clone(),
         stream,
-        status: Arc::clone(&status),
+        health: Arc::clone(&health),
         waiters: Arc::clone(&waiters),
         settings: settings.clone(),
         epochs: epochs.clone(),
@@ -130,29 +138,31 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         client: janitor_client,
         stream: Arc::from(settings.stream.as_str()),
         margin: settings.margin,
-        status: Arc::clone(&status),
+        checkpoint: health.checkpoint.subscribe(),
     };
     let janitor = tokio::spawn(janitor.run(shutdown.clone()));
     let api = api::Api {
         client: api_client,
         store,
         logs: logs.clone(),
-        status: Arc::clone(&status),
+        health: Arc::clone(&health),
         waiters,
         epochs: epochs.subscribe(),
         settings,
     };
     let api = api::start(api, shutdown.clone()).await?;
     tracing::info!(server = server.server_name, version = server.version, "hourlogd ready");
-    Ok(Running { shutdown, ingest, api, janitor, logs, status })
+    Ok(Running { shutdown, ingest, api, janitor, logs, health })
 }
 
 impl Running {
-    /// Stops: what was asked is answered, what was taken is archived, the place is stored.
+    /// Stops the service: answers the requests under way, archives everything that was read, and
+    /// stores the checkpoint.
     ///
     /// # Errors
-    /// [`ErrorKind::Deadline`] where that takes longer than four seconds, because the archive is away, say. Nothing is
-    /// lost: what is not archived is read again at the next start.
+    /// [`ErrorKind::Deadline`] if that takes longer than four seconds, for example because the
+    /// archive does not answer. No event is lost: events that are not archived are read again at
+    /// the next start.
     pub async fn stop(mut self) -> Result<()> {
         self.shutdown.cancel();
         let stopped = tokio::time::timeout(STOP_MAX, async {
@@ -160,9 +170,9 @@ impl Running {
             (&mut self.ingest).await
         })
         .await;
-        // Whoever opens the archive next finds it free.
-        self.logs.stop_children_and_wait(None, Some(Duration::from_millis(500))).await;
-        let _ = self.logs.stop_and_wait(None, Some(Duration::from_millis(500))).await;
+        // Release the archive, so that the next process can open it.
+        self.logs.stop_children_and_wait(None, Some(STOP_LOGS_MAX)).await;
+        let _ = self.logs.stop_and_wait(None, Some(STOP_LOGS_MAX)).await;
         match stopped {
             Ok(outcome) => joined(outcome),
             Err(_) => {
@@ -170,28 +180,28 @@ impl Running {
                 self.api.abort();
                 Err(Error::new(
                     ErrorKind::Deadline,
-                    "stopped before everything was archived; the rest is read again at the next start",
+                    "stopped before everything was archived; the rest will be read again at the next start",
                 ))
             }
         }
     }
 
-    /// Returns when the service has ended by itself.
+    /// Waits until the service ends by itself.
     ///
     /// # Errors
-    /// Why it has.
+    /// The reason why it ended.
     pub async fn stopped(&mut self) -> Result<()> {
         joined((&mut self.ingest).await)
     }
 
-    /// The state of the service, as the statistics of its endpoints carry it.
+    /// Returns the state of the service in the form of the endpoints' statistics.
     pub fn report(&self) -> serde_json::Value {
-        self.status.report()
+        self.health.report()
     }
 }
 
 impl Drop for Running {
-    /// What was not stopped is ended: no task outlives its owner.
+    /// Aborts all tasks: no task outlives its owner.
     fn drop(&mut self) {
         self.shutdown.cancel();
         self.ingest.abort();
@@ -202,19 +212,5 @@ impl Drop for Running {
 }
 
 fn joined(outcome: Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
-    outcome.map_err(|error| Error::new(ErrorKind::Unexpected, "the ingest broke off").because(error))?
-}
-
-/// The code that a process ends with for an error.
-pub fn exit_code(error: &Error) -> ExitCode {
-    ExitCode::from(match error.kind() {
-        ErrorKind::Invalid => 2,
-        ErrorKind::NotFound => 3,
-        ErrorKind::NotAllowed => 4,
-        ErrorKind::Unavailable => 5,
-        ErrorKind::Deadline => 6,
-        ErrorKind::Integrity => 7,
-        ErrorKind::Refused => 8,
-        _ => 1,
-    })
+    outcome.map_err(|error| Error::new(ErrorKind::Unexpected, "the ingest ended unexpectedly").because(error))?
 }

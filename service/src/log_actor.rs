@@ -3,8 +3,11 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use hourlog::{
-    ArrivalPage, ArrivalQuery, End, LogId, Page, Query, Result, Row, Seq, Store, Write, arrival_page, page,
-    planted::Bug,
+    LogId, Result, Seq,
+    failpoint::Failpoint,
+    nats::Backoff,
+    read::{ArrivalPage, ArrivalQuery, End, Page, Query, arrivals_page, page},
+    store::{EventRow, Store, Write},
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
@@ -14,50 +17,61 @@ use tokio::{
 };
 
 use crate::{
-    backoff::Backoff,
-    epochs::Epochs,
-    faults,
-    logs::{LogsMsg, LogsRef},
+    completion::CompletionGuard,
+    health::{Component, Health},
     once,
-    share::Share,
-    telemetry::{Part, Status},
+    pending::PendingEvent,
+    stream::epochs::Epochs,
+    trace::sentence,
 };
 
 /// A running log. Cheap to clone.
 pub(crate) type LogRef = ActorRef<LogMsg>;
 
-/// The bytes after which a write takes no further events; the rest makes the next one.
+/// Size of a write in bytes after which no further events are added to it. The rest goes into the
+/// next write.
 const WRITE_BYTES_MAX: usize = 1 << 20;
-/// The pauses between attempts to write to an archive that fails.
+/// The shortest and the longest pause between attempts to write.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// An event on its way into the archive.
-#[derive(Debug, Clone)]
-pub(crate) struct Arriving {
-    pub(crate) row: Row,
-    /// `n`: to be stored only if the log holds fewer than n + 1 equal ones that arrived before.
-    pub(crate) once: Option<u64>,
-}
-
-/// What a log is asked.
+/// The messages of a log.
 #[derive(Debug)]
 pub(crate) enum LogMsg {
-    /// Persist `events`, in this order, which is that of their seqs. `done` is told when they are durable.
-    Append { events: Vec<Arriving>, done: Share },
-    /// It is this log's turn to write what waits. Sent by the task that waited for it to its own actor.
-    Turn(OwnedSemaphorePermit),
-    /// The archive has taken what was being written. Sent by the write task to its own actor.
+    /// Persists `events`, in this order, which is the order of their seqs. Reports to `guard` once
+    /// they are durable.
+    Append { events: Vec<PendingEvent>, guard: CompletionGuard },
+    /// Writes the pending events with this permit. Sent by the task that waited for the permit to
+    /// its own actor.
+    Permit(OwnedSemaphorePermit),
+    /// Ends the current write, because the archive has taken it. Sent by the write task to its own
+    /// actor.
     Written,
-    /// A page of the log. Runs beside later appends.
+    /// Reads a page of the log. Runs beside later appends. Waits up to `wait` for an event if the
+    /// page would be empty.
     Replay { reading: Reading, wait: Duration, reply: oneshot::Sender<Result<Read>> },
-    /// May the log sleep? Answered with [`LogsMsg::Asleep`] if nothing is under way.
-    Rest { forwarded: u64 },
-    /// A fault in the handler.
+    /// Runs `when_idle` if the log may be stopped, because it has nothing under way.
+    Rest { when_idle: WhenIdle },
+    /// Panics in the handler.
     #[cfg(test)]
     Panic,
 }
 
-/// Which page is read.
+/// Tells the supervisor that a log has nothing under way.
+pub(crate) struct WhenIdle(Box<dyn FnOnce() + Send>);
+
+impl WhenIdle {
+    pub(crate) fn new(tell: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(tell))
+    }
+}
+
+impl std::fmt::Debug for WhenIdle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WhenIdle")
+    }
+}
+
+/// A query in either order.
 #[derive(Debug, Clone)]
 pub(crate) enum Reading {
     /// In timeline order.
@@ -66,7 +80,7 @@ pub(crate) enum Reading {
     Arrival(ArrivalQuery),
 }
 
-/// A page of either order.
+/// A page in either order.
 #[derive(Debug)]
 pub(crate) enum Read {
     /// In timeline order.
@@ -84,30 +98,33 @@ impl Read {
     }
 }
 
-/// What a log needs for its work.
+/// The arguments of a log.
 #[derive(Debug, Clone)]
 pub(crate) struct LogArgs<S> {
     pub(crate) id: LogId,
     pub(crate) store: S,
-    pub(crate) logs: LogsRef,
     pub(crate) stream: Arc<str>,
-    pub(crate) status: Arc<Status>,
-    /// Given where only some logs are to write at once: what a log writes is what waits when its turn has come.
-    pub(crate) turns: Option<Arc<Semaphore>>,
-    /// Given where the archive may hold a write in part.
+    pub(crate) health: Arc<Health>,
+    /// Set if only some logs may write at once. A write then contains all events that are pending
+    /// once it gets its permit.
+    pub(crate) write_permits: Option<Arc<Semaphore>>,
+    /// Set if a write to the archive can be there in part.
     pub(crate) epochs: Option<watch::Receiver<Arc<Epochs>>>,
 }
 
 impl<S> LogArgs<S> {
-    /// The seq up to which everything is in the archive while this log has nothing under way: all, where a write is there whole or
-    /// not at all; else what is behind the place that was archived, for what is ahead of it comes again.
+    /// Returns the seq up to which everything is in the archive while this log has nothing under
+    /// way.
+    ///
+    /// If writes are atomic, that is everything. If not, it is the source's archived progress: a
+    /// write beyond it may be there in part, and its events are read again.
     fn archived(&self) -> Seq {
         let Some(epochs) = &self.epochs else { return Seq::MAX };
-        epochs.borrow().archived(self.id.slot(), *self.status.archived.borrow())
+        epochs.borrow().archived(self.id.slot(), *self.health.archived.borrow())
     }
 }
 
-/// The actor.
+/// The actor of a log.
 #[derive(Debug)]
 pub(crate) struct LogActor<S>(std::marker::PhantomData<fn() -> S>);
 
@@ -117,32 +134,34 @@ impl<S> LogActor<S> {
     }
 }
 
-/// What a running log holds.
+/// The state of a running log.
 #[derive(Debug)]
 pub(crate) struct LogState<S> {
     args: LogArgs<S>,
-    /// What waits to be written.
+    /// The events that wait to be written.
     pending: VecDeque<Append>,
-    /// What is being written; before this log's turn has come, nothing yet.
+    /// The current write, or the wait for its permit.
     writing: Option<Writing>,
-    /// The seq up to which everything is in the archive; before the first write, what is [archived](LogArgs::archived).
+    /// The seq up to which everything is in the archive. Before the first write, it is
+    /// [`LogArgs::archived`].
     visible: watch::Sender<Seq>,
     /// The greatest seq that this actor has written.
     written: Seq,
-    /// Pages that are being read; aborted with the actor.
+    /// The pages that are being read; aborted with the actor.
     readers: JoinSet<()>,
 }
 
 #[derive(Debug)]
 struct Append {
-    events: Vec<Arriving>,
-    done: Share,
+    events: Vec<PendingEvent>,
+    guard: CompletionGuard,
 }
 
 #[derive(Debug)]
 struct Writing {
-    through: Seq,
-    done: Vec<Share>,
+    /// The greatest seq of the write.
+    last: Seq,
+    guards: Vec<CompletionGuard>,
     task: JoinHandle<()>,
 }
 
@@ -170,18 +189,19 @@ impl<S: Store> Actor for LogActor<S> {
 
     async fn handle(&self, myself: LogRef, msg: LogMsg, state: &mut LogState<S>) -> Result<(), ActorProcessingErr> {
         match msg {
-            LogMsg::Append { events, done } => state.append(&myself, events, done),
-            LogMsg::Turn(turn) => state.write(&myself, Some(turn)),
-            LogMsg::Written => state.settle(&myself),
+            LogMsg::Append { events, guard } => state.append(&myself, events, guard),
+            LogMsg::Permit(permit) => state.write(&myself, Some(permit)),
+            LogMsg::Written => state.end_write(&myself),
             LogMsg::Replay { reading, wait, reply } => state.replay(reading, wait, reply),
-            LogMsg::Rest { forwarded } => state.rest(forwarded),
+            LogMsg::Rest { when_idle } => state.rest(when_idle),
             #[cfg(test)]
-            LogMsg::Panic => panic!("planted"),
+            LogMsg::Panic => panic!("a test makes the log fail"),
         }
         Ok(())
     }
 
-    /// Once it has ended, so has what it was writing: a write that went on would be ahead of what is read again.
+    /// Ends the write with the actor. A write that went on would overtake the events that are read
+    /// again.
     async fn post_stop(&self, _: LogRef, state: &mut LogState<S>) -> Result<(), ActorProcessingErr> {
         state.readers.shutdown().await;
         if let Some(writing) = &mut state.writing {
@@ -193,35 +213,35 @@ impl<S: Store> Actor for LogActor<S> {
 }
 
 impl<S: Store> LogState<S> {
-    fn append(&mut self, myself: &LogRef, events: Vec<Arriving>, done: Share) {
-        self.pending.push_back(Append { events, done });
+    fn append(&mut self, myself: &LogRef, events: Vec<PendingEvent>, guard: CompletionGuard) {
+        self.pending.push_back(Append { events, guard });
         if self.writing.is_none() {
-            self.begin(myself);
+            self.begin_write(myself);
         }
     }
 
-    /// Begins to write, now or when it is this log's turn.
-    fn begin(&mut self, myself: &LogRef) {
-        let Some(turns) = &self.args.turns else { return self.write(myself, None) };
-        if let Ok(turn) = Arc::clone(turns).try_acquire_owned() {
-            return self.write(myself, Some(turn));
+    /// Writes the pending events, now or once there is a permit.
+    fn begin_write(&mut self, myself: &LogRef) {
+        let Some(permits) = &self.args.write_permits else { return self.write(myself, None) };
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            return self.write(myself, Some(permit));
         }
-        let (turns, myself) = (Arc::clone(turns), myself.clone());
+        let (permits, myself) = (Arc::clone(permits), myself.clone());
         let task = tokio::spawn(async move {
-            let turn = turns.acquire_owned().await.expect("it is never closed");
-            // An actor that has ended meanwhile has no use for it.
-            let _ = myself.send_message(LogMsg::Turn(turn));
+            let permit = permits.acquire_owned().await.expect("the semaphore is never closed");
+            // If the actor has ended meanwhile, the permit is released.
+            let _ = myself.send_message(LogMsg::Permit(permit));
         });
-        self.writing = Some(Writing { through: Seq::MIN, done: Vec::new(), task });
+        self.writing = Some(Writing { last: Seq::MIN, guards: Vec::new(), task });
     }
 
-    /// Writes what has come in the meantime.
-    fn write(&mut self, myself: &LogRef, turn: Option<OwnedSemaphorePermit>) {
+    /// Writes as many pending events as fit into one write.
+    fn write(&mut self, myself: &LogRef, permit: Option<OwnedSemaphorePermit>) {
         let mut events = Vec::new();
-        let mut done = Vec::new();
+        let mut guards = Vec::new();
         let mut bytes = 0;
         while bytes < WRITE_BYTES_MAX {
-            let fits = |next: &Append| events.is_empty() || events.len() + next.events.len() <= S::WRITE_EVENTS;
+            let fits = |next: &Append| events.is_empty() || events.len() + next.events.len() <= S::EVENTS_PER_WRITE;
             let Some(append) = self.pending.front().is_some_and(fits).then(|| self.pending.pop_front()).flatten()
             else {
                 break;
@@ -232,32 +252,32 @@ impl<S: Store> LogState<S> {
             } else {
                 events.extend(append.events);
             }
-            done.push(append.done);
+            guards.push(append.guard);
         }
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             return;
         };
-        let (first, through) = (first.row.event.position.seq, last.row.event.position.seq);
-        let before = self.written.max(first - 1);
+        let (first, last) = (first.row.event.position.seq, last.row.event.position.seq);
+        let before = self.written.max(first.saturating_previous());
         self.visible.send_if_modified(|visible| std::mem::replace(visible, before) != before);
         let (args, myself) = (self.args.clone(), myself.clone());
         let task = tokio::spawn(async move {
-            write_until_taken(&args, events, turn).await;
-            // An actor that has ended meanwhile has no use for it.
+            write_with_retries(&args, events, permit).await;
+            // An actor that has ended meanwhile does not need to know.
             let _ = myself.send_message(LogMsg::Written);
         });
-        self.writing = Some(Writing { through, done, task });
+        self.writing = Some(Writing { last, guards, task });
     }
 
-    fn settle(&mut self, myself: &LogRef) {
+    fn end_write(&mut self, myself: &LogRef) {
         let Some(mut writing) = self.writing.take() else {
             return;
         };
-        self.written = self.written.max(writing.through);
-        writing.done.drain(..).for_each(Share::archived);
+        self.written = self.written.max(writing.last);
+        writing.guards.drain(..).for_each(CompletionGuard::archived);
         self.visible.send_replace(self.written);
         if !self.pending.is_empty() {
-            self.begin(myself);
+            self.begin_write(myself);
         }
     }
 
@@ -270,94 +290,95 @@ impl<S: Store> LogState<S> {
         let (id, store, visible) = (self.args.id.clone(), self.args.store.clone(), self.visible.subscribe());
         self.readers.spawn(async move {
             let read = read(&store, &id, reading, wait, visible).await;
-            // The asker may have left; that is no failure.
+            // The requester may have left; that is not a failure.
             let _ = reply.send(read);
         });
     }
 
-    fn rest(&mut self, forwarded: u64) {
+    fn rest(&mut self, when_idle: WhenIdle) {
         while self.readers.try_join_next().is_some() {}
-        // One that slept, and was woken by a reader, would show no more than is archived of all logs.
+        // A log that a reader starts again shows only what is archived of the whole source. So the
+        // log stays until that covers everything it has written and shown.
         if self.writing.is_none() && self.readers.is_empty() && self.written <= self.args.archived() {
-            let _ = self.args.logs.send_message(LogsMsg::Asleep { log: self.args.id.clone(), forwarded });
+            when_idle.0();
         }
     }
 }
 
-/// Writes `events`, but for those that are there already and were to be stored once. Tries again for as long as the archive
-/// does not take it: nothing else may be done with an event. One that fails has had its turn: others are not to wait for it.
-async fn write_until_taken<S: Store>(
+/// Writes `events`, except those that are to be stored once and are there already. Retries until
+/// the archive takes them: an event must not be given up. Releases the permit on failure, so that
+/// other logs can write.
+async fn write_with_retries<S: Store>(
     args: &LogArgs<S>,
-    mut events: Vec<Arriving>,
-    mut turn: Option<OwnedSemaphorePermit>,
+    mut events: Vec<PendingEvent>,
+    mut permit: Option<OwnedSemaphorePermit>,
 ) {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
-    // The newest is how far the source has been handed out in this slot, whether it is stored or not.
-    let newest = events.last().expect("there is an event").row.event.clone();
+    // The newest event tells how far the source has been handed out in this slot, even if the event
+    // itself is not stored.
+    let newest = events.last().expect("a write has an event").row.event.clone();
     let head = Write::Head {
         stream: Arc::clone(&args.stream),
         slot: args.id.slot(),
         seq: newest.position.seq,
-        time: newest.arrived.unwrap_or(newest.position.offset),
+        time: newest.arrival_time(),
     };
-    let mut wanted: Option<Arc<[Row]>> = None;
+    let mut rows: Option<Arc<[EventRow]>> = None;
     if events.iter().all(|event| event.once.is_none()) {
-        wanted = Some(events.drain(..).map(|event| event.row).collect());
+        rows = Some(events.drain(..).map(|event| event.row).collect());
     }
     loop {
         let outcome = async {
-            let rows = match &wanted {
+            let rows = match &rows {
                 Some(rows) => Arc::clone(rows),
-                None => once::wanted(&args.store, &args.id, &events).await?.into(),
+                None => {
+                    let missing: Arc<[EventRow]> = once::missing_rows(&args.store, &args.id, &events).await?.into();
+                    Arc::clone(rows.insert(missing))
+                }
             };
-            wanted = Some(Arc::clone(&rows));
-            faults::check(&args.id)?;
+            #[cfg(feature = "chaos")]
+            crate::faults::check(&args.id)?;
             args.store.write(vec![head.clone(), Write::Events { log: args.id.clone(), rows }]).await
         };
         match outcome.await {
             Ok(()) => {
-                drop(turn);
-                if let Some(since) = args.status.back(Part::Archive, Some(&args.id)) {
+                drop(permit);
+                if let Some(since) = args.health.recovered(Component::Archive, Some(&args.id)) {
                     tracing::info!(log = %args.id, %since, "the archive takes writes again");
                 }
                 return;
             }
-            Err(_) if Bug::BatchDropped.is_planted() => return,
+            Err(_) if Failpoint::BatchDropped.is_active() => return,
             Err(error) => {
-                turn = None;
-                if args.status.away(Part::Archive, Some(&args.id), &error) {
-                    let cause = crate::telemetry::sentence(&error);
-                    tracing::error!(log = %args.id, cause, "the archive does not take a write; trying again until it does");
+                permit = None;
+                if args.health.degraded(Component::Archive, Some(&args.id), &error) {
+                    let cause = sentence(&error);
+                    tracing::error!(log = %args.id, cause, "the archive does not take a write; retrying until it does");
                 }
-                tokio::time::sleep(backoff.next()).await;
+                tokio::time::sleep(backoff.next_pause()).await;
             }
         }
     }
 }
 
-/// Reads a page; at the end of the log, holds on for `wait` until something comes.
+/// Reads a page. At the end of the log, waits up to `wait` for an event.
 async fn read<S: Store>(
     store: &S,
     id: &LogId,
-    mut reading: Reading,
+    reading: Reading,
     wait: Duration,
     mut visible: watch::Receiver<Seq>,
 ) -> Result<Read> {
     let deadline = Instant::now() + wait;
     loop {
-        let through = *visible.borrow_and_update();
-        let read = match &mut reading {
-            Reading::Timeline(query) => {
-                query.visible = through;
-                Read::Timeline(page(store, id, query).await?)
-            }
-            Reading::Arrival(query) => {
-                query.visible = through;
-                Read::Arrival(arrival_page(store, id, query).await?)
-            }
+        let last_visible = *visible.borrow_and_update();
+        let read = match &reading {
+            Reading::Timeline(query) => Read::Timeline(page(store, id, query, last_visible).await?),
+            Reading::Arrival(query) => Read::Arrival(arrivals_page(store, id, query, last_visible).await?),
         };
-        // A page is more than one read of the archive: a write that began meanwhile may be on it in part.
-        if through == Seq::MAX && visible.has_changed().unwrap_or(false) {
+        // A page takes several reads of the archive. If everything was visible and a write has
+        // begun meanwhile, the page may contain a part of that write.
+        if last_visible == Seq::MAX && visible.has_changed().unwrap_or(false) {
             continue;
         }
         if !read.is_empty_end() || wait.is_zero() {

@@ -1,52 +1,58 @@
-//! The logs that are awake: starts an actor for each that is needed, restarts those that fail, puts idle ones to sleep.
+//! The supervisor of the logs: starts an actor for each log that is needed, restarts failed ones
+//! and stops idle ones.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
-use hourlog::{LogId, Store};
+use hourlog::{LogId, nats::Backoff, store::Store};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorRuntime, SupervisionEvent};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
-    backoff::Backoff,
-    epochs::Epochs,
-    log_actor::{Arriving, LogActor, LogArgs, LogMsg, LogRef},
-    share::Share,
-    telemetry::Status,
+    completion::CompletionGuard,
+    health::Health,
+    log_actor::{LogActor, LogArgs, LogMsg, LogRef, WhenIdle},
+    pending::PendingEvent,
+    stream::epochs::Epochs,
 };
 
-/// The supervisor of all logs. Cheap to clone. Every message to a log goes through it, so that none is lost to one that
-/// has just gone to sleep.
+/// The supervisor of all logs. Cheap to clone. Every message to a log goes through it, so that none
+/// is lost to an actor that has just been stopped.
 pub(crate) type LogsRef = ActorRef<LogsMsg>;
 
-/// The pauses before a log that fails is started again.
+/// The shortest and the longest pause before a failed log is restarted.
 const RESTART: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
-/// A log that ran so long is no longer one that fails.
-const SOUND_AFTER: Duration = Duration::from_secs(60);
-/// How long a log may take to end: it awaits nothing.
-const ENDS_WITHIN: Duration = Duration::from_secs(5);
-/// The stretch over which events a second are counted.
+/// Time without a failure after which a log's next pause is the shortest again.
+const RECOVERED_AFTER: Duration = Duration::from_secs(60);
+/// Time limit for an actor to stop. No handler awaits the archive or the network, so none needs
+/// long.
+const STOP_MAX: Duration = Duration::from_secs(5);
+/// The window over which events per second are counted.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 
-/// What the supervisor is asked.
+/// The messages of the supervisor.
 #[derive(Debug)]
 pub(crate) enum LogsMsg {
-    /// Events for many logs, of one run of the ingest. A dropped `done` means that the run has to begin anew from
-    /// what is archived: then nothing of this run is given to that log any more, so that its events stay in order.
-    Deliver { run: u64, deliveries: Vec<Delivery> },
-    /// A question for one log. Dropped, with its reply, where the log is about to be restarted.
+    /// Hands out events for many logs, of one generation of the ingest. A guard that is dropped
+    /// tells the ingest to restart with the next generation. Until then the failed log takes no
+    /// more events, so that its events stay in order.
+    Deliver { generation: u64, deliveries: Vec<Delivery> },
+    /// Forwards a request to one log. Drops it, with its reply, while the log waits to be
+    /// restarted.
     Ask(LogId, LogMsg),
-    /// A log has nothing under way. It sleeps, unless something was sent to it since it was asked.
-    Asleep { log: LogId, forwarded: u64 },
-    /// Events a second that came for these logs during the last minute.
+    /// Stops the log's actor, because it has nothing under way. Ignored if more messages than
+    /// `forwarded` were sent to the log.
+    Idle { log: LogId, actor: ActorId, forwarded: u64 },
+    /// Returns the events per second that arrived for these logs during the last minute.
     Rates { logs: Vec<LogId>, reply: oneshot::Sender<Vec<f64>> },
-    /// Time to look for idle logs.
+    /// Looks for idle logs.
     Sweep,
-    /// Ends all logs, with what they have under way, and answers when nothing is any more. Each begins anew when it is needed.
+    /// Stops all logs, with everything they have under way, and replies once they have ended. Each
+    /// is started again when it is needed.
     Restart { reply: oneshot::Sender<()> },
 }
 
@@ -54,24 +60,25 @@ pub(crate) enum LogsMsg {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) log: LogId,
-    pub(crate) events: Vec<Arriving>,
-    pub(crate) done: Share,
+    pub(crate) events: Vec<PendingEvent>,
+    pub(crate) guard: CompletionGuard,
 }
 
-/// What the supervisor needs.
+/// The arguments of the supervisor.
 #[derive(Debug, Clone)]
 pub(crate) struct LogsArgs<S> {
     pub(crate) store: S,
     pub(crate) stream: Arc<str>,
+    /// Time without a message after which a log is idle.
     pub(crate) idle: Duration,
-    pub(crate) status: Arc<Status>,
-    /// Told to logs over an archive that may hold a write in part.
+    pub(crate) health: Arc<Health>,
+    /// Set if a write to the archive can be there in part.
     pub(crate) epochs: Option<watch::Receiver<Arc<Epochs>>>,
-    /// Handed to logs of which not all are to write at once.
-    pub(crate) turns: Option<Arc<Semaphore>>,
+    /// Set if only some logs may write at once.
+    pub(crate) write_permits: Option<Arc<Semaphore>>,
 }
 
-/// The actor.
+/// The actor of the supervisor.
 #[derive(Debug)]
 pub(crate) struct Logs<S>(std::marker::PhantomData<fn() -> S>);
 
@@ -81,30 +88,31 @@ impl<S> Logs<S> {
     }
 }
 
-/// What the supervisor holds.
+/// The state of the supervisor.
 #[derive(Debug)]
 pub(crate) struct LogsState<S> {
     args: LogsArgs<S>,
-    logs: HashMap<LogId, Entry>,
+    logs: HashMap<LogId, LogEntry>,
     running: HashMap<ActorId, LogId>,
 }
 
+/// A log that is running, was used lately, or failed lately.
 #[derive(Debug)]
-struct Entry {
+struct LogEntry {
+    id: LogId,
     actor: Option<LogRef>,
-    /// How many messages it was sent.
+    /// Number of messages sent to the log.
     forwarded: u64,
-    /// When it was last needed.
-    used: Instant,
+    last_used: Instant,
     rate: Rate,
     started: Instant,
     backoff: Backoff,
-    /// Not to be started before.
-    rests_until: Instant,
-    /// The run of the ingest that it failed in, of which it takes no more.
-    failed_run: Option<u64>,
-    /// The newest run that it was given events of.
-    run: u64,
+    /// The earliest time of the next start.
+    start_after: Instant,
+    /// The newest generation of the ingest that sent events.
+    generation: u64,
+    /// The generation in which the log failed, and of which it takes no more events.
+    failed_generation: Option<u64>,
 }
 
 impl<S: Store> Actor for Logs<S> {
@@ -119,13 +127,13 @@ impl<S: Store> Actor for Logs<S> {
 
     async fn handle(&self, myself: LogsRef, msg: LogsMsg, state: &mut LogsState<S>) -> Result<(), ActorProcessingErr> {
         match msg {
-            LogsMsg::Deliver { run, deliveries } => {
-                deliveries.into_iter().for_each(|delivery| state.deliver(&myself, run, delivery));
+            LogsMsg::Deliver { generation, deliveries } => {
+                deliveries.into_iter().for_each(|delivery| state.deliver(&myself, generation, delivery));
             }
-            LogsMsg::Ask(log, question) => state.forward(&myself, &log, question),
-            LogsMsg::Asleep { log, forwarded } => state.put_to_sleep(&log, forwarded),
+            LogsMsg::Ask(log, request) => state.ask(&myself, log, request),
+            LogsMsg::Idle { log, actor, forwarded } => state.stop_idle(&log, actor, forwarded),
             LogsMsg::Rates { logs, reply } => state.rates(&logs, reply),
-            LogsMsg::Sweep => state.sweep(),
+            LogsMsg::Sweep => state.sweep(&myself),
             LogsMsg::Restart { reply } => {
                 state.stop_all().await;
                 let _ = reply.send(());
@@ -134,7 +142,7 @@ impl<S: Store> Actor for Logs<S> {
         Ok(())
     }
 
-    /// Without this the supervisor would end with the first log that fails.
+    /// The default implementation would end the supervisor with the first log that fails.
     async fn handle_supervisor_evt(
         &self,
         _: LogsRef,
@@ -153,119 +161,83 @@ impl<S: Store> Actor for Logs<S> {
 }
 
 impl<S: Store> LogsState<S> {
-    fn deliver(&mut self, myself: &LogsRef, run: u64, delivery: Delivery) {
-        let Delivery { log, events, done } = delivery;
-        let entry = self.entry(&log);
-        if entry.failed_run == Some(run) {
+    fn deliver(&mut self, myself: &LogsRef, generation: u64, delivery: Delivery) {
+        let Delivery { log, events, guard } = delivery;
+        let entry = LogEntry::of(&mut self.logs, log);
+        if entry.failed_generation == Some(generation) {
             return;
         }
-        entry.failed_run = None;
-        entry.run = run;
+        entry.failed_generation = None;
+        entry.generation = generation;
         entry.rate.add(events.len() as u64);
-        self.forward(myself, &log, LogMsg::Append { events, done });
+        entry.forward(LogMsg::Append { events, guard }, myself, &self.args, &mut self.running);
     }
 
-    fn forward(&mut self, myself: &LogsRef, log: &LogId, msg: LogMsg) {
-        self.entry(log);
-        let Self { args, logs, running } = self;
-        let entry = logs.get_mut(log).expect("it was made above");
-        let now = Instant::now();
-        entry.used = now;
-        if entry.actor.is_none() {
-            if now < entry.rests_until {
-                if matches!(msg, LogMsg::Append { .. }) {
-                    entry.failed_run = Some(entry.run);
-                }
-                return;
-            }
-            let child = LogArgs {
-                id: log.clone(),
-                store: args.store.clone(),
-                logs: myself.clone(),
-                stream: Arc::clone(&args.stream),
-                status: Arc::clone(&args.status),
-                epochs: args.epochs.clone(),
-                turns: args.turns.clone(),
-            };
-            match ActorRuntime::spawn_linked_instant(None, LogActor::new(), child, myself.get_cell()) {
-                Ok((actor, _)) => {
-                    running.insert(actor.get_id(), log.clone());
-                    entry.actor = Some(actor);
-                    entry.started = now;
-                    args.status.actors.fetch_add(1, Relaxed);
-                }
-                Err(error) => {
-                    tracing::error!(%log, %error, "a log cannot be started");
-                    return;
-                }
-            }
-        }
-        let actor = entry.actor.as_ref().expect("it was started above");
-        entry.forwarded += 1;
-        // One that has just failed drops it; then this is heard of as a dropped reply.
-        let _ = actor.send_message(msg);
-    }
-
-    fn entry(&mut self, log: &LogId) -> &mut Entry {
-        if !self.logs.contains_key(log) {
-            self.logs.insert(log.clone(), Entry::new());
-        }
-        self.logs.get_mut(log).expect("it was made above")
+    fn ask(&mut self, myself: &LogsRef, log: LogId, request: LogMsg) {
+        LogEntry::of(&mut self.logs, log).forward(request, myself, &self.args, &mut self.running);
     }
 
     fn failed(&mut self, actor: ActorId, error: &str) {
         let Some(log) = self.running.remove(&actor) else {
             return;
         };
-        self.args.status.actors.fetch_sub(1, Relaxed);
-        self.args.status.actors_failed.fetch_add(1, Relaxed);
+        self.args.health.actors.fetch_sub(1, Relaxed);
+        self.args.health.actors_failed.fetch_add(1, Relaxed);
         let Some(entry) = self.logs.get_mut(&log) else {
             return;
         };
         entry.actor = None;
-        entry.failed_run = Some(entry.run);
-        if entry.started.elapsed() > SOUND_AFTER {
+        entry.failed_generation = Some(entry.generation);
+        if entry.started.elapsed() > RECOVERED_AFTER {
             entry.backoff.reset();
         }
-        let pause = entry.backoff.next();
-        entry.rests_until = Instant::now() + pause;
-        tracing::error!(%log, error, ?pause, "a log has failed and is started again");
+        let pause = entry.backoff.next_pause();
+        entry.start_after = Instant::now() + pause;
+        tracing::error!(%log, error, ?pause, "a log has failed; restarting it after a pause");
     }
 
-    fn sweep(&mut self) {
+    /// Asks the actors of idle logs whether they have anything under way.
+    fn sweep(&mut self, myself: &LogsRef) {
         let idle = self.args.idle;
-        let quiet = |entry: &Entry| entry.used.elapsed() >= idle;
-        // One that failed is remembered for as long as its failure matters.
-        self.logs.retain(|_, entry| entry.actor.is_some() || !quiet(entry) || entry.started.elapsed() < SOUND_AFTER);
-        for entry in self.logs.values().filter(|entry| quiet(entry)) {
-            if let Some(actor) = &entry.actor {
-                let _ = actor.send_message(LogMsg::Rest { forwarded: entry.forwarded });
-            }
+        let is_idle = |entry: &LogEntry| entry.last_used.elapsed() >= idle;
+        // A failed log is remembered for as long as its backoff matters.
+        self.logs
+            .retain(|_, entry| entry.actor.is_some() || !is_idle(entry) || entry.started.elapsed() < RECOVERED_AFTER);
+        for entry in self.logs.values().filter(|entry| is_idle(entry)) {
+            let Some(actor) = &entry.actor else { continue };
+            let (logs, log, forwarded, id) = (myself.clone(), entry.id.clone(), entry.forwarded, actor.get_id());
+            // The supervisor may be stopping; that is not a failure.
+            let when_idle = WhenIdle::new(move || drop(logs.send_message(LogsMsg::Idle { log, actor: id, forwarded })));
+            // An actor that has just failed drops the question; the supervisor learns of the
+            // failure otherwise.
+            let _ = actor.send_message(LogMsg::Rest { when_idle });
         }
     }
 
-    fn put_to_sleep(&mut self, log: &LogId, forwarded: u64) {
+    /// Stops a log's actor, unless it was replaced or something was forwarded to it meanwhile.
+    fn stop_idle(&mut self, log: &LogId, id: ActorId, forwarded: u64) {
         let Some(entry) = self.logs.get(log).filter(|entry| entry.forwarded == forwarded) else {
             return;
         };
-        if let Some(actor) = &entry.actor {
-            self.running.remove(&actor.get_id());
-            self.args.status.actors.fetch_sub(1, Relaxed);
-            actor.stop(None);
-        }
+        let Some(actor) = entry.actor.as_ref().filter(|actor| actor.get_id() == id) else {
+            return;
+        };
+        self.running.remove(&id);
+        self.args.health.actors.fetch_sub(1, Relaxed);
+        actor.stop(None);
         self.logs.remove(log);
     }
 
-    /// Once an actor has ended, so has what it was writing.
+    /// Stops all actors and waits. Once an actor has ended, so has its write.
     async fn stop_all(&mut self) {
         let actors: Vec<LogRef> = self.logs.values_mut().filter_map(|entry| entry.actor.take()).collect();
-        self.args.status.actors.fetch_sub(actors.len(), Relaxed);
+        self.args.health.actors.fetch_sub(actors.len(), Relaxed);
         self.running.clear();
-        // What waits for it hears of it as a dropped reply.
-        let ended = actors.iter().map(|actor| actor.stop_and_wait(None, Some(ENDS_WITHIN)));
-        for ended in join_all(ended).await {
-            if ended.is_err() {
-                tracing::error!("a log does not end");
+        // Requests that wait for a log see a dropped reply.
+        let stops = actors.iter().map(|actor| actor.stop_and_wait(None, Some(STOP_MAX)));
+        for stopped in join_all(stops).await {
+            if stopped.is_err() {
+                tracing::error!("a log did not stop in time");
             }
         }
     }
@@ -273,29 +245,91 @@ impl<S: Store> LogsState<S> {
     fn rates(&mut self, logs: &[LogId], reply: oneshot::Sender<Vec<f64>>) {
         let rates =
             logs.iter().map(|log| self.logs.get_mut(log).map_or(0.0, |entry| entry.rate.per_second())).collect();
-        // The asker may have left; that is no failure.
+        // The requester may have left; that is not a failure.
         let _ = reply.send(rates);
     }
 }
 
-impl Entry {
-    fn new() -> Self {
+impl LogEntry {
+    /// Returns the log's entry, adding one if there is none.
+    fn of(logs: &mut HashMap<LogId, Self>, log: LogId) -> &mut Self {
+        match logs.entry(log) {
+            hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            hash_map::Entry::Vacant(entry) => {
+                let id = entry.key().clone();
+                entry.insert(Self::new(id))
+            }
+        }
+    }
+
+    fn new(id: LogId) -> Self {
         let now = Instant::now();
         Self {
+            id,
             actor: None,
             forwarded: 0,
-            used: now,
+            last_used: now,
             rate: Rate { from: now, current: 0, previous: 0 },
             started: now,
             backoff: Backoff::new(RESTART.0, RESTART.1),
-            rests_until: now,
-            failed_run: None,
-            run: 0,
+            start_after: now,
+            generation: 0,
+            failed_generation: None,
         }
+    }
+
+    /// Sends a message to the log's actor. Starts the actor if none is running and the log's last
+    /// failure is long enough ago.
+    fn forward<S: Store>(
+        &mut self,
+        msg: LogMsg,
+        myself: &LogsRef,
+        args: &LogsArgs<S>,
+        running: &mut HashMap<ActorId, LogId>,
+    ) {
+        let now = Instant::now();
+        self.last_used = now;
+        if self.actor.is_none() {
+            if now < self.start_after {
+                if matches!(msg, LogMsg::Append { .. }) {
+                    self.failed_generation = Some(self.generation);
+                }
+                return;
+            }
+            let child = LogArgs {
+                id: self.id.clone(),
+                store: args.store.clone(),
+                stream: Arc::clone(&args.stream),
+                health: Arc::clone(&args.health),
+                epochs: args.epochs.clone(),
+                write_permits: args.write_permits.clone(),
+            };
+            match ActorRuntime::spawn_linked_instant(None, LogActor::new(), child, myself.get_cell()) {
+                Ok((actor, _)) => {
+                    running.insert(actor.get_id(), self.id.clone());
+                    self.actor = Some(actor);
+                    self.started = now;
+                    args.health.actors.fetch_add(1, Relaxed);
+                }
+                Err(error) => {
+                    tracing::error!(log = %self.id, %error, "cannot start a log");
+                    // As while it pauses: later events of this generation must not overtake these.
+                    if matches!(msg, LogMsg::Append { .. }) {
+                        self.failed_generation = Some(self.generation);
+                    }
+                    return;
+                }
+            }
+        }
+        let actor = self.actor.as_ref().expect("the actor was started above");
+        self.forwarded += 1;
+        // An actor that has just failed drops the message. The sender sees a dropped guard or reply.
+        let _ = actor.send_message(msg);
     }
 }
 
-/// Counts over a sliding minute, made of the current one and of the part of the one before that it still covers.
+/// An event count over a sliding minute: that of the current minute, and of the previous one as far
+/// as the window still covers it.
 #[derive(Debug)]
 struct Rate {
     from: Instant,
@@ -305,18 +339,18 @@ struct Rate {
 
 impl Rate {
     fn add(&mut self, count: u64) {
-        self.turn();
+        self.advance();
         self.current += count;
     }
 
     fn per_second(&mut self) -> f64 {
-        self.turn();
+        self.advance();
         let passed = self.from.elapsed().as_secs_f64() / RATE_WINDOW.as_secs_f64();
         let events = self.current as f64 + self.previous as f64 * (1.0 - passed).max(0.0);
         events / RATE_WINDOW.as_secs_f64()
     }
 
-    fn turn(&mut self) {
+    fn advance(&mut self) {
         let passed = self.from.elapsed();
         if passed >= RATE_WINDOW * 2 {
             (self.previous, self.current, self.from) = (0, 0, Instant::now());
@@ -329,39 +363,44 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hourlog::{Arrived, Memory, Offset, Query, Record, row, seq, system_clock};
+    use hourlog::{
+        Memory, Offset, Record, Seq,
+        read::Query,
+        store::{Arrival, EventRow},
+        time::system_clock,
+    };
 
     use crate::log_actor::{Read, Reading};
 
     async fn supervisor() -> LogsRef {
-        let status = Arc::new(Status::new(system_clock));
+        let health = Arc::new(Health::new(system_clock));
         let args = LogsArgs {
             store: Memory::new(),
             stream: Arc::from("S"),
-            idle: SOUND_AFTER,
-            status,
+            idle: RECOVERED_AFTER,
+            health,
             epochs: None,
-            turns: None,
+            write_permits: None,
         };
-        Actor::spawn(None, Logs::new(), args).await.expect("it starts").0
+        Actor::spawn(None, Logs::new(), args).await.expect("the supervisor starts").0
     }
 
-    async fn deliver(logs: &LogsRef, run: u64, log: &LogId, sequence: u64) -> Result<(), ()> {
+    async fn deliver(logs: &LogsRef, generation: u64, log: &LogId, sequence: u64) -> Result<(), ()> {
         let at = Offset::from_nanos(sequence as i64);
-        let arrived = Arrived { offset: at, at, high: at, seq: seq(1, sequence) };
-        let (told, reply) = oneshot::channel();
-        let done = Share::of(|whole| told.send(whole).expect("somebody waits for it"));
-        let events = vec![Arriving { row: row(log, arrived, Record::new("x")), once: None }];
-        let deliveries = vec![Delivery { log: log.clone(), events, done }];
-        logs.send_message(LogsMsg::Deliver { run, deliveries }).expect("the supervisor runs");
-        reply.await.expect("it ends").then_some(()).ok_or(())
+        let arrived = Arrival { offset: at, time: at, max_time: at, seq: Seq::new(1, sequence) };
+        let (sender, completed) = oneshot::channel();
+        let guard = CompletionGuard::new(|complete| sender.send(complete).expect("the test receives it"));
+        let events = vec![PendingEvent { row: EventRow::new(log, arrived, Record::new("x")), once: None }];
+        let deliveries = vec![Delivery { log: log.clone(), events, guard }];
+        logs.send_message(LogsMsg::Deliver { generation, deliveries }).expect("the supervisor runs");
+        completed.await.expect("a guard always reports").then_some(()).ok_or(())
     }
 
     async fn count(logs: &LogsRef, log: &LogId) -> Option<usize> {
         let (reply, answer) = oneshot::channel();
-        let question = LogMsg::Replay { reading: Reading::Timeline(Query::ALL), wait: Duration::ZERO, reply };
-        logs.send_message(LogsMsg::Ask(log.clone(), question)).expect("the supervisor runs");
-        match answer.await.ok()?.expect("the log is there") {
+        let request = LogMsg::Replay { reading: Reading::Timeline(Query::ALL), wait: Duration::ZERO, reply };
+        logs.send_message(LogsMsg::Ask(log.clone(), request)).expect("the supervisor runs");
+        match answer.await.ok()?.expect("the log exists") {
             Read::Timeline(page) => Some(page.events.len()),
             Read::Arrival(_) => None,
         }
@@ -370,18 +409,18 @@ mod tests {
     #[tokio::test]
     async fn a_log_that_panics_answers_again_within_a_second_and_the_others_never_stop() {
         let logs = supervisor().await;
-        let [bad, good]: [LogId; 2] = ["bad", "good"].map(|id| id.parse().expect("a good id"));
-        deliver(&logs, 1, &bad, 1).await.expect("it is archived");
+        let [bad, good]: [LogId; 2] = ["bad", "good"].map(|id| id.parse().expect("a valid id"));
+        deliver(&logs, 1, &bad, 1).await.expect("the event is archived");
         logs.send_message(LogsMsg::Ask(bad.clone(), LogMsg::Panic)).expect("the supervisor runs");
         deliver(&logs, 1, &good, 2).await.expect("the other log goes on");
 
-        // Of the run in which it failed it takes nothing more: what it lost has to come first.
+        // The failed log takes no more events of this generation: those it lost must be sent first.
         deliver(&logs, 1, &bad, 4).await.expect_err("an event was taken before those that were lost");
         let begun = Instant::now();
-        let mut run = 2;
-        while deliver(&logs, run, &bad, 3).await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(1), "it does not answer again");
-            run += 1;
+        let mut generation = 2;
+        while deliver(&logs, generation, &bad, 3).await.is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(1), "the log does not answer again");
+            generation += 1;
             tokio::task::yield_now().await;
         }
         assert_eq!((count(&logs, &bad).await, count(&logs, &good).await), (Some(2), Some(1)));

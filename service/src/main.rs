@@ -1,13 +1,14 @@
-//! `hourlogd`: reads its settings, runs the service until it is told to stop, and says how it went.
+//! `hourlogd`: reads its settings, runs the service until a signal stops it, and exits with a code.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use hourlog::{Embedded, Memory, Scylla, Store};
-use hourlogd::{Options, Settings, StoreUrl, exit_code, start, telemetry};
+use hourlog::{Embedded, Memory, Scylla, store::Store};
+use hourlogd::{Options, Settings, StoreUrl, start, trace};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Most of what an event costs is memory that one thread takes and another gives back.
+/// Most of the cost of an event is memory that one thread allocates and another frees.
+/// mimalloc is fast at that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -17,14 +18,14 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "{error}");
-            exit_code(&error)
+            ExitCode::from(error.kind().exit_code())
         }
     }
 }
 
 async fn run(options: Options) -> hourlog::Result<()> {
-    telemetry::trace(options.trace.as_deref());
-    // The database's driver brings another one along, and then NATS would not know which to take.
+    trace::init(options.trace.as_deref());
+    // The database driver adds a second TLS provider, so NATS needs an explicit default.
     #[cfg(feature = "cql-tls")]
     let _ = rustls::crypto::ring::default_provider().install_default();
     let options = options.with_file()?;
@@ -34,7 +35,7 @@ async fn run(options: Options) -> hourlog::Result<()> {
             if let Some(missing) = archive.missing() {
                 tracing::error!(
                     %missing,
-                    "the archive has lost what it had acknowledged; reading the stream again from its oldest message"
+                    "the archive has lost acknowledged writes; reading the stream again from its oldest message"
                 );
             }
             serve(options.settings(), archive).await
@@ -48,7 +49,7 @@ async fn run(options: Options) -> hourlog::Result<()> {
 }
 
 async fn serve<S: Store>(settings: Settings, store: S) -> hourlog::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).expect("the process may listen for signals");
+    let mut terminate = signal(SignalKind::terminate()).expect("a process can handle SIGTERM");
     let mut running = tokio::select! {
         running = start(settings, store) => running?,
         _ = terminate.recv() => return Ok(()),

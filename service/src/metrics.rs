@@ -1,4 +1,4 @@
-//! The state of the service as numbers. None of them carries the id of a log.
+//! The metrics of the service. None has a label with a log id: the number of logs has no limit.
 
 use std::{
     fmt,
@@ -11,48 +11,52 @@ use prometheus_client::{
     metrics::{counter::ConstCounter, gauge::ConstGauge},
 };
 
-use crate::telemetry::{Part, Status};
+use crate::health::{Component, Health};
 
-/// Reads the state each time it is asked.
+/// Collector that reads the state at each scrape.
 #[derive(Debug)]
-pub(crate) struct Metrics(pub(crate) Arc<Status>);
+pub(crate) struct Metrics(pub(crate) Arc<Health>);
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let status = &self.0;
-        let up = |part| i64::from(status.is_well(part));
-        let fork = status.last_fork();
+        let health = &self.0;
+        let up = |component| i64::from(health.is_healthy(component));
+        let fork = health.last_fork();
         let (lost_from, lost_to) = fork.as_ref().and_then(|fork| fork.lost).unwrap_or_default();
         let gauges = [
-            ("archive_up", "Whether the archive takes writes", up(Part::Archive)),
-            ("stream_up", "Whether the stream can be read", up(Part::Nats)),
-            ("stream_settings_ok", "Whether the stream's settings lose no events", up(Part::Wal)),
-            ("lag_messages", "Messages of the stream that are not archived yet", whole(status.lag())),
+            ("archive_up", "1 while the archive accepts writes, otherwise 0", up(Component::Archive)),
+            ("stream_up", "1 while the stream can be read, otherwise 0", up(Component::Nats)),
+            (
+                "stream_settings_ok",
+                "1 while the stream's settings are safe for events, otherwise 0",
+                up(Component::Wal),
+            ),
+            ("lag_messages", "Messages in the stream that are not archived yet", gauge_value(health.lag())),
             (
                 "archived_sequence",
-                "The stream's message up to which everything is archived",
-                whole(*status.archived.borrow()),
+                "Sequence of the stream up to which all messages are archived",
+                gauge_value(*health.archived.borrow()),
             ),
             (
-                "rereading_messages",
-                "Messages that are read again before readers are answered",
-                whole(status.rereading()),
+                "catch_up_messages",
+                "Messages to read again before readers get replies; 0 when caught up",
+                gauge_value(health.catch_up_lag()),
             ),
-            ("actors", "Logs with a running actor", whole(status.actors.load(Relaxed) as u64)),
+            ("actors", "Logs with a running actor", gauge_value(health.actors.load(Relaxed) as u64)),
             (
                 "fork_lost_first_sequence",
-                "The first message that the stream lost in its last fork; 0 where it lost none",
-                whole(lost_from),
+                "First sequence that the stream lost in its last fork; 0 if none",
+                gauge_value(lost_from),
             ),
             (
                 "fork_lost_last_sequence",
-                "The last message that the stream lost in its last fork; 0 where it lost none",
-                whole(lost_to),
+                "Last sequence that the stream lost in its last fork; 0 if none",
+                gauge_value(lost_to),
             ),
             (
                 "fork_archived_sequence",
-                "The message up to which the archive had the stream before its last fork",
-                whole(fork.map_or(0, |fork| fork.archived)),
+                "Sequence up to which the stream was archived before its last fork; 0 if none",
+                gauge_value(fork.map_or(0, |fork| fork.archived)),
             ),
         ];
         for (name, help, value) in gauges {
@@ -60,19 +64,19 @@ impl Collector for Metrics {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         let counters = [
-            ("forks", "How often the stream has used sequences again", *status.forks.borrow()),
+            ("forks", "Forks: times that the stream used sequences again", *health.forks.borrow()),
             (
-                "archive_set_backs",
-                "How often a node of the archive came back, and the newest events were read again",
-                status.set_backs.load(Relaxed),
+                "archive_rollbacks",
+                "Rollbacks: times that an archive node recovered and the newest events were read again",
+                health.rollbacks.load(Relaxed),
             ),
-            ("events_rejected", "Events that went to the log _rejected", status.rejected.load(Relaxed)),
+            ("events_rejected", "Events stored in the log _rejected", health.rejected.load(Relaxed)),
             (
                 "replies_dropped",
-                "Requests whose reply would have gone elsewhere than to an inbox",
-                status.replies_dropped.load(Relaxed),
+                "Requests dropped because their reply subject is not an inbox",
+                health.replies_dropped.load(Relaxed),
             ),
-            ("actors_failed", "Actors that failed and were started again", status.actors_failed.load(Relaxed)),
+            ("actors_failed", "Log actors that ended with a panic or an error", health.actors_failed.load(Relaxed)),
         ];
         for (name, help, value) in counters {
             let counter = ConstCounter::new(value);
@@ -82,7 +86,7 @@ impl Collector for Metrics {
     }
 }
 
-/// A number as gauges have them.
-fn whole(number: u64) -> i64 {
+/// Converts a number for a gauge; values beyond `i64` become its maximum.
+fn gauge_value(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Who waits for a message of the stream to be archived, by the message id that was given to it.
+//! Requests that wait until their message is archived, by message id.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -9,15 +9,15 @@ use async_nats::HeaderMap;
 use hourlog::{Position, Result, header};
 use tokio::sync::oneshot;
 
-/// What became of an appended record: where it is, or why it was not taken.
+/// The outcome of an append: the record's position, or the reason why it was rejected.
 pub(crate) type Outcome = Result<Position>;
 
-/// The waiting ones. They come from the API and are called by the ingest.
+/// The waiting requests. The API adds them, the ingest answers them.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters(Mutex<HashMap<String, oneshot::Sender<Outcome>>>);
 
 impl Waiters {
-    /// Waits for the message with this id; `None` where somebody else does already.
+    /// Waits for the message with this id. Returns `None` if another request already waits for it.
     pub(crate) fn wait_for(&self, id: &str) -> Option<oneshot::Receiver<Outcome>> {
         match self.waiting().entry(id.to_owned()) {
             Entry::Occupied(_) => None,
@@ -29,12 +29,12 @@ impl Waiters {
         }
     }
 
-    /// Nobody waits for this id any longer.
+    /// Stops waiting for this id.
     pub(crate) fn leave(&self, id: &str) {
         self.waiting().remove(id);
     }
 
-    /// Who waits for the message that has these headers.
+    /// Removes and returns the waiter for the message with these headers.
     pub(crate) fn take(&self, headers: Option<&HeaderMap>) -> Option<oneshot::Sender<Outcome>> {
         let id = headers?.get_last(header::MSG_ID)?;
         self.waiting().remove(id.as_str())

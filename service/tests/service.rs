@@ -1,4 +1,4 @@
-//! The service as its users meet it: a process of its own over a real nats-server.
+//! Tests of the service as its users see it: a separate process over a real nats-server.
 
 #[path = "service/accounts.rs"]
 mod accounts;

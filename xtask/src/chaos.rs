@@ -1,21 +1,22 @@
-//! `cargo xtask chaos`: minutes of kills on a real nats-server, against a ledger.
+//! `cargo xtask chaos`: kills servers for minutes and checks the archive against a ledger of
+//! acknowledged events.
 
 use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::{cassandra, place::Place, process, tools};
+use crate::{cassandra, process, tools, workspace::Workspace};
 
-/// Runs chaos with `arguments`.
+/// Runs the chaos test with `arguments`.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
-    let place = Place::find()?;
+    let workspace = Workspace::find()?;
     let nats_server = tools::nats_server()?;
-    let hourlogd = place.build_for_tests()?.hourlogd;
-    let mut chaos = place.cargo();
-    chaos.args(["run", "-p", "conformance", "--bin", "chaos", "--", "--hourlogd"]);
+    let hourlogd = workspace.build_for_tests()?.hourlogd;
+    let mut chaos = workspace.cargo();
+    chaos.args(["run", "-p", "conformance", "--features", "chaos", "--bin", "chaos", "--", "--hourlogd"]);
     chaos.arg(hourlogd).args(arguments);
     if arguments.iter().any(|argument| argument == "--cql") {
-        cassandra::tell_how_to_start(&mut chaos)?;
+        cassandra::export_programs(&mut chaos)?;
     }
     process::run(chaos.env(tools::NATS_SERVER_VARIABLE, nats_server))
 }

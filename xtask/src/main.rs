@@ -1,19 +1,22 @@
-//! `cargo xtask`: the one door to trying Hourlog out, testing it and measuring it.
+//! `cargo xtask`: the one command to try Hourlog out, test it and measure it.
 
 mod bench;
 mod cassandra;
 mod chaos;
 mod ci;
 mod demo;
-mod place;
+mod imports;
+mod print;
 mod process;
 mod report;
-mod say;
 mod screens;
 mod servers;
+mod source;
 mod test;
+mod tidy;
 mod tools;
 mod up;
+mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -29,32 +32,32 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Start the servers, import a week of earthquakes, and show them
+    /// Start the servers, import a week of earthquakes and browse them in the console
     Demo(demo::Options),
-    /// Start nats-server and hourlogd, and say how to reach them, until Ctrl-C
+    /// Start nats-server and hourlogd, print how to use them, and run until Ctrl-C
     Up(up::Options),
     /// Run all tests, on real servers
     Test {
-        /// Handed to one `cargo test`, which then runs instead of all of them
+        /// Arguments for a single `cargo test` that runs instead of all tests, such as a test name
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Measure against what lies below
+    /// Measure ingest and replay against the servers and stores that Hourlog is built on
     Bench {
-        /// Handed to the bench
+        /// Arguments for the benchmarks, such as --only NAME or --pairs 5
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Kill everything for some minutes, and hold what is kept against what was answered
+    /// Kill servers for some minutes, then check that every acknowledged event is in the archive
     Chaos {
-        /// Handed to the chaos
+        /// Arguments for the chaos test, such as --minutes 10 --seed 1 or --cql
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Make the picture of the console in the README
+    /// Update the picture of the console in docs/console.md
     Screens,
-    /// Everything that a change must pass
-    Ci,
+    /// Run every check that a change must pass
+    Ci(ci::Options),
 }
 
 fn main() -> ExitCode {
@@ -66,13 +69,13 @@ fn main() -> ExitCode {
         Task::Bench { arguments } => bench::run(&arguments),
         Task::Chaos { arguments } => chaos::run(&arguments),
         Task::Screens => screens::run(),
-        Task::Ci => ci::run(),
+        Task::Ci(options) => ci::run(&options),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<process::Interrupted>() => ExitCode::from(130),
         Err(error) => {
-            say::note(format_args!("error: {error:#}"));
+            print::note(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! Other programs: started, waited for, and stopped when this one is.
+//! Runs other programs, and stops them when this one stops.
 
 use std::{
     error, fmt,
@@ -12,16 +12,16 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// How often it is looked whether a program has ended, or the user has had enough.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a program may take to stop before it is killed.
+/// Interval between checks for an exited program or Ctrl-C.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Time for a program to stop before it is killed.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
-/// What a program answers that the user interrupted.
+/// Exit code of a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: i32 = 130;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// The user pressed Ctrl-C, or something asked this program to end.
+/// The user pressed Ctrl-C, or this program received SIGTERM.
 #[derive(Debug)]
 pub(crate) struct Interrupted;
 
@@ -33,20 +33,20 @@ impl fmt::Display for Interrupted {
 
 impl error::Error for Interrupted {}
 
-/// From here on Ctrl-C ends what is waited for, and this program in order.
+/// Makes Ctrl-C end every wait with [`Interrupted`], so that guards stop their servers.
 pub(crate) fn watch_interrupts() -> Result<()> {
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).context("cannot listen for Ctrl-C")
 }
 
-/// Asks `ready` again and again until it answers something, the user interrupts or time is over.
+/// Calls `ready` until it returns a value. Returns `None` after `time_max`, and fails on Ctrl-C.
 pub(crate) fn wait_until<T>(
     time_max: Option<Duration>,
     mut ready: impl FnMut() -> Result<Option<T>>,
 ) -> Result<Option<T>> {
     let started = Instant::now();
     loop {
-        if let Some(answer) = ready()? {
-            return Ok(Some(answer));
+        if let Some(value) = ready()? {
+            return Ok(Some(value));
         }
         if INTERRUPTED.load(Ordering::SeqCst) {
             bail!(Interrupted);
@@ -54,21 +54,21 @@ pub(crate) fn wait_until<T>(
         if time_max.is_some_and(|most| started.elapsed() >= most) {
             return Ok(None);
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Runs a program to its end, with the user's own terminal.
+/// Runs a program to its end. It shares our terminal.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let mut child = spawn(command)?;
     let status = wait(&mut child)?;
     succeeded(command, status)
 }
 
-/// Runs a program to its end and answers what it wrote to stdout.
+/// Runs a program to its end and returns its stdout.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
-    let mut stdout = child.stdout.take().expect("it was piped");
+    let mut stdout = child.stdout.take().expect("stdout is piped");
     let reader = thread::spawn(move || {
         let mut text = String::new();
         stdout.read_to_string(&mut text).map(|_| text)
@@ -76,7 +76,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     let status = wait(&mut child)?;
     let text = reader.join().expect("reading does not panic");
     succeeded(command, status)?;
-    text.with_context(|| format!("cannot read what {} wrote", name(command)))
+    text.with_context(|| format!("cannot read the output of {}", name(command)))
 }
 
 fn spawn(command: &mut Command) -> Result<Child> {
@@ -88,7 +88,7 @@ fn wait(child: &mut Child) -> Result<ExitStatus> {
     if status.is_err() {
         stop(child)?;
     }
-    Ok(status?.expect("there was no deadline"))
+    Ok(status?.expect("the wait has no deadline"))
 }
 
 fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
@@ -107,25 +107,25 @@ fn name(command: &Command) -> String {
     program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Asks a program to end, and waits for it; a program that does not is killed.
+/// Asks a program to stop, and kills it if it takes too long.
 fn stop(child: &mut Child) -> Result<ExitStatus> {
     if let Some(status) = child.try_wait()? {
         return Ok(status);
     }
-    ask_to_end(child)?;
+    terminate(child)?;
     let asked = Instant::now();
     while asked.elapsed() < STOP_TIME_MAX {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
     child.kill()?;
     Ok(child.wait()?)
 }
 
 #[cfg(unix)]
-fn ask_to_end(child: &Child) -> Result<()> {
+fn terminate(child: &Child) -> Result<()> {
     use nix::{
         sys::signal::{Signal, kill},
         unistd::Pid,
@@ -135,11 +135,11 @@ fn ask_to_end(child: &Child) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-fn ask_to_end(child: &mut Child) -> Result<()> {
+fn terminate(child: &mut Child) -> Result<()> {
     Ok(child.kill()?)
 }
 
-/// A program that runs beside this one, and never longer.
+/// A program that runs beside this one. Dropping it stops it.
 #[derive(Debug)]
 pub(crate) struct Server {
     name: String,
@@ -147,8 +147,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it, with its own place among the programs of the terminal: Ctrl-C reaches this program alone, which
-    /// then stops its servers in the right order.
+    /// Starts the program in its own process group. Ctrl-C reaches only us, and we stop the servers
+    /// in the right order.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(command, 0);
@@ -156,20 +156,20 @@ impl Server {
         Ok(Self { name: name(command), child })
     }
 
-    /// Its process id.
+    /// Process id of the server.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// An error if it has ended by itself.
-    pub(crate) fn still_runs(&mut self) -> Result<()> {
+    /// Fails if the server has exited.
+    pub(crate) fn check_running(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => bail!("{} ended by itself ({status})", self.name),
+            Some(status) => bail!("{} exited early ({status})", self.name),
         }
     }
 
-    /// Stops it and answers how it ended.
+    /// Stops the server and returns its exit status.
     pub(crate) fn stop(mut self) -> Result<ExitStatus> {
         stop(&mut self.child)
     }
@@ -178,7 +178,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if stop(&mut self.child).is_err() {
-            // It could not be asked. There is nobody left to tell.
+            // Drop cannot report a failure; killing is the last resort.
             let _ = self.child.kill();
         }
     }
@@ -195,16 +195,16 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_fails_is_an_error_that_names_it() {
-        assert_eq!(output(&mut shell("echo a; echo b")).expect("it ends well"), "a\nb\n");
-        let error = run(&mut shell("exit 3")).expect_err("it failed").to_string();
+    fn a_failed_program_is_an_error_that_names_it() {
+        assert_eq!(output(&mut shell("echo a; echo b")).expect("echo succeeds"), "a\nb\n");
+        let error = run(&mut shell("exit 3")).expect_err("exit 3 is a failure").to_string();
         assert!(error.starts_with("sh -c exit 3 failed"), "{error}");
         assert!(run(&mut Command::new("no-such-program-anywhere")).is_err());
     }
 
     #[test]
-    fn a_server_ends_with_its_guard() {
-        let directory = tempfile::tempdir().expect("a directory");
+    fn dropping_a_server_asks_it_to_stop() {
+        let directory = tempfile::tempdir().expect("the system has room for a directory");
         let ended = directory.path().join("ended");
         let started = directory.path().join("started");
         let script = format!(
@@ -212,17 +212,17 @@ mod tests {
             ended.display(),
             started.display()
         );
-        let mut server = Server::start(&mut shell(&script)).expect("it starts");
+        let mut server = Server::start(&mut shell(&script)).expect("sh starts");
         wait_until(Some(STOP_TIME_MAX), || Ok(started.exists().then_some(()))).expect("no interrupt").expect("started");
-        server.still_runs().expect("nobody stopped it");
+        server.check_running().expect("the script loops");
         drop(server);
-        assert!(ended.exists(), "it was killed instead of asked");
+        assert!(ended.exists(), "it was killed instead of asked to stop");
     }
 
     #[test]
-    fn a_server_that_ends_by_itself_is_noticed() {
-        let mut server = Server::start(&mut shell("exit 4")).expect("it starts");
-        let error = wait_until(Some(STOP_TIME_MAX), || Ok(server.still_runs().err())).expect("no interrupt");
-        assert!(error.expect("it ended").to_string().contains("ended by itself"));
+    fn a_server_that_exits_early_is_reported() {
+        let mut server = Server::start(&mut shell("exit 4")).expect("sh starts");
+        let error = wait_until(Some(STOP_TIME_MAX), || Ok(server.check_running().err())).expect("no interrupt");
+        assert!(error.expect("the script exits").to_string().contains("exited early"));
     }
 }

@@ -1,19 +1,19 @@
-//! What the demo shows of what it read, as text: pure, from the command line's own rows.
+//! Tables and histograms of the demo, as text. Pure: made from the output of the command line.
 
 use std::{collections::BTreeMap, fmt};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// The longest bar of the histogram, in characters.
+/// Length of the longest bar of the histogram.
 const BAR_CHARACTERS_MAX: usize = 40;
 
 /// One row of `hourlog ls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogRow {
-    /// The log.
+    /// Id of the log.
     pub log: String,
-    /// How many events it holds.
+    /// Number of events in the log.
     pub events: u64,
     first: String,
     last: String,
@@ -22,16 +22,16 @@ pub(crate) struct LogRow {
 /// One earthquake of `hourlog read`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Quake {
-    /// The log that has it.
+    /// Log that the earthquake was read from.
     pub log: String,
-    /// When it was, RFC 3339.
+    /// Time of the earthquake, RFC 3339.
     pub time: String,
     magnitude: Option<f64>,
     place: String,
     depth_km: Option<f64>,
 }
 
-/// The rows that `hourlog ls -o ndjson` wrote.
+/// Parses the output of `hourlog ls -o ndjson`.
 pub(crate) fn log_rows(ndjson: &str) -> Result<Vec<LogRow>> {
     let row = |value: Value| {
         let text =
@@ -42,11 +42,12 @@ pub(crate) fn log_rows(ndjson: &str) -> Result<Vec<LogRow>> {
     values(ndjson)?.into_iter().map(row).collect()
 }
 
-/// The earthquakes that `hourlog read -o ndjson` wrote.
+/// Parses the output of `hourlog read -o ndjson`.
 pub(crate) fn quakes(ndjson: &str) -> Result<Vec<Quake>> {
     let quake = |event: Value| {
         let text = |name: &str| event[name].as_str().with_context(|| format!("no {name} in {event}"));
-        let data: Value = serde_json::from_str(text("data")?).with_context(|| format!("no earthquake in {event}"))?;
+        let data: Value =
+            serde_json::from_str(text("data")?).with_context(|| format!("invalid earthquake in {event}"))?;
         Ok(Quake {
             log: text("log")?.to_owned(),
             time: text("time")?.to_owned(),
@@ -59,11 +60,11 @@ pub(crate) fn quakes(ndjson: &str) -> Result<Vec<Quake>> {
 }
 
 fn values(ndjson: &str) -> Result<Vec<Value>> {
-    let value = |line| serde_json::from_str(line).with_context(|| format!("not a line of JSON: {line}"));
+    let value = |line| serde_json::from_str(line).with_context(|| format!("invalid JSON: {line}"));
     ndjson.lines().map(value).collect()
 }
 
-/// Each log with its count, and the sum.
+/// Formats one row for each log, and the sum.
 pub(crate) fn log_table(rows: &[LogRow]) -> String {
     let total: u64 = rows.iter().map(|row| row.events).sum();
     let widest = rows.iter().map(|row| row.log.len()).max().unwrap_or(0).max("00 logs".len());
@@ -75,7 +76,7 @@ pub(crate) fn log_table(rows: &[LogRow]) -> String {
     lines.join("\n")
 }
 
-/// The count of each day (UTC), with a bar.
+/// Formats the count of each day (UTC), with a bar.
 pub(crate) fn histogram(quakes: &[Quake]) -> String {
     let mut days: BTreeMap<&str, usize> = BTreeMap::new();
     for quake in quakes {
@@ -90,7 +91,7 @@ pub(crate) fn histogram(quakes: &[Quake]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The strongest.
+/// Returns the earthquake with the greatest magnitude, if any has one.
 pub(crate) fn strongest(quakes: &[Quake]) -> Option<&Quake> {
     let known = quakes.iter().filter_map(|quake| quake.magnitude.map(|magnitude| (magnitude, quake)));
     known.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, quake)| quake)
@@ -118,7 +119,7 @@ mod tests {
 {"log":"quakes.ak","time":"2018-02-07T00:00:00Z","data":"{\"mag\":-0.3,\"place\":\"Alaska\",\"depth_km\":1.5}"}"#;
 
     #[test]
-    fn the_strongest_earthquake_is_found_among_those_without_a_magnitude() {
+    fn the_strongest_earthquake_ignores_those_without_a_magnitude() {
         let quakes = quakes(EVENTS).expect("earthquakes");
         let strongest = strongest(&quakes).expect("there is one");
         assert_eq!(strongest.to_string(), "magnitude 6.4, Hualian, Taiwan, 17 km deep, 2018-02-06T15:50:43.21Z");
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn each_day_has_its_count_and_a_bar_in_proportion() {
+    fn each_day_has_its_count_and_a_proportional_bar() {
         let text = histogram(&quakes(EVENTS).expect("earthquakes"));
         let bars = ["█".repeat(40), "█".repeat(20)];
         assert_eq!(text, format!("2018-02-06      2  {}\n2018-02-07      1  {}", bars[0], bars[1]));

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: gets the servers that the tests need, and runs all tests, the quick ones first.
+//! `cargo xtask test`: gets the servers that the tests need and runs all tests, the quick ones
+//! first.
 
 use std::{ffi::OsString, path::Path, process::Command};
 
@@ -6,12 +7,12 @@ use anyhow::Result;
 
 use crate::{
     cassandra::{Kind, Node},
-    place::Place,
-    process, say, tools,
+    print, process, tools,
+    workspace::Workspace,
 };
 
-/// Each step with its `cargo test` arguments. The last three select the same packages and features, so that
-/// nothing is built twice.
+/// Headings of the steps and their `cargo test` arguments. The last three select the same packages
+/// and features, so that nothing is built twice.
 const STEPS: [(&str, &[&str]); 4] = [
     ("the interface and the memory model, on std alone", &["-p", "hourlog", "--no-default-features"]),
     ("unit tests", &["--workspace", "--all-features", "--lib", "--bins"]),
@@ -19,35 +20,35 @@ const STEPS: [(&str, &[&str]); 4] = [
     ("examples in the documentation", &["--workspace", "--all-features", "--doc"]),
 ];
 
-/// Runs all tests; with `arguments`, one `cargo test` with these.
+/// Runs all tests, or a single `cargo test` if there are `arguments` for it.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
-    let place = Place::find()?;
+    let workspace = Workspace::find()?;
     let nats_server = tools::nats_server()?;
-    // Tests start the programs as users do.
-    place.build_for_tests()?;
+    // Some tests start the programs as users do.
+    workspace.build_for_tests()?;
     let database = Node::start(Kind::Cassandra)?;
     if arguments.is_empty() {
-        for (what, arguments) in STEPS {
-            say::note(format_args!("\n== {what}"));
-            process::run(cargo_test(&place, &nats_server, &database)?.args(arguments))?;
+        for (heading, arguments) in STEPS {
+            print::note(format_args!("\n== {heading}"));
+            process::run(cargo_test(&workspace, &nats_server, &database)?.args(arguments))?;
         }
         return Ok(());
     }
-    let mut test = cargo_test(&place, &nats_server, &database)?;
+    let mut test = cargo_test(&workspace, &nats_server, &database)?;
     if !names_a_package(arguments) {
         test.args(["--workspace", "--all-features"]);
     }
     process::run(test.args(arguments))
 }
 
-fn cargo_test(place: &Place, nats_server: &Path, database: &Node) -> Result<Command> {
-    let mut test = place.cargo();
+fn cargo_test(workspace: &Workspace, nats_server: &Path, database: &Node) -> Result<Command> {
+    let mut test = workspace.cargo();
     test.arg("test").env(tools::NATS_SERVER_VARIABLE, nats_server);
-    database.tell(&mut test)?;
+    database.export_to(&mut test)?;
     Ok(test)
 }
 
-/// Whether `-p` or `--package` is among what cargo itself looks at.
+/// Returns whether cargo's own arguments contain `-p` or `--package`.
 fn names_a_package(arguments: &[OsString]) -> bool {
     let for_cargo = arguments.iter().take_while(|argument| *argument != "--");
     for_cargo
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_is_named_to_cargo_and_not_to_the_test() {
+    fn only_arguments_before_the_dashes_name_a_package() {
         let named = |text: &str| names_a_package(&text.split(' ').map(OsString::from).collect::<Vec<_>>());
         assert!(named("-p hourlog ties"));
         assert!(named("--package=hourlog"));

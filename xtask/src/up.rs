@@ -1,13 +1,13 @@
-//! `cargo xtask up`: only the servers, until Ctrl-C. What was published stays for the next time.
+//! `cargo xtask up`: only the servers, until Ctrl-C. Published events are kept for the next run.
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    place::Place,
-    say,
+    print,
     servers::{Archive, Servers, Setup},
     tools,
+    workspace::Workspace,
 };
 
 #[derive(Debug, Args)]
@@ -16,21 +16,21 @@ pub(crate) struct Options {
     archive: Archive,
 }
 
-/// Runs the servers.
+/// Runs the servers until Ctrl-C.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let place = Place::find()?;
+    let workspace = Workspace::find()?;
     let nats_server = tools::nats_server()?;
-    let programs = place.build_programs()?;
+    let programs = workspace.build_programs()?;
     let mut servers = Servers::start(&Setup {
         nats_server: &nats_server,
         programs: &programs,
-        directory: place.target.join("up"),
-        fresh: false,
-        usual_port: true,
+        directory: workspace.target.join("up"),
+        empty: false,
+        prefer_default_port: true,
         archive: &options.archive,
     })?;
-    say::result(servers.how_to_reach(&programs.hourlog));
-    say::note("Ctrl-C stops them");
-    servers.stay()?;
+    print::result(servers.instructions(&programs.hourlog));
+    print::note("Ctrl-C stops the servers");
+    servers.wait_for_interrupt()?;
     servers.stop()
 }

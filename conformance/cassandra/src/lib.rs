@@ -1,7 +1,8 @@
-//! One node of a real CQL server without a container: Apache Cassandra, on the JDK that is there.
+//! One real CQL node without a container: Apache Cassandra on the installed JDK.
 //!
-//! It has a directory and ports of its own, can be killed, held and set back, and is gone when it is dropped. The arguments are
-//! those that its own start script gives for JDK 17, with what makes one node wait for others taken out.
+//! A node has its own directory and ports, and is killed when it is dropped. A test can kill it,
+//! pause it and roll back its files. The arguments are those of Cassandra's start script for JDK
+//! 17, without the ones that make a node wait for others.
 
 mod settings;
 
@@ -21,198 +22,200 @@ use nix::{
 };
 use tempfile::TempDir;
 
-/// It starts in ten seconds; on a machine that is busy, in more.
+/// The timeout of a start. It takes ten seconds, and longer on a busy machine.
 pub const READY_TIME_MAX: Duration = Duration::from_secs(120);
-/// How often to ask whether it is ready.
-pub const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// The user that every node has, and the password.
+/// The interval between checks that a node is ready.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The user of every node, and its password.
 pub const USER: &str = "cassandra";
 
-/// Names the Java of [`Programs`] to tests.
+/// The environment variable with the Java of [`Programs`].
 const JAVA_VARIABLE: &str = "HOURLOG_JAVA";
-/// Names the libraries of [`Programs`] to tests.
+/// The environment variable with the libraries of [`Programs`].
 const LIBRARIES_VARIABLE: &str = "HOURLOG_CASSANDRA";
 
-/// What it says once it answers.
+/// The line that a node logs once it accepts connections.
 const READY: &str = "Starting listening for CQL clients";
-/// What it says once its user is there, when it is started for the first time.
-const USER_MADE: &str = "Created default superuser role";
+/// The line that a node logs on its first start, once its user exists.
+const USER_CREATED: &str = "Created default superuser role";
 
-/// The programs that make a node.
+/// The programs that a node consists of.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    /// A Java that it runs on: 17.
+    /// The `java` of a JDK 17.
     pub java: PathBuf,
-    /// The directory with Cassandra's libraries.
+    /// The directory with the libraries of Cassandra.
     pub libraries: PathBuf,
 }
 
 impl Programs {
-    /// Those that were [told](Self::tell) to this process.
+    /// Reads the programs from the environment, where [`export_to`](Self::export_to) has put them.
     ///
     /// # Errors
-    /// Where none were, with how to be told.
-    pub fn told() -> Result<Self> {
-        let told = |name| {
+    /// If a variable is not set; the error says how to set it.
+    pub fn from_environment() -> Result<Self> {
+        let variable = |name| {
             let path = env::var_os(name).map(PathBuf::from);
             path.with_context(|| {
-                format!("{name} is not set: run `cargo xtask test`, which gets Cassandra and says where it is")
+                format!("{name} is not set: run `cargo xtask test`, which downloads Cassandra and sets it")
             })
         };
-        Ok(Self { java: told(JAVA_VARIABLE)?, libraries: told(LIBRARIES_VARIABLE)? })
+        Ok(Self { java: variable(JAVA_VARIABLE)?, libraries: variable(LIBRARIES_VARIABLE)? })
     }
 
-    /// Tells a program that is to be started where they are.
-    pub fn tell(&self, command: &mut Command) {
+    /// Puts the programs into the environment of a command.
+    pub fn export_to(&self, command: &mut Command) {
         command.env(JAVA_VARIABLE, &self.java).env(LIBRARIES_VARIABLE, &self.libraries);
     }
 }
 
-/// A node, with everything that it keeps.
+/// A running node with its files.
 #[derive(Debug)]
 pub struct Cassandra {
     programs: Programs,
     directory: TempDir,
     ports: [u16; 2],
     child: Child,
-    /// Whether it has made its user.
+    /// True once the node has created its user.
     has_user: bool,
 }
 
 impl Cassandra {
-    /// Starts a node on an empty directory and free ports. It is to be asked whether it is [ready](Self::ready).
+    /// Starts a node on an empty directory and free ports. Poll [`ready`](Self::ready) before using
+    /// it.
     ///
     /// # Errors
-    /// Where its files cannot be written, or Java cannot be started.
+    /// If its files cannot be written or Java cannot be started.
     pub fn start(programs: &Programs) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let ports = free_ports()?;
         let certificate = settings::make_certificate(&programs.java, directory.path())?;
         fs::write(
             directory.path().join("cassandra.yaml"),
-            settings::node(&kept(directory.path()), ports, &certificate),
+            settings::node(&data_directory(directory.path()), ports, &certificate),
         )?;
         fs::write(directory.path().join("logback.xml"), settings::LOGBACK)?;
         let child = run(programs, directory.path())?;
         Ok(Self { programs: programs.clone(), directory, ports, child, has_user: false })
     }
 
-    /// Where it listens, `host:port`.
+    /// Returns its address, as `host:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.ports[0])
     }
 
-    /// User, password and where it listens: what stands between `cql://` and a keyspace.
+    /// Returns its user, password and address: the part of a URL between `cql://` and the keyspace.
     pub fn login(&self) -> String {
         format!("{USER}:{USER}@{}", self.address())
     }
 
-    /// The certificate of its authority, as PEM: it speaks TLS to who wants it.
+    /// Returns the PEM file with its CA certificate. Clients may use TLS or not.
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join(settings::AUTHORITY)
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Whether it answers. To be asked until it does, or for [`READY_TIME_MAX`].
+    /// Returns true once it accepts connections. Poll it for up to [`READY_TIME_MAX`].
     ///
     /// # Errors
-    /// Where it has ended, with what it said last.
+    /// If it has exited; the error quotes its last lines.
     pub fn ready(&mut self) -> Result<bool> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("Cassandra ended by itself ({status}):\n{}", self.said_last());
+            bail!("Cassandra exited ({status}):\n{}", self.last_log_lines());
         }
-        let said = fs::read_to_string(self.said()).unwrap_or_default();
-        self.has_user |= said.contains(USER_MADE);
-        Ok(self.has_user && said.contains(READY))
+        let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+        self.has_user |= log.contains(USER_CREATED);
+        Ok(self.has_user && log.contains(READY))
     }
 
-    /// What it said last.
-    pub fn said_last(&self) -> String {
+    /// Returns the last lines of its output.
+    pub fn last_log_lines(&self) -> String {
         const LINES: usize = 10;
-        let said = fs::read_to_string(self.said()).unwrap_or_default();
-        let lines: Vec<&str> = said.lines().collect();
+        let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 
-    /// Kills it as a crash does (SIGKILL).
+    /// Kills it as a crash would (SIGKILL).
     ///
     /// # Errors
-    /// Where it cannot be waited for.
+    /// If it cannot be waited for.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// Holds it (SIGSTOP): it answers nothing, its connections stay open.
+    /// Pauses it (SIGSTOP): it does not answer, and its connections stay open.
     ///
     /// # Errors
-    /// Where it has ended.
+    /// If it has exited.
     pub fn pause(&mut self) -> Result<()> {
         self.signal(Signal::SIGSTOP)
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes it (SIGCONT).
     ///
     /// # Errors
-    /// Where it has ended.
+    /// If it has exited.
     pub fn resume(&mut self) -> Result<()> {
         self.signal(Signal::SIGCONT)
     }
 
-    /// Starts it again, on its directory and its ports, after it was killed. It is to be asked whether it is [ready](Self::ready).
+    /// Restarts it with the same directory and ports after a kill. Poll [`ready`](Self::ready)
+    /// before using it.
     ///
     /// # Errors
-    /// Where Java cannot be started.
+    /// If Java cannot be started.
     pub fn start_again(&mut self) -> Result<()> {
         self.child = run(&self.programs, self.directory.path())?;
         Ok(())
     }
 
-    /// The directory of all that it keeps.
-    pub fn kept(&self) -> PathBuf {
-        kept(self.directory.path())
+    /// Returns the directory with all its data.
+    pub fn data_directory(&self) -> PathBuf {
+        data_directory(self.directory.path())
     }
 
-    fn said(&self) -> PathBuf {
-        self.directory.path().join("said.log")
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("cassandra.log")
     }
 
     fn signal(&mut self, signal: Signal) -> Result<()> {
-        // It is waited for in this struct only, so until then the number is its own.
-        ensure!(self.child.try_wait()?.is_none(), "Cassandra has ended:\n{}", self.said_last());
-        kill(Pid::from_raw(i32::try_from(self.child.id())?), signal).context("Cassandra takes no signal")
+        // Only this struct waits for the child, so its process id cannot have been reused.
+        ensure!(self.child.try_wait()?.is_none(), "Cassandra has exited:\n{}", self.last_log_lines());
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), signal).context("cannot send a signal to Cassandra")
     }
 }
 
 impl Drop for Cassandra {
     fn drop(&mut self) {
-        // Nothing here may panic: a test may be failing already.
+        // Must not panic: the test may be panicking already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Starts the process. What it says replaces what it said before.
+/// Starts the process. Its output replaces that of an earlier start.
 fn run(programs: &Programs, directory: &Path) -> Result<Child> {
-    let said = File::create(directory.join("said.log"))?;
+    let log = File::create(directory.join("cassandra.log"))?;
     let mut command = Command::new(&programs.java);
     command.args(settings::java(directory, &programs.libraries)).current_dir(directory);
-    command.stdin(Stdio::null()).stdout(said).stderr(Stdio::null());
-    // Ctrl-C reaches who started it, who stops it in its turn.
+    command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
+    // Ctrl-C reaches the parent process, which then stops this one.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command.spawn().with_context(|| format!("{} does not start", programs.java.display()))
+    command.spawn().with_context(|| format!("cannot start {}", programs.java.display()))
 }
 
-fn kept(directory: &Path) -> PathBuf {
+fn data_directory(directory: &Path) -> PathBuf {
     directory.join("kept")
 }
 
-/// Two ports that are free now.
+/// Returns two ports that are currently free.
 fn free_ports() -> Result<[u16; 2]> {
     let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     let [one, other] = &listeners;

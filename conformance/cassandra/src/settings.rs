@@ -1,4 +1,4 @@
-//! What a node is started with: Java's arguments, its own settings, and a certificate.
+//! The configuration of a node: the arguments of Java, its settings and a certificate.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,10 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-/// The file with the certificate of its authority, which is its own.
+/// The file with the CA certificate. The certificate of the node is signed by itself.
 pub(crate) const AUTHORITY: &str = "authority.pem";
 
-/// How often it syncs its commit log, in milliseconds: as it does in production, unless somebody says otherwise.
+/// The period at which the commit log is synced, in milliseconds. It is the default of Cassandra.
 const SYNC_PERIOD_MILLIS: u32 = 10_000;
 
 const EXPORTS: &str = "java.base/jdk.internal.misc java.base/jdk.internal.ref java.base/sun.nio.ch java.base/java.lang.reflect \
@@ -26,11 +26,11 @@ const PROPERTIES: [&str; 6] = [
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
     "-Dcassandra.ring_delay_ms=100",
     "-Dcassandra.initial_token=0",
-    // Tests connect by the hundred, and what they protect is nothing.
+    // Tests open hundreds of connections, and there is nothing to protect.
     "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4",
 ];
 
-/// The arguments of Java.
+/// Returns the arguments of Java.
 pub(crate) fn java(directory: &Path, libraries: &Path) -> Vec<String> {
     let mut arguments = vec!["-Xms512m".to_owned(), "-Xmx1g".to_owned()];
     for (flag, names) in [("--add-exports", EXPORTS), ("--add-opens", OPENS)] {
@@ -51,7 +51,7 @@ pub(crate) const LOGBACK: &str = "<configuration><appender name=\"OUT\" class=\"
     <logger name=\"org.apache.cassandra.transport\" level=\"INFO\"/><logger name=\"org.apache.cassandra.auth\" level=\"INFO\"/>\
     </configuration>";
 
-/// Its own settings: users with passwords, TLS for who wants it, and below `directory` a place for each thing that it keeps.
+/// Returns `cassandra.yaml`: passwords required, TLS optional, all data below `directory`.
 pub(crate) fn node(directory: &Path, [port, storage_port]: [u16; 2], certificate: &Certificate) -> String {
     let directory = directory.display();
     let Certificate { file, password } = certificate;
@@ -81,15 +81,15 @@ pub(crate) fn node(directory: &Path, [port, storage_port]: [u16; 2], certificate
     )
 }
 
-/// A key, and the certificate that goes with it.
+/// A key with its certificate.
 #[derive(Debug)]
 pub(crate) struct Certificate {
-    /// As PKCS 12.
+    /// The key store, in PKCS 12.
     file: PathBuf,
     password: &'static str,
 }
 
-/// Has Java's own tool make a key and a certificate for 127.0.0.1, signed by itself.
+/// Creates a key and a self-signed certificate for 127.0.0.1, with the keytool of the JDK.
 pub(crate) fn make_certificate(java: &Path, directory: &Path) -> Result<Certificate> {
     let certificate = Certificate { file: directory.join("node.p12"), password: "cassandra" };
     let keytool = java.with_file_name("keytool");
@@ -97,13 +97,13 @@ pub(crate) fn make_certificate(java: &Path, directory: &Path) -> Result<Certific
         let mut command = Command::new(&keytool);
         command.args(arguments).args(["-alias", "node", "-storepass", certificate.password]).arg("-keystore");
         let done = command.arg(&certificate.file).stdin(Stdio::null()).output();
-        let done = done.with_context(|| format!("{} does not start; install a JDK, not a JRE", keytool.display()))?;
+        let done = done.with_context(|| format!("cannot start {}; install a JDK, not a JRE", keytool.display()))?;
         ensure!(done.status.success(), "keytool failed: {}", String::from_utf8_lossy(&done.stdout));
         Ok(())
     };
-    let usual =
+    let generate =
         ["-genkeypair", "-storetype", "PKCS12", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "3650"];
-    run(&[&usual[..], &["-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1"]].concat())?;
+    run(&[&generate[..], &["-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1"]].concat())?;
     let pem = directory.join(AUTHORITY).display().to_string();
     run(&["-exportcert", "-rfc", "-file", &pem])?;
     Ok(certificate)
@@ -114,11 +114,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_name_directories_and_ports_of_its_own() {
+    fn each_node_has_its_own_directories_and_ports() {
         let certificate = Certificate { file: PathBuf::from("/tmp/x/node.p12"), password: "p" };
         let text = node(Path::new("/tmp/x"), [1, 2], &certificate);
         assert!(text.contains("\nnative_transport_port: 1\n") && text.contains("seeds: \"127.0.0.1:2\""), "{text}");
-        let kept = ["data", "commitlog", "hints", "saved_caches"];
-        assert!(kept.iter().all(|name| text.contains(&format!("/tmp/x/{name}\""))), "{text}");
+        let directories = ["data", "commitlog", "hints", "saved_caches"];
+        assert!(directories.iter().all(|name| text.contains(&format!("/tmp/x/{name}\""))), "{text}");
     }
 }

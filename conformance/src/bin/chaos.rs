@@ -1,44 +1,46 @@
-//! The long form of the ledger test: minutes of chaos from a seed, and what was found in the end.
+//! The chaos test as a program: runs for minutes from a seed and prints the verdict.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use conformance::chaos::Run;
-use hourlog::planted::Bug;
+use conformance::chaos::ChaosRun;
+use hourlog::failpoint::Failpoint;
 
-/// Kills, holds and takes away servers while many write and read, and holds what is kept against what was answered.
+/// Kills, pauses and rolls back servers under load, and compares the archive with what was
+/// acknowledged
 #[derive(Debug, Parser)]
 #[command(
     name = "chaos",
-    after_help = "Examples:\n  cargo xtask chaos --minutes 10 --seed 1\n  cargo xtask chaos --plant local-clock\n  cargo xtask chaos --cql"
+    after_help = "Examples:\n  cargo xtask chaos --minutes 10 --seed 1\n  cargo xtask chaos --failpoint local-clock\n  cargo xtask chaos --cql"
 )]
-struct Options {
-    /// For how long; rounds are finished.
+struct ChaosOptions {
+    /// Minutes to run; the last round is completed
     #[arg(long, default_value_t = 1)]
     minutes: u64,
-    /// What is drawn, is drawn from this; a random one unless said otherwise.
+    /// Seed of everything random; a random one by default
     #[arg(long)]
     seed: Option<u64>,
-    /// A bug to plant, to see that it is noticed.
-    #[arg(long, value_name = "BUG", value_parser = Bug::ALL.map(Bug::name))]
-    plant: Option<String>,
-    /// Over an archive in a database, which is killed, held and set back too.
+    /// Deliberate bug to switch on; the verdict must notice it
+    #[arg(long, value_name = "BUG", value_parser = Failpoint::ALL.map(Failpoint::name))]
+    failpoint: Option<String>,
+    /// Use an archive in a database, which is killed, paused and rolled back too
     #[arg(long)]
     cql: bool,
-    /// The built service, with the feature chaos.
+    /// The service, built with the feature `chaos`
     #[arg(long, value_name = "FILE")]
     hourlogd: PathBuf,
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "what happens is what the program is for")]
+#[expect(clippy::print_stdout, reason = "printing is the purpose of the program")]
 async fn main() -> ExitCode {
-    let Options { minutes, seed, plant, cql, hourlogd } = Options::parse();
+    let ChaosOptions { minutes, seed, failpoint, cql, hourlogd } = ChaosOptions::parse();
     let seed = seed.unwrap_or_else(rand::random);
     let time = Duration::from_secs(minutes * 60);
-    let run = if cql { Run::over_database(hourlogd, seed, time) } else { Run::new(hourlogd, seed, time) };
-    let run = Run { planted: Bug::ALL.into_iter().find(|bug| Some(bug.name()) == plant.as_deref()), ..run };
-    println!("seed {seed}, {minutes} min, each round: {:?}", run.harms);
+    let run = if cql { ChaosRun::over_database(hourlogd, seed, time) } else { ChaosRun::new(hourlogd, seed, time) };
+    let failpoint = Failpoint::ALL.into_iter().find(|known| Some(known.name()) == failpoint.as_deref());
+    let run = ChaosRun { failpoint, ..run };
+    println!("seed {seed}, {minutes} min, each round: {:?}", run.disruptions);
     let verdict = run.run(|round| println!("{round}")).await;
     println!("seed {seed}: {verdict}");
     if verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

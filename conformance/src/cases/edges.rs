@@ -1,13 +1,16 @@
-//! The edges of buckets are nowhere to be seen: events on either side of one are neighbours.
+//! Bucket boundaries are invisible: events on both sides of one are adjacent.
 
-use hourlog::{DAY, HOUR, Log, MINUTE, Offset, Reason, Record, SECOND};
+use hourlog::{
+    Log, Offset, Reason, Record,
+    time::{DAY, HOUR, MINUTE, SECOND},
+};
 
 use crate::{
     guard::{Guard, Outcome, drain},
     kit::{assert_timeline_order, at, days_after, names, record},
 };
 
-pub async fn a_tick_before_the_hour_and_the_hour_are_neighbours(guard: impl Guard) -> Outcome {
+pub async fn an_event_one_tick_before_the_hour_and_one_on_it_are_adjacent(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     log.write(record("11:00:00", "b")).await?;
     log.write(record("10:59:59.999999999", "a")).await?;
@@ -20,14 +23,14 @@ pub async fn a_tick_before_the_hour_and_the_hour_are_neighbours(guard: impl Guar
     Ok(())
 }
 
-pub async fn both_sides_of_every_kind_of_edge_are_read_in_order(guard: impl Guard) -> Outcome {
+pub async fn events_around_every_bucket_boundary_are_read_in_order(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     let mut offsets: Vec<Offset> = [SECOND, 10 * SECOND, MINUTE, 13 * MINUTE, HOUR, DAY]
         .into_iter()
         .flat_map(|width| (-3..4).map(move |index| at("00:00:00").saturating_add_nanos(index * width)))
         .flat_map(|edge| (-1..2).map(move |tick| edge.saturating_add_nanos(tick)))
         .collect();
-    // Against the timeline, so that every bucket is met from behind.
+    // Written in reverse order, so that every bucket is created before the one that precedes it.
     offsets.sort_unstable();
     offsets.dedup();
     log.write_many(offsets.iter().rev().map(|offset| Record::new("x").at(*offset)).collect()).await?;
@@ -42,7 +45,7 @@ pub async fn both_sides_of_every_kind_of_edge_are_read_in_order(guard: impl Guar
     Ok(())
 }
 
-pub async fn empty_stretches_are_passed_over(guard: impl Guard) -> Outcome {
+pub async fn empty_stretches_are_skipped(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     let start = at("10:00:00");
     let days = [0_i64, 1, 400, 10_000 / 24, 3_000];

@@ -1,6 +1,7 @@
-//! Handles: independent of each other, of use until they are closed, and harmless on a log that is not there.
+//! Handles are independent of each other, usable until they are closed, and do not create an
+//! unknown log.
 
-use hourlog::{Arrival, ErrorKind, Events, Log, Offset, Record};
+use hourlog::{ArrivalCursor, ErrorKind, Events, Log, Offset, Record};
 
 use crate::{
     guard::{Guard, Outcome, drain, take},
@@ -21,7 +22,7 @@ pub async fn two_handles_on_one_log_do_not_move_each_other(guard: impl Guard) ->
     Ok(())
 }
 
-pub async fn handles_may_write_side_by_side(guard: impl Guard) -> Outcome {
+pub async fn two_handles_can_write_concurrently(guard: impl Guard) -> Outcome {
     let (mut first, mut second) = (guard.log().await?, guard.log().await?);
     for round in 0..20 {
         let (a, b) = tokio::join!(
@@ -39,7 +40,7 @@ pub async fn handles_may_write_side_by_side(guard: impl Guard) -> Outcome {
 }
 
 pub async fn logs_do_not_see_each_others_events(guard: impl Guard) -> Outcome {
-    // Each id begins with the one before it, as text and as bytes.
+    // Ids that begin with one another, as text and as bytes.
     let ids = ["a", "a.b", "a.b.c", "a-b", "ab", "A"].map(id);
     for id in &ids {
         guard.events().log(id).await?.write(record("10:00:00", id.as_str())).await?;
@@ -49,7 +50,7 @@ pub async fn logs_do_not_see_each_others_events(guard: impl Guard) -> Outcome {
         let events = drain(&mut log).await?;
         assert_eq!(names(&events), [id.as_str()]);
         assert_eq!(&events[0].log, id);
-        let (arrived, _) = log.follow(Arrival::FIRST, 10).await?;
+        let (arrived, _) = log.arrivals_page(ArrivalCursor::FIRST, 10).await?;
         assert_eq!(names(&arrived), [id.as_str()]);
     }
     Ok(())
@@ -58,34 +59,34 @@ pub async fn logs_do_not_see_each_others_events(guard: impl Guard) -> Outcome {
 pub async fn a_closed_handle_refuses_everything(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     log.write_many(vec![record("10:00:00", "a"), record("11:00:00", "b")]).await?;
-    assert!(log.read().await?.is_some(), "a page may have been read ahead");
+    assert!(log.read().await?.is_some(), "the handle may have read a page ahead");
     log.close().await?;
     refused(ErrorKind::Closed, log.read().await);
     refused(ErrorKind::Closed, log.read_many(1).await);
     refused(ErrorKind::Closed, log.seek(at("10:00:00")).await);
     refused(ErrorKind::Closed, log.write(record("12:00:00", "c")).await);
     refused(ErrorKind::Closed, log.write_many(Vec::new()).await);
-    refused(ErrorKind::Closed, log.follow(Arrival::FIRST, 1).await);
+    refused(ErrorKind::Closed, log.arrivals_page(ArrivalCursor::FIRST, 1).await);
     refused(ErrorKind::Closed, log.close().await);
     assert_eq!(log.id().as_str(), "orders.eu");
     assert_eq!(names(&drain(&mut guard.log().await?).await?), ["a", "b"]);
     Ok(())
 }
 
-pub async fn a_log_that_nobody_wrote_to_is_not_found_and_reading_does_not_make_it(guard: impl Guard) -> Outcome {
+pub async fn reading_an_unknown_log_fails_and_does_not_create_it(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     for _ in 0..2 {
         refused(ErrorKind::NotFound, log.read().await);
         refused(ErrorKind::NotFound, log.read_many(10).await);
         refused(ErrorKind::NotFound, log.seek(at("10:00:00")).await);
         refused(ErrorKind::NotFound, log.seek(Offset::MAX).await);
-        refused(ErrorKind::NotFound, log.follow(Arrival::FIRST, 10).await);
+        refused(ErrorKind::NotFound, log.arrivals_page(ArrivalCursor::FIRST, 10).await);
         log = guard.log().await?;
     }
     Ok(())
 }
 
-pub async fn a_handle_that_found_nothing_is_of_use_once_there_is_something(guard: impl Guard) -> Outcome {
+pub async fn a_handle_opened_before_the_log_exists_reads_it_later(guard: impl Guard) -> Outcome {
     let (mut reader, mut writer) = (guard.log().await?, guard.log().await?);
     refused(ErrorKind::NotFound, reader.read().await);
     writer.write(record("10:00:00", "a")).await?;

@@ -1,13 +1,13 @@
-//! Reading goes by the timeline, ends at once at its end, and goes on when there is more.
+//! Reading follows the timeline, does not wait at its end, and continues after a later write.
 
-use hourlog::{Log, MINUTE, Record};
+use hourlog::{Log, Record, time::MINUTE};
 
 use crate::{
     guard::{Guard, Outcome, drain, take},
     kit::{assert_timeline_order, at, names, record},
 };
 
-pub async fn events_are_read_by_time_whatever_order_they_came_in(guard: impl Guard) -> Outcome {
+pub async fn events_are_read_by_time_regardless_of_arrival_order(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     for (time, name) in [("11:00:00", "c"), ("10:00:00", "a"), ("10:30:00", "b"), ("12:00:00", "d")] {
         log.write(record(time, name)).await?;
@@ -18,7 +18,7 @@ pub async fn events_are_read_by_time_whatever_order_they_came_in(guard: impl Gua
     Ok(())
 }
 
-pub async fn the_end_is_none_at_once_and_a_later_write_is_read(guard: impl Guard) -> Outcome {
+pub async fn reading_at_the_end_does_not_wait_and_a_later_write_is_read(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     log.write(record("10:00:00", "a")).await?;
     assert_eq!(names(&drain(&mut log).await?), ["a"]);
@@ -32,7 +32,7 @@ pub async fn the_end_is_none_at_once_and_a_later_write_is_read(guard: impl Guard
     Ok(())
 }
 
-pub async fn the_end_is_left_when_another_handle_writes(guard: impl Guard) -> Outcome {
+pub async fn a_reader_at_the_end_reads_what_another_handle_writes(guard: impl Guard) -> Outcome {
     let (mut reader, mut writer) = (guard.log().await?, guard.log().await?);
     writer.write(record("10:00:00", "a")).await?;
     assert_eq!(names(&drain(&mut reader).await?), ["a"]);
@@ -42,7 +42,7 @@ pub async fn the_end_is_left_when_another_handle_writes(guard: impl Guard) -> Ou
     Ok(())
 }
 
-pub async fn what_came_late_is_not_read_unless_one_seeks_back(guard: impl Guard) -> Outcome {
+pub async fn a_late_event_is_read_only_after_seeking_back(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     log.write_many(vec![record("10:00:00", "a"), record("12:00:00", "c")]).await?;
     assert_eq!(names(&drain(&mut log).await?), ["a", "c"]);
@@ -53,7 +53,7 @@ pub async fn what_came_late_is_not_read_unless_one_seeks_back(guard: impl Guard)
     Ok(())
 }
 
-pub async fn a_handle_reads_what_it_wrote_ahead_of_itself(guard: impl Guard) -> Outcome {
+pub async fn a_handle_reads_its_own_writes_ahead_of_its_position(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     log.write_many(vec![record("10:00:00", "a"), record("12:00:00", "c")]).await?;
     assert_eq!(names(&take(&mut log, 1).await?), ["a"]);
@@ -62,7 +62,7 @@ pub async fn a_handle_reads_what_it_wrote_ahead_of_itself(guard: impl Guard) -> 
     Ok(())
 }
 
-pub async fn single_reads_and_pages_may_be_mixed(guard: impl Guard) -> Outcome {
+pub async fn single_reads_and_pages_can_be_mixed(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     let written: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
     let start = at("00:00:00");
@@ -73,7 +73,7 @@ pub async fn single_reads_and_pages_may_be_mixed(guard: impl Guard) -> Outcome {
     for page in [1, 3, 300, 7].into_iter().cycle() {
         read.extend(log.read().await?);
         let events = log.read_many(page).await?;
-        assert!(events.len() <= page, "{} events, {page} were asked for", events.len());
+        assert!(events.len() <= page, "a page of {} events, the limit was {page}", events.len());
         if events.is_empty() {
             break;
         }
@@ -84,7 +84,7 @@ pub async fn single_reads_and_pages_may_be_mixed(guard: impl Guard) -> Outcome {
     Ok(())
 }
 
-pub async fn an_event_of_every_size_fits_a_page(guard: impl Guard) -> Outcome {
+pub async fn events_of_any_size_are_read(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     let sizes = [0_usize, 1, 700_000, 10, 700_000, 700_000, 0, 300_000];
     let records = sizes.iter().map(|size| Record::new(vec![b'x'; *size]).at(at("10:00:00")));

@@ -1,13 +1,13 @@
-//! What was written outlives the process that wrote it.
+//! Written events survive a restart.
 
-use hourlog::{Arrival, Log, Record};
+use hourlog::{ArrivalCursor, Log, Record};
 
 use crate::{
     guard::{Guard, Outcome, drain, take_arrived},
     kit::{assert_arrival_order, names, record},
 };
 
-pub async fn events_are_there_after_a_restart(guard: impl Guard) -> Outcome {
+pub async fn events_survive_a_restart(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     log.write_many(vec![record("10:00:00", "a").with("kind", "paid"), record("09:00:00", "b"), Record::new("now")])
         .await?;
@@ -18,8 +18,8 @@ pub async fn events_are_there_after_a_restart(guard: impl Guard) -> Outcome {
     Ok(())
 }
 
-pub async fn seqs_and_arrival_order_go_on_over_restarts(mut guard: impl Guard) -> Outcome {
-    let mut cursor = Arrival::FIRST;
+pub async fn seqs_and_arrival_order_continue_after_restarts(mut guard: impl Guard) -> Outcome {
+    let mut cursor = ArrivalCursor::FIRST;
     let mut expected = Vec::new();
     for life in ["first", "second", "third"] {
         let mut log = guard.log().await?;
@@ -33,7 +33,7 @@ pub async fn seqs_and_arrival_order_go_on_over_restarts(mut guard: impl Guard) -
     }
     let mut log = guard.log().await?;
     assert_eq!(take_arrived(&mut log, cursor, usize::MAX).await?, (Vec::new(), cursor));
-    let (events, _) = take_arrived(&mut log, Arrival::FIRST, usize::MAX).await?;
+    let (events, _) = take_arrived(&mut log, ArrivalCursor::FIRST, usize::MAX).await?;
     assert_arrival_order(&events);
     assert_eq!(events.iter().map(|event| event.position).collect::<Vec<_>>(), expected);
     Ok(())

@@ -1,13 +1,13 @@
-//! Events at one time are read once each, in the order of their arrival.
+//! Events with one offset are read once each, in arrival order.
 
-use hourlog::{Arrival, Log, Record};
+use hourlog::{ArrivalCursor, Log, Record};
 
 use crate::{
     guard::{Guard, Outcome, take_arrived},
     kit::{assert_arrival_order, assert_timeline_order, at, record},
 };
 
-/// Events that share one offset.
+/// The number of events that share one offset.
 const TIES: usize = 10_000;
 
 pub async fn ten_thousand_events_at_one_time_are_read_once_each_in_pages_of_seven(guard: impl Guard) -> Outcome {
@@ -28,18 +28,18 @@ pub async fn ten_thousand_events_at_one_time_are_read_once_each_in_pages_of_seve
     assert_timeline_order(&read);
     assert!(read.iter().map(|event| event.position).eq(positions), "{} events were read", read.len());
     let in_order = read.iter().enumerate().all(|(number, event)| &*event.record.data == number.to_string().as_bytes());
-    assert!(in_order, "the data does not follow the positions");
+    assert!(in_order, "the data is not in the order of the positions");
 
-    let (arrived, _) = take_arrived(&mut log, Arrival::FIRST, usize::MAX).await?;
+    let (arrived, _) = take_arrived(&mut log, ArrivalCursor::FIRST, usize::MAX).await?;
     assert_arrival_order(&arrived);
-    assert!(arrived == read, "arrival order differs from the timeline: {} and {} events", arrived.len(), read.len());
+    assert!(arrived == read, "arrival order and timeline differ: {} and {} events", arrived.len(), read.len());
     Ok(())
 }
 
-pub async fn a_tie_that_is_written_while_its_time_is_read_comes_behind(guard: impl Guard) -> Outcome {
+pub async fn a_tie_written_while_its_time_is_being_read_is_read_last(guard: impl Guard) -> Outcome {
     let mut log = guard.log().await?;
     log.write_many(vec![record("10:00:00", "a"), record("10:00:00", "b")]).await?;
-    let first = log.read().await?.expect("two are there");
+    let first = log.read().await?.expect("two events were written");
     let late = log.write(record("10:00:00", "c")).await?;
     let rest: Vec<_> = log.read_many(10).await?.iter().map(|event| event.position).collect();
     assert_eq!(rest.len(), 2);

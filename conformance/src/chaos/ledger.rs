@@ -1,7 +1,7 @@
-//! The ledger: each operation is in it before it is sent, and again when it is answered.
+//! The ledger: notes each operation before it is sent and when it is answered.
 //!
-//! What an operation writes is a function of the run's seed and the operation's id, so that whoever finds it later can tell
-//! whether it is what was sent.
+//! The record of an operation is a function of the run's seed and the operation's id. The verdict
+//! can therefore tell if an event is what was sent.
 
 use std::{
     collections::HashMap,
@@ -9,149 +9,149 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use hourlog::{HOUR, LogId, Offset, Position, Record, header};
+use hourlog::{LogId, Offset, Position, Record, header, time::HOUR};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// The logs that are written to.
+/// The number of logs that are written to.
 pub const LOGS: u32 = 50;
-/// One event in so many comes late, or out of order: it says its time itself.
+/// One in this many events is late: its record carries a time.
 const LATE_EACH: u32 = 5;
-/// Late events lie in the hours behind this time.
-const LATE_FROM: Offset = Offset::from_nanos(1_517_738_400 * hourlog::SECOND);
-/// See [`LATE_FROM`].
+/// The earliest time of a late event.
+const LATE_FROM: Offset = Offset::from_nanos(1_517_738_400 * hourlog::time::SECOND);
+/// The hours after [`LATE_FROM`] in which late events lie.
 const LATE_HOURS: i64 = 5;
-/// The most bytes that an event's data is filled up with.
+/// The most padding bytes of an event's data.
 const FILL_MAX: usize = 600;
 
-/// Who sent what: the `number`th operation of a publisher.
+/// The identity of an operation: its publisher and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id {
+pub struct OperationId {
     /// The publisher.
     pub publisher: u32,
-    /// Its operations count from 0.
+    /// The operation's number at its publisher, from 0.
     pub number: u64,
 }
 
-impl fmt::Display for Id {
+impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.publisher, self.number)
     }
 }
 
-/// How a publisher sends.
+/// The method that a publisher sends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// To JetStream, with a message id, again until it is acknowledged.
+pub enum PublishMethod {
+    /// To JetStream with a message id; retried until it is acknowledged.
     JetStream,
-    /// To the service, with a message id, again until it is answered.
+    /// To the service with a message id; retried until it is answered.
     Append,
-    /// To the service, once: without an answer it may be there or not.
+    /// To the service, once. Without an answer, it may or may not be archived.
     AppendOnce,
-    /// To NATS, without asking for an answer.
+    /// To NATS, without an acknowledgement.
     Plain,
 }
 
-impl Way {
-    /// How the publisher of this number sends.
+impl PublishMethod {
+    /// Returns the method of a publisher.
     pub fn of(publisher: u32) -> Self {
         [Self::JetStream, Self::Append, Self::AppendOnce, Self::Plain][publisher as usize % 4]
     }
 }
 
-/// What was answered.
+/// The answer to an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// The stream has it as this message.
+pub enum Acknowledgement {
+    /// The stream stored it with this sequence.
     Sequence(u64),
-    /// The archive has it here.
+    /// The archive stored it at this position.
     Position(Position),
 }
 
-/// One operation.
+/// One operation and its answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Operation {
+pub struct LedgerEntry {
     /// The log, below [`LOGS`].
     pub log: u32,
-    /// When it was sent, in ticks of the ledger.
+    /// The tick of the ledger at which it was sent.
     pub sent: u64,
-    /// When it was answered, and what. Without an answer it may be there or not.
-    pub answered: Option<(u64, Answer)>,
+    /// The tick and the content of the answer. Without one, the event may or may not be archived.
+    pub answered: Option<(u64, Acknowledgement)>,
 }
 
 /// All operations of a run.
 #[derive(Debug)]
 pub struct Ledger {
     seed: u64,
-    book: Mutex<Book>,
+    state: Mutex<LedgerState>,
 }
 
 #[derive(Debug, Default)]
-struct Book {
+struct LedgerState {
     ticks: u64,
-    operations: HashMap<Id, Operation>,
+    operations: HashMap<OperationId, LedgerEntry>,
 }
 
 impl Ledger {
-    /// An empty one.
+    /// An empty ledger.
     pub fn new(seed: u64) -> Self {
-        Self { seed, book: Mutex::default() }
+        Self { seed, state: Mutex::default() }
     }
 
-    /// `id` is about to be sent to `log`. Answers what it is.
-    pub fn send(&self, id: Id, log: u32) -> Record {
-        let mut book = self.book();
-        book.ticks += 1;
-        let operation = Operation { log, sent: book.ticks, answered: None };
-        let before = book.operations.insert(id, operation);
+    /// Notes that `id` is about to be sent to `log`, and returns its record.
+    pub fn send(&self, id: OperationId, log: u32) -> Record {
+        let mut state = self.state();
+        state.ticks += 1;
+        let operation = LedgerEntry { log, sent: state.ticks, answered: None };
+        let before = state.operations.insert(id, operation);
         assert!(before.is_none(), "{id} was sent before");
         self.record(id)
     }
 
-    /// `id` was answered.
+    /// Notes the answer to `id`.
     ///
     /// # Panics
-    /// Where it was never sent.
-    pub fn answer(&self, id: Id, answer: Answer) {
-        let mut book = self.book();
-        book.ticks += 1;
-        let tick = book.ticks;
-        let operation = book.operations.get_mut(&id).expect("it was sent");
+    /// If `id` was never sent.
+    pub fn answer(&self, id: OperationId, answer: Acknowledgement) {
+        let mut state = self.state();
+        state.ticks += 1;
+        let tick = state.ticks;
+        let operation = state.operations.get_mut(&id).expect("an answered operation was sent");
         operation.answered = Some((tick, answer));
     }
 
-    /// The operation of this id.
-    pub fn operation(&self, id: Id) -> Option<Operation> {
-        self.book().operations.get(&id).copied()
+    /// Returns the operation `id`; `None` if it was never sent.
+    pub fn operation(&self, id: OperationId) -> Option<LedgerEntry> {
+        self.state().operations.get(&id).copied()
     }
 
-    /// The ids that were answered.
-    pub fn answered(&self) -> Vec<Id> {
-        let book = self.book();
-        let mut ids: Vec<Id> =
-            book.operations.iter().filter(|(_, operation)| operation.answered.is_some()).map(|(id, _)| *id).collect();
+    /// Returns the ids of the operations that were answered.
+    pub fn answered(&self) -> Vec<OperationId> {
+        let state = self.state();
+        let mut ids: Vec<OperationId> =
+            state.operations.iter().filter(|(_, operation)| operation.answered.is_some()).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
     }
 
-    /// How many were sent.
+    /// The number of operations that were sent.
     pub fn len(&self) -> usize {
-        self.book().operations.len()
+        self.state().operations.len()
     }
 
-    /// Whether nothing was sent.
+    /// Returns true if nothing was sent.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What `id` writes, as it is sent.
-    pub fn record(&self, id: Id) -> Record {
+    /// Returns the record of `id` as it is sent.
+    pub fn record(&self, id: OperationId) -> Record {
         let mut random = self.random(id);
         let fill: String = (0..random.random_range(0..FILL_MAX)).map(|_| random.random_range('a'..='z')).collect();
         let checksum = random.random::<u64>();
         let record = Record::new(format!("{id} {checksum:016x} {fill}")).with("Publisher", id.publisher.to_string());
-        let record = match Way::of(id.publisher) {
-            Way::JetStream | Way::Append => record.with(header::MSG_ID, message_id(id)),
-            Way::AppendOnce | Way::Plain => record,
+        let record = match PublishMethod::of(id.publisher) {
+            PublishMethod::JetStream | PublishMethod::Append => record.with(header::MSG_ID, message_id(id)),
+            PublishMethod::AppendOnce | PublishMethod::Plain => record,
         };
         match self.late(id) {
             Some(offset) => record.at(offset),
@@ -159,34 +159,34 @@ impl Ledger {
         }
     }
 
-    /// The time that `id` says itself, if it does.
-    pub fn late(&self, id: Id) -> Option<Offset> {
-        let mut random = self.random(Id { publisher: !id.publisher, ..id });
+    /// Returns the time that the record of `id` carries, if it is late.
+    pub fn late(&self, id: OperationId) -> Option<Offset> {
+        let mut random = self.random(OperationId { publisher: !id.publisher, ..id });
         let late = random.random_ratio(1, LATE_EACH);
         late.then(|| LATE_FROM.saturating_add_nanos(random.random_range(0..LATE_HOURS * HOUR)))
     }
 
-    fn random(&self, id: Id) -> StdRng {
+    fn random(&self, id: OperationId) -> StdRng {
         StdRng::seed_from_u64(self.seed ^ (u64::from(id.publisher) << 40) ^ id.number)
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, LedgerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The id that data says it is of.
-pub fn id_of(data: &[u8]) -> Option<Id> {
+/// Parses the id of the operation that wrote `data`.
+pub fn id_in(data: &[u8]) -> Option<OperationId> {
     let mut words = std::str::from_utf8(data).ok()?.split(' ');
-    Some(Id { publisher: words.next()?.parse().ok()?, number: words.next()?.parse().ok()? })
+    Some(OperationId { publisher: words.next()?.parse().ok()?, number: words.next()?.parse().ok()? })
 }
 
-/// The log of this number.
+/// Returns the id of the log with this number.
 pub fn log(number: u32) -> LogId {
-    format!("chaos.{number}").parse().expect("a good id")
+    format!("chaos.{number}").parse().expect("the test's own id is valid")
 }
 
-/// By what the stream knows a message that is sent again.
-pub fn message_id(id: Id) -> String {
+/// Returns the message id by which the stream recognises a retry.
+pub fn message_id(id: OperationId) -> String {
     format!("{}-{}", id.publisher, id.number)
 }

@@ -1,4 +1,4 @@
-//! The one that does harm: kills, holds, and takes away, one thing after the other, in an order drawn from the seed.
+//! The nemesis: kills, pauses and rolls back the servers one after the other, in a random order.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -7,142 +7,148 @@ use tokio::{sync::RwLock, time::sleep};
 
 use crate::servers::{CassandraNode, Service, archived};
 
-/// What can be done.
+/// One way to disrupt the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Harm {
-    /// kill -9 of the service.
+pub enum Disruption {
+    /// Kills the service (SIGKILL).
     KillService,
-    /// SIGSTOP of the service for some seconds.
-    HoldService,
-    /// kill -9 of nats-server.
+    /// Pauses the service for some seconds (SIGSTOP).
+    PauseService,
+    /// Kills nats-server (SIGKILL).
     KillNats,
-    /// SIGSTOP of nats-server for some seconds.
-    HoldNats,
-    /// The archive takes no events of half of the logs for some seconds; meanwhile the service is killed.
+    /// Pauses nats-server for some seconds (SIGSTOP).
+    PauseNats,
+    /// Makes the archive fail for half of the logs for some seconds, then kills the service.
     FailArchive,
-    /// nats-server comes back with its files of before, and uses sequences again. All that it had acknowledged is archived.
-    SetBackNats,
-    /// kill -9 of the database.
+    /// Restarts nats-server from earlier files, so that it uses sequences again.
+    ///
+    /// Everything that it had acknowledged is archived before.
+    RollBackNats,
+    /// Kills the database (SIGKILL).
     KillDatabase,
-    /// SIGSTOP of the database for some seconds.
-    HoldDatabase,
-    /// The database comes back with its files of up to fifteen seconds before.
-    SetBackDatabase,
+    /// Pauses the database for some seconds (SIGSTOP).
+    PauseDatabase,
+    /// Restarts the database from files that are up to fifteen seconds old.
+    RollBackDatabase,
 }
 
-impl Harm {
-    /// All of it that an archive in a directory can come to.
+impl Disruption {
+    /// The disruptions for an archive in a directory.
     pub const OVER_DIRECTORY: [Self; 6] =
-        [Self::KillService, Self::HoldService, Self::KillNats, Self::HoldNats, Self::FailArchive, Self::SetBackNats];
-    /// All of it that an archive in a database can come to.
+        [Self::KillService, Self::PauseService, Self::KillNats, Self::PauseNats, Self::FailArchive, Self::RollBackNats];
+    /// The disruptions for an archive in a database.
     pub const OVER_DATABASE: [Self; 9] = [
         Self::KillService,
-        Self::HoldService,
+        Self::PauseService,
         Self::KillNats,
-        Self::HoldNats,
+        Self::PauseNats,
         Self::FailArchive,
-        Self::SetBackNats,
+        Self::RollBackNats,
         Self::KillDatabase,
-        Self::HoldDatabase,
-        Self::SetBackDatabase,
+        Self::PauseDatabase,
+        Self::RollBackDatabase,
     ];
 }
 
-/// Does harm to a service and to what it stands on.
+/// Disrupts a service, its NATS server and its database.
 #[derive(Debug)]
 pub struct Nemesis<'a> {
     /// The service.
     pub service: &'a mut Service,
-    /// Its database, where it has one.
+    /// Its database, if it has one.
     pub database: Option<&'a mut CassandraNode>,
-    /// The archive fails while this file is there.
+    /// The archive fails while this file exists.
     pub fault_file: PathBuf,
-    /// Held alone while nothing may be under way.
+    /// Held for writing while no operation may be in flight.
     pub gate: Arc<RwLock<()>>,
-    /// What is drawn.
+    /// The source of everything random.
     pub random: StdRng,
 }
 
 impl Nemesis<'_> {
-    /// Each of `harms` once, in an order that is drawn, with the publishers at work before and after each.
+    /// Carries out each of `disruptions` once, in a random order. The publishers work before and
+    /// after each.
     ///
     /// # Panics
-    /// Where a server does not come back.
-    pub async fn round(&mut self, harms: &[Harm]) {
-        let mut harms = harms.to_vec();
-        harms.shuffle(&mut self.random);
-        for harm in harms {
+    /// If a server does not restart.
+    pub async fn round(&mut self, disruptions: &[Disruption]) {
+        let mut disruptions = disruptions.to_vec();
+        disruptions.shuffle(&mut self.random);
+        for disruption in disruptions {
             self.pause(300..1_200).await;
-            self.harm(harm).await;
+            self.disrupt(disruption).await;
         }
         self.pause(300..1_200).await;
     }
 
-    async fn harm(&mut self, harm: Harm) {
-        match harm {
-            Harm::KillService => {
+    async fn disrupt(&mut self, disruption: Disruption) {
+        match disruption {
+            Disruption::KillService => {
                 self.service.process.kill();
                 self.pause(0..500).await;
                 self.service.start_again().await;
             }
-            Harm::HoldService => {
+            Disruption::PauseService => {
                 self.service.process.pause();
                 self.pause(500..3_000).await;
                 self.service.process.resume();
             }
-            Harm::KillNats => {
+            Disruption::KillNats => {
                 self.service.nats.kill();
                 self.pause(0..500).await;
                 self.service.nats.restart().await;
             }
-            Harm::HoldNats => {
+            Disruption::PauseNats => {
                 self.service.nats.pause();
                 self.pause(500..3_000).await;
                 self.service.nats.resume();
             }
-            Harm::FailArchive => {
-                std::fs::write(&self.fault_file, "").expect("the directory is the run's own");
+            Disruption::FailArchive => {
+                std::fs::write(&self.fault_file, "").expect("the run's own directory is writable");
                 self.pause(800..2_000).await;
                 self.service.process.kill();
-                std::fs::remove_file(&self.fault_file).expect("it was written");
+                std::fs::remove_file(&self.fault_file).expect("the file was written above");
                 self.service.start_again().await;
             }
-            Harm::SetBackNats => {
+            Disruption::RollBackNats => {
                 let before = self.service.nats.snapshot();
                 self.pause(300..1_000).await;
                 let gate = Arc::clone(&self.gate);
-                let _nothing_under_way = gate.write().await;
+                let _nothing_in_flight = gate.write().await;
                 archived(&self.service.remote().await).await;
                 if self.database.is_some() {
-                    self.sure().await;
+                    self.wait_for_checkpoint().await;
                 }
-                self.service.nats.set_back(&before).await;
+                self.service.nats.roll_back(&before).await;
             }
-            Harm::KillDatabase => {
+            Disruption::KillDatabase => {
                 self.database().kill();
                 self.pause(0..2_000).await;
                 self.database().start_again().await;
             }
-            Harm::HoldDatabase => {
+            Disruption::PauseDatabase => {
                 self.database().pause();
                 self.pause(1_000..6_000).await;
                 self.database().resume();
             }
-            Harm::SetBackDatabase => {
+            Disruption::RollBackDatabase => {
                 let before = self.database().snapshot();
                 self.pause(8_000..14_000).await;
-                self.database().set_back(&before).await;
+                self.database().roll_back(&before).await;
             }
         }
     }
 
     fn database(&mut self) -> &mut CassandraNode {
-        self.database.as_mut().expect("a run without a database does it no harm")
+        self.database.as_mut().expect("only a run with a database disrupts it")
     }
 
-    /// Returns once the service has stored the place that it had archived: nothing that lies before it can get lost with the database.
-    /// What the stream and the database lose in the same seconds is lost.
-    async fn sure(&self) {
+    /// Waits until the service has stored a checkpoint of everything archived so far.
+    ///
+    /// The database can no longer lose what lies before the checkpoint. Without this wait, the
+    /// stream and the database could lose the same seconds, and the events of these seconds would
+    /// be lost.
+    async fn wait_for_checkpoint(&self) {
         let archived = self.service.report().await["archived"].as_u64();
         while self.service.report().await["stored"].as_u64() < archived {
             sleep(Duration::from_millis(100)).await;

@@ -1,4 +1,5 @@
-//! Those who write: each sends one operation after the other, in one of four ways, to logs picked at random.
+//! The publishers: each sends one operation after the other to random logs, with one of four
+//! methods.
 
 use std::{
     sync::{
@@ -13,96 +14,96 @@ use hourlog::{Error, Position, Record, Remote, header, remote::header_map, wire:
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::{sync::RwLock, task::JoinSet, time::timeout};
 
-use super::ledger::{self, Answer, Id, Ledger, Way};
+use super::ledger::{self, Acknowledgement, Ledger, OperationId, PublishMethod};
 
-/// How many there are: as many of each way.
+/// The number of publishers: equally many for each method.
 const PUBLISHERS: u32 = 16;
-/// How long one attempt may take.
+/// The longest time of one attempt.
 const ATTEMPT_MAX: Duration = Duration::from_secs(2);
-/// The pause before the next one.
-const AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// The pause before a retry.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// The longest pause between two operations.
 const PAUSE_MICROS_MAX: u64 = 4_000;
 
-/// What they share.
+/// The context that all publishers share.
 #[derive(Debug, Clone)]
-pub struct Stage {
-    /// Where NATS is.
+pub struct PublisherContext {
+    /// The URL of NATS.
     pub url: String,
-    /// What they write down.
+    /// Notes every operation.
     pub ledger: Arc<Ledger>,
-    /// Held by each operation; whoever holds it alone finds none under way.
+    /// Held for reading by each operation; nothing is in flight while it is held for writing.
     pub gate: Arc<RwLock<()>>,
-    /// Set when they are to stop.
+    /// Tells the publishers to stop.
     pub stop: Arc<AtomicBool>,
 }
 
-/// Starts all of them. They end, each after its last operation was answered, once they are told to.
+/// Starts all publishers. Once told to stop, each ends after its last operation.
 ///
 /// # Panics
-/// Where the server is not there.
-pub async fn start(stage: &Stage, seed: u64) -> JoinSet<()> {
+/// If NATS does not answer.
+pub async fn start(context: &PublisherContext, seed: u64) -> JoinSet<()> {
     let mut publishers = JoinSet::new();
     for publisher in 0..PUBLISHERS {
-        let remote = Remote::connect(&stage.url).await.expect("the server is there").timeout(ATTEMPT_MAX);
+        let remote = Remote::connect(&context.url).await.expect("NATS answers").with_timeout(ATTEMPT_MAX);
         let random = StdRng::seed_from_u64(seed ^ u64::from(publisher));
-        publishers.spawn(Publisher { stage: stage.clone(), publisher, remote }.run(random));
+        publishers.spawn(ChaosPublisher { context: context.clone(), publisher, remote }.run(random));
     }
     publishers
 }
 
-struct Publisher {
-    stage: Stage,
+struct ChaosPublisher {
+    context: PublisherContext,
     publisher: u32,
     remote: Remote,
 }
 
-impl Publisher {
+impl ChaosPublisher {
     async fn run(self, mut random: StdRng) {
         for number in 0.. {
-            if self.stage.stop.load(Relaxed) {
+            if self.context.stop.load(Relaxed) {
                 break;
             }
-            let id = Id { publisher: self.publisher, number };
+            let id = OperationId { publisher: self.publisher, number };
             let log = random.random_range(0..ledger::LOGS);
             {
-                let _under_way = self.stage.gate.read().await;
+                let _in_flight = self.context.gate.read().await;
                 self.operate(id, log).await;
             }
             tokio::time::sleep(Duration::from_micros(random.random_range(0..PAUSE_MICROS_MAX))).await;
         }
     }
 
-    async fn operate(&self, id: Id, log: u32) {
-        let record = self.stage.ledger.send(id, log);
+    async fn operate(&self, id: OperationId, log: u32) {
+        let record = self.context.ledger.send(id, log);
         loop {
-            let answer = match Way::of(self.publisher) {
-                Way::JetStream => self.publish(log, &record).await.ok().map(Answer::Sequence),
-                Way::Append => self.append(log, &record).await.ok().map(Answer::Position),
-                // Sent once: what is not answered may be there or not.
-                Way::AppendOnce => {
+            let answer = match PublishMethod::of(self.publisher) {
+                PublishMethod::JetStream => self.publish(log, &record).await.ok().map(Acknowledgement::Sequence),
+                PublishMethod::Append => self.append(log, &record).await.ok().map(Acknowledgement::Position),
+                // Never retried: without an answer, the event may or may not be archived.
+                PublishMethod::AppendOnce => {
                     if let Ok(position) = self.append(log, &record).await {
-                        self.stage.ledger.answer(id, Answer::Position(position));
+                        self.context.ledger.answer(id, Acknowledgement::Position(position));
                     }
                     return;
                 }
-                Way::Plain => {
-                    self.plain(log, &record).await;
+                PublishMethod::Plain => {
+                    self.publish_plain(log, &record).await;
                     return;
                 }
             };
             if let Some(answer) = answer {
-                self.stage.ledger.answer(id, answer);
+                self.context.ledger.answer(id, answer);
                 return;
             }
-            tokio::time::sleep(AGAIN_AFTER).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 
     async fn publish(&self, log: u32, record: &Record) -> Result<u64, async_nats::Error> {
         let mut jetstream = jetstream::new(self.remote.client().clone());
         jetstream.set_timeout(ATTEMPT_MAX);
-        let (subject, headers) = (wal_subject(&ledger::log(log)), header_map(&record.metadata)?);
+        let (subject, headers) = (wal_subject(&ledger::log(log)), header_map(record)?);
         let data = record.data.clone().into_bytes();
         let acked = async {
             let ack = jetstream.publish_with_headers(subject, headers, data).await?.await?;
@@ -115,11 +116,11 @@ impl Publisher {
         self.remote.append(&ledger::log(log), record.clone()).await.map(|appended| appended.position)
     }
 
-    async fn plain(&self, log: u32, record: &Record) {
+    async fn publish_plain(&self, log: u32, record: &Record) {
         debug_assert!(record.metadata.get(header::MSG_ID).is_empty());
-        let headers = header_map(&record.metadata).expect("its own headers");
+        let headers = header_map(record).expect("the publisher's own headers are valid");
         let (subject, data) = (wal_subject(&ledger::log(log)), record.data.clone().into_bytes());
-        // Nothing is promised to who does not ask.
+        // A plain publish promises nothing, so an error is fine.
         let _ = timeout(ATTEMPT_MAX, self.remote.client().publish_with_headers(subject, headers, data)).await;
     }
 }

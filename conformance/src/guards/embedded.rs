@@ -1,33 +1,33 @@
 //! The archive in one directory.
 
-use hourlog::{Archive, Embedded, system_clock};
+use hourlog::{Archive, Embedded, time::system_clock};
 use tempfile::TempDir;
 
 use crate::guard::{Guard, StoreGuard};
 
-/// An archive in a directory of its own, which goes when it is dropped.
+/// An archive in a temporary directory, which is deleted on drop.
 #[derive(Debug)]
 pub struct InDirectory {
-    // Before the directory, so that it is closed when that goes.
+    // Before the directory, so that the archive is closed before the directory is deleted.
     archive: Archive<Embedded>,
     directory: TempDir,
 }
 
-/// An empty archive in a new directory.
+/// Opens an empty archive in a new directory.
 ///
 /// # Panics
-/// Where there is no room for one.
+/// If the directory cannot be created.
 pub async fn embedded() -> InDirectory {
-    InDirectory::open(TempDir::new().expect("a directory can be made"))
+    InDirectory::open(TempDir::new().expect("a temporary directory can be created"))
 }
 
 impl InDirectory {
     fn open(directory: TempDir) -> Self {
-        let store = Embedded::open(directory.path()).expect("the directory is this test's own");
+        let store = Embedded::open(directory.path()).expect("nobody else uses the test's own directory");
         Self { archive: Archive::new(store, system_clock), directory }
     }
 
-    /// Where it is kept.
+    /// The directory of the archive.
     pub fn path(&self) -> &std::path::Path {
         self.directory.path()
     }

@@ -1,14 +1,14 @@
 //! The archive in memory.
 
-use hourlog::{Archive, Memory, system_clock};
+use hourlog::{Archive, Memory, time::system_clock};
 
 use crate::guard::{Guard, StoreGuard};
 
-/// An archive in memory. It survives a restart, as far as anything in memory can: what is made anew is all above the store.
+/// An archive in memory. A restart keeps the store and recreates everything above it.
 #[derive(Debug)]
 pub struct InMemory(Archive<Memory>);
 
-/// An empty archive in memory.
+/// Creates an empty archive in memory.
 pub async fn memory() -> InMemory {
     InMemory(Archive::new(Memory::new(), system_clock))
 }

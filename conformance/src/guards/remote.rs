@@ -1,4 +1,4 @@
-//! The service over NATS, with an archive of either kind.
+//! The client of a service over NATS, with an archive in a directory or in a database.
 
 use hourlog::remote::Remote;
 use hourlogd::{Running, Settings};
@@ -9,28 +9,28 @@ use crate::{
     servers::NatsServer,
 };
 
-/// A client of a service that runs in this process, over a nats-server and an archive that are its own.
+/// A client of a service that runs in this process, with its own nats-server and archive.
 #[derive(Debug)]
 pub struct OverNats<A> {
     remote: Remote,
-    // In this order: the service goes before what it stands on.
+    // Dropped in this order: the service before its archive and its server.
     running: Running,
     archive: A,
     nats: NatsServer,
 }
 
-/// A service on an empty archive in a directory.
+/// Starts a service on an empty archive in a directory.
 ///
 /// # Panics
-/// Where a part of it does not start; the message says which and why.
+/// If a part of it does not start; the message says which and why.
 pub async fn remote_embedded() -> OverNats<InDirectory> {
     OverNats::open(NatsServer::start().await, embedded().await).await
 }
 
-/// A service on an empty archive in a database.
+/// Starts a service on an empty archive in a database.
 ///
 /// # Panics
-/// Where a part of it does not start; the message says which and why.
+/// If a part of it does not start; the message says which and why.
 pub async fn remote_scylla() -> OverNats<InKeyspace> {
     OverNats::open(NatsServer::start().await, scylla().await).await
 }
@@ -39,16 +39,16 @@ impl<A: StoreGuard> OverNats<A> {
     async fn open(nats: NatsServer, archive: A) -> Self {
         let settings = Settings { nats: nats.url(), ..Settings::default() };
         let running = hourlogd::start(settings, archive.store().clone()).await.expect("the service starts");
-        let remote = Remote::connect(&nats.url()).await.expect("the server is there");
+        let remote = Remote::connect(&nats.url()).await.expect("NATS answers");
         Self { remote, running, archive, nats }
     }
 
-    /// The archive below the service.
+    /// The store of the service.
     pub fn store(&self) -> &A::Store {
         self.archive.store()
     }
 
-    /// The server that it runs over.
+    /// The server between the client and the service.
     pub fn nats(&self) -> &NatsServer {
         &self.nats
     }

@@ -1,22 +1,22 @@
-//! A server's files, copied and put back.
+//! Copies of a server's directory.
 
 use std::{path::Path, process::Command};
 
-/// Copies what is in the directory `from` into the directory `to`, which is made if it is not there.
+/// Copies the content of the directory `from` into `to`, which is created if needed.
 ///
 /// # Panics
-/// Where that does not work.
+/// If that fails.
 pub fn copy_directory(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("it can be made");
+    std::fs::create_dir_all(to).expect("the directory can be created");
     let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
-    assert!(copied.expect("cp runs").success(), "{} is not copied", from.display());
+    assert!(copied.expect("cp is installed").success(), "cannot copy {}", from.display());
 }
 
-/// Puts what is in the directory `from` in the place of what is in the directory `to`.
+/// Replaces the content of the directory `to` by that of `from`.
 ///
 /// # Panics
-/// Where that does not work.
+/// If that fails.
 pub fn replace_directory(from: &Path, to: &Path) {
-    std::fs::remove_dir_all(to).expect("it can be removed");
+    std::fs::remove_dir_all(to).expect("the directory can be deleted");
     copy_directory(from, to);
 }

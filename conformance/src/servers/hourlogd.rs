@@ -1,4 +1,4 @@
-//! The service as a process of its own, to be killed.
+//! The service as a separate process, which a test may kill.
 
 use std::{
     ffi::OsStr,
@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use super::process::Process;
 
-/// What the service says once its endpoints answer.
+/// The text that the service logs once its endpoints answer.
 const READY: &str = "hourlogd ready";
 
 /// A running `hourlogd`, killed on drop.
@@ -21,12 +21,12 @@ impl HourlogdProcess {
     /// Starts `binary` with `arguments` and waits until its endpoints answer.
     ///
     /// # Panics
-    /// Where it does not get there, with what it said.
+    /// If it does not; the message has its output.
     pub async fn start(binary: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         Self::start_in(binary, arguments, &[]).await
     }
 
-    /// As [`HourlogdProcess::start`], with variables of its environment.
+    /// As [`HourlogdProcess::start`], with environment variables.
     ///
     /// # Panics
     /// As [`HourlogdProcess::start`].
@@ -41,10 +41,10 @@ impl HourlogdProcess {
         Self(process)
     }
 
-    /// As [`HourlogdProcess::start`], for one that may refuse to start.
+    /// As [`HourlogdProcess::start`], for a service that may refuse to start.
     ///
     /// # Errors
-    /// What it said before it ended.
+    /// The output of a process that has ended before it was ready.
     pub async fn try_start(
         binary: &Path,
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -53,70 +53,70 @@ impl HourlogdProcess {
         Ok(Self(process))
     }
 
-    /// The number that the system knows it by.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.0.id()
     }
 
-    /// The most memory that it has had resident so far, in MiB.
+    /// Returns the peak of its resident memory so far, in MiB.
     ///
     /// # Panics
-    /// Where the system does not tell.
+    /// If `/proc` does not have it.
     #[cfg(target_os = "linux")]
     pub fn resident_mib_max(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process is running");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kib.expect("the system tells") / 1024
+        kib.expect("Linux reports VmHWM in kB") / 1024
     }
 
-    /// What it has said on stderr so far, by line.
-    pub fn said(&self) -> Vec<String> {
-        self.0.said()
+    /// Returns the lines of its stderr so far.
+    pub fn stderr_lines(&self) -> Vec<String> {
+        self.0.stderr_lines()
     }
 
-    /// How it has ended, if it has.
+    /// Returns its exit status if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.0.ended()
     }
 
-    /// Kills it as a crash does (SIGKILL).
+    /// Kills the service as a crash does (SIGKILL).
     pub fn kill(&mut self) {
         self.0.kill();
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has.
+    /// Asks the service to shut down (SIGTERM), and waits until it has ended.
     ///
     /// # Panics
-    /// Where it does not.
+    /// If it does not end.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.0.signal(Signal::SIGTERM);
         self.0.wait().await
     }
 
-    /// As [`HourlogdProcess::terminate`], as a terminal does (SIGINT).
+    /// As [`HourlogdProcess::terminate`], with the signal of a terminal (SIGINT).
     ///
     /// # Panics
-    /// Where it does not end.
+    /// If it does not end.
     pub async fn interrupt(&mut self) -> ExitStatus {
         self.0.signal(Signal::SIGINT);
         self.0.wait().await
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the service ends by itself.
     ///
     /// # Panics
-    /// Where it does not.
+    /// If it does not end.
     pub async fn wait(&mut self) -> ExitStatus {
         self.0.wait().await
     }
 
-    /// Holds it (SIGSTOP).
+    /// Pauses the service (SIGSTOP).
     pub fn pause(&mut self) {
         self.0.signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes the service (SIGCONT).
     pub fn resume(&mut self) {
         self.0.signal(Signal::SIGCONT);
     }

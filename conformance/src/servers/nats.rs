@@ -14,21 +14,21 @@ use super::{
     process::Process,
 };
 
-/// The version that is got where there is none.
+/// The version that `cargo xtask test` downloads.
 const VERSION: &str = "2.15.2";
-/// How often a restart on a port that somebody else has taken meanwhile is tried again.
+/// The most attempts to restart on a port that another process has taken.
 const RESTARTS_MAX: usize = 20;
 
-/// How a server is to be set up.
+/// The settings of a server.
 #[derive(Debug, Clone, Default)]
 pub struct NatsOptions {
-    /// The most bytes of a message; a mebibyte unless said otherwise.
+    /// The most bytes of a message; 1 MiB by default.
     pub max_payload: Option<u64>,
-    /// More lines of its configuration.
+    /// Further lines of its configuration file.
     pub config: String,
 }
 
-/// A running nats-server. It keeps its port and its directory over restarts, and is killed on drop.
+/// A running nats-server. Keeps its port and its directory over restarts, and is killed on drop.
 #[derive(Debug)]
 pub struct NatsServer {
     process: Process,
@@ -37,32 +37,32 @@ pub struct NatsServer {
 }
 
 impl NatsServer {
-    /// Starts one with JetStream on, on a free port and an empty directory.
+    /// Starts a server with JetStream, on a free port and an empty directory.
     ///
     /// # Panics
-    /// Where there is no nats-server, with how to get one, and where it does not start, with what it said.
+    /// If nats-server is not installed (the message says how to get it), or does not start.
     pub async fn start() -> Self {
         Self::start_with(NatsOptions::default()).await
     }
 
-    /// As [`NatsServer::start`], set up as `options` say.
+    /// As [`NatsServer::start`], with `options`.
     ///
     /// # Panics
     /// As [`NatsServer::start`].
     pub async fn start_with(options: NatsOptions) -> Self {
-        let directory = TempDir::new().expect("a directory can be made");
+        let directory = TempDir::new().expect("a temporary directory can be created");
         let mut config = format!("jetstream {{ store_dir: {:?} }}\n", directory.path().join("jetstream"));
         if let Some(bytes) = options.max_payload {
             config.push_str(&format!("max_payload: {bytes}\n"));
         }
         config.push_str(&options.config);
-        std::fs::write(config_file(&directory), config).expect("the directory can be written to");
-        // The server looks for a free port itself, and says which: no other test can be given the same one.
+        std::fs::write(config_file(&directory), config).expect("the test's own directory is writable");
+        // The server picks a free port itself and logs it, so two tests never get the same one.
         let (process, port) = Process::start("nats-server", command(&directory, None), ready()).await;
         Self { process, port, directory }
     }
 
-    /// Where it listens.
+    /// The URL of the server.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
@@ -72,34 +72,35 @@ impl NatsServer {
         self.port
     }
 
-    /// Where JetStream keeps its files.
+    /// The directory with its configuration and the files of JetStream.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// What it has said on stderr since it was started, by line.
-    pub fn said(&self) -> Vec<String> {
-        self.process.said()
+    /// Returns the lines of its stderr since the last start.
+    pub fn stderr_lines(&self) -> Vec<String> {
+        self.process.stderr_lines()
     }
 
-    /// Kills it as a crash does (SIGKILL). What it had acknowledged is in its directory.
+    /// Kills the server as a crash does (SIGKILL). Its directory keeps everything that it had
+    /// acknowledged.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Has it end in good order (SIGTERM), and waits until it has.
+    /// Shuts the server down (SIGTERM), and waits until it has ended.
     ///
     /// # Panics
-    /// Where it does not.
+    /// If it does not end.
     pub async fn stop(&mut self) -> ExitStatus {
         self.process.signal(Signal::SIGTERM);
         self.process.wait().await
     }
 
-    /// Starts it again on its port and its directory, after killing it if it runs.
+    /// Restarts the server on its port and its directory. Kills it before if it is running.
     ///
     /// # Panics
-    /// Where it does not start, with what it said.
+    /// If it does not start; the message has its output.
     pub async fn restart(&mut self) {
         self.process.kill();
         let mut tries = 0;
@@ -114,23 +115,23 @@ impl NatsServer {
         };
     }
 
-    /// Its files as they are at this moment: it is held while they are copied.
+    /// Copies the files of JetStream. The server is paused meanwhile.
     ///
     /// # Panics
-    /// Where they cannot be copied.
+    /// If the files cannot be copied.
     pub fn snapshot(&mut self) -> TempDir {
-        let copy = TempDir::new().expect("a directory can be made");
+        let copy = TempDir::new().expect("a temporary directory can be created");
         self.pause();
         copy_directory(&self.store(), copy.path());
         self.resume();
         copy
     }
 
-    /// Kills it and lets it start from files of before: what came since is lost.
+    /// Rolls the server back: kills it and restarts it from earlier files. Later messages are lost.
     ///
     /// # Panics
-    /// Where it does not start.
-    pub async fn set_back(&mut self, snapshot: &TempDir) {
+    /// If it does not start.
+    pub async fn roll_back(&mut self, snapshot: &TempDir) {
         self.kill();
         replace_directory(snapshot.path(), &self.store());
         self.restart().await;
@@ -140,12 +141,12 @@ impl NatsServer {
         self.directory.path().join("jetstream")
     }
 
-    /// Holds it (SIGSTOP): it answers nothing, its connections stay open.
+    /// Pauses the server (SIGSTOP). It answers nothing, and its connections stay open.
     pub fn pause(&mut self) {
         self.process.signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes the server (SIGCONT).
     pub fn resume(&mut self) {
         self.process.signal(Signal::SIGCONT);
     }
@@ -162,7 +163,8 @@ fn command(directory: &TempDir, port: Option<u16>) -> Command {
     command
 }
 
-/// Knows the line that says that the server is ready, and the port of an earlier one.
+/// Returns a function that finds the port in the output. It returns the port once the server is
+/// ready.
 fn ready() -> impl Fn(&str) -> Option<u16> + Send + 'static {
     let port = std::cell::Cell::new(None);
     move |line| {
@@ -173,14 +175,17 @@ fn ready() -> impl Fn(&str) -> Option<u16> + Send + 'static {
     }
 }
 
-/// Where nats-server is: what `HOURLOG_NATS_SERVER` names, or the one on `PATH`, or the one that `cargo xtask test` got.
+/// Returns the path of nats-server.
+///
+/// It is the value of `HOURLOG_NATS_SERVER`, or a program on `PATH`, or the download of `cargo
+/// xtask test`.
 ///
 /// # Panics
-/// Where there is none, with how to get one.
+/// If there is none; the message says how to get one.
 pub fn nats_server_binary() -> PathBuf {
     if let Some(named) = env::var_os("HOURLOG_NATS_SERVER") {
         let named = PathBuf::from(named);
-        assert!(named.is_file(), "HOURLOG_NATS_SERVER names {}, which is not there", named.display());
+        assert!(named.is_file(), "HOURLOG_NATS_SERVER is {}, which does not exist", named.display());
         return named;
     }
     let on_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
@@ -191,8 +196,8 @@ pub fn nats_server_binary() -> PathBuf {
     let found = on_path.into_iter().chain(cache).map(|directory| directory.join("nats-server"));
     found.into_iter().find(|file| file.is_file()).unwrap_or_else(|| {
         panic!(
-            "no nats-server: run `cargo xtask test`, which gets version {VERSION}, put one on PATH, or name one in \
-             HOURLOG_NATS_SERVER"
+            "nats-server not found: run `cargo xtask test`, which downloads version {VERSION}, put one on PATH, or set \
+             HOURLOG_NATS_SERVER to its path"
         )
     })
 }

@@ -1,4 +1,4 @@
-//! A child process that says on stderr when it is ready, and that does not outlive the test.
+//! A child process that reports on stderr when it is ready, and does not outlive the test.
 
 use std::{
     fmt,
@@ -15,12 +15,12 @@ use nix::{
 };
 use tokio::sync::watch;
 
-/// How long a server may take to be ready. It takes milliseconds; on a machine that is busy with other tests, more.
-pub const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How long a process may take to end after it was asked to.
-const ENDS_WITHIN: Duration = Duration::from_secs(30);
-/// How often a process that was asked to end is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// The time in which a server must be ready. It takes milliseconds, but longer on a busy machine.
+pub const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time in which a process must end after it was asked to.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The interval between checks if a process has ended.
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running child.
 pub(super) struct Process {
@@ -31,10 +31,11 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `command` and waits for a line on its stderr of which `ready` makes something.
+    /// Starts `command` and waits for a line on its stderr for which `ready` returns a value.
     ///
     /// # Panics
-    /// Where it ends before, or takes longer than [`READY_WITHIN`]; the message holds what it said.
+    /// If the process ends before, or takes longer than [`READY_TIMEOUT`]; the message has its
+    /// output.
     pub(super) async fn start<T: Clone + Send + Sync + 'static>(
         name: &'static str,
         mut command: Command,
@@ -46,88 +47,95 @@ impl Process {
         }
     }
 
-    /// As [`Process::start`]; answers why it is not there instead of panicking.
+    /// As [`Process::start`], but returns the failure as an error.
     pub(super) async fn try_start<T: Clone + Send + Sync + 'static>(
         name: &'static str,
         command: &mut Command,
         ready: impl Fn(&str) -> Option<T> + Send + 'static,
     ) -> Result<(Self, T), String> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| format!("{name} does not start: {command:?}: {error}"))?;
-        let stderr = child.stderr.take().expect("it is piped");
+        let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {command:?}: {error}"))?;
+        let stderr = child.stderr.take().expect("stderr is piped");
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let (found, mut finding) = watch::channel(None);
-        let kept = Arc::clone(&lines);
-        // Ends with the pipe, which ends with the child; the sender goes with it.
+        let (ready_tx, mut ready_rx) = watch::channel(None);
+        let shared_lines = Arc::clone(&lines);
+        // Ends when the child closes the pipe, which also drops the sender.
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
                 if let Some(value) = ready(&line) {
-                    found.send_replace(Some(value));
+                    ready_tx.send_replace(Some(value));
                 }
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                shared_lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
         let process = Self { name, child, lines, reader: Some(reader) };
-        let waited = tokio::time::timeout(READY_WITHIN, finding.wait_for(Option::is_some)).await;
+        let waited = tokio::time::timeout(READY_TIMEOUT, ready_rx.wait_for(Option::is_some)).await;
         match waited {
             Ok(Ok(value)) => {
-                let value = value.clone().expect("it was waited for");
+                let value = value.clone().expect("wait_for() returns at a value");
                 Ok((process, value))
             }
-            Ok(Err(_)) => Err(format!("{name} ended before it was ready; it said:\n{}", process.said().join("\n"))),
-            Err(_) => {
-                Err(format!("{name} is not ready after {READY_WITHIN:?}; it said:\n{}", process.said().join("\n")))
+            Ok(Err(_)) => {
+                Err(format!("{name} ended before it was ready; its output:\n{}", process.stderr_lines().join("\n")))
             }
+            Err(_) => Err(format!(
+                "{name} is not ready after {READY_TIMEOUT:?}; its output:\n{}",
+                process.stderr_lines().join("\n")
+            )),
         }
     }
 
-    /// What it has said on stderr so far, by line.
-    pub(super) fn said(&self) -> Vec<String> {
+    /// Returns the lines of its stderr so far.
+    pub(super) fn stderr_lines(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The number that the system knows it by.
+    /// The process id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends `signal`, unless it has ended.
     pub(super) fn signal(&mut self, signal: Signal) {
-        // It is waited for in this struct only, so until then the number is its own.
+        // Only this struct waits for the child, so its id cannot belong to another process yet.
         if self.ended().is_none() {
-            let id = i32::try_from(self.child.id()).expect("the system's numbers are small");
-            kill(Pid::from_raw(id), signal).expect("it is a child of this process that was not waited for");
+            let id = i32::try_from(self.child.id()).expect("a process id fits into 32 bits");
+            kill(Pid::from_raw(id), signal).expect("a child that was not waited for can be signalled");
         }
     }
 
-    /// How it has ended, if it has.
+    /// Returns its exit status if it has ended.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be waited for")
     }
 
-    /// Kills it, and waits until it is gone.
+    /// Kills the process, and waits until it has ended.
     pub(super) fn kill(&mut self) {
         self.signal(Signal::SIGKILL);
         self.child.wait().expect("a child can be waited for");
         self.join();
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process ends by itself.
     ///
     /// # Panics
-    /// Where that takes longer than [`ENDS_WITHIN`].
+    /// If that takes longer than [`EXIT_TIMEOUT`].
     pub(super) async fn wait(&mut self) -> ExitStatus {
-        let status = tokio::time::timeout(ENDS_WITHIN, async {
+        let status = tokio::time::timeout(EXIT_TIMEOUT, async {
             loop {
                 if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                     return status;
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(CHECK_INTERVAL).await;
             }
         });
         let Ok(status) = status.await else {
-            panic!("{} has not ended after {ENDS_WITHIN:?}; it said:\n{}", self.name, self.said().join("\n"));
+            panic!(
+                "{} has not ended after {EXIT_TIMEOUT:?}; its output:\n{}",
+                self.name,
+                self.stderr_lines().join("\n")
+            );
         };
         self.join();
         status
@@ -142,7 +150,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nothing here may panic: a test may be failing already.
+        // Must not panic, because the test may be panicking already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.join();

@@ -1,4 +1,4 @@
-//! The service over a nats-server and in a directory that are the test's own.
+//! A service with its own nats-server and its own directory.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,64 +14,64 @@ use tempfile::TempDir;
 
 use super::{HourlogdProcess, NatsServer};
 
-/// How long anything in a test may take; far longer than it does.
-pub const LONG: Duration = Duration::from_secs(60);
+/// The time limit of everything in a test: much longer than it needs.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// How to start the service.
+/// The settings for starting the service.
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
     /// The built `hourlogd`.
     pub binary: PathBuf,
-    /// Flags beside those that say where the server and the archive are.
+    /// Flags in addition to those for the server and the archive.
     pub flags: Vec<String>,
-    /// Variables of its environment.
+    /// Its environment variables.
     pub environment: Vec<(String, String)>,
-    /// A program, with arguments, that is given the command line of the service and becomes it.
+    /// A program and its arguments, which gets the command line of the service and executes it.
     pub wrapper: Vec<String>,
 }
 
 impl ServiceOptions {
-    /// A built `hourlogd` with these flags.
+    /// The settings for a built `hourlogd` with these flags.
     pub fn new(binary: impl Into<PathBuf>, flags: &[&str]) -> Self {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         Self { binary: binary.into(), flags, environment: Vec::new(), wrapper: Vec::new() }
     }
 
-    /// The `hourlogd` that was built beside another program.
+    /// The settings for the `hourlogd` in the directory of another program.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is none.
     pub fn beside(program: &str, flags: &[&str]) -> Self {
         let binary = Path::new(program).with_file_name("hourlogd");
-        assert!(binary.is_file(), "{} is not there; `cargo xtask test` builds it", binary.display());
+        assert!(binary.is_file(), "{} does not exist; run `cargo xtask test`, which builds it", binary.display());
         Self::new(binary, flags)
     }
 }
 
-/// A running service and what it stands on; all of it goes when this is dropped.
+/// A running service with its server and its directory. Dropping it cleans up everything.
 #[derive(Debug)]
 pub struct Service {
-    // In this order: the service goes before what it stands on.
+    // Dropped in this order: the service before its server and its archive.
     /// The process.
     pub process: HourlogdProcess,
-    /// The server that it reads.
+    /// Its NATS server.
     pub nats: NatsServer,
-    /// Where its archive is.
+    /// The directory of its archive.
     pub directory: TempDir,
-    /// How it is started.
+    /// The settings that it is started with.
     pub options: ServiceOptions,
 }
 
 impl Service {
-    /// Starts it on an empty archive.
+    /// Starts a service on an empty archive.
     ///
     /// # Panics
-    /// Where it does not start, with what it said.
+    /// If it does not start; the message has its output.
     pub async fn start(nats: NatsServer, options: ServiceOptions) -> Self {
-        Self::start_in(nats, TempDir::new().expect("a directory can be made"), options).await
+        Self::start_in(nats, TempDir::new().expect("a temporary directory can be created"), options).await
     }
 
-    /// Starts it on an archive in `directory`.
+    /// Starts a service on the archive in `directory`.
     ///
     /// # Panics
     /// As [`Service::start`].
@@ -80,7 +80,7 @@ impl Service {
         Self { process, nats, directory, options }
     }
 
-    /// Starts it again, after it was ended.
+    /// Starts the service again after it has ended.
     ///
     /// # Panics
     /// As [`Service::start`].
@@ -92,11 +92,12 @@ impl Service {
         let ServiceOptions { binary, flags, environment, wrapper } = options;
         let own = std::iter::once(binary.display().to_string()).chain(Self::arguments(nats, directory.path(), flags));
         let mut line = wrapper.iter().cloned().chain(own);
-        let program = PathBuf::from(line.next().expect("the binary is part of it"));
+        let program = PathBuf::from(line.next().expect("the command line contains the binary"));
         HourlogdProcess::start_in(&program, line, environment).await
     }
 
-    /// The arguments of `hourlogd` for an archive in `directory`, unless `flags` name another.
+    /// Returns the arguments of `hourlogd`. The archive is in `directory` unless `flags` name
+    /// another.
     pub fn arguments(nats: &NatsServer, directory: &Path, flags: &[String]) -> Vec<String> {
         let mut arguments = vec!["--nats".to_owned(), nats.url()];
         if !flags.iter().any(|flag| flag == "--store") {
@@ -106,47 +107,49 @@ impl Service {
         arguments
     }
 
-    /// A client with a connection of its own.
+    /// Returns a client with its own connection.
     ///
     /// # Panics
-    /// Where the server is not there.
+    /// If NATS does not answer.
     pub async fn remote(&self) -> Remote {
-        Remote::connect(&self.nats.url()).await.expect("the server is there").timeout(LONG)
+        Remote::connect(&self.nats.url()).await.expect("NATS answers").with_timeout(WAIT_MAX)
     }
 
-    /// JetStream, over a connection of its own.
+    /// Returns a JetStream context with its own connection.
     ///
     /// # Panics
-    /// Where the server is not there.
+    /// If NATS does not answer.
     pub async fn jetstream(&self) -> jetstream::Context {
         let mut jetstream = jetstream::new(self.remote().await.client().clone());
-        jetstream.set_timeout(LONG);
+        jetstream.set_timeout(WAIT_MAX);
         jetstream
     }
 
-    /// What the service says of itself, as every endpoint's statistics carry it.
+    /// Returns the service's report on itself, which is part of the statistics of every endpoint.
     ///
     /// # Panics
-    /// Where it does not answer.
+    /// If the service does not answer.
     pub async fn report(&self) -> serde_json::Value {
         let client = self.remote().await.client().clone();
         let stats = client.request("$SRV.STATS.hourlog", "".into()).await.expect("the service answers");
-        let stats: serde_json::Value = serde_json::from_slice(&stats.payload).expect("it is JSON");
+        let stats: serde_json::Value = serde_json::from_slice(&stats.payload).expect("statistics are JSON");
         stats["endpoints"][0]["data"].clone()
     }
 }
 
-/// The logs, once everything that was published is archived. A service that comes back to its server meanwhile is waited for.
+/// Waits until everything that was published is archived, and returns the logs.
+///
+/// Retries while the service is unavailable, because it may be reconnecting.
 ///
 /// # Panics
-/// Where that takes longer than [`LONG`].
+/// If that takes longer than [`WAIT_MAX`].
 pub async fn archived(remote: &Remote) -> LogsReply {
     let request = LogsRequest { fresh: true, all: true, ..LogsRequest::default() };
     let begun = Instant::now();
     loop {
         match remote.logs(&request).await {
             Ok(logs) => return logs,
-            Err(error) if error.kind() == ErrorKind::Unavailable && begun.elapsed() < LONG => {
+            Err(error) if error.kind() == ErrorKind::Unavailable && begun.elapsed() < WAIT_MAX => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(error) => panic!("{error}"),

@@ -1,43 +1,46 @@
-//! Arrival order, as rows of the archive tell it: by seq, whatever clocks and times say.
+//! Arrival order is the order of the seqs, independent of clocks and event times.
 
 use hourlog::{
-    Arrival, ArrivalQuery, End, ErrorKind, MINUTE, Offset, Position, Record, Result, Row, Seq, Store, arrival_page,
+    ArrivalCursor, ErrorKind, Offset, Position, Record, Result, Seq,
+    read::{ArrivalQuery, End, arrivals_page},
+    store::{EventRow, Store},
+    time::MINUTE,
 };
 
 use crate::{
     guard::{Outcome, StoreGuard, log_id},
     kit::{at, days_after, names, refused},
-    rows::{self, Rows, positions},
+    rows::{self, RowSource, positions},
 };
 
-const EVERYTHING: ArrivalQuery =
-    ArrivalQuery { after: Arrival::FIRST, limit: usize::MAX, bytes: usize::MAX, visible: Seq::MAX };
+const EVERYTHING: ArrivalQuery = ArrivalQuery { after: ArrivalCursor::FIRST, limit: usize::MAX, bytes: usize::MAX };
 
-/// Events that come over three hours: punctual, late, for times ahead, and while the source's clock is set back.
-fn eventful_hours(source: &mut Rows) -> Vec<Row> {
+/// Creates rows over three hours: on time, late, ahead of time, and some while the source's clock
+/// is set back.
+fn eventful_hours(source: &mut RowSource) -> Vec<EventRow> {
     (0..600_i64)
         .map(|number| {
             let now = at("10:00:00").saturating_add_nanos(number / 3 * MINUTE);
             let record = Record::new(number.to_string());
             match number % 10 {
-                0 => source.arrived(days_after(now, -number), now, record),
-                1 => source.arrived(now.saturating_add_nanos(4 * MINUTE), now, record),
+                0 => source.arrival(days_after(now, -number), now, record),
+                1 => source.arrival(now.saturating_add_nanos(4 * MINUTE), now, record),
                 2 => {
                     let set_back = now.saturating_add_nanos(-90 * MINUTE);
-                    source.arrived(set_back, set_back, record)
+                    source.arrival(set_back, set_back, record)
                 }
-                3 => source.arrived(now.saturating_add_nanos(-30 * MINUTE), now, record),
-                _ => source.arrived(now, now, record),
+                3 => source.arrival(now.saturating_add_nanos(-30 * MINUTE), now, record),
+                _ => source.arrival(now, now, record),
             }
         })
         .collect()
 }
 
-/// Every event, in pages of `limit`, the cursor kept as text in between.
+/// Reads every event in pages of `limit`. Keeps the cursor as text between pages.
 async fn in_pages(store: &impl Store, limit: usize) -> Result<Vec<Position>> {
-    let (mut found, mut after) = (Vec::new(), Arrival::FIRST);
+    let (mut found, mut after) = (Vec::new(), ArrivalCursor::FIRST);
     loop {
-        let page = arrival_page(store, &log_id(), &ArrivalQuery { after, limit, ..EVERYTHING }).await?;
+        let page = arrivals_page(store, &log_id(), &ArrivalQuery { after, limit, ..EVERYTHING }, Seq::MAX).await?;
         found.extend(page.events.iter().map(|event| event.position));
         if page.end != End::More {
             assert_eq!(page.end, End::CaughtUp);
@@ -47,9 +50,9 @@ async fn in_pages(store: &impl Store, limit: usize) -> Result<Vec<Position>> {
     }
 }
 
-pub async fn every_event_comes_once_by_seq_in_pages_of_any_size(guard: impl StoreGuard) -> Outcome {
+pub async fn every_event_is_returned_once_by_seq_for_any_page_size(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let written = eventful_hours(&mut Rows::new(log_id()));
+    let written = eventful_hours(&mut RowSource::new(log_id()));
     for part in written.chunks(50) {
         rows::write(store, &log_id(), part).await?;
     }
@@ -61,11 +64,11 @@ pub async fn every_event_comes_once_by_seq_in_pages_of_any_size(guard: impl Stor
 
 pub async fn a_reader_that_keeps_up_misses_nothing(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let written = eventful_hours(&mut Rows::new(log_id()));
-    let (mut found, mut after) = (Vec::new(), Arrival::FIRST);
+    let written = eventful_hours(&mut RowSource::new(log_id()));
+    let (mut found, mut after) = (Vec::new(), ArrivalCursor::FIRST);
     for part in written.chunks(7) {
         rows::write(store, &log_id(), part).await?;
-        let page = arrival_page(store, &log_id(), &ArrivalQuery { after, ..EVERYTHING }).await?;
+        let page = arrivals_page(store, &log_id(), &ArrivalQuery { after, ..EVERYTHING }, Seq::MAX).await?;
         assert_eq!(page.events.len(), part.len());
         found.extend(page.events.iter().map(|event| event.position));
         after = page.next;
@@ -74,26 +77,26 @@ pub async fn a_reader_that_keeps_up_misses_nothing(guard: impl StoreGuard) -> Ou
     Ok(())
 }
 
-pub async fn what_comes_again_is_not_followed_again(guard: impl StoreGuard) -> Outcome {
+pub async fn a_redelivered_event_is_not_returned_again(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let written = eventful_hours(&mut Rows::new(log_id()));
+    let written = eventful_hours(&mut RowSource::new(log_id()));
     rows::write(store, &log_id(), &written).await?;
-    let after = arrival_page(store, &log_id(), &EVERYTHING).await?.next;
+    let after = arrivals_page(store, &log_id(), &EVERYTHING, Seq::MAX).await?.next;
     rows::write(store, &log_id(), &written[100..]).await?;
-    let again = arrival_page(store, &log_id(), &ArrivalQuery { after, ..EVERYTHING }).await?;
+    let again = arrivals_page(store, &log_id(), &ArrivalQuery { after, ..EVERYTHING }, Seq::MAX).await?;
     assert_eq!((again.events, again.next, again.end), (Vec::new(), after, End::CaughtUp));
     assert_eq!(in_pages(store, 64).await?, positions(&written));
     Ok(())
 }
 
-pub async fn nothing_above_the_visible_seq_is_followed_nor_passed_over(guard: impl StoreGuard) -> Outcome {
+pub async fn events_above_the_visible_seq_are_neither_returned_nor_skipped(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let written = eventful_hours(&mut Rows::new(log_id()));
+    let written = eventful_hours(&mut RowSource::new(log_id()));
     rows::write(store, &log_id(), &written).await?;
-    let (mut found, mut after) = (Vec::new(), Arrival::FIRST);
+    let (mut found, mut after) = (Vec::new(), ArrivalCursor::FIRST);
     for row in written.iter().step_by(11).chain(written.last()) {
         let visible = row.event.position.seq;
-        let page = arrival_page(store, &log_id(), &ArrivalQuery { after, visible, ..EVERYTHING }).await?;
+        let page = arrivals_page(store, &log_id(), &ArrivalQuery { after, ..EVERYTHING }, visible).await?;
         assert!(page.events.iter().all(|event| event.position.seq <= visible));
         assert_eq!(page.end, End::CaughtUp);
         found.extend(page.events.iter().map(|event| event.position));
@@ -104,59 +107,59 @@ pub async fn nothing_above_the_visible_seq_is_followed_nor_passed_over(guard: im
     Ok(())
 }
 
-pub async fn a_page_in_arrival_order_is_bounded_by_bytes(guard: impl StoreGuard) -> Outcome {
+pub async fn an_arrivals_page_is_limited_by_bytes(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let mut source = Rows::new(log_id());
-    let written: Vec<Row> =
-        (0..10).map(|_| source.arrived(at("10:00:00"), at("11:00:00"), Record::new("12345"))).collect();
+    let mut source = RowSource::new(log_id());
+    let written: Vec<EventRow> =
+        (0..10).map(|_| source.arrival(at("10:00:00"), at("11:00:00"), Record::new("12345"))).collect();
     rows::write(store, &log_id(), &written).await?;
     for (bytes, count) in [(0, 1), (1, 1), (5, 1), (6, 2), (10, 2), (11, 3)] {
-        let page = arrival_page(store, &log_id(), &ArrivalQuery { bytes, ..EVERYTHING }).await?;
+        let page = arrivals_page(store, &log_id(), &ArrivalQuery { bytes, ..EVERYTHING }, Seq::MAX).await?;
         assert_eq!((page.events.len(), page.end), (count, End::More), "{bytes} bytes");
     }
     Ok(())
 }
 
-pub async fn a_log_that_is_not_there_cannot_be_followed(guard: impl StoreGuard) -> Outcome {
-    refused(ErrorKind::NotFound, arrival_page(guard.store(), &log_id(), &EVERYTHING).await);
+pub async fn following_an_unknown_log_is_not_found(guard: impl StoreGuard) -> Outcome {
+    refused(ErrorKind::NotFound, arrivals_page(guard.store(), &log_id(), &EVERYTHING, Seq::MAX).await);
     Ok(())
 }
 
 pub async fn arrival_order_is_the_same_after_a_restart(guard: impl StoreGuard) -> Outcome {
-    let written = eventful_hours(&mut Rows::new(log_id()));
+    let written = eventful_hours(&mut RowSource::new(log_id()));
     let (first, second) = written.split_at(333);
     rows::write(guard.store(), &log_id(), first).await?;
-    let after = arrival_page(guard.store(), &log_id(), &EVERYTHING).await?.next;
+    let after = arrivals_page(guard.store(), &log_id(), &EVERYTHING, Seq::MAX).await?.next;
     let guard = guard.restart().await;
-    // The newest are handed out again, as after a crash before the cursor was stored.
+    // The newest events are redelivered, as after a crash before the checkpoint was stored.
     rows::write(guard.store(), &log_id(), &written[300..]).await?;
-    let rest = arrival_page(guard.store(), &log_id(), &ArrivalQuery { after, ..EVERYTHING }).await?;
+    let rest = arrivals_page(guard.store(), &log_id(), &ArrivalQuery { after, ..EVERYTHING }, Seq::MAX).await?;
     assert_eq!(rest.events.iter().map(|event| event.position).collect::<Vec<_>>(), positions(second));
     assert_eq!(in_pages(guard.store(), 50).await?, positions(&written));
     Ok(())
 }
 
-pub async fn the_same_event_twice_is_two_events(guard: impl StoreGuard) -> Outcome {
+pub async fn two_equal_records_are_two_events(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let mut source = Rows::new(log_id());
-    let written = [source.punctual(Offset::from_nanos(5), "a"), source.punctual(Offset::from_nanos(5), "a")];
+    let mut source = RowSource::new(log_id());
+    let written = [source.on_time(Offset::from_nanos(5), "a"), source.on_time(Offset::from_nanos(5), "a")];
     rows::write(store, &log_id(), &written).await?;
-    assert_eq!(names(&arrival_page(store, &log_id(), &EVERYTHING).await?.events), ["a", "a"]);
+    assert_eq!(names(&arrivals_page(store, &log_id(), &EVERYTHING, Seq::MAX).await?.events), ["a", "a"]);
     Ok(())
 }
 
-pub async fn a_clock_that_is_set_back_and_goes_on_misleads_no_reader(guard: impl StoreGuard) -> Outcome {
+pub async fn a_clock_set_back_hides_no_event_from_a_follower(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let mut source = Rows::new(log_id());
-    let mut after = Arrival::FIRST;
-    let hours = |hour: i64| at("00:00:00").saturating_add_nanos(hour * hourlog::HOUR);
+    let mut source = RowSource::new(log_id());
+    let mut after = ArrivalCursor::FIRST;
+    let hours = |hour: i64| at("00:00:00").saturating_add_nanos(hour * hourlog::time::HOUR);
     for (hour, name) in [(100, "a"), (50, "b"), (60, "c"), (100, "d"), (101, "e")] {
-        let row = source.arrived(hours(hour), hours(hour), Record::new(name));
+        let row = source.arrival(hours(hour), hours(hour), Record::new(name));
         rows::write(store, &log_id(), &[row]).await?;
-        let page = arrival_page(store, &log_id(), &ArrivalQuery { after, ..EVERYTHING }).await?;
+        let page = arrivals_page(store, &log_id(), &ArrivalQuery { after, ..EVERYTHING }, Seq::MAX).await?;
         assert_eq!(names(&page.events), [name]);
         after = page.next;
     }
-    assert_eq!(names(&arrival_page(store, &log_id(), &EVERYTHING).await?.events), ["a", "b", "c", "d", "e"]);
+    assert_eq!(names(&arrivals_page(store, &log_id(), &EVERYTHING, Seq::MAX).await?.events), ["a", "b", "c", "d", "e"]);
     Ok(())
 }

@@ -1,11 +1,15 @@
-//! The rows of the index and the events of one bucket, as a store answers them.
+//! The rows of the index and the events of one bucket, as a store returns them.
 
-use hourlog::{Bucket, DAY, ERA_BUCKETS, HOUR, Offset, Position, Record, Result, Row, Scan, Seq, Store, Width};
+use hourlog::{
+    Offset, Position, Record, Result, Seq,
+    store::{Bucket, ERA_BUCKETS, EventRow, Scan, Store, Width},
+    time::{DAY, HOUR},
+};
 
 use crate::{
     guard::{Outcome, StoreGuard, log_id},
     kit::{at, days_after, names},
-    rows::{self, Rows},
+    rows::{self, RowSource},
 };
 
 const EVERYTHING: Scan =
@@ -15,22 +19,20 @@ fn hour(text: &str) -> Bucket {
     Bucket { start: at(text), width: Width::HOUR }
 }
 
-/// One event in each of the hours 10, 12 and 13, and a late one.
-async fn three_hours(store: &impl Store) -> Result<Vec<Row>> {
-    let mut source = Rows::new(log_id());
+/// Writes one event in each of the hours 10, 12 and 13, and a late one in hour 10.
+async fn three_hours(store: &impl Store) -> Result<Vec<EventRow>> {
+    let mut source = RowSource::new(log_id());
     let written = vec![
-        source.punctual(at("10:30:00"), "ten"),
-        source.punctual(at("12:30:00"), "twelve"),
-        source.arrived(at("10:15:00"), at("12:45:00"), Record::new("late")),
-        source.punctual(at("13:30:00"), "thirteen"),
+        source.on_time(at("10:30:00"), "ten"),
+        source.on_time(at("12:30:00"), "twelve"),
+        source.arrival(at("10:15:00"), at("12:45:00"), Record::new("late")),
+        source.on_time(at("13:30:00"), "thirteen"),
     ];
     rows::write(store, &log_id(), &written).await?;
     Ok(written)
 }
 
-pub async fn a_span_holds_the_bucket_that_begins_before_it_and_those_that_begin_in_it(
-    guard: impl StoreGuard,
-) -> Outcome {
+pub async fn a_span_selects_the_bucket_that_begins_before_it_and_those_within_it(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     three_hours(store).await?;
     let starts = async |from: &str, to: &str, reverse: bool, limit: usize| -> Result<Vec<Offset>> {
@@ -56,14 +58,14 @@ pub async fn a_span_holds_the_bucket_that_begins_before_it_and_those_that_begin_
     Ok(())
 }
 
-pub async fn index_rows_of_far_apart_times_are_in_order(guard: impl StoreGuard) -> Outcome {
+pub async fn index_rows_far_apart_in_time_are_in_order(guard: impl StoreGuard) -> Outcome {
     let (store, log) = (guard.store(), log_id());
-    let mut source = Rows::new(log.clone());
-    // So far apart that each is in an era of its own, on both sides of 1970.
+    let mut source = RowSource::new(log.clone());
+    // So far apart that each is in its own era, on both sides of 1970.
     let era_days = ERA_BUCKETS * HOUR / DAY;
     let offsets: Vec<Offset> = (-60..60).map(|era| days_after(Offset::from_nanos(1), era * (era_days + 1))).collect();
-    let written: Vec<Row> =
-        offsets.iter().rev().map(|offset| source.arrived(*offset, at("12:00:00"), Record::new("x"))).collect();
+    let written: Vec<EventRow> =
+        offsets.iter().rev().map(|offset| source.arrival(*offset, at("12:00:00"), Record::new("x"))).collect();
     rows::write(store, &log, &written).await?;
     for reverse in [false, true] {
         let rows = store.buckets(&log, Offset::MIN..=Offset::MAX, reverse, usize::MAX).await?;
@@ -82,11 +84,12 @@ pub async fn index_rows_of_far_apart_times_are_in_order(guard: impl StoreGuard) 
     Ok(())
 }
 
-pub async fn a_scan_is_inclusive_and_bounded(guard: impl StoreGuard) -> Outcome {
+pub async fn a_scan_is_inclusive_and_limited(guard: impl StoreGuard) -> Outcome {
     let (store, log) = (guard.store(), log_id());
-    let mut source = Rows::new(log.clone());
-    let minutes = (0..6).map(|minute| at("10:00:00").saturating_add_nanos(minute * hourlog::MINUTE));
-    let written: Vec<Row> = minutes.zip(["a", "b", "c", "d", "e", "f"]).map(|(t, n)| source.punctual(t, n)).collect();
+    let mut source = RowSource::new(log.clone());
+    let minutes = (0..6).map(|minute| at("10:00:00").saturating_add_nanos(minute * hourlog::time::MINUTE));
+    let written: Vec<EventRow> =
+        minutes.zip(["a", "b", "c", "d", "e", "f"]).map(|(t, n)| source.on_time(t, n)).collect();
     rows::write(store, &log, &written).await?;
     let at_index = |index: usize| written[index].event.position;
     let scan = async |scan: Scan| Ok::<_, hourlog::Error>(names(&store.events(&log, hour("10:00:00"), scan).await?));
@@ -115,12 +118,12 @@ pub async fn one_event_is_found_by_its_position(guard: impl StoreGuard) -> Outco
     Ok(())
 }
 
-pub async fn placed_events_are_listed_by_the_time_they_came_in(guard: impl StoreGuard) -> Outcome {
+pub async fn late_events_are_listed_by_their_arrival_time(guard: impl StoreGuard) -> Outcome {
     let (store, log) = (guard.store(), log_id());
     let written = three_hours(store).await?;
     let late = written[2].event.position;
     assert_eq!(store.arrivals(&log, hour("12:00:00"), Seq::MIN, 10).await?, [late]);
-    assert_eq!(store.arrivals(&log, hour("12:00:00"), late.seq - 1, 10).await?, [late]);
+    assert_eq!(store.arrivals(&log, hour("12:00:00"), late.seq.saturating_previous(), 10).await?, [late]);
     assert_eq!(store.arrivals(&log, hour("12:00:00"), late.seq, 10).await?, []);
     assert_eq!(store.arrivals(&log, hour("12:00:00"), Seq::MAX, 10).await?, []);
     for other in ["10:00:00", "13:00:00"] {

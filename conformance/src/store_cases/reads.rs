@@ -1,34 +1,39 @@
-//! How often the archive is asked: by what is there, never by how much time lies between.
+//! The number of reads depends on the buckets that exist, not on the time between them.
 
-use hourlog::{Arrival, ArrivalQuery, HOUR, Query, Row, Seq, arrival_page, describe, page, seek, timeline};
+use hourlog::{
+    ArrivalCursor, Seq,
+    read::{ArrivalQuery, Query, arrivals_page, describe, histogram, page, seek},
+    store::EventRow,
+    time::HOUR,
+};
 
 use crate::{
-    counting::{Counting, Reads},
+    counting::{CountingStore, ReadCounts},
     guard::{Outcome, StoreGuard, log_id},
     kit::{at, days_after, names},
-    rows::{self, Rows},
+    rows::{self, RowSource},
 };
 
 /// The hours of a year.
 const HOURS: i64 = 365 * 24;
 
-pub async fn a_sparse_year_costs_one_read_a_bucket_that_is_there(guard: impl StoreGuard) -> Outcome {
-    let (store, log) = (Counting::new(guard.store().clone()), log_id());
-    let mut source = Rows::new(log.clone());
+pub async fn a_sparse_year_costs_one_read_per_existing_bucket(guard: impl StoreGuard) -> Outcome {
+    let (store, log) = (CountingStore::new(guard.store().clone()), log_id());
+    let mut source = RowSource::new(log.clone());
     let start = at("10:00:00");
-    let year = [source.punctual(start, "then"), source.punctual(days_after(start, 365), "a year later")];
+    let year = [source.on_time(start, "then"), source.on_time(days_after(start, 365), "a year later")];
     rows::write(&store, &log, &year).await?;
 
-    assert_eq!(names(&page(&store, &log, &Query::ALL).await?.events), ["then", "a year later"]);
-    assert_eq!(store.take(), Reads { index: 1, buckets: 2, arrivals: 0, events: 0 });
+    assert_eq!(names(&page(&store, &log, &Query::ALL, Seq::MAX).await?.events), ["then", "a year later"]);
+    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 2, arrivals: 0, events: 0 });
 
     let reverse = Query { reverse: true, ..Query::ALL };
-    assert_eq!(names(&page(&store, &log, &reverse).await?.events), ["a year later", "then"]);
-    assert_eq!(store.take(), Reads { index: 1, buckets: 2, arrivals: 0, events: 0 });
+    assert_eq!(names(&page(&store, &log, &reverse, Seq::MAX).await?.events), ["a year later", "then"]);
+    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 2, arrivals: 0, events: 0 });
 
-    let everything = ArrivalQuery { after: Arrival::FIRST, limit: 10, bytes: usize::MAX, visible: Seq::MAX };
-    assert_eq!(names(&arrival_page(&store, &log, &everything).await?.events), ["then", "a year later"]);
-    assert_eq!(store.take(), Reads { index: 1, buckets: 2, arrivals: 0, events: 0 });
+    let everything = ArrivalQuery { after: ArrivalCursor::FIRST, limit: 10, bytes: usize::MAX };
+    assert_eq!(names(&arrivals_page(&store, &log, &everything, Seq::MAX).await?.events), ["then", "a year later"]);
+    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 2, arrivals: 0, events: 0 });
 
     seek(&store, &log, days_after(start, 100), Seq::MAX).await?;
     let reads = store.take();
@@ -36,49 +41,52 @@ pub async fn a_sparse_year_costs_one_read_a_bucket_that_is_there(guard: impl Sto
     Ok(())
 }
 
-pub async fn a_year_of_hours_costs_one_read_a_bucket(guard: impl StoreGuard) -> Outcome {
-    let (store, log) = (Counting::new(guard.store().clone()), log_id());
-    let mut source = Rows::new(log.clone());
+pub async fn a_year_of_hours_costs_one_read_per_bucket(guard: impl StoreGuard) -> Outcome {
+    let (store, log) = (CountingStore::new(guard.store().clone()), log_id());
+    let mut source = RowSource::new(log.clone());
     let start = at("10:30:00");
-    let hours: Vec<Row> =
-        (0..HOURS).map(|hour| source.punctual(start.saturating_add_nanos(hour * HOUR), "x")).collect();
+    let hours: Vec<EventRow> =
+        (0..HOURS).map(|hour| source.on_time(start.saturating_add_nanos(hour * HOUR), "x")).collect();
     rows::write(&store, &log, &hours).await?;
 
     for reverse in [false, true] {
-        let whole = page(&store, &log, &Query { reverse, ..Query::ALL }).await?;
+        let whole = page(&store, &log, &Query { reverse, ..Query::ALL }, Seq::MAX).await?;
         assert_eq!(whole.events.len(), hours.len());
         let reads = store.take();
         assert_eq!(reads.buckets, hours.len() as u64, "reverse: {reverse}");
         assert!(reads.index <= hours.len() as u64 / 100, "{} reads of the index", reads.index);
     }
-    let some = page(&store, &log, &Query { limit: 24, ..Query::ALL }).await?;
+    let some = page(&store, &log, &Query { limit: 24, ..Query::ALL }, Seq::MAX).await?;
     assert_eq!(some.events.len(), 24);
-    assert_eq!(store.take(), Reads { index: 1, buckets: 24, arrivals: 0, events: 0 });
+    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 24, arrivals: 0, events: 0 });
     Ok(())
 }
 
-pub async fn the_index_alone_answers_counts(guard: impl StoreGuard) -> Outcome {
-    let (store, log) = (Counting::new(guard.store().clone()), log_id());
-    let mut source = Rows::new(log.clone());
+pub async fn counts_are_answered_by_the_index_alone(guard: impl StoreGuard) -> Outcome {
+    let (store, log) = (CountingStore::new(guard.store().clone()), log_id());
+    let mut source = RowSource::new(log.clone());
     let start = at("10:30:00");
-    let hours: Vec<Row> = (0..500).map(|hour| source.punctual(start.saturating_add_nanos(hour * HOUR), "x")).collect();
+    let hours: Vec<EventRow> =
+        (0..500).map(|hour| source.on_time(start.saturating_add_nanos(hour * HOUR), "x")).collect();
     rows::write(&store, &log, &hours).await?;
     assert_eq!(describe(&store, &log).await?.count, 500);
-    assert_eq!(timeline(&store, &log, at("10:00:00"), days_after(start, 30), 60).await?.count, 500);
+    assert_eq!(histogram(&store, &log, at("10:00:00"), days_after(start, 30), 60).await?.count, 500);
     let reads = store.take();
     assert_eq!((reads.buckets, reads.arrivals, reads.events), (0, 0, 0));
     assert!(reads.index <= 8, "{} reads of the index", reads.index);
     Ok(())
 }
 
-pub async fn a_bucket_of_late_events_only_is_not_read_in_timeline_order(guard: impl StoreGuard) -> Outcome {
-    let (store, log) = (Counting::new(guard.store().clone()), log_id());
-    let mut source = Rows::new(log.clone());
-    let late: Vec<Row> = (0..50_i64)
-        .map(|day| source.arrived(at("10:00:00"), days_after(at("12:00:00"), day), hourlog::Record::new("late")))
+pub async fn a_bucket_in_which_only_late_events_arrived_is_not_read_for_the_timeline(
+    guard: impl StoreGuard,
+) -> Outcome {
+    let (store, log) = (CountingStore::new(guard.store().clone()), log_id());
+    let mut source = RowSource::new(log.clone());
+    let late: Vec<EventRow> = (0..50_i64)
+        .map(|day| source.arrival(at("10:00:00"), days_after(at("12:00:00"), day), hourlog::Record::new("late")))
         .collect();
     rows::write(&store, &log, &late).await?;
-    assert_eq!(page(&store, &log, &Query::ALL).await?.events.len(), 50);
-    assert_eq!(store.take().buckets, 1, "the days that the events came on hold none themselves");
+    assert_eq!(page(&store, &log, &Query::ALL, Seq::MAX).await?.events.len(), 50);
+    assert_eq!(store.take().buckets, 1, "the days on which the events arrived hold none of them");
     Ok(())
 }

@@ -1,47 +1,48 @@
-//! What is taken away stays away, and what comes later lives.
+//! Swept and deleted events stay deleted, and events that are written later are kept.
 
 use hourlog::{
-    Arrival, ArrivalQuery, ErrorKind, LogRow, Offset, Query, Record, Result, Row, Seq, Store, Swept, Widths, Write,
-    arrival_page, describe, page, sweep,
+    ArrivalCursor, ErrorKind, Offset, Record, Result, Seq,
+    read::{ArrivalQuery, Query, arrivals_page, describe, page},
+    store::{EventRow, LogRow, Store, Swept, Widths, Write, sweep},
 };
 
 use crate::{
     guard::{Outcome, StoreGuard, log_id},
     kit::{at, names, refused},
-    rows::{self, Rows},
+    rows::{self, RowSource},
 };
 
-/// The names of all events, by time.
+/// Returns the names of all events, by time.
 async fn all(store: &impl Store) -> Result<Vec<String>> {
-    Ok(names(&page(store, &log_id(), &Query::ALL).await?.events))
+    Ok(names(&page(store, &log_id(), &Query::ALL, Seq::MAX).await?.events))
 }
 
-/// The names of all events, in the order of their arrival.
+/// Returns the names of all events, in arrival order.
 async fn followed(store: &impl Store) -> Result<Vec<String>> {
-    let query = ArrivalQuery { after: Arrival::FIRST, limit: 100, bytes: usize::MAX, visible: Seq::MAX };
-    Ok(names(&arrival_page(store, &log_id(), &query).await?.events))
+    let query = ArrivalQuery { after: ArrivalCursor::FIRST, limit: 100, bytes: usize::MAX };
+    Ok(names(&arrivals_page(store, &log_id(), &query, Seq::MAX).await?.events))
 }
 
-/// Writes two events in each of three hours, and one that came late to the first.
-async fn three_hours(store: &impl Store) -> Result<(Rows, Vec<Row>)> {
-    let mut source = Rows::new(log_id());
-    let mut rows: Vec<Row> = ["10:00:00", "10:59:59", "11:00:00", "11:59:59", "12:00:00", "12:30:00"]
-        .map(|time| source.punctual(at(time), time))
+/// Writes two events in each of three hours, and a late one in the first hour.
+async fn three_hours(store: &impl Store) -> Result<(RowSource, Vec<EventRow>)> {
+    let mut source = RowSource::new(log_id());
+    let mut rows: Vec<EventRow> = ["10:00:00", "10:59:59", "11:00:00", "11:59:59", "12:00:00", "12:30:00"]
+        .map(|time| source.on_time(at(time), time))
         .into();
-    rows.push(source.arrived(at("10:30:00"), at("12:45:00"), Record::new("late")));
+    rows.push(source.arrival(at("10:30:00"), at("12:45:00"), Record::new("late")));
     rows::write(store, &log_id(), &rows).await?;
     Ok((source, rows))
 }
 
-fn newest(rows: &[Row]) -> Seq {
-    rows.last().expect("there are rows").event.position.seq
+fn newest(rows: &[EventRow]) -> Seq {
+    rows.last().expect("the rows are not empty").event.position.seq
 }
 
 async fn delete(store: &impl Store, seq: Seq) -> Outcome {
-    store.write(vec![Write::Delete { log: log_id(), seq }]).await
+    store.write(vec![Write::DeleteLog { log: log_id(), seq }]).await
 }
 
-pub async fn a_sweep_takes_buckets_that_lie_wholly_before_its_horizon(guard: impl StoreGuard) -> Outcome {
+pub async fn a_sweep_deletes_the_buckets_that_end_before_its_horizon(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let (_, rows) = three_hours(store).await?;
     let swept = sweep(store, &log_id(), at("11:59:59"), newest(&rows), Seq::MIN).await?;
@@ -50,21 +51,21 @@ pub async fn a_sweep_takes_buckets_that_lie_wholly_before_its_horizon(guard: imp
     let guard = guard.restart().await;
     let store = guard.store();
     assert_eq!(all(store).await?, ["11:00:00", "11:59:59", "12:00:00", "12:30:00"]);
-    let told = describe(store, &log_id()).await?;
-    assert_eq!((told.count, told.first, told.buckets), (4, Some(at("11:00:00")), 2));
+    let described = describe(store, &log_id()).await?;
+    assert_eq!((described.count, described.first, described.buckets), (4, Some(at("11:00:00")), 2));
     Ok(())
 }
 
-pub async fn who_follows_passes_over_what_was_swept(guard: impl StoreGuard) -> Outcome {
+pub async fn followers_skip_swept_events(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let (_, rows) = three_hours(store).await?;
     sweep(store, &log_id(), at("11:30:00"), newest(&rows), Seq::MIN).await?;
-    // The late one is listed where it arrived, in an hour that was kept.
+    // The swept late event is still listed in the hour of its arrival, which was kept.
     assert_eq!(followed(store).await?, ["11:00:00", "11:59:59", "12:00:00", "12:30:00"]);
     Ok(())
 }
 
-pub async fn a_row_that_comes_again_after_it_was_swept_stays_away(guard: impl StoreGuard) -> Outcome {
+pub async fn a_swept_row_stays_deleted_when_it_is_redelivered(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let (_, rows) = three_hours(store).await?;
     sweep(store, &log_id(), at("11:30:00"), newest(&rows), Seq::MIN).await?;
@@ -80,11 +81,11 @@ pub async fn a_row_that_comes_again_after_it_was_swept_stays_away(guard: impl St
     Ok(())
 }
 
-pub async fn what_comes_late_to_a_swept_bucket_lives_until_the_next_sweep(guard: impl StoreGuard) -> Outcome {
+pub async fn a_late_event_in_a_swept_bucket_is_kept_until_the_next_sweep(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let (mut source, rows) = three_hours(store).await?;
     sweep(store, &log_id(), at("11:30:00"), newest(&rows), Seq::MIN).await?;
-    let later = [source.arrived(at("10:00:00"), at("12:50:00"), Record::new("later"))];
+    let later = [source.arrival(at("10:00:00"), at("12:50:00"), Record::new("later"))];
     rows::write(store, &log_id(), &later).await?;
     assert_eq!(all(store).await?, ["later", "11:00:00", "11:59:59", "12:00:00", "12:30:00"]);
     let guard = guard.restart().await;
@@ -96,20 +97,20 @@ pub async fn what_comes_late_to_a_swept_bucket_lives_until_the_next_sweep(guard:
     Ok(())
 }
 
-pub async fn an_empty_row_leaves_the_index_once_nothing_of_it_can_come_again(guard: impl StoreGuard) -> Outcome {
+pub async fn an_empty_index_row_is_removed_once_no_redelivery_can_reach_it(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let (mut source, rows) = three_hours(store).await?;
     let seq = newest(&rows);
     let count = async |store: &_| Store::buckets(store, &log_id(), Offset::MIN..=Offset::MAX, false, 100).await;
     sweep(store, &log_id(), at("11:30:00"), seq, seq).await?;
     assert_eq!(count(store).await?.len(), 3);
-    let swept = sweep(store, &log_id(), at("11:30:00"), seq, seq + 1).await?;
+    let swept = sweep(store, &log_id(), at("11:30:00"), seq, Seq::from_number(seq.get() + 1)).await?;
     assert_eq!(swept, Swept { buckets: 0, events: 0, unlisted: 1 });
     assert_eq!(count(store).await?.len(), 2);
-    // A bucket may come to be anew.
+    // The bucket can be created again.
     let later = [
-        source.punctual(at("13:00:00"), "13:00:00"),
-        source.arrived(at("10:00:00"), at("13:00:01"), Record::new("later")),
+        source.on_time(at("13:00:00"), "13:00:00"),
+        source.arrival(at("10:00:00"), at("13:00:01"), Record::new("later")),
     ];
     rows::write(store, &log_id(), &later).await?;
     let guard = guard.restart().await;
@@ -118,22 +119,20 @@ pub async fn an_empty_row_leaves_the_index_once_nothing_of_it_can_come_again(gua
     Ok(())
 }
 
-pub async fn a_deleted_log_is_not_there_and_does_not_come_back_when_its_source_is_read_again(
-    guard: impl StoreGuard,
-) -> Outcome {
+pub async fn a_deleted_log_stays_deleted_when_its_source_is_read_again(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let (_, rows) = three_hours(store).await?;
     let cursor = Write::Cursor {
         log: log_id(),
         name: "me".to_owned(),
-        cursor: Arrival { time: at("10:00:00"), seq: newest(&rows) },
+        cursor: ArrivalCursor { time: at("10:00:00"), seq: newest(&rows) },
     };
     store.write(vec![cursor]).await?;
     delete(store, newest(&rows)).await?;
     refused(ErrorKind::NotFound, all(store).await);
     let guard = guard.restart().await;
     let store = guard.store();
-    // The stored place of the source was behind, and everything comes again.
+    // The stored checkpoint of the source was older, so everything is redelivered.
     for some in rows.chunks(3) {
         rows::write(store, &log_id(), some).await?;
     }
@@ -145,14 +144,14 @@ pub async fn a_deleted_log_is_not_there_and_does_not_come_back_when_its_source_i
     Ok(())
 }
 
-pub async fn what_is_imported_again_after_a_delete_lives(guard: impl StoreGuard) -> Outcome {
+pub async fn events_imported_again_after_a_delete_are_kept(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let (mut source, rows) = three_hours(store).await?;
     let seq = newest(&rows);
     delete(store, seq).await?;
-    // The same events, at the same times; the first is the very next message.
+    // The same events at the same times. The first has the very next seq.
     let again = ["10:00:00", "10:59:59", "12:30:00"];
-    let imported = again.map(|time| source.arrived(at(time), at("13:00:00"), Record::new(time)));
+    let imported = again.map(|time| source.arrival(at(time), at("13:00:00"), Record::new(time)));
     rows::write(store, &log_id(), &imported).await?;
     assert_eq!(all(store).await?, again);
     let guard = guard.restart().await;
@@ -162,23 +161,23 @@ pub async fn what_is_imported_again_after_a_delete_lives(guard: impl StoreGuard)
         (again.map(str::to_owned).into(), again.map(str::to_owned).into())
     );
     assert_eq!(describe(store, &log_id()).await?.count, 3);
-    assert_eq!(store.log(&log_id()).await?.map(|row| row.cut), Some(seq));
-    // And what was there before stays dead beside it.
+    assert_eq!(store.log(&log_id()).await?.map(|row| row.deleted_to), Some(seq));
+    // The deleted events stay deleted beside them.
     rows::write(store, &log_id(), &rows).await?;
     assert_eq!(all(store).await?, again);
     assert_eq!(describe(store, &log_id()).await?.count, 3);
     Ok(())
 }
 
-pub async fn a_log_that_is_made_again_after_it_was_deleted_keeps_what_was_cut(guard: impl StoreGuard) -> Outcome {
+pub async fn a_log_created_again_after_a_delete_keeps_its_deleted_to(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let (_, rows) = three_hours(store).await?;
     delete(store, newest(&rows)).await?;
     let widths = Widths::new("1m".parse()?);
-    rows::make(store, &log_id(), widths.clone()).await?;
-    let made = store.log(&log_id()).await?;
-    let expected = LogRow { created: Offset::from_nanos(0), widths, retention_seconds: None, cut: newest(&rows) };
-    assert_eq!(made, Some(expected));
+    rows::create_log(store, &log_id(), widths.clone()).await?;
+    let created = store.log(&log_id()).await?;
+    let expected = LogRow { created: Offset::from_nanos(0), widths, retention: None, deleted_to: newest(&rows) };
+    assert_eq!(created, Some(expected));
     rows::write(store, &log_id(), &rows).await?;
     assert_eq!(all(store).await?, [""; 0]);
     Ok(())

@@ -1,44 +1,46 @@
-//! Logs whose buckets are not an hour wide, and logs whose width was changed.
+//! Logs with buckets of other widths than an hour, and logs whose width was changed.
 
 use hourlog::{
-    Arrival, ArrivalQuery, BINS, HOUR, LogRow, MINUTE, Offset, Query, Reason, Result, Row, SECOND, Seq, Store, Width,
-    Widths, Write, arrival_page, describe, page, seek,
+    ArrivalCursor, Offset, Reason, Result, Seq,
+    read::{ArrivalQuery, Query, arrivals_page, describe, page, seek},
+    store::{BINS, EventRow, LogRow, Store, Width, Widths, Write},
+    time::{HOUR, MINUTE, SECOND},
 };
 
 use crate::{
     guard::{Outcome, StoreGuard, log_id},
     kit::{at, id},
-    rows::{self, Rows, make},
+    rows::{self, RowSource, create_log},
 };
 
-/// Offsets on both sides of every edge of `width` from 09:59 on, for about an hour or a hundred buckets.
-fn around_edges(width: i64) -> Vec<Offset> {
+/// Returns offsets around the boundaries of a hundred buckets of `width`, from 09:59 on.
+fn around_boundaries(width: i64) -> Vec<Offset> {
     let edges = (0..100).map(|index| at("09:59:00").saturating_add_nanos(index * width));
     let edges = edges.map(|edge| Offset::from_nanos(edge.nanos().div_euclid(width) * width));
     edges.flat_map(|edge| [-1, 0, 1].map(|tick| edge.saturating_add_nanos(tick))).collect()
 }
 
-/// Writes events around every edge, in time and against it, and reads them back every way there is.
+/// Writes events around every boundary, in order and in reverse, and reads them back in every way.
 async fn check(store: &impl Store, width: Width) -> Result<()> {
     let log = log_id();
-    let mut source = Rows::new(log.clone());
-    let offsets = around_edges(width.nanos());
+    let mut source = RowSource::new(log.clone());
+    let offsets = around_boundaries(width.nanos());
     let now = at("23:00:00");
     let (early, late) = offsets.split_at(offsets.len() / 2);
-    let written: Vec<Row> = late
+    let written: Vec<EventRow> = late
         .iter()
         .chain(early.iter().rev())
-        .map(|offset| source.arrived(*offset, now, hourlog::Record::new(offset.to_string())))
+        .map(|offset| source.arrival(*offset, now, hourlog::Record::new(offset.to_string())))
         .collect();
     rows::write(store, &log, &written).await?;
 
-    let read = page(store, &log, &Query::ALL).await?.events;
+    let read = page(store, &log, &Query::ALL, Seq::MAX).await?.events;
     assert_eq!(read.iter().map(|event| event.position.offset).collect::<Vec<_>>(), offsets);
-    let mut backwards = page(store, &log, &Query { reverse: true, ..Query::ALL }).await?.events;
+    let mut backwards = page(store, &log, &Query { reverse: true, ..Query::ALL }, Seq::MAX).await?.events;
     backwards.reverse();
     assert_eq!(backwards, read);
-    let everything = ArrivalQuery { after: Arrival::FIRST, limit: usize::MAX, bytes: usize::MAX, visible: Seq::MAX };
-    let arrived = arrival_page(store, &log, &everything).await?.events;
+    let everything = ArrivalQuery { after: ArrivalCursor::FIRST, limit: usize::MAX, bytes: usize::MAX };
+    let arrived = arrivals_page(store, &log, &everything, Seq::MAX).await?.events;
     assert!(arrived.iter().eq(written.iter().map(|row| &row.event)));
     for offset in offsets.iter().step_by(7) {
         assert_eq!(seek(store, &log, *offset, Seq::MAX).await?.reason, Reason::Exact);
@@ -61,69 +63,73 @@ async fn check(store: &impl Store, width: Width) -> Result<()> {
 
 pub async fn buckets_of_thirteen_minutes(guard: impl StoreGuard) -> Outcome {
     let width = Width::from_seconds(13 * 60)?;
-    make(guard.store(), &log_id(), Widths::new(width)).await?;
+    create_log(guard.store(), &log_id(), Widths::new(width)).await?;
     check(guard.store(), width).await
 }
 
 pub async fn buckets_of_ten_seconds(guard: impl StoreGuard) -> Outcome {
     let width = Width::from_seconds(10)?;
-    make(guard.store(), &log_id(), Widths::new(width)).await?;
+    create_log(guard.store(), &log_id(), Widths::new(width)).await?;
     check(guard.store(), width).await
 }
 
 pub async fn buckets_of_a_second(guard: impl StoreGuard) -> Outcome {
-    make(guard.store(), &log_id(), Widths::new(Width::SECOND)).await?;
+    create_log(guard.store(), &log_id(), Widths::new(Width::SECOND)).await?;
     check(guard.store(), Width::SECOND).await
 }
 
 pub async fn buckets_of_a_day(guard: impl StoreGuard) -> Outcome {
-    make(guard.store(), &log_id(), Widths::new(Width::DAY)).await?;
+    create_log(guard.store(), &log_id(), Widths::new(Width::DAY)).await?;
     check(guard.store(), Width::DAY).await
 }
 
-pub async fn without_being_made_a_log_has_buckets_of_an_hour(guard: impl StoreGuard) -> Outcome {
+pub async fn a_log_created_by_its_first_event_has_buckets_of_an_hour(guard: impl StoreGuard) -> Outcome {
     check(guard.store(), Width::HOUR).await?;
-    let row = guard.store().log(&log_id()).await?.expect("it was written to");
-    assert_eq!((row.widths, row.retention_seconds, row.cut), (Widths::default(), None, Seq::MIN));
-    assert_eq!(row.created, at("23:00:00"), "it was made when its first event came");
+    let row = guard.store().log(&log_id()).await?.expect("the log has events");
+    assert_eq!((row.widths, row.retention, row.deleted_to), (Widths::default(), None, Seq::MIN));
+    assert_eq!(row.created, at("23:00:00"), "the log was created when its first event arrived");
     Ok(())
 }
 
-pub async fn a_made_log_without_events_is_known_and_empty(guard: impl StoreGuard) -> Outcome {
+pub async fn a_log_created_without_events_is_known_and_empty(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let made =
-        LogRow { created: at("08:00:00"), widths: Widths::new(Width::MINUTE), retention_seconds: Some(3_600), cut: 7 };
-    store.write(vec![Write::Log(log_id(), made.clone())]).await?;
-    assert_eq!(store.log(&log_id()).await?, Some(made.clone()));
+    let row = LogRow {
+        created: at("08:00:00"),
+        widths: Widths::new(Width::MINUTE),
+        retention: Some(std::time::Duration::from_secs(3_600)),
+        deleted_to: Seq::new(0, 7),
+    };
+    store.write(vec![Write::Log(log_id(), row.clone())]).await?;
+    assert_eq!(store.log(&log_id()).await?, Some(row.clone()));
     let described = describe(store, &log_id()).await?;
-    assert_eq!((described.row, described.count, described.first, described.last), (made, 0, None, None));
+    assert_eq!((described.row, described.count, described.first, described.last), (row, 0, None, None));
     Ok(())
 }
 
-pub async fn a_new_width_holds_from_its_time_on_and_the_old_one_before(guard: impl StoreGuard) -> Outcome {
+pub async fn a_new_width_applies_from_its_time_on_and_the_old_one_before(guard: impl StoreGuard) -> Outcome {
     let (store, log) = (guard.store(), log_id());
     let mut widths = Widths::default();
     assert_eq!(widths.change(Width::from_seconds(13 * 60)?, at("13:30:00")), at("14:00:00"));
-    make(store, &log, widths).await?;
-    let mut source = Rows::new(log.clone());
+    create_log(store, &log, widths).await?;
+    let mut source = RowSource::new(log.clone());
     let hours = (0..4).map(|hour| at("10:00:00").saturating_add_nanos(hour * HOUR));
-    let before: Vec<Row> = hours.map(|offset| source.punctual(offset, "old")).collect();
+    let before: Vec<EventRow> = hours.map(|offset| source.on_time(offset, "old")).collect();
     rows::write(store, &log, &before).await?;
 
     let times = ["13:59:59.999999999", "14:00:00", "14:12:59.999999999", "14:13:00", "14:26:00", "13:40:00"];
-    let after: Vec<Row> =
-        times.iter().map(|time| source.arrived(at(time), at("20:00:00"), hourlog::Record::new("new"))).collect();
+    let after: Vec<EventRow> =
+        times.iter().map(|time| source.arrival(at(time), at("20:00:00"), hourlog::Record::new("new"))).collect();
     rows::write(store, &log, &after).await?;
 
     let mut offsets: Vec<Offset> = before.iter().chain(&after).map(|row| row.event.position.offset).collect();
     offsets.sort_unstable();
     for reverse in [false, true] {
-        let read = page(store, &log, &Query { reverse, ..Query::ALL }).await?.events;
+        let read = page(store, &log, &Query { reverse, ..Query::ALL }, Seq::MAX).await?.events;
         assert_eq!(read.iter().map(|event| event.position.offset).collect::<Vec<_>>(), offsets, "reverse: {reverse}");
         offsets.reverse();
     }
     let index = store.buckets(&log, at("13:00:00")..=at("14:30:00"), false, 10).await?;
-    let of = |minutes: i64| Width::from_seconds(minutes * 60).expect("a good width");
+    let of = |minutes: i64| Width::from_seconds(minutes * 60).expect("the width is valid");
     let found: Vec<_> = index.iter().map(|row| (row.bucket.start, row.bucket.width, row.count)).collect();
     let start = |minutes: i64| at("14:00:00").saturating_add_nanos(minutes * MINUTE);
     assert_eq!(
@@ -138,14 +144,14 @@ pub async fn a_new_width_holds_from_its_time_on_and_the_old_one_before(guard: im
     Ok(())
 }
 
-pub async fn a_log_is_made_once(guard: impl StoreGuard) -> Outcome {
+pub async fn a_log_is_created_once(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    rows::write(store, &log_id(), &[Rows::new(log_id()).punctual(at("10:00:00"), "first")]).await?;
-    let there = store.log(&log_id()).await?;
-    make(store, &log_id(), Widths::new(Width::SECOND)).await?;
-    assert_eq!(store.log(&log_id()).await?, there, "it came to be with its first event");
-    make(store, &id("other"), Widths::new(Width::MINUTE)).await?;
-    make(store, &id("other"), Widths::new(Width::SECOND)).await?;
+    rows::write(store, &log_id(), &[RowSource::new(log_id()).on_time(at("10:00:00"), "first")]).await?;
+    let created = store.log(&log_id()).await?;
+    create_log(store, &log_id(), Widths::new(Width::SECOND)).await?;
+    assert_eq!(store.log(&log_id()).await?, created, "the first event had created the log");
+    create_log(store, &id("other"), Widths::new(Width::MINUTE)).await?;
+    create_log(store, &id("other"), Widths::new(Width::SECOND)).await?;
     assert_eq!(store.log(&id("other")).await?.map(|row| row.widths), Some(Widths::new(Width::MINUTE)));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A damaged archive says so: it is never taken for whole with less in it than was acknowledged.
+//! A damaged archive is noticed: it never looks complete with fewer events than were acknowledged.
 
 use std::{
     fs,
@@ -10,98 +10,107 @@ use std::{
 use conformance::{
     guard::log_id,
     kit::at,
-    rows::{self, Rows},
+    rows::{self, RowSource},
     servers::{copy_directory, replace_directory},
 };
-use hourlog::{Embedded, HOUR, MINUTE, Offset, Record, Row, Seq, Store, Write};
+use hourlog::{
+    Embedded, Offset, Record, Seq,
+    store::{EventRow, Store, Write},
+    time::{HOUR, MINUTE},
+};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tempfile::TempDir;
 
 #[tokio::test]
-async fn an_archive_that_was_put_back_says_what_is_missing_and_forgets_its_places() {
-    let directory = TempDir::new().expect("a directory can be made");
-    let old = TempDir::new().expect("a directory can be made");
-    let store = Embedded::open(directory.path()).expect("it opens");
-    store.write(vec![archived(1)]).await.expect("it is written");
+async fn an_archive_that_was_rolled_back_reports_what_is_missing_and_forgets_its_checkpoints() {
+    let directory = TempDir::new().expect("a temporary directory can be created");
+    let old = TempDir::new().expect("a temporary directory can be created");
+    let store = Embedded::open(directory.path()).expect("the archive opens");
+    store.write(vec![archived(1)]).await.expect("the archive accepts the write");
     drop(store);
     copy_directory(&directory.path().join("tables"), old.path());
-    let store = Embedded::open(directory.path()).expect("it opens");
+    let store = Embedded::open(directory.path()).expect("the archive opens");
     assert_eq!(store.missing(), None);
-    store.write(vec![archived(2)]).await.expect("it is written");
+    store.write(vec![archived(2)]).await.expect("the archive accepts the write");
     drop(store);
     replace_directory(old.path(), &directory.path().join("tables"));
 
-    let store = Embedded::open(directory.path()).expect("it opens");
+    let store = Embedded::open(directory.path()).expect("the archive opens");
     let missing = store.missing().expect("a batch is missing");
     assert_eq!((missing.acknowledged, missing.found), (Some(2), 1));
-    assert_eq!(store.sources("S").await.expect("the sources")[0].1.cursor, 0);
+    assert_eq!(store.sources("S").await.expect("the sources can be read")[0].1.checkpoint, Seq::ZERO);
     drop(store);
-    // Said once: what is not there any more will not come back.
-    assert_eq!(Embedded::open(directory.path()).expect("it opens").missing(), None);
+    // Reported once: the lost batch cannot be recovered.
+    assert_eq!(Embedded::open(directory.path()).expect("the archive opens").missing(), None);
 }
 
-/// Places at which a byte is flipped: of an archive that fits into its journal, and of one that has tables and several journals.
+/// The number of bits to flip, one at a time, by the size of the archive.
 const FLIPS: [(Size, u64); 2] = [(Size::Small, 160), (Size::Large, 40)];
 
 #[derive(Debug, Clone, Copy)]
 enum Size {
+    /// The archive fits into its journal.
     Small,
+    /// The archive has tables and several journals.
     Large,
 }
 
-/// An archive of `size`, closed, with the places of a source in it.
+/// Creates an archive of `size` with the checkpoint of a source, and closes it.
 async fn archive(size: Size) -> TempDir {
-    let directory = TempDir::new().expect("a directory can be made");
-    let store = Embedded::open(directory.path()).expect("it opens");
+    let directory = TempDir::new().expect("a temporary directory can be created");
+    let store = Embedded::open(directory.path()).expect("the archive opens");
     let (batches, events, bytes) = match size {
         Size::Small => (200, 10, 100),
         Size::Large => (150, 1_000, 1_000),
     };
     let mut random = StdRng::seed_from_u64(7);
-    let mut source = Rows::new(log_id());
+    let mut source = RowSource::new(log_id());
     for batch in 1..=batches {
-        let rows: Vec<Row> = (0..events)
+        let rows: Vec<EventRow> = (0..events)
             .map(|event| {
                 let now = at("10:00:00").saturating_add_nanos((batch * events + event) * MINUTE / 20);
                 let late = if event % 7 == 0 { now.saturating_add_nanos(-HOUR) } else { now };
                 let data: Vec<u8> = (0..bytes).map(|_| random.random()).collect();
-                source.arrived(late, now, Record::new(data))
+                source.arrival(late, now, Record::new(data))
             })
             .collect();
-        rows::write(&store, &log_id(), &rows).await.expect("it is written");
-        store.write(vec![archived(batch)]).await.expect("it is written");
+        rows::write(&store, &log_id(), &rows).await.expect("the archive accepts the write");
+        store.write(vec![archived(batch)]).await.expect("the archive accepts the write");
     }
     directory
 }
 
-fn archived(seq: Seq) -> Write {
-    let time = Offset::from_nanos(seq);
-    Write::Archived { stream: "S".into(), slot: 0, seq, time, high: time }
+fn archived(number: i64) -> Write {
+    let (seq, time) = (Seq::from_number(number), Offset::from_nanos(number));
+    Write::Archived { stream: "S".into(), slot: 0, seq, time, max_time: time }
 }
 
-/// What a process that reads the archive finds, or how it says that it cannot.
+/// Reads the archive in another process. Returns what it prints, or its error.
 fn read(directory: &Path) -> Result<String, String> {
-    let read = Command::new(env!("CARGO_BIN_EXE_read-archive")).arg(directory).output().expect("the binary is there");
+    let read = Command::new(env!("CARGO_BIN_EXE_read-archive"))
+        .arg(directory)
+        .output()
+        .expect("cargo builds the binary before the test");
     if read.status.success() {
         return Ok(String::from_utf8_lossy(&read.stdout).trim().to_owned());
     }
     let said = String::from_utf8_lossy(&read.stderr).into_owned();
-    assert!(!said.is_empty(), "it ended with {} and said nothing", read.status);
+    assert!(!said.is_empty(), "read-archive ended with {} and without a message", read.status);
     Err(said)
 }
 
-/// The files below `directory`, with how many of their bytes are used: behind those, journals have room.
+/// Returns the files below `directory` and the used bytes of each; the rest of a journal is zeros.
 fn files(directory: &Path) -> Vec<(PathBuf, u64)> {
     let mut files = Vec::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).expect("it can be read") {
-            let path = entry.expect("it can be read").path();
+        for entry in fs::read_dir(directory).expect("the directory can be read") {
+            let path = entry.expect("the directory can be read").path();
             if path.is_dir() {
                 directories.push(path);
                 continue;
             }
-            let bytes = fs::read(&path).expect("it can be read");
+            let bytes = fs::read(&path).expect("the file can be read");
             let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
             files.push((path, used));
         }
@@ -110,81 +119,82 @@ fn files(directory: &Path) -> Vec<(PathBuf, u64)> {
     files
 }
 
-/// Flips a bit of the byte at `place`. Answers what the byte is now.
-fn flip(path: &Path, place: u64, bit: u8) -> u8 {
-    let file = fs::File::options().read(true).write(true).open(path).expect("it is there");
+/// Flips a bit of the byte at `offset`, and returns the changed byte.
+fn flip(path: &Path, offset: u64, bit: u8) -> u8 {
+    let file = fs::File::options().read(true).write(true).open(path).expect("the file exists");
     let mut byte = [0];
-    file.read_exact_at(&mut byte, place).expect("it can be read");
+    file.read_exact_at(&mut byte, offset).expect("the byte can be read");
     byte[0] ^= 1 << bit;
-    file.write_all_at(&byte, place).expect("it can be written");
+    file.write_all_at(&byte, offset).expect("the byte can be written");
     byte[0]
 }
 
 #[tokio::test]
-async fn damage_between_two_writes_of_a_finished_journal_is_said() {
-    /// What fjall ends a batch with; the next one begins behind it.
+async fn damage_between_two_writes_of_a_finished_journal_is_reported() {
+    /// The bytes that end a batch of fjall. The next batch begins after them.
     const END_OF_A_BATCH: &[u8] = b"FJL\x03";
     let directory = archive(Size::Large).await;
     let (first, used) = files(directory.path())
         .into_iter()
         .find(|(path, _)| path.extension().is_some_and(|extension| extension == "jnl"))
-        .expect("there is a journal");
-    let bytes = fs::read(&first).expect("it can be read");
+        .expect("the archive has a journal");
+    let bytes = fs::read(&first).expect("the file can be read");
     assert!(used > 60_000_000, "the first journal is finished");
     let middle = used as usize / 2;
     let end = bytes[middle..].windows(END_OF_A_BATCH.len()).position(|window| window == END_OF_A_BATCH);
-    let next = middle + end.expect("a batch ends in the other half") + END_OF_A_BATCH.len();
+    let next = middle + end.expect("a batch ends in the second half") + END_OF_A_BATCH.len();
     flip(&first, next as u64, 6);
     let found = read(directory.path());
     assert!(found.as_ref().is_ok_and(|found| found.starts_with("missing ")), "{found:?}");
 }
 
 #[tokio::test]
-async fn a_flipped_byte_is_never_taken_for_a_whole_archive_with_less_in_it() {
+async fn a_flipped_byte_never_makes_an_incomplete_archive_look_complete() {
     let mut random = StdRng::seed_from_u64(42);
-    let (mut harmless, mut said, mut refused) = (0, 0, 0);
+    let (mut harmless, mut reported, mut failed) = (0, 0, 0);
     for (size, flips) in FLIPS {
-        let good = archive(size).await;
-        let files = files(good.path());
-        let whole = {
-            let copy = TempDir::new().expect("a directory can be made");
-            copy_directory(good.path(), copy.path());
-            read(copy.path()).expect("nothing is damaged yet")
+        let intact = archive(size).await;
+        let files = files(intact.path());
+        let expected = {
+            let copy = TempDir::new().expect("a temporary directory can be created");
+            copy_directory(intact.path(), copy.path());
+            read(copy.path()).expect("the copy is not damaged")
         };
-        assert!(whole.starts_with("whole "), "{whole}");
+        assert!(expected.starts_with("complete "), "{expected}");
         let all: u64 = files.iter().map(|(_, used)| used).sum();
         for number in 0..flips {
-            // Of every other flip the place is drawn among all bytes, else the file first: small ones matter as much.
-            let (path, place) = if number % 2 == 0 {
-                let mut place = random.random_range(0..all);
+            // Every other time any byte is equally likely. Otherwise any file is, so that small
+            // ones are hit too.
+            let (path, offset) = if number % 2 == 0 {
+                let mut offset = random.random_range(0..all);
                 let file = files.iter().find(|(_, used)| {
-                    let here = place < *used;
-                    place -= if here { 0 } else { *used };
-                    here
+                    let is_inside = offset < *used;
+                    offset -= if is_inside { 0 } else { *used };
+                    is_inside
                 });
-                (&file.expect("the place is in one of them").0, place)
+                (&file.expect("the offset is in one of the files").0, offset)
             } else {
                 let some: Vec<_> = files.iter().filter(|(_, used)| *used > 0).collect();
                 let (path, used) = some[random.random_range(0..some.len())];
                 (path, random.random_range(0..*used))
             };
-            let copy = TempDir::new().expect("a directory can be made");
-            copy_directory(good.path(), copy.path());
-            let path = copy.path().join(path.strip_prefix(good.path()).expect("it is below"));
-            let flipped = flip(&path, place, random.random_range(0..8));
+            let copy = TempDir::new().expect("a temporary directory can be created");
+            copy_directory(intact.path(), copy.path());
+            let path = copy.path().join(path.strip_prefix(intact.path()).expect("every file is below the directory"));
+            let flipped = flip(&path, offset, random.random_range(0..8));
             match read(copy.path()) {
-                Ok(found) if found == whole => harmless += 1,
+                Ok(found) if found == expected => harmless += 1,
                 Ok(found) => {
-                    let place = format!("{}, byte {place}, to {flipped}", path.display());
-                    assert!(found.starts_with("missing "), "{size:?}, {place}: {found}, not {whole}");
-                    said += 1;
+                    let change = format!("{}, byte {offset}, changed to {flipped}", path.display());
+                    assert!(found.starts_with("missing "), "{size:?}, {change}: found {found}, expected {expected}");
+                    reported += 1;
                 }
-                Err(_) => refused += 1,
+                Err(_) => failed += 1,
             }
         }
     }
     println!(
-        "{harmless} did no harm, {said} were said to have lost something, {refused} did not open or could not be read"
+        "{harmless} changed nothing, {reported} were reported as incomplete, {failed} did not open or could not be read"
     );
-    assert!(said > 0 && refused > 0);
+    assert!(reported > 0 && failed > 0);
 }

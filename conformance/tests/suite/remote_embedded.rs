@@ -1,4 +1,4 @@
-//! The client of a service over an embedded archive, against the archive in memory.
+//! The client of a service over an embedded archive, compared with the archive in memory.
 
 use conformance::{
     guard::{Guard, log_id},
@@ -6,15 +6,15 @@ use conformance::{
     kit::refused,
     properties,
 };
-use hourlog::{Archive, Arrival, ErrorKind, Log, Memory, Store, system_clock};
+use hourlog::{Archive, ArrivalCursor, ErrorKind, Log, Memory, store::Store, time::system_clock};
 
 conformance::suite!(open);
 
-/// Random sequences of operations: each takes a while over NATS.
+/// The number of random sequences: few, because each takes long over NATS.
 const CASES: u32 = 12;
 
 #[test]
-fn random_operations_are_answered_as_memory_answers_them() {
+fn random_operations_match_the_memory_archive() {
     properties::random_operations(open, &Archive::new(Memory::new(), system_clock), CASES);
 }
 
@@ -24,7 +24,7 @@ async fn reading_an_unknown_log_creates_nothing_in_the_archive() -> conformance:
     let mut log = guard.log().await?;
     refused(ErrorKind::NotFound, log.read().await);
     refused(ErrorKind::NotFound, log.seek(hourlog::Offset::MIN).await);
-    refused(ErrorKind::NotFound, log.follow(Arrival::FIRST, 1).await);
+    refused(ErrorKind::NotFound, log.arrivals_page(ArrivalCursor::FIRST, 1).await);
     assert_eq!(guard.store().log(&log_id()).await?, None);
     assert_eq!(guard.store().logs(None, 10).await?, []);
     Ok(())

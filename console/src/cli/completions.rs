@@ -1,18 +1,18 @@
-//! `completions`: what a shell needs to know to complete a line.
+//! `completions`: shell completion scripts.
 
 use clap::Args;
 use clap_complete::Shell;
 
 use crate::{exit::Failure, session::Session};
 
-/// Print completions for a shell
+/// Print a completion script for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hourlog completions bash > ~/.local/share/bash-completion/completions/hourlog
   hourlog completions fish > ~/.config/fish/completions/hourlog.fish")]
 pub(super) struct Completions {
-    /// Which one
+    /// Shell
     shell: Shell,
 }
 

@@ -1,68 +1,66 @@
-//! `describe`: what is known of a log.
+//! `describe`: the details of one log.
 
 use clap::Args;
-use hourlog::{LogId, SECOND, wire::Span};
+use hourlog::{LogId, time::SECOND, wire::Span};
 
 use crate::{
     exit::Failure,
-    output::{Column, Format, Side, human_bytes, human_count},
+    output::{Align, Format, TableColumn, human_bytes, human_count, human_rate},
     session::Session,
 };
 
-use super::ls::rate;
-
-/// Show what is known of a log: its times, counts, buckets and warnings
+/// Show the details of a log: times, counts, buckets, retention and warnings
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hourlog describe orders.eu
   hourlog describe orders.eu -o json")]
 pub(super) struct Describe {
-    /// The log
+    /// Log id
     log: LogId,
 }
 
-const COLUMNS: [Column; 13] = [
-    Column("log", Side::Left),
-    Column("created", Side::Left),
-    Column("first", Side::Left),
-    Column("last", Side::Left),
-    Column("events", Side::Right),
-    Column("bytes", Side::Right),
-    Column("buckets", Side::Right),
-    Column("fullest_bucket", Side::Right),
-    Column("width", Side::Right),
-    Column("retention_seconds", Side::Right),
-    Column("rate", Side::Right),
-    Column("lag", Side::Right),
-    Column("warnings", Side::Left),
+const COLUMNS: [TableColumn; 13] = [
+    TableColumn("log", Align::Left),
+    TableColumn("created", Align::Left),
+    TableColumn("first", Align::Left),
+    TableColumn("last", Align::Left),
+    TableColumn("events", Align::Right),
+    TableColumn("bytes", Align::Right),
+    TableColumn("buckets", Align::Right),
+    TableColumn("fullest_bucket", Align::Right),
+    TableColumn("width", Align::Right),
+    TableColumn("retention_seconds", Align::Right),
+    TableColumn("rate", Align::Right),
+    TableColumn("lag", Align::Right),
+    TableColumn("warnings", Align::Left),
 ];
 
 impl Describe {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let known = session.open().await?.remote.describe(&self.log).await?;
+        let details = session.open().await?.remote.describe(&self.log).await?;
         if session.out.format() != Format::Table {
-            let mut rows = session.out.rows(&COLUMNS);
-            rows.push(&known, Vec::new)?;
-            return rows.finish();
+            let mut table = session.out.table(&COLUMNS);
+            table.push(&details, Vec::new)?;
+            return table.finish();
         }
-        let kept = known
+        let kept = details
             .retention_seconds
-            .map_or_else(|| "for ever".to_owned(), |seconds| Span(seconds.saturating_mul(SECOND)).to_string());
+            .map_or_else(|| "forever".to_owned(), |seconds| Span(seconds.saturating_mul(SECOND)).to_string());
         let lines = [
-            ("log", known.log),
-            ("created", session.time_cell(Some(known.created))),
-            ("first", session.time_cell(known.first)),
-            ("last", session.time_cell(known.last)),
-            ("events", human_count(known.events)),
-            ("bytes", human_bytes(known.bytes)),
-            ("buckets", format!("{} of {}", human_count(known.buckets), known.width)),
-            ("fullest", format!("{} events", human_count(known.fullest_bucket))),
+            ("log", details.log.to_string()),
+            ("created", session.time_cell(Some(details.created))),
+            ("first", session.time_cell(details.first)),
+            ("last", session.time_cell(details.last)),
+            ("events", human_count(details.events)),
+            ("bytes", human_bytes(details.bytes)),
+            ("buckets", format!("{} of {}", human_count(details.buckets), details.width)),
+            ("fullest", format!("{} events", human_count(details.fullest_bucket))),
             ("kept", kept),
-            ("rate", rate(known.rate)),
-            ("lag", format!("{} messages of the stream to archive", human_count(known.lag))),
+            ("rate", human_rate(details.rate)),
+            ("lag", format!("{} stream messages not yet archived", human_count(details.lag))),
         ];
-        let warnings = known.warnings.into_iter().map(|warning| ("warning", warning));
+        let warnings = details.warnings.into_iter().map(|warning| ("warning", warning));
         for (name, value) in lines.into_iter().chain(warnings) {
             session.out.line(&format!("{name:>8}"), &value)?;
         }

@@ -1,15 +1,20 @@
-//! `ls`: the logs there are.
+//! `ls`: the list of logs.
+
+use std::pin::pin;
 
 use clap::Args;
+use futures_util::TryStreamExt;
 use hourlog::wire::{LogReply, LogsRequest};
 
 use crate::{
     exit::Failure,
-    output::{Column, Side, human_bytes, human_count},
+    output::{Align, TableColumn, human_bytes, human_count, human_rate},
     session::Session,
 };
 
-/// List logs with their counts
+use super::listing;
+
+/// List logs with their event counts, sizes and times
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -17,42 +22,36 @@ Examples:
   hourlog ls 'orders.*' -o json
   hourlog ls -o raw | xargs -n1 hourlog describe")]
 pub(super) struct Ls {
-    /// Which: an id, orders.* for one more token, orders.> for all below
+    /// Log id or pattern: orders.* for one more token, orders.> for any number [default: all logs]
     pattern: Option<String>,
-    /// Also the system's own, whose ids begin with _
+    /// Also list system logs, whose ids start with _
     #[arg(short, long)]
     all: bool,
 }
 
-const COLUMNS: [Column; 6] = [
-    Column("log", Side::Left),
-    Column("events", Side::Right),
-    Column("bytes", Side::Right),
-    Column("first", Side::Left),
-    Column("last", Side::Left),
-    Column("rate", Side::Right),
+const COLUMNS: [TableColumn; 6] = [
+    TableColumn("log", Align::Left),
+    TableColumn("events", Align::Right),
+    TableColumn("bytes", Align::Right),
+    TableColumn("first", Align::Left),
+    TableColumn("last", Align::Left),
+    TableColumn("rate", Align::Right),
 ];
 
 impl Ls {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let remote = session.open().await?.remote;
-        let mut rows = session.out.rows(&COLUMNS);
-        let mut request = LogsRequest { pattern: self.pattern, all: self.all, ..LogsRequest::default() };
-        let mut any = false;
-        loop {
-            let reply = remote.logs(&request).await?;
-            for log in &reply.logs {
-                any = true;
-                rows.push(log, || cells(session, log))?;
-            }
-            match reply.next {
-                Some(next) => request.after = Some(next),
-                None => break,
-            }
+        let request = LogsRequest { pattern: self.pattern, all: self.all, ..LogsRequest::default() };
+        let mut logs = pin!(listing::logs(&remote, request));
+        let mut table = session.out.table(&COLUMNS);
+        let mut is_empty = true;
+        while let Some(log) = logs.try_next().await? {
+            is_empty = false;
+            table.push(&log, || cells(session, &log))?;
         }
-        rows.finish()?;
-        if !any {
-            session.out.note("no log; one comes to be with its first event: hourlog pub orders.eu hello");
+        table.finish()?;
+        if is_empty {
+            session.out.note("no logs found; the first event creates a log: hourlog pub orders.eu hello");
         }
         Ok(())
     }
@@ -60,16 +59,11 @@ impl Ls {
 
 fn cells(session: &Session, log: &LogReply) -> Vec<String> {
     vec![
-        log.log.clone(),
+        log.log.to_string(),
         human_count(log.events),
         human_bytes(log.bytes),
         session.time_cell(log.first),
         session.time_cell(log.last),
-        rate(log.rate),
+        human_rate(log.rate),
     ]
-}
-
-/// Events a second; nothing is said of a log that sleeps.
-pub(super) fn rate(rate: f64) -> String {
-    if rate > 0.0 { format!("{rate:.1}/s") } else { "-".to_owned() }
 }

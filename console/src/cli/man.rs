@@ -1,4 +1,4 @@
-//! `man`: the manual's pages.
+//! `man`: manual pages.
 
 use std::path::PathBuf;
 
@@ -6,22 +6,23 @@ use clap::Args;
 
 use crate::{exit::Failure, session::Session};
 
-/// Write manual pages into a directory
+/// Write the manual pages to a directory
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  hourlog man ~/.local/share/man/man1")]
+  hourlog man ~/.local/share/man/man1
+  hourlog man pages && man -l pages/hourlog-read.1")]
 pub(super) struct Man {
-    /// The directory; it is made if it is not there
+    /// Directory, created if missing
     dir: PathBuf,
 }
 
 impl Man {
     pub(super) fn run(self, session: &Session, command: clap::Command) -> Result<(), Failure> {
-        let failed = |source| Failure::Io { context: format!("{} cannot be written", self.dir.display()), source };
-        std::fs::create_dir_all(&self.dir).map_err(failed)?;
-        clap_mangen::generate_to(command, &self.dir).map_err(failed)?;
-        session.out.note(&format!("manual pages are in {}", self.dir.display()));
+        let dir = self.dir.display();
+        std::fs::create_dir_all(&self.dir).map_err(|source| Failure::write(&dir, source))?;
+        clap_mangen::generate_to(command, &self.dir).map_err(|source| Failure::write(&dir, source))?;
+        session.out.note(&format!("manual pages written to {dir}"));
         Ok(())
     }
 }

@@ -1,46 +1,46 @@
-//! The last line of an export: how many events stand before it, and the sum of their lines.
+//! The last line of an export: the number of events before it, and a checksum of their lines.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The last line.
+/// The last line of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Trailer {
-    /// What it says.
-    pub(super) trailer: Sum,
+    /// The checksum of the lines before it.
+    pub(super) trailer: Checksum,
 }
 
-/// What stands before the last line.
+/// The checksum of an export's event lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Sum {
-    /// How many events, one a line.
+pub(super) struct Checksum {
+    /// Number of events, one per line.
     pub(super) events: u64,
-    /// The SHA-256 of their lines with their line ends, in hexadecimal.
+    /// SHA-256 of the lines with their line breaks, in hexadecimal.
     pub(super) sha256: String,
 }
 
-/// A sum in the making.
+/// A checksum that grows line by line.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Summing {
+pub(super) struct ChecksumBuilder {
     events: u64,
     hash: Sha256,
 }
 
-impl Summing {
-    /// One more line, with its line end.
+impl ChecksumBuilder {
+    /// Adds a line with its line break.
     pub(super) fn add(&mut self, line: &[u8]) {
         self.events += 1;
         self.hash.update(line);
     }
 
-    /// How many lines there were.
+    /// Returns the number of lines so far.
     pub(super) fn events(&self) -> u64 {
         self.events
     }
 
-    /// The sum of the lines so far.
-    pub(super) fn sum(&self) -> Sum {
+    /// Returns the checksum of the lines so far.
+    pub(super) fn checksum(&self) -> Checksum {
         let sha256 = self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Sum { events: self.events, sha256 }
+        Checksum { events: self.events, sha256 }
     }
 }

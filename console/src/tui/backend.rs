@@ -1,10 +1,11 @@
-//! What does the console's asking: each effect is a task that ends in a message.
+//! The backend: performs effects. Each request is a task that ends with a message.
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt, future::try_join, stream};
 use hourlog::{
-    End, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
+    Cursor, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
+    read::End,
     wire::{LogReply, LogsRequest, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, TimelineReply, TimelineRequest, When},
 };
 use tokio::{
@@ -13,50 +14,53 @@ use tokio::{
 };
 
 use crate::tui::{
-    msg::{Ask, Effect, Fetch, Found, Msg, Scan},
+    loaded::{Fetch, FetchedEvents},
+    msg::{Effect, Msg, Request},
     pattern::Pattern,
-    state::{Direction, HITS_MAX, Scanned},
+    scan::{Direction, ScanPage, ScanProgress},
+    state::HITS_MAX,
 };
 
-/// The events that are asked for at once.
+/// Number of events in a request.
 const PAGE: u32 = 400;
-/// How long a follower's request is held where nothing comes.
+/// Time that the service holds a follower's request while no event arrives.
 const WAIT: &str = "20s";
-/// The pause before a follower that failed asks again.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The logs that are listed.
+/// Pause before a failed follower retries.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Limit of the listed logs.
 const LOGS_MAX: usize = 100_000;
 
-/// What the console reads: the service, or an archive that a test has in memory.
+/// The source of the console's data: the service, or an archive in a test's memory.
 pub trait Source: Send + Sync + 'static {
-    /// All logs.
+    /// Returns all logs, by id.
     fn logs(&self) -> impl Future<Output = Result<Vec<LogReply>>> + Send;
-    /// Events in timeline order: from `from` on, or before it, the nearest first; and whether there are no more.
+    /// Returns events from `from` on, or before it with the nearest first, and whether there are no
+    /// more.
     fn page(
         &self,
         log: &LogId,
         from: Position,
-        backwards: bool,
+        direction: Direction,
         limit: u32,
     ) -> impl Future<Output = Result<(Vec<Event>, bool)>> + Send;
-    /// Counts by time; without times, of the whole log.
+    /// Counts events by time; without a span, those of the whole log.
     fn count(
         &self,
         log: &LogId,
         span: Option<(Offset, Offset)>,
         bins: u32,
     ) -> impl Future<Output = Result<TimelineReply>> + Send;
-    /// The cursor behind the newest event in the order of arrival.
-    fn newest_arrival(&self, log: &LogId) -> impl Future<Output = Result<Option<String>>> + Send;
-    /// What came behind a cursor, and the next cursor. Waits for something to come.
+    /// Returns the cursor after the newest event, in arrival order.
+    fn newest_arrival(&self, log: &LogId) -> impl Future<Output = Result<Option<Cursor>>> + Send;
+    /// Waits for events after a cursor, in arrival order. Returns them and the next cursor.
     fn arrivals(
         &self,
         log: &LogId,
-        after: Option<String>,
-    ) -> impl Future<Output = Result<(Vec<Event>, Option<String>)>> + Send;
+        after: Option<Cursor>,
+    ) -> impl Future<Output = Result<(Vec<Event>, Option<Cursor>)>> + Send;
 }
 
-/// The tasks that are under way.
+/// The running tasks. There is at most one follower and one scan.
 #[derive(Debug)]
 pub struct Backend<S> {
     source: Arc<S>,
@@ -67,101 +71,114 @@ pub struct Backend<S> {
 }
 
 impl<S: Source> Backend<S> {
-    /// Sends what it finds to `messages`.
+    /// Returns a backend that sends its answers to `messages`.
     pub fn new(source: S, messages: mpsc::Sender<Msg>) -> Self {
         Self { source: Arc::new(source), messages, tasks: JoinSet::new(), follower: None, scanner: None }
     }
 
-    /// Begins to do something. What is asked of the terminal is not for the backend.
-    pub fn begin(&mut self, effect: Effect) {
+    /// Starts an effect. Effects on the terminal are ignored here.
+    pub fn start(&mut self, effect: Effect) {
         while self.tasks.try_join_next().is_some() {}
         let (source, messages) = (Arc::clone(&self.source), self.messages.clone());
         match effect {
-            Effect::Ask(ask) => {
+            Effect::Ask(request) => {
                 self.tasks.spawn(async move {
-                    // Whoever listens has left, where it cannot be sent.
-                    let _ = messages.send(answer(&*source, ask).await).await;
+                    // If nobody receives the answer, the console has been left.
+                    let _ = messages.send(answer(&*source, request).await).await;
                 });
             }
             Effect::Follow { opened, log } => {
-                let follow = self.tasks.spawn(async move { follow(&*source, &messages, opened, &log).await });
-                instead(&mut self.follower, Some(follow));
+                let follower = self.tasks.spawn(async move { follow(&*source, &messages, opened, &log).await });
+                replace(&mut self.follower, Some(follower));
             }
-            Effect::Scan { opened, number, log, pattern, scanned } => {
-                let scan = self.tasks.spawn(async move {
-                    let mut scans = pin!(scan(&*source, &log, &pattern, scanned));
-                    while let Some(scan) = scans.next().await {
-                        if messages.send(Msg::Scanned { opened, number, scan }).await.is_err() {
+            Effect::Scan { opened, number, log, pattern, progress } => {
+                let scanner = self.tasks.spawn(async move {
+                    let mut pages = pin!(scan(&*source, &log, &pattern, progress));
+                    while let Some(page) = pages.next().await {
+                        if messages.send(Msg::Scanned { opened, number, page }).await.is_err() {
                             return;
                         }
                     }
                 });
-                instead(&mut self.scanner, Some(scan));
+                replace(&mut self.scanner, Some(scanner));
             }
-            Effect::StopFollowing => instead(&mut self.follower, None),
-            Effect::StopScanning => instead(&mut self.scanner, None),
+            Effect::StopFollowing => replace(&mut self.follower, None),
+            Effect::StopScanning => replace(&mut self.scanner, None),
             Effect::Copy(_) | Effect::Quit => {}
         }
     }
 }
 
-/// Ends a task, for another or none.
-fn instead(task: &mut Option<AbortHandle>, by: Option<AbortHandle>) {
-    if let Some(before) = std::mem::replace(task, by) {
-        before.abort();
+/// Puts a task, or none, in the place of another, which is aborted.
+fn replace(task: &mut Option<AbortHandle>, by: Option<AbortHandle>) {
+    if let Some(previous) = std::mem::replace(task, by) {
+        previous.abort();
     }
 }
 
-/// The answer to a question.
-pub async fn answer(source: &impl Source, ask: Ask) -> Msg {
-    match ask {
-        Ask::Logs => Msg::Logs(source.logs().await),
-        Ask::Load { opened, log, fetch } => Msg::Loaded { opened, fetch, found: load(source, &log, fetch).await },
-        Ask::Count { opened, log, span, bins } => Msg::Bars { opened, bars: source.count(&log, span, bins).await },
+/// Returns the answer to a request.
+pub async fn answer(source: &impl Source, request: Request) -> Msg {
+    match request {
+        Request::Logs => Msg::Logs(source.logs().await),
+        Request::Load { opened, log, fetch } => Msg::Loaded { opened, fetch, events: load(source, &log, fetch).await },
+        Request::Count { opened, log, span, bins } => {
+            Msg::Counted { opened, counts: source.count(&log, span, bins).await }
+        }
     }
 }
 
-async fn load(source: &impl Source, log: &LogId, fetch: Fetch) -> Result<Found> {
-    let reversed = |mut events: Vec<Event>| {
-        events.reverse();
-        events
-    };
+async fn load(source: &impl Source, log: &LogId, fetch: Fetch) -> Result<FetchedEvents> {
+    let before = |position, limit| events_before(source, log, position, limit);
+    let from = |position| source.page(log, position, Direction::Forward, PAGE);
     match fetch {
         Fetch::Around(position) => {
-            let (before, behind) =
-                try_join(source.page(log, position, true, PAGE / 2), source.page(log, position, false, PAGE)).await?;
-            let events = reversed(before.0).into_iter().chain(behind.0).collect();
-            Ok(Found { events, first_reached: before.1, last_reached: behind.1 })
+            let ((mut events, first_reached), (after, last_reached)) =
+                try_join(before(position, PAGE / 2), from(position)).await?;
+            events.extend(after);
+            Ok(FetchedEvents { events, first_reached, last_reached })
         }
         Fetch::After(position) => {
-            let (events, last_reached) = source.page(log, position.next(), false, PAGE).await?;
-            Ok(Found { events, first_reached: false, last_reached })
+            let (events, last_reached) = from(position.next()).await?;
+            Ok(FetchedEvents { events, first_reached: false, last_reached })
         }
         Fetch::Before(position) => {
-            let (events, first_reached) = source.page(log, position, true, PAGE).await?;
-            Ok(Found { events: reversed(events), first_reached, last_reached: false })
+            let (events, first_reached) = before(position, PAGE).await?;
+            Ok(FetchedEvents { events, first_reached, last_reached: false })
         }
         Fetch::Newest => {
-            let (events, first_reached) = source.page(log, Position::MAX, true, PAGE).await?;
-            Ok(Found { events: reversed(events), first_reached, last_reached: true })
+            let (events, first_reached) = before(Position::MAX, PAGE).await?;
+            Ok(FetchedEvents { events, first_reached, last_reached: true })
         }
     }
 }
 
-/// Sends what comes, until it is aborted. A fault is told, and tried again.
+/// Returns events before a position, in timeline order, and whether there are no more.
+async fn events_before(
+    source: &impl Source,
+    log: &LogId,
+    position: Position,
+    limit: u32,
+) -> Result<(Vec<Event>, bool)> {
+    let (mut events, first_reached) = source.page(log, position, Direction::Backward, limit).await?;
+    events.reverse();
+    Ok((events, first_reached))
+}
+
+/// Sends every event that arrives, until the task is aborted. Reports a failure and retries.
 async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64, log: &LogId) {
-    // Where it goes on, once that is known.
-    let mut after: Option<Option<String>> = None;
-    // An answer that waits for something to come does not say that somebody is there; this one does.
+    // The cursor to continue from, once it is known.
+    let mut after: Option<Option<Cursor>> = None;
+    // A request that waits for events does not tell whether the service is there. This one is
+    // answered at once.
     let mut asks_for_newest = true;
     loop {
         let answer = if asks_for_newest {
             source.newest_arrival(log).await.map(|newest| {
                 after.get_or_insert(newest);
-                Msg::Follows { opened }
+                Msg::FollowStarted { opened }
             })
         } else {
-            source.arrivals(log, after.clone().flatten()).await.map(|(events, next)| {
+            source.arrivals(log, after.flatten()).await.map(|(events, next)| {
                 after = Some(next);
                 Msg::Arrived { opened, events: Ok(events) }
             })
@@ -170,10 +187,10 @@ async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64,
         let msg = match answer {
             Ok(msg) => msg,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // It comes to be with its first event.
+                // The first event creates the log, so follow from its start.
                 after = Some(None);
                 asks_for_newest = false;
-                tokio::time::sleep(AGAIN_AFTER).await;
+                tokio::time::sleep(RETRY_AFTER).await;
                 continue;
             }
             Err(error) => Msg::Arrived { opened, events: Err(error) },
@@ -182,71 +199,84 @@ async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64,
             return;
         }
         if asks_for_newest {
-            tokio::time::sleep(AGAIN_AFTER).await;
+            tokio::time::sleep(RETRY_AFTER).await;
         }
     }
 }
 
-/// Looks through a log from where that was left, a page later and a page earlier by turns, and tells after each.
+/// A scan between two pages.
+struct Scan {
+    progress: ScanProgress,
+    direction: Direction,
+    hits: usize,
+    pages: usize,
+}
+
+/// Searches a log from where `progress` ends, in alternating directions, page by page.
 pub fn scan(
     source: &impl Source,
     log: &LogId,
     pattern: &Pattern,
-    scanned: Scanned,
-) -> impl Stream<Item = Result<Scan>> {
-    let begin = Some((scanned, Direction::On, 0, 0));
+    progress: ScanProgress,
+) -> impl Stream<Item = Result<ScanPage>> {
+    let begin = Some(Scan { progress, direction: Direction::Forward, hits: 0, pages: 0 });
     stream::try_unfold(begin, move |scan| async move {
-        let Some((mut scanned, direction, before, pages)) = scan else { return Ok(None) };
-        // What the first page has is not to wait for it; and where it may not be asked, it is done without.
-        if pages == 1 && scanned.of.is_none() {
-            scanned.of = source.count(log, None, 1).await.ok().map(|reply| reply.count);
+        let Some(mut scan) = scan else { return Ok(None) };
+        // The first page does not wait for the count, and a scan that may not count goes on without
+        // it.
+        if scan.pages == 1 && scan.progress.log_events.is_none() {
+            scan.progress.log_events = source.count(log, None, 1).await.ok().map(|reply| reply.count);
         }
-        let hits = match direction {
-            Direction::On => scan_on(source, log, pattern, &mut scanned).await?,
-            Direction::Back => scan_back(source, log, pattern, &mut scanned).await?,
-        };
-        let next = match direction {
-            Direction::On if !scanned.first_reached => Some(Direction::Back),
-            Direction::Back if scanned.last_reached => Some(Direction::Back).filter(|_| !scanned.first_reached),
-            _ => Some(Direction::On).filter(|_| !scanned.last_reached),
-        };
-        let found = before + hits.len();
-        let next = next.filter(|_| found < HITS_MAX);
-        let scan = Scan { hits, scanned: scanned.clone(), goes_on: next.is_some() };
-        Ok(Some((scan, next.map(|next| (scanned, next, found, pages + 1)))))
+        let hits = scan_page(source, log, pattern, scan.direction, &mut scan.progress).await?;
+        scan.pages += 1;
+        scan.hits += hits.len();
+        let next = next_direction(&scan.progress, scan.direction).filter(|_| scan.hits < HITS_MAX);
+        let page = ScanPage { hits, progress: scan.progress.clone(), goes_on: next.is_some() };
+        Ok(Some((page, next.map(|direction| Scan { direction, ..scan }))))
     })
 }
 
-async fn scan_on(source: &impl Source, log: &LogId, pattern: &Pattern, scanned: &mut Scanned) -> Result<Vec<Position>> {
-    if scanned.to == Position::MAX {
-        scanned.last_reached = true;
-        return Ok(Vec::new());
+/// Returns the direction of the next page: the other one, unless its end is reached.
+fn next_direction(progress: &ScanProgress, last: Direction) -> Option<Direction> {
+    match (progress.first_reached, progress.last_reached) {
+        (true, true) => None,
+        (true, false) => Some(Direction::Forward),
+        (false, true) => Some(Direction::Backward),
+        (false, false) => Some(match last {
+            Direction::Forward => Direction::Backward,
+            Direction::Backward => Direction::Forward,
+        }),
     }
-    let (events, ended) = source.page(log, scanned.to, false, PAGE_EVENTS_DEFAULT).await?;
-    scanned.last_reached = ended;
-    scanned.to = events.last().map_or(scanned.to, |last| last.position.next());
-    Ok(hits(&events, pattern, scanned))
 }
 
-async fn scan_back(
+/// Searches the next page in a direction, and returns its hits.
+async fn scan_page(
     source: &impl Source,
     log: &LogId,
     pattern: &Pattern,
-    scanned: &mut Scanned,
+    direction: Direction,
+    progress: &mut ScanProgress,
 ) -> Result<Vec<Position>> {
-    if scanned.from == Position::MIN {
-        scanned.first_reached = true;
+    let ScanProgress { from, to, first_reached, last_reached, events: searched, .. } = progress;
+    // Each direction moves its own end of the searched stretch.
+    let (end, end_reached, limit) = match direction {
+        Direction::Forward => (to, last_reached, Position::MAX),
+        Direction::Backward => (from, first_reached, Position::MIN),
+    };
+    if *end == limit {
+        *end_reached = true;
         return Ok(Vec::new());
     }
-    let (events, ended) = source.page(log, scanned.from, true, PAGE_EVENTS_DEFAULT).await?;
-    scanned.first_reached = ended;
-    scanned.from = events.last().map_or(scanned.from, |last| last.position);
-    Ok(hits(&events, pattern, scanned))
-}
-
-fn hits(events: &[Event], pattern: &Pattern, scanned: &mut Scanned) -> Vec<Position> {
-    scanned.events += events.len() as u64;
-    events.iter().filter(|event| pattern.is_in(event)).map(|event| event.position).collect()
+    let (events, ended) = source.page(log, *end, direction, PAGE_EVENTS_DEFAULT).await?;
+    *end_reached = ended;
+    if let Some(last) = events.last() {
+        *end = match direction {
+            Direction::Forward => last.position.next(),
+            Direction::Backward => last.position,
+        };
+    }
+    *searched += events.len() as u64;
+    Ok(events.iter().filter(|event| pattern.matches(event)).map(|event| event.position).collect())
 }
 
 impl Source for Remote {
@@ -262,19 +292,23 @@ impl Source for Remote {
         }
     }
 
-    async fn page(&self, log: &LogId, from: Position, backwards: bool, limit: u32) -> Result<(Vec<Event>, bool)> {
-        let request = ReplayRequest { reverse: backwards, limit: Some(limit), ..ReplayRequest::default() };
-        let request = match (from, backwards) {
-            (Position::MAX, true) | (Position::MIN, false) => request,
-            (from, true) if from == Position::at(from.offset) => {
+    async fn page(&self, log: &LogId, from: Position, direction: Direction, limit: u32) -> Result<(Vec<Event>, bool)> {
+        let reverse = direction == Direction::Backward;
+        let request = ReplayRequest { reverse, limit: Some(limit), ..ReplayRequest::default() };
+        let request = match (from, direction) {
+            (Position::MAX, Direction::Backward) | (Position::MIN, Direction::Forward) => request,
+            (from, Direction::Backward) if from == Position::at(from.offset) => {
                 ReplayRequest { to: Some(When::At(from.offset)), ..request }
             }
-            // In reverse, what lies before a position; forwards it is asked for what lies behind the one before.
-            (from, true) => ReplayRequest { after: Some(from.to_string()), ..request },
-            (from, false) => ReplayRequest { from: Some(When::At(from.offset)), after: before(from), ..request },
+            // The cursor is exclusive. Backward it is the position itself, forward the position
+            // before it.
+            (from, Direction::Backward) => ReplayRequest { after: Some(Cursor::Timeline(from)), ..request },
+            (from, Direction::Forward) => {
+                ReplayRequest { from: Some(When::At(from.offset)), after: previous(from), ..request }
+            }
         };
         let page = self.replay(log, &request).await?;
-        // One that time ran out for has not ended.
+        // A page that the deadline cut short has not reached the end.
         Ok((page.events, matches!(page.end, End::CaughtUp | End::Bound)))
     }
 
@@ -283,12 +317,12 @@ impl Source for Remote {
         self.timeline(log, &TimelineRequest { from, to, bins: Some(bins) }).await
     }
 
-    async fn newest_arrival(&self, log: &LogId) -> Result<Option<String>> {
+    async fn newest_arrival(&self, log: &LogId) -> Result<Option<Cursor>> {
         let request = ReplayRequest { order: Order::Arrival, from: Some(When::Last), ..ReplayRequest::default() };
         Ok(self.replay(log, &request).await?.next)
     }
 
-    async fn arrivals(&self, log: &LogId, after: Option<String>) -> Result<(Vec<Event>, Option<String>)> {
+    async fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> Result<(Vec<Event>, Option<Cursor>)> {
         let wait = WAIT.parse().ok();
         let request = ReplayRequest { order: Order::Arrival, after, wait, ..ReplayRequest::default() };
         let page = self.replay(log, &request).await?;
@@ -296,7 +330,8 @@ impl Source for Remote {
     }
 }
 
-/// The position before `position`, at the same time; `None` where it is the first of its time.
-fn before(position: Position) -> Option<String> {
-    position.seq.checked_sub(1).map(|seq| Position { seq, ..position }.to_string())
+/// Returns the previous position at the same time, or `None` if `position` is the first of its
+/// time.
+fn previous(position: Position) -> Option<Cursor> {
+    position.seq.previous().map(|seq| Cursor::Timeline(Position { seq, ..position }))
 }

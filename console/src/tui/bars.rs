@@ -1,32 +1,33 @@
-//! How many events stand over each column of the scrubber.
+//! The bars of the scrubber: the number of events in each column.
 //!
-//! The counts come from the index of the archive, so all of the time is there before an event is loaded. The index tells
-//! minutes apart; within a minute, what is loaded is exact, and the rest of the minute's count is spread evenly.
+//! Counts come from the archive's index, so the whole time is known before an event is loaded. The
+//! index counts per minute. Within a minute, loaded events are placed exactly, and the rest of the
+//! count is spread evenly.
 
-use hourlog::{Event, MINUTE, Offset};
+use hourlog::{Event, Offset, time::MINUTE};
 
 use crate::tui::state::Log;
 
-/// What the scrubber shows.
+/// The bars of the scrubber.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bars {
-    /// The events of each column.
+    /// Number of events in each column.
     pub(crate) counts: Vec<u64>,
-    /// Some of them are where the index cannot tell.
+    /// Some counts are spread over their minute, because the index does not know better.
     pub(crate) spread: bool,
 }
 
-/// Which column stands for a time, in a window of so many columns.
+/// Returns the column of a time, in a window that is `columns` wide.
 pub(crate) fn column((from, to): (Offset, Offset), columns: usize, offset: Offset) -> Option<usize> {
     let since = |offset: Offset| i128::from(offset.nanos()) - i128::from(from.nanos());
     let (into, span) = (since(offset), since(to).max(1));
     (0..span).contains(&into).then(|| (into * columns as i128 / span) as usize)
 }
 
-/// The events over each of so many columns. Counts of another window are put where they belong in this one.
+/// Returns the bars of a log. Counts of another window are moved to their columns in this one.
 pub(crate) fn bars(log: &Log, columns: usize) -> Bars {
     let mut bars = Bars { counts: vec![0; columns], spread: false };
-    let (Some(window), Some(reply)) = (log.window, &log.bars) else { return bars };
+    let (Some(window), Some(reply)) = (log.scrubber.window, &log.scrubber.counts) else { return bars };
     let column = |offset: Offset| column(window, columns, offset);
     if reply.bins.first().is_none_or(|bin| bin.to.nanos().saturating_sub(bin.from.nanos()) >= MINUTE) {
         for bin in &reply.bins {
@@ -64,7 +65,7 @@ pub(crate) fn bars(log: &Log, columns: usize) -> Bars {
     bars
 }
 
-/// When a column begins.
+/// Returns the time at which a column begins.
 pub(crate) fn time((from, to): (Offset, Offset), columns: usize, at: usize) -> Offset {
     let span = i128::from(to.nanos()) - i128::from(from.nanos());
     from.saturating_add_nanos((span * at as i128 / columns.max(1) as i128) as i64)
@@ -73,9 +74,10 @@ pub(crate) fn time((from, to): (Offset, Offset), columns: usize, at: usize) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::msg::{Fetch, Found};
+    use crate::tui::loaded::{Fetch, FetchedEvents};
     use hourlog::{
-        Position, Record, SECOND,
+        Position, Record,
+        time::SECOND,
         wire::{BinReply, TimelineReply},
     };
 
@@ -83,34 +85,35 @@ mod tests {
         Offset::from_nanos(seconds * SECOND)
     }
 
-    /// A minute of sixty events in ten columns, all of which the index puts where the minute begins; `loaded` of them are loaded.
+    /// Returns the bars of a minute with sixty events in ten columns. The index counts all of them
+    /// at the minute's start; `loaded` of them are loaded.
     fn counts(loaded: std::ops::Range<i64>) -> Bars {
-        let mut log = Log::new("a".parse().expect("a good id"), 1);
+        let mut log = Log::new("a".parse().expect("a valid id"), 1);
         let bin = |number: i64| BinReply {
             from: at(number * 6),
             to: at(number * 6 + 6),
             count: if number == 0 { 60 } else { 0 },
         };
         let bins = (0..10).map(bin).collect();
-        log.window = Some((at(0), at(60)));
-        log.bars = Some(TimelineReply { from: at(0), to: at(60), count: 60, bins });
+        log.scrubber.window = Some((at(0), at(60)));
+        log.scrubber.counts = Some(TimelineReply { from: at(0), to: at(60), count: 60, bins });
         let event = |second: i64| Event {
             log: log.id.clone(),
-            position: Position { offset: at(second), seq: second },
+            position: Position { offset: at(second), seq: hourlog::Seq::from_number(second) },
             arrived: None,
             record: Record::new("x"),
         };
-        let found = Found {
+        let fetched = FetchedEvents {
             events: loaded.clone().map(event).collect(),
             first_reached: loaded.start == 0,
             last_reached: loaded.end == 60,
         };
-        log.loaded.take(Fetch::Newest, found, Position::MIN);
+        log.loaded.add_fetched(Fetch::Newest, fetched, Position::MIN);
         bars(&log, 10)
     }
 
     #[test]
-    fn within_a_minute_what_is_loaded_is_exact_and_the_rest_is_spread() {
+    fn loaded_events_are_placed_exactly_and_the_rest_of_the_minute_is_spread() {
         assert_eq!(counts(0..60), Bars { counts: vec![6; 10], spread: false });
         assert_eq!(counts(0..0), Bars { counts: vec![6; 10], spread: true });
         let half = counts(0..30);

@@ -1,155 +1,128 @@
-//! What comes in, and what is asked for: everything between the pure middle of the console and the world.
+//! Messages and effects: everything that passes between the pure core of the console and the world.
 
 use hourlog::{
-    Event, LogId, Offset, Position, Result,
+    Event, LogId, Offset, Result,
     wire::{LogReply, TimelineReply},
 };
 
-use crate::tui::{keymap::Key, pattern::Pattern, state::Scanned};
+use crate::tui::{
+    key::Key,
+    loaded::{Fetch, FetchedEvents},
+    pattern::Pattern,
+    scan::{ScanPage, ScanProgress},
+};
 
-/// Something has happened.
+/// Something that has happened.
+///
+/// `opened` is the number of the opening that an answer belongs to. Answers to an earlier opening
+/// are dropped.
 #[derive(Debug)]
 pub enum Msg {
     /// A key was pressed.
     Key(Key),
-    /// The terminal has so many columns and rows.
+    /// The terminal has a new size, in columns and rows.
     Resize(u16, u16),
-    /// It is this late.
+    /// The current time.
     Tick(Offset),
-    /// Which logs there are, or why that is not known.
+    /// The answer to [`Request::Logs`].
     Logs(Result<Vec<LogReply>>),
-    /// Events of the opened log.
+    /// The answer to [`Request::Load`].
     Loaded {
-        /// The opening that they are for.
+        /// The opening.
         opened: u64,
-        /// What was asked.
+        /// The events that were asked for.
         fetch: Fetch,
-        /// What was found.
-        found: Result<Found>,
+        /// The events.
+        events: Result<FetchedEvents>,
     },
-    /// Counts for the scrubber.
-    Bars {
-        /// The opening that they are for.
+    /// The answer to [`Request::Count`].
+    Counted {
+        /// The opening.
         opened: u64,
-        /// What was found.
-        bars: Result<TimelineReply>,
+        /// The counts.
+        counts: Result<TimelineReply>,
     },
-    /// From here on everything that comes to the opened log is told.
-    Follows {
-        /// The opening that it is for.
+    /// The follower runs: every event from here on is reported.
+    FollowStarted {
+        /// The opening.
         opened: u64,
     },
-    /// Events that came while the log was followed; the error of a follower that goes on.
+    /// Events that arrived while the log was followed, or an error of the follower, which retries.
     Arrived {
-        /// The opening that they are for.
+        /// The opening.
         opened: u64,
-        /// In the order in which they came.
+        /// The events, in arrival order.
         events: Result<Vec<Event>>,
     },
-    /// More of the opened log was looked through.
+    /// A search has read another page of the log.
     Scanned {
-        /// The opening that it is for.
+        /// The opening.
         opened: u64,
-        /// The search that it is for.
+        /// Number of the search. Pages of an earlier search are dropped.
         number: u64,
-        /// What was found.
-        scan: Result<Scan>,
+        /// The page.
+        page: Result<ScanPage>,
     },
 }
 
-/// A part of a log that was looked through.
-#[derive(Debug, Clone)]
-pub struct Scan {
-    /// The places that have what is looked for, which were not told before.
-    pub hits: Vec<Position>,
-    /// What was looked through so far.
-    pub scanned: Scanned,
-    /// It goes on.
-    pub goes_on: bool,
-}
-
-/// Which events of a log are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fetch {
-    /// Some before a position, and some from it on.
-    Around(Position),
-    /// Some behind a position.
-    After(Position),
-    /// Some before a position.
-    Before(Position),
-    /// The newest.
-    Newest,
-}
-
-/// Events in timeline order, and whether there are more.
-#[derive(Debug, Clone, Default)]
-pub struct Found {
-    /// In timeline order, without a hole.
-    pub events: Vec<Event>,
-    /// There is none before the first of them.
-    pub first_reached: bool,
-    /// There is none behind the last of them.
-    pub last_reached: bool,
-}
-
-/// Something is to be done.
+/// Something to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Ask something that is answered once.
-    Ask(Ask),
-    /// Send what comes to a log from now on, until another is followed.
+    /// Send a request that has one answer.
+    Ask(Request),
+    /// Report every event that arrives in a log, until another log is followed.
     Follow {
-        /// The opening that it is for.
+        /// The opening.
         opened: u64,
         /// The log.
         log: LogId,
     },
-    /// Follow no longer.
+    /// Stop the follower.
     StopFollowing,
-    /// Look through a log, until another is to be looked through.
+    /// Search a log, until another search begins.
     Scan {
-        /// The opening that it is for.
+        /// The opening.
         opened: u64,
-        /// The search that it is for.
+        /// Number of the search.
         number: u64,
         /// The log.
         log: LogId,
-        /// What to look for.
+        /// The pattern to search for.
         pattern: Pattern,
-        /// What was looked through before.
-        scanned: Scanned,
+        /// The part that was searched before.
+        progress: ScanProgress,
     },
-    /// Look no further.
+    /// Stop the search.
     StopScanning,
-    /// Put a text into the clipboard of the terminal.
+    /// Put a text into the terminal's clipboard.
     Copy(String),
-    /// Leave.
+    /// Leave the console.
     Quit,
 }
 
-/// A question.
+/// A request to the backend that has one answer.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ask {
-    /// Which logs there are.
+pub enum Request {
+    /// List all logs.
     Logs,
-    /// Events.
+    /// Load events.
     Load {
-        /// The opening that they are for.
+        /// The opening.
         opened: u64,
         /// The log.
         log: LogId,
-        /// Which.
+        /// The events to load.
         fetch: Fetch,
     },
-    /// Counts by time; without times, of the whole log.
+    /// Count events by time.
     Count {
-        /// The opening that they are for.
+        /// The opening.
         opened: u64,
         /// The log.
         log: LogId,
-        /// From when to when.
+        /// Start and end of the counted time; `None` for the whole log.
         span: Option<(Offset, Offset)>,
-        /// Into how many parts.
+        /// Number of bins.
         bins: u32,
     },
 }

@@ -1,17 +1,17 @@
-//! The service as what the console reads: connected to when it can be, and asked again when it could not.
+//! The service as a source: connects at the first request, and again after a failure.
 
 use hourlog::{
-    Event, LogId, Offset, Position, Remote, Result,
+    Cursor, Event, LogId, Offset, Position, Remote, Result,
     wire::{LogReply, TimelineReply},
 };
 use tokio::sync::OnceCell;
 
 use crate::{
     connect::{Connect, Denials},
-    tui::backend::Source,
+    tui::{backend::Source, scan::Direction},
 };
 
-/// The service, behind a connection that may not be there yet.
+/// The service, and a connection that may not exist yet.
 #[derive(Debug)]
 pub struct Service {
     connect: Connect,
@@ -20,7 +20,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service that nobody has been asked for yet.
+    /// Returns a service without connecting to it.
     pub fn new(connect: Connect) -> Self {
         Self { connect, remote: OnceCell::new(), denials: Denials::default() }
     }
@@ -29,14 +29,14 @@ impl Service {
         self.remote.get_or_try_init(|| async { Ok(self.connect.open(self.denials.clone()).await?.remote) }).await
     }
 
-    /// Asks one of the service's endpoints, each of which may be refused on its own.
+    /// Sends a request to one of the endpoints. The server may deny each of them separately.
     async fn ask<'a, T, F: Future<Output = Result<T>> + 'a>(
         &'a self,
         endpoint: &str,
-        question: impl FnOnce(&'a Remote) -> F,
+        request: impl FnOnce(&'a Remote) -> F,
     ) -> Result<T> {
         let remote = self.remote().await?;
-        self.denials.unless(Some(&format!("{}.{endpoint}", self.connect.prefix)), question(remote)).await
+        self.denials.unless(Some(&format!("{}.{endpoint}", self.connect.prefix)), request(remote)).await
     }
 }
 
@@ -45,19 +45,19 @@ impl Source for Service {
         self.ask("logs", Source::logs).await
     }
 
-    async fn page(&self, log: &LogId, from: Position, backwards: bool, limit: u32) -> Result<(Vec<Event>, bool)> {
-        self.ask(&format!("replay.{log}"), |remote| Source::page(remote, log, from, backwards, limit)).await
+    async fn page(&self, log: &LogId, from: Position, direction: Direction, limit: u32) -> Result<(Vec<Event>, bool)> {
+        self.ask(&format!("replay.{log}"), |remote| Source::page(remote, log, from, direction, limit)).await
     }
 
     async fn count(&self, log: &LogId, span: Option<(Offset, Offset)>, bins: u32) -> Result<TimelineReply> {
         self.ask(&format!("timeline.{log}"), |remote| Source::count(remote, log, span, bins)).await
     }
 
-    async fn newest_arrival(&self, log: &LogId) -> Result<Option<String>> {
+    async fn newest_arrival(&self, log: &LogId) -> Result<Option<Cursor>> {
         self.ask(&format!("replay.{log}"), |remote| Source::newest_arrival(remote, log)).await
     }
 
-    async fn arrivals(&self, log: &LogId, after: Option<String>) -> Result<(Vec<Event>, Option<String>)> {
+    async fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> Result<(Vec<Event>, Option<Cursor>)> {
         self.ask(&format!("replay.{log}"), |remote| Source::arrivals(remote, log, after)).await
     }
 }

@@ -1,38 +1,38 @@
-//! What was put in, kept in a file and played again: to show somebody else what one saw.
+//! Tapes: recorded input that can be replayed, to show others what one saw.
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::tui::keymap::Key;
+use crate::tui::key::Key;
 
-/// What somebody at a terminal does.
+/// Input from a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
-    /// A key is pressed.
+pub enum TerminalInput {
+    /// A key was pressed.
     Key(Key),
-    /// The terminal gets so many columns and rows.
+    /// The terminal has a new size, in columns and rows.
     Resize(u16, u16),
 }
 
-/// An input, and how long after the beginning it came: a line of a tape.
+/// A line of a tape: an input and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taped {
-    /// Since the beginning, to the millisecond.
+pub struct TapeLine {
+    /// Time since the start of the tape, in whole milliseconds.
     pub after: Duration,
-    /// What came.
-    pub input: Input,
+    /// The input.
+    pub input: TerminalInput,
 }
 
-impl fmt::Display for Taped {
+impl fmt::Display for TapeLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.after.as_millis())?;
         match self.input {
-            Input::Key(key) => write!(f, "key {key}"),
-            Input::Resize(columns, rows) => write!(f, "resize {columns} {rows}"),
+            TerminalInput::Key(key) => write!(f, "key {key}"),
+            TerminalInput::Resize(columns, rows) => write!(f, "resize {columns} {rows}"),
         }
     }
 }
 
-impl FromStr for Taped {
+impl FromStr for TapeLine {
     type Err = ();
 
     fn from_str(line: &str) -> Result<Self, ()> {
@@ -40,8 +40,8 @@ impl FromStr for Taped {
         let mut word = || words.next().ok_or(());
         let after = Duration::from_millis(word()?.parse().map_err(drop)?);
         let input = match word()? {
-            "key" => Input::Key(word()?.parse()?),
-            "resize" => Input::Resize(word()?.parse().map_err(drop)?, word()?.parse().map_err(drop)?),
+            "key" => TerminalInput::Key(word()?.parse()?),
+            "resize" => TerminalInput::Resize(word()?.parse().map_err(drop)?, word()?.parse().map_err(drop)?),
             _ => return Err(()),
         };
         Ok(Self { after, input })
@@ -53,13 +53,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_put_in_survives_its_line() {
+    fn a_line_survives_parsing_and_printing() {
         for input in ["key G", "key space", "key shift-left", "key ctrl-d", "key -", "resize 120 40"] {
             let line = format!("1500 {input}");
-            assert_eq!(line.parse::<Taped>().map(|taped| taped.to_string()), Ok(line));
+            assert_eq!(line.parse::<TapeLine>().map(|line| line.to_string()), Ok(line));
         }
         for wrong in ["", "x key g", "1 key", "1 key nokey", "1 resize 3", "1 mouse"] {
-            assert_eq!(wrong.parse::<Taped>(), Err(()), "{wrong}");
+            assert_eq!(wrong.parse::<TapeLine>(), Err(()), "{wrong}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The times that stand over the scrubber: round ones on the clocks of the zone, as far apart as they can be read.
+//! The times above the scrubber: round times in the zone, as dense as they can be read.
 
-use hourlog::{DAY, HOUR, MINUTE, SECOND};
+use hourlog::time::{DAY, HOUR, MINUTE, SECOND};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime, date},
@@ -12,16 +12,16 @@ use crate::{
     when,
 };
 
-/// The columns between two times, at least.
-const APART: usize = 3;
+/// Smallest distance between two times, in columns.
+const GAP_COLUMNS: usize = 3;
 const MILLI: i64 = SECOND / 1_000;
-/// A month, where it matters only about how long it is.
+/// Approximate length of a month, to choose a step.
 const MONTH: i64 = 30 * DAY;
 
-/// How far two times are from each other.
+/// The distance between two times.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// So many nanoseconds, which a day is a multiple of.
+    /// Nanoseconds; a day is a multiple of them.
     Nanos(i64),
     Days(i64),
     Months(i64),
@@ -29,7 +29,7 @@ enum Step {
 
 use Step::{Days, Months, Nanos};
 
-/// The shortest first, with how they are written, and how many columns that takes.
+/// All steps, shortest first, with the format of their times and its width in columns.
 const STEPS: [(&[Step], &str, usize); 6] = [
     (
         &[
@@ -89,7 +89,7 @@ impl Step {
         }
     }
 
-    /// The last round time up to `time`.
+    /// Returns the last round time up to `time`.
     fn before(self, time: DateTime) -> Option<DateTime> {
         let day = time.date();
         match self {
@@ -110,8 +110,8 @@ impl Step {
         }
     }
 
-    /// The round time behind one.
-    fn behind(self, time: DateTime) -> Option<DateTime> {
+    /// Returns the round time after one.
+    fn after(self, time: DateTime) -> Option<DateTime> {
         match self {
             Nanos(nanos) => time.checked_add(nanos.nanoseconds()),
             Days(days) => time.checked_add(days.days()),
@@ -125,11 +125,12 @@ fn midnight(day: Date) -> DateTime {
     day.at(0, 0, 0, 0)
 }
 
-/// The round times of a window that is so many columns wide, each with the column that it begins in.
+/// Returns the round times of a window that is `columns` wide, each with its first column.
 pub(crate) fn ticks(window: Window, columns: usize, zone: &TimeZone) -> Vec<(usize, String)> {
     let span = i128::from(window.1.nanos()) - i128::from(window.0.nanos());
-    let wide_enough =
-        |step: Step, width: usize| i128::from(step.nanos()) * columns as i128 >= span.max(1) * (width + APART) as i128;
+    let wide_enough = |step: Step, width: usize| {
+        i128::from(step.nanos()) * columns as i128 >= span.max(1) * (width + GAP_COLUMNS) as i128
+    };
     let mut steps =
         STEPS.iter().flat_map(|(steps, format, width)| steps.iter().map(move |step| (*step, *format, *width)));
     let Some((step, format, width)) = steps.find(|(step, _, width)| wide_enough(*step, *width)) else {
@@ -138,16 +139,16 @@ pub(crate) fn ticks(window: Window, columns: usize, zone: &TimeZone) -> Vec<(usi
     let mut ticks: Vec<(usize, String)> = Vec::new();
     let mut time = step.before(when::zoned(window.0, zone).datetime());
     while let Some(civil) = time {
-        time = step.behind(civil);
-        // What the clocks never show is shown an hour later.
+        time = step.after(civil);
+        // A time that a clock change skips is shown an hour later.
         let Ok(zoned) = zone.to_zoned(civil) else { break };
         if zoned.timestamp().as_nanosecond() >= window.1.nanos().into() {
             break;
         }
-        // The first may lie before there are offsets.
+        // The first may be too early for an offset.
         let Some(offset) = when::offset(zoned.timestamp()) else { continue };
         let Some(column) = bars::column(window, columns, offset) else { continue };
-        // Where the clocks are set back or forward, two come nearer to each other.
+        // At a clock change two times are closer together.
         let is_free = ticks.last().is_none_or(|(last, _)| last + width < column);
         if is_free && column + width <= columns {
             let is_midnight = matches!(step, Nanos(MINUTE..)) && civil == midnight(civil.date());
@@ -163,13 +164,13 @@ mod tests {
     use hourlog::Offset;
 
     fn shown(from: &str, nanos: i64, columns: usize, zone: &str) -> Vec<String> {
-        let from: Offset = from.parse().expect("a time");
-        let zone = TimeZone::posix(zone).expect("a zone");
+        let from: Offset = from.parse().expect("a valid time");
+        let zone = TimeZone::posix(zone).expect("a valid zone");
         ticks((from, from.saturating_add_nanos(nanos)), columns, &zone).into_iter().map(|(_, text)| text).collect()
     }
 
     #[test]
-    fn they_are_round_and_as_fine_as_there_is_room() {
+    fn times_are_round_and_as_dense_as_there_is_room() {
         let from = "2018-02-04T21:56:42.123Z";
         assert_eq!(shown(from, 20 * MILLI, 40, "UTC0"), ["21:56:42.130"]);
         assert_eq!(shown(from, MINUTE, 60, "UTC0"), ["21:56:45", "21:57:00", "21:57:15", "21:57:30"]);
@@ -180,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn they_are_round_on_the_clocks_of_the_zone_and_where_these_are_set() {
+    fn times_are_round_in_the_zone_and_across_clock_changes() {
         assert_eq!(shown("2018-02-04T00:00:00Z", 3 * HOUR, 40, "<+0545>-5:45"), ["06:00", "07:00", "08:00"]);
         let set_forward = shown("2018-03-25T00:00:00Z", 4 * HOUR, 60, "CET-1CEST,M3.5.0,M10.5.0/3");
         assert_eq!(set_forward, ["01:00", "03:00", "04:00", "05:00"]);
     }
 
     #[test]
-    fn no_window_is_too_wide_or_too_narrow() {
+    fn every_window_has_times_that_fit() {
         for (from, to) in [(Offset::MIN, Offset::MAX), (Offset::MAX, Offset::MAX), (Offset::MIN, Offset::MIN)] {
             for columns in [1, 20, 300] {
                 assert!(ticks((from, to), columns, &TimeZone::UTC).len() <= columns);

@@ -1,10 +1,11 @@
-//! What came over the wire is drawn as what it is, and draws nothing itself.
+//! Events cannot control the terminal: their bytes are shown and never obeyed.
 
 use hourlog::Record;
 
-use super::desk::Desk;
+use super::harness::Harness;
 
-/// What would move the cursor, change colours, titles or the clipboard, turn the direction of reading, or hide.
+/// Texts that would move the cursor, change colours, the title or the clipboard, reverse the
+/// reading direction, or be invisible.
 const HOSTILE: [&str; 10] = [
     "\x1b[2J\x1b[H owned",
     "\x1b]0;title\x07\x1b]52;c;b3duZWQ=\x07",
@@ -19,23 +20,25 @@ const HOSTILE: [&str; 10] = [
 ];
 
 #[tokio::test]
-async fn hostile_payloads_leave_the_grid_as_it_is() {
+async fn hostile_payloads_leave_the_rest_of_the_screen_unchanged() {
     for (columns, rows) in [(120, 40), (80, 24), (40, 10)] {
-        let mut desk = Desk::log("quakes", columns, rows).await;
-        let head = desk.text().lines().next().unwrap_or_default().to_owned();
-        let foot = desk.text().lines().last().unwrap_or_default().to_owned();
-        desk.comes("quakes", 1).await;
+        let mut console = Harness::log("quakes", columns, rows).await;
+        let head = console.text().lines().next().unwrap_or_default().to_owned();
+        let foot = console.text().lines().last().unwrap_or_default().to_owned();
+        console.receive("quakes", 1).await;
         for (number, text) in HOSTILE.iter().enumerate() {
-            desk.hostile(number as u64, Record::new(*text).with("evil", text.replace(['\r', '\n', '\0'], " "))).await;
+            console
+                .receive_record(number as u64, Record::new(*text).with("evil", text.replace(['\r', '\n', '\0'], " ")))
+                .await;
             for keys in ["tab", "tab", "tab", "tab", "enter", "enter"] {
-                desk.types(keys).await;
-                let screen = desk.text();
+                console.press(keys).await;
+                let screen = console.text();
                 assert_eq!(screen.lines().next(), Some(head.as_str()), "{text:?} drew over the header\n{screen}");
                 assert_eq!(screen.lines().last(), Some(foot.as_str()), "{text:?} drew over the footer\n{screen}");
                 assert!(!screen.contains('\x1b') && !screen.contains('\u{202e}') && !screen.contains('\u{200b}'));
             }
         }
-        desk.types("home").await;
-        assert!(desk.cursor_row().contains("00:00:00.000"), "{}", desk.text());
+        console.press("home").await;
+        assert!(console.cursor_row().contains("00:00:00.000"), "{}", console.text());
     }
 }

@@ -1,30 +1,38 @@
-//! `admin.create`: makes a log before its first event, to say how it is kept.
+//! `admin.create`: creates a log before its first event, with its own bucket width and retention.
 
-use hourlog::{Error, ErrorKind, LogId, LogRow, Result, Seq, Store, Widths, Write, wire::CreateRequest};
+use std::time::Duration;
+
+use hourlog::{
+    Error, ErrorKind, LogId, Result, Seq,
+    store::{LogRow, Store, Widths, Write},
+    wire::CreateRequest,
+};
 
 use super::{Api, Reply, Request, describe};
 
 pub(super) async fn create<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
-    let asked: CreateRequest = request.body()?;
+    let requested: CreateRequest = request.body()?;
     if log.is_system() {
-        return Err(Error::invalid(format!("log {log} is the system's own and cannot be made")));
+        return Err(Error::invalid(format!(
+            "log {log} is a system log and cannot be created; choose an id that does not begin with _"
+        )));
     }
-    if asked.retention_seconds.is_some_and(|seconds| seconds <= 0) {
-        return Err(Error::invalid("retention_seconds is to be above 0; leave it out to keep events for ever"));
+    if requested.retention_seconds.is_some_and(|seconds| seconds <= 0) {
+        return Err(Error::invalid("retention_seconds must be above 0; leave it out to keep events without limit"));
     }
     let row = LogRow {
         created: (api.settings.clock)(),
-        widths: Widths::new(asked.width.unwrap_or_default()),
-        retention_seconds: asked.retention_seconds,
-        cut: Seq::MIN,
+        widths: Widths::new(requested.width.unwrap_or_default()),
+        retention: requested.retention_seconds.map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
+        deleted_to: Seq::MIN,
     };
-    // Where an event, or another request, has made it in the meantime, this is passed over.
+    // The store ignores this write if an event or another request has created the log meanwhile.
     api.store.write(vec![Write::Log(log.clone(), row.clone())]).await?;
-    // One that was deleted before keeps what was cut off it.
-    if !api.store.log(log).await?.is_some_and(|made| LogRow { cut: row.cut, ..made } == row) {
-        let context = format!("log {log} is there already; only a new one can be made");
+    // A log that was deleted before keeps its own `deleted_to`.
+    if !api.store.log(log).await?.is_some_and(|stored| LogRow { deleted_to: row.deleted_to, ..stored } == row) {
+        let context = format!("log {log} already exists; create works only for a new log");
         return Err(Error::new(ErrorKind::Refused, context));
     }
-    tracing::info!(%log, "log made");
+    tracing::info!(%log, "log created");
     describe::answer(api, log).await
 }

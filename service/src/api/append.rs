@@ -1,168 +1,155 @@
-//! `append`: writes one record and answers once the archive holds it.
+//! `append`: writes one record and replies with its position once it is archived.
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{
-    HeaderMap,
-    jetstream::{ErrorCode, context::PublishErrorKind},
-};
+use async_nats::HeaderMap;
 use hourlog::{
-    Arrival, ArrivalQuery, Error, ErrorKind, LogId, Position, Result, Store, arrival_page, header,
+    ArrivalCursor, Error, ErrorKind, LogId, Position, Result, header,
+    nats::publish_error,
+    read::{ArrivalQuery, arrivals_page},
+    store::Store,
     wire::{AppendReply, HEADROOM_BYTES, wal_subject},
 };
 
-use crate::{
-    ingest::{Decoded, Decoder},
+use crate::stream::{
+    decode::{Decoded, Decoder},
     raw,
 };
 
 use super::{Api, Reply, Request, fresh};
 
-/// For how long a stream knows ids: two minutes, unless it was made otherwise, and some for clocks that differ.
-const DUPLICATES_WITHIN: Duration = Duration::from_secs(5 * 60);
-/// How long the archive may take, before whoever asks is told.
+/// Time within which the stream can recognise a duplicate: its default window of two minutes, and a
+/// reserve for clock differences.
+const DUPLICATE_WINDOW_MAX: Duration = Duration::from_secs(5 * 60);
+/// Longest wait for the archive. After that, the request fails with [`ErrorKind::Deadline`].
 const ARCHIVED_MAX: Duration = Duration::from_secs(30);
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
     if log.is_system() {
-        return Err(Error::invalid(format!("log {log} is the system's own; ids that begin with _ are not written to")));
+        return Err(Error::invalid(format!("log {log} is a system log; append to an id that does not begin with _")));
     }
     let bytes_max = api.client.max_payload().saturating_sub(HEADROOM_BYTES);
     if request.payload().len() > bytes_max {
         let context =
-            format!("a record of {} bytes is more than the {bytes_max} that fit here", request.payload().len());
+            format!("a record of {} bytes is above this server's limit of {bytes_max}", request.payload().len());
         return Err(Error::new(ErrorKind::TooLarge, context));
     }
     let headers = headers(log, request.headers());
     let id = headers.get(header::MSG_ID).map(|id| id.as_str().to_owned()).unwrap_or_default();
-    let waiting = api.waiters.wait_for(&id);
-    let waits = waiting.is_some();
-    let appended = append(api, log, headers, request, waiting).await;
+    let outcome = api.waiters.wait_for(&id);
+    let waits = outcome.is_some();
+    let appended = append(api, log, headers, request, outcome).await;
     if waits {
-        // It is still there where the record was not published, or was a duplicate.
+        // The ingest removes the waiter, except when the record was not published or was a
+        // duplicate.
         api.waiters.leave(&id);
     }
     let (position, duplicate) = appended?;
-    Reply::json(&AppendReply { log: log.to_string(), position, time: position.offset, duplicate })
+    Reply::json(&AppendReply { log: log.clone(), position, time: position.offset, duplicate })
 }
 
+/// Publishes the record and waits until it is archived. Returns its position, and true for a
+/// duplicate.
 async fn append<S: Store>(
     api: &Api<S>,
     log: &LogId,
     headers: HeaderMap,
     request: &Request,
-    waiting: Option<tokio::sync::oneshot::Receiver<Result<Position>>>,
+    outcome: Option<tokio::sync::oneshot::Receiver<Result<Position>>>,
 ) -> Result<(Position, bool)> {
     let stream = &api.settings.stream;
-    let unavailable = |error: async_nats::jetstream::context::PublishError| {
-        match error.kind() {
-        PublishErrorKind::Other if refused_as_full(&error) => Error::new(
-            ErrorKind::Refused,
-            format!("the stream {stream} is full (max_bytes); the archive has to catch up first, hourlog doctor says why it has not"),
-        )
-        .because(error),
-        PublishErrorKind::MaxPayloadExceeded => {
-            Error::new(ErrorKind::TooLarge, "the record is more than this server takes").because(error)
-        }
-        _ => Error::new(ErrorKind::Unavailable, format!("the stream {stream} did not take the record")).because(error),
-    }
-    };
+    let failed = |error| publish_error(&format!("the stream {stream}"), error);
     let jetstream = api.jetstream();
     let published = jetstream
         .publish_with_headers(wal_subject(log), headers, request.payload().clone())
         .await
-        .map_err(unavailable)?
+        .map_err(failed)?
         .await
-        .map_err(unavailable)?;
+        .map_err(failed)?;
     if published.stream != *stream {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("the subject {} is captured by the stream {}, not by {stream}", wal_subject(log), published.stream),
+            format!(
+                "the stream {} captures the subject {}, so {stream} cannot; remove that subject from the other stream",
+                published.stream,
+                wal_subject(log)
+            ),
         ));
     }
-    let late = || {
-        Error::new(
-            ErrorKind::Deadline,
-            format!(
-                "the record is message {} of the stream and not archived yet; hourlog doctor says why",
-                published.sequence
-            ),
-        )
+    let not_archived = || {
+        let context = format!(
+            "the record is message {} of the stream and not archived yet; hourlog doctor says why",
+            published.sequence
+        );
+        Error::new(ErrorKind::Deadline, context)
     };
-    match waiting.filter(|_| !published.duplicate) {
+    match outcome.filter(|_| !published.duplicate) {
         Some(outcome) => match tokio::time::timeout(ARCHIVED_MAX, outcome).await {
             Ok(Ok(position)) => Ok((position?, false)),
-            _ => Err(late()),
+            _ => Err(not_archived()),
         },
         None => {
             let found = tokio::time::timeout(ARCHIVED_MAX, archived_at(api, log, published.sequence)).await;
-            Ok((found.unwrap_or_else(|_| Err(late()))?, published.duplicate))
+            Ok((found.unwrap_or_else(|_| Err(not_archived()))?, published.duplicate))
         }
     }
 }
 
-/// Where the stream's message `sequence` is, once it is there. A stream that has forked has it under another seq than the ingest
-/// knows of yet, so what was computed is looked up.
+/// Waits until the stream's message `sequence` is archived, and returns its position. After a fork
+/// that the ingest has not noticed yet, the computed position is wrong: so this looks the event up.
 async fn archived_at<S: Store>(api: &Api<S>, log: &LogId, sequence: u64) -> Result<Position> {
     loop {
-        fresh::archived(api, sequence, ARCHIVED_MAX).await?;
+        fresh::wait_until_archived(api, sequence, ARCHIVED_MAX).await?;
         let position = position(api, log, sequence).await?;
         if api.store.event(log, position).await?.is_some() {
             return Ok(position);
         }
-        fresh::looked_at(api, ARCHIVED_MAX).await?;
+        fresh::wait_for_stream_check(api, ARCHIVED_MAX).await?;
     }
 }
 
-/// Where the stream's message `sequence`, which is archived, is: a pure function of it, where the stream still has it. Else it is
-/// looked for among what arrived lately.
+/// Returns the position of the archived message `sequence`. The position is a pure function of the
+/// message. When the stream no longer has the message, this searches the latest arrivals.
 async fn position<S: Store>(api: &Api<S>, log: &LogId, sequence: u64) -> Result<Position> {
     let (epochs, stream) = (Arc::clone(&api.epochs.borrow()), &api.settings.stream);
     let seq = epochs.seq(log.slot(), sequence);
-    if let Some(raw) = raw::fetch(&api.client, stream, sequence).await?.filter(|raw| raw.sequence == sequence) {
-        return match Decoder::new(epochs).decode_raw(&raw, raw.time) {
+    if let Some(raw) = raw::fetch(&api.client, stream, sequence).await?.filter(|raw| raw.key.sequence == sequence) {
+        return match Decoder::new(epochs).decode_raw(&raw, raw.key.time) {
             Decoded { rejected: Some(error), .. } => Err(error),
             Decoded { row, .. } => Ok(row.event.position),
         };
     }
-    let lately = i64::try_from(DUPLICATES_WITHIN.as_nanos()).expect("it is minutes");
-    let behind = Arrival { time: (api.settings.clock)().saturating_add_nanos(-lately), seq: seq - 1 };
-    let query = ArrivalQuery { after: behind, limit: 1, bytes: usize::MAX, visible: seq };
-    let found = match arrival_page(&api.store, log, &query).await {
+    let window = i64::try_from(DUPLICATE_WINDOW_MAX.as_nanos()).expect("the window is minutes long");
+    let after =
+        ArrivalCursor { time: (api.settings.clock)().saturating_add_nanos(-window), seq: seq.saturating_previous() };
+    let query = ArrivalQuery { after, limit: 1, bytes: usize::MAX };
+    let found = match arrivals_page(&api.store, log, &query, seq).await {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         page => page?.events.into_iter().next(),
     };
     found.map(|event| event.position).ok_or_else(|| {
-        let context = format!("the record is not in log {log}; hourlog read _rejected says why, if it was rejected");
+        let context =
+            format!("log {log} does not hold the record; if it was rejected, hourlog read _rejected says why");
         Error::new(ErrorKind::Rejected, context)
     })
 }
 
-/// JetStream's word for a stream, or an account, that may not grow any more.
-fn refused_as_full(error: &async_nats::jetstream::context::PublishError) -> bool {
-    std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<async_nats::jetstream::Error>()).is_some_and(
-        |cause| {
-            [ErrorCode::STREAM_STORE_FAILED, ErrorCode::INSUFFICIENT_RESOURCES, ErrorCode::ACCOUNT_RESOURCES_EXCEEDED]
-                .contains(&cause.error_code())
-        },
-    )
-}
-
-/// What is published: the asker's headers without NATS's own, and a message id that is unique to the log. Ids are looked
-/// at stream-wide, so another log's must never be taken for it.
-fn headers(log: &LogId, asked: Option<&HeaderMap>) -> HeaderMap {
+/// Returns the headers to publish: those of the request without NATS's own, and a message id that
+/// begins with the log id. JetStream compares message ids across the whole stream, so the ids of
+/// two logs must differ.
+fn headers(log: &LogId, requested: Option<&HeaderMap>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for (name, values) in asked.into_iter().flat_map(HeaderMap::iter) {
+    for (name, values) in requested.into_iter().flat_map(HeaderMap::iter) {
         let name_text: &str = name.as_ref();
-        // Who appends wants the record stored, and is told where.
+        // `Hourlog-Once` could skip the record, but an append must store it to return a position.
         if !name_text.starts_with("Nats-") && name_text != header::ONCE {
             values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
         }
     }
-    let own = |name| asked.and_then(|asked| asked.get_last(name)).map(|id| id.as_str().to_owned());
-    let id = own(header::MSG_ID);
-    let stored = own(header::STORED_MSG_ID).or_else(|| id.clone()).unwrap_or_default();
-    headers.insert(header::STORED_MSG_ID, stored);
+    let value = |name| requested.and_then(|requested| requested.get_last(name)).map(|id| id.as_str().to_owned());
+    let id = value(header::MSG_ID);
+    let stored_id = value(header::STORED_MSG_ID).or_else(|| id.clone()).unwrap_or_default();
+    headers.insert(header::STORED_MSG_ID, stored_id);
     headers.insert(header::MSG_ID, format!("{log}:{}", id.unwrap_or_else(|| nuid::next().to_string())));
     headers
 }

@@ -1,7 +1,8 @@
-//! What `nats micro ls`, `info` and `stats` ask: the discovery of the NATS Services API.
+//! The discovery of the NATS Services API, which `nats micro ls`, `info` and `stats` ask.
 //!
-//! The client library has this too, and answers to whatever reply subject a question names: with a reply to the subject of a log
-//! it would write there for whoever may not. Here the same guard stands before it as before every endpoint.
+//! The client library has it too, but replies to any subject that a question names. A question with
+//! a log's subject as its reply would make it write to that log with the rights of the service.
+//! Here the same guard as for every endpoint checks the reply subject first.
 
 use std::{
     sync::{
@@ -17,12 +18,12 @@ use serde_json::{Value, json};
 
 use super::Verb;
 
-/// What instances are called together.
+/// Service name that all instances share.
 const NAME: &str = "hourlog";
-/// The group that shares the requests, as the Services API has it.
+/// Queue group that shares the requests, as the Services API defines it.
 pub(super) const QUEUE_GROUP: &str = "q";
 
-/// This instance, as it presents itself.
+/// This instance and its request statistics.
 #[derive(Debug)]
 pub(super) struct Instance {
     id: String,
@@ -31,7 +32,7 @@ pub(super) struct Instance {
     endpoints: [Counters; Verb::ALL.len()],
 }
 
-/// What an endpoint has done.
+/// Request statistics of one endpoint.
 #[derive(Debug, Default)]
 struct Counters {
     requests: AtomicU64,
@@ -40,7 +41,7 @@ struct Counters {
     last_error: Mutex<String>,
 }
 
-/// What can be asked.
+/// A discovery question.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Question {
     Ping,
@@ -51,7 +52,7 @@ pub(super) enum Question {
 impl Question {
     pub(super) const ALL: [Self; 3] = [Self::Ping, Self::Info, Self::Stats];
 
-    fn verb(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Ping => "PING",
             Self::Info => "INFO",
@@ -61,7 +62,7 @@ impl Question {
 }
 
 impl Instance {
-    /// One that answers below `prefix`, started at `now`.
+    /// Creates an instance whose endpoints lie below `prefix`, started at `now`.
     pub(super) fn new(prefix: &str, now: Offset) -> Self {
         Self {
             id: nuid::next().to_string(),
@@ -71,25 +72,26 @@ impl Instance {
         }
     }
 
-    /// Subscribes to `question`: asked of all services, of those of this name, and of this instance.
+    /// Subscribes to `question` on its three subjects: for all services, for this name, for this
+    /// instance.
     pub(super) async fn subscribe(
         &self,
         client: &Client,
         question: Question,
     ) -> Result<[Subscriber; 3], async_nats::Error> {
-        let all = format!("$SRV.{}", question.verb());
+        let all = format!("$SRV.{}", question.name());
         let (named, own) = (format!("{all}.{NAME}"), format!("{all}.{NAME}.{}", self.id));
         Ok([client.subscribe(all).await?, client.subscribe(named).await?, client.subscribe(own).await?])
     }
 
-    /// The subject of an endpoint, with a wildcard in place of the log.
+    /// Returns the subject of an endpoint, with a wildcard in place of the log.
     pub(super) fn subject(&self, verb: Verb) -> String {
-        let (_, subject) = verb.name_and_subject();
+        let subject = verb.endpoint().subject;
         let wildcard = if subject.ends_with('.') { ">" } else { "" };
         format!("{}.{subject}{wildcard}", self.prefix)
     }
 
-    /// A request was answered, after `took`, with `error` or well.
+    /// Counts an answered request, which took `took` and failed if there is an `error`.
     pub(super) fn count(&self, verb: Verb, took: Duration, error: Option<String>) {
         let counters = &self.endpoints[verb as usize];
         counters.requests.fetch_add(1, Relaxed);
@@ -100,10 +102,11 @@ impl Instance {
         }
     }
 
-    /// The answer to `question`; `data` is what the service says of itself.
+    /// Returns the answer to `question`. `data` reports the state of the service; only statistics
+    /// use it.
     pub(super) fn answer(&self, question: Question, data: impl Fn() -> Value) -> Value {
         let mut answer = json!({
-            "type": format!("io.nats.micro.v1.{}_response", question.verb().to_lowercase()),
+            "type": format!("io.nats.micro.v1.{}_response", question.name().to_lowercase()),
             "name": NAME,
             "id": self.id,
             "version": env!("CARGO_PKG_VERSION"),
@@ -112,7 +115,7 @@ impl Instance {
         match question {
             Question::Ping => {}
             Question::Info => {
-                answer["description"] = "Hourlog: keeps events by time and plays them again".into();
+                answer["description"] = "Hourlog: keeps events by time and replays them".into();
                 answer["endpoints"] = Verb::ALL.iter().map(|verb| self.info(*verb)).collect();
             }
             Question::Stats => {
@@ -125,12 +128,12 @@ impl Instance {
     }
 
     fn info(&self, verb: Verb) -> Value {
-        let (name, _) = verb.name_and_subject();
+        let name = verb.endpoint().name;
         json!({ "name": name, "subject": self.subject(verb), "queue_group": QUEUE_GROUP, "metadata": {} })
     }
 
     fn stats(&self, verb: Verb, data: &Value) -> Value {
-        let (name, _) = verb.name_and_subject();
+        let name = verb.endpoint().name;
         let Counters { requests, errors, nanos, last_error } = &self.endpoints[verb as usize];
         let (requests, nanos) = (requests.load(Relaxed), nanos.load(Relaxed));
         json!({

@@ -1,57 +1,60 @@
-//! Waiting until everything is archived that was published when a request came.
+//! Waits that make a reply current: for a catch-up, for the archive, for a check of the stream.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
-use hourlog::{Error, ErrorKind, Result, Store};
+use hourlog::{Error, ErrorKind, Result, store::Store};
 
-use super::Api;
+use super::{Api, stopping};
 
-/// How long a reader is held until the newest events are there again.
-const REREAD_MAX: Duration = Duration::from_secs(2);
-/// How long it may take until everything is archived.
+/// Longest wait of a reader for a catch-up.
+const CATCH_UP_MAX: Duration = Duration::from_secs(2);
+/// Longest wait until everything published so far is archived.
 const FRESH_MAX: Duration = Duration::from_secs(60);
 
-/// Returns once the archive holds everything that the stream held when it was called.
+/// Waits until the archive holds everything that the stream held at the time of the call.
 ///
 /// # Errors
-/// [`ErrorKind::Deadline`] where that takes more than a minute, [`ErrorKind::Unavailable`] where JetStream does not answer.
-pub(super) async fn fresh<S: Store>(api: &Api<S>) -> Result<()> {
+/// [`ErrorKind::Deadline`] after a minute, [`ErrorKind::Unavailable`] when JetStream does not
+/// answer.
+pub(super) async fn wait_until_fresh<S: Store>(api: &Api<S>) -> Result<()> {
     let stream = &api.settings.stream;
-    let before = *api.status.archived.borrow();
+    let before = *api.health.archived.borrow();
     let info = api.jetstream().get_stream(stream).await.map_err(|error| {
-        Error::new(ErrorKind::Unavailable, format!("the stream {stream} does not answer")).because(error)
+        Error::new(ErrorKind::Unavailable, format!("the stream {stream} does not answer; hourlog doctor says why"))
+            .because(error)
     })?;
     let last = info.cached_info().state.last_sequence;
     if before >= last {
-        // All of it is archived, or it has forked, and the ingest has not seen it yet.
-        looked_at(api, FRESH_MAX).await?;
+        // Either everything is archived, or the stream has forked and the ingest has not noticed
+        // yet.
+        wait_for_stream_check(api, FRESH_MAX).await?;
     }
-    archived(api, last, FRESH_MAX).await
+    wait_until_archived(api, last, FRESH_MAX).await
 }
 
-/// Returns once the ingest has looked whether the stream is what it was, and has begun to after this was called.
+/// Waits until the ingest has checked the stream for a fork, in a check that began after the call.
 ///
 /// # Errors
-/// [`ErrorKind::Deadline`] where that takes longer than `most`.
-pub(super) async fn looked_at<S: Store>(api: &Api<S>, most: Duration) -> Result<()> {
-    let before = api.status.looks_begun.load(Relaxed);
-    let mut looked = api.status.looked.subscribe();
-    api.status.look.notify_one();
-    match tokio::time::timeout(most, looked.wait_for(|looked| *looked > before)).await {
+/// [`ErrorKind::Deadline`] after `limit`.
+pub(super) async fn wait_for_stream_check<S: Store>(api: &Api<S>, limit: Duration) -> Result<()> {
+    let before = api.health.stream_checks_begun.load(Relaxed);
+    let mut checks_done = api.health.stream_checks_done.subscribe();
+    api.health.check_stream.notify_one();
+    match tokio::time::timeout(limit, checks_done.wait_for(|checks_done| *checks_done > before)).await {
         Ok(_) => Ok(()),
         Err(_) => Err(Error::new(ErrorKind::Deadline, "the stream does not answer; hourlog doctor says why")),
     }
 }
 
-/// Returns once the archive holds everything up to the stream's message `sequence`.
+/// Waits until the archive holds everything up to the stream's message `sequence`.
 ///
 /// # Errors
-/// [`ErrorKind::Deadline`] where that takes longer than `most`.
-pub(super) async fn archived<S: Store>(api: &Api<S>, sequence: u64, most: Duration) -> Result<()> {
-    let mut archived = api.status.archived.subscribe();
-    match tokio::time::timeout(most, archived.wait_for(|archived| *archived >= sequence)).await {
+/// [`ErrorKind::Deadline`] after `limit`.
+pub(super) async fn wait_until_archived<S: Store>(api: &Api<S>, sequence: u64, limit: Duration) -> Result<()> {
+    let mut archived = api.health.archived.subscribe();
+    match tokio::time::timeout(limit, archived.wait_for(|archived| *archived >= sequence)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(Error::new(ErrorKind::Unavailable, "the service is stopping; ask again")),
+        Ok(Err(_)) => Err(stopping()),
         Err(_) => Err(Error::new(
             ErrorKind::Deadline,
             format!("message {sequence} of the stream is not archived yet; hourlog doctor says why"),
@@ -59,34 +62,34 @@ pub(super) async fn archived<S: Store>(api: &Api<S>, sequence: u64, most: Durati
     }
 }
 
-/// Returns once the archive holds again what it held before a start, or before a part of it came back: until then a reader would
-/// see less than was there.
+/// Waits until the service has caught up after a start or a rollback of the archive. Before that, a
+/// reader could miss events that the archive held earlier.
 ///
 /// # Errors
-/// [`ErrorKind::Unavailable`] where that takes more than two seconds.
-pub(super) async fn whole_again<S: Store>(api: &Api<S>) -> Result<()> {
-    if api.status.rereading() == 0 {
+/// [`ErrorKind::Unavailable`] after two seconds.
+pub(super) async fn wait_for_catch_up<S: Store>(api: &Api<S>) -> Result<()> {
+    if api.health.catch_up_lag() == 0 {
         return Ok(());
     }
-    let (mut archived, mut rereads) = (api.status.archived.subscribe(), api.status.rereads.subscribe());
-    let whole = async {
-        while api.status.rereading() > 0 {
+    let (mut archived, mut catch_up_to) = (api.health.archived.subscribe(), api.health.catch_up_to.subscribe());
+    let caught_up = async {
+        while api.health.catch_up_lag() > 0 {
             let changed = tokio::select! {
                 changed = archived.changed() => changed,
-                changed = rereads.changed() => changed,
+                changed = catch_up_to.changed() => changed,
             };
             if changed.is_err() {
                 return;
             }
         }
     };
-    match tokio::time::timeout(REREAD_MAX, whole).await {
+    match tokio::time::timeout(CATCH_UP_MAX, caught_up).await {
         Ok(()) => Ok(()),
         Err(_) => {
             let context = format!(
-                "the service reads the newest {} messages again, which its archive may have lost; ask again in a moment, hourlog \
-                 doctor says how it gets on",
-                api.status.rereading()
+                "the service is catching up on {} messages that its archive may have lost; retry in a moment, hourlog doctor \
+                 shows the progress",
+                api.health.catch_up_lag()
             );
             Err(Error::new(ErrorKind::Unavailable, context))
         }

@@ -1,30 +1,32 @@
-//! Which subjects a reply may go to.
+//! The guard for reply subjects: replies go to inboxes only.
 
-/// The longest subject that a reply goes to, in bytes.
+/// Longest reply subject, in bytes.
 const REPLY_BYTES_MAX: usize = 200;
-/// The most tokens behind the prefix.
+/// Limit of tokens after the prefix.
 const TOKENS_MAX: usize = 4;
-/// The longest token.
+/// Longest token, in bytes.
 const TOKEN_BYTES_MAX: usize = 64;
-/// What a request from another account has in place of the asker's inbox; a client cannot forge it.
+/// Prefix of the reply subject of a request from another account. The server puts it in place of
+/// the requester's inbox, and a client cannot forge it.
 const OTHER_ACCOUNT: &str = "_R_";
 
-/// Whether `reply` is an inbox: `_INBOX`, or `_INBOX_` and a name, or `_R_`, or one of `prefixes`, and then one to four tokens.
+/// Returns true when `reply` is an inbox: `_INBOX`, `_INBOX_` and a name, `_R_` or one of
+/// `prefixes`, followed by one to four tokens.
 pub(super) fn is_inbox(reply: &str, prefixes: &[String]) -> bool {
     if reply.len() > REPLY_BYTES_MAX {
         return false;
     }
-    let behind = |prefix: &str| reply.strip_prefix(prefix)?.strip_prefix('.');
-    let own = || {
+    let after = |prefix: &str| reply.strip_prefix(prefix)?.strip_prefix('.');
+    let named_inbox = || {
         let (first, rest) = reply.split_once('.')?;
-        let named = first.strip_prefix("_INBOX_")?;
-        let good = (1..=32).contains(&named.len()) && named.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        good.then_some(rest)
+        let name = first.strip_prefix("_INBOX_")?;
+        let valid = (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        valid.then_some(rest)
     };
-    let rest = behind("_INBOX")
-        .or_else(|| behind(OTHER_ACCOUNT))
-        .or_else(own)
-        .or_else(|| prefixes.iter().find_map(|prefix| behind(prefix)));
+    let rest = after("_INBOX")
+        .or_else(|| after(OTHER_ACCOUNT))
+        .or_else(named_inbox)
+        .or_else(|| prefixes.iter().find_map(|prefix| after(prefix)));
     let token = |token: &str| {
         (1..=TOKEN_BYTES_MAX).contains(&token.len())
             && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
@@ -37,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_go_to_inboxes_alone() {
+    fn replies_go_only_to_inboxes() {
         let prefixes = ["clients.alice".to_owned()];
         for good in [
             "_INBOX.Xc4Zp.1",

@@ -1,29 +1,31 @@
-//! `logs`: which logs there are, in pages.
+//! `logs`: lists the logs that match a pattern, page by page.
 
 use hourlog::{
-    Error, LogId, Result, Store, describe,
+    Error, LogId, Result,
+    read::describe,
+    store::Store,
     wire::{LOGS_MAX, LogReply, LogsReply, LogsRequest},
 };
 
 use super::{Api, Reply, Request, fresh};
 
-/// The rows that one read of the table fetches, of which those that match are answered.
-const ROWS: usize = 1_000;
+/// Rows per read of the log table, before the pattern filters them.
+const ROWS_PER_READ: usize = 1_000;
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<Reply> {
-    let asked: LogsRequest = request.body()?;
-    if asked.fresh {
-        fresh::fresh(api).await?;
+    let requested: LogsRequest = request.body()?;
+    if requested.fresh {
+        fresh::wait_until_fresh(api).await?;
     }
-    let limit = asked.limit.unwrap_or(LOGS_MAX).min(LOGS_MAX) as usize;
-    let pattern = Pattern::parse(asked.pattern.as_deref().unwrap_or(">"))?;
-    let mut after: Option<LogId> = asked.after.as_deref().map(str::parse).transpose()?;
+    let limit = requested.limit.unwrap_or(LOGS_MAX).min(LOGS_MAX) as usize;
+    let pattern = Pattern::parse(requested.pattern.as_deref().unwrap_or(">"))?;
+    let mut after: Option<LogId> = requested.after;
     let mut found = Vec::new();
     let next = loop {
         if found.len() >= limit {
-            break after.map(|id| id.to_string());
+            break after;
         }
-        let rows = api.store.logs(after.as_ref(), ROWS).await?;
+        let rows = api.store.logs(after.as_ref(), ROWS_PER_READ).await?;
         if rows.is_empty() {
             break None;
         }
@@ -31,7 +33,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
             if found.len() >= limit {
                 break;
             }
-            if (asked.all || !id.is_system()) && pattern.matches(&id) {
+            if (requested.all || !id.is_system()) && pattern.matches(&id) {
                 found.push(id.clone());
             }
             after = Some(id);
@@ -42,7 +44,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
     for (id, rate) in found.into_iter().zip(rates) {
         let known = describe(&api.store, &id).await?;
         logs.push(LogReply {
-            log: id.to_string(),
+            log: id,
             events: known.count,
             bytes: known.bytes,
             first: known.first,
@@ -53,22 +55,23 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
     Reply::json(&LogsReply { logs, next })
 }
 
-/// Ids as NATS writes subjects: `*` stands for one token, `>` for one or more at the end.
+/// A pattern of log ids in the syntax of NATS subjects: `*` matches one token, and a final `>`
+/// matches one or more.
 struct Pattern(Vec<String>);
 
 impl Pattern {
     fn parse(text: &str) -> Result<Self> {
         let tokens: Vec<String> = text.split('.').map(str::to_owned).collect();
         let last = tokens.len() - 1;
-        let good = |(at, token): (usize, &String)| match token.as_str() {
+        let valid = |(at, token): (usize, &String)| match token.as_str() {
             "" => false,
             ">" => at == last,
             token => token == "*" || !token.contains(['*', '>']),
         };
-        if !tokens.iter().enumerate().all(good) {
+        if !tokens.iter().enumerate().all(valid) {
             return Err(Error::invalid(format!(
-                "{:?} is no pattern; write orders.*, orders.> or an id",
-                hourlog::shorten(text)
+                "{:?} is not a pattern; write orders.*, orders.> or an id",
+                hourlog::wire::shorten(text)
             )));
         }
         Ok(Self(tokens))
@@ -94,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_match_as_subjects_do() {
+    fn patterns_match_log_ids_like_nats_subjects() {
         for (pattern, id, expected) in [
             (">", "a.b", true),
             ("a", "a", true),
@@ -106,12 +109,12 @@ mod tests {
             ("a.>", "a", false),
             ("*.b", "a.b", true),
         ] {
-            let id: LogId = id.parse().expect("a good id");
-            let pattern = Pattern::parse(pattern).expect("a good pattern");
+            let id: LogId = id.parse().expect("a valid id");
+            let pattern = Pattern::parse(pattern).expect("a valid pattern");
             assert_eq!(pattern.matches(&id), expected);
         }
         for bad in ["", "a..b", ">.a", "a*", "a.>b"] {
-            assert!(Pattern::parse(bad).is_err(), "{bad:?} was taken");
+            assert!(Pattern::parse(bad).is_err(), "{bad:?} was accepted");
         }
     }
 }

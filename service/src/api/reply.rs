@@ -1,4 +1,4 @@
-//! Requests as they came, and replies in the form that was asked for.
+//! Requests and replies as every endpoint handles them.
 
 use async_nats::{Client, HeaderMap, Message};
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use hourlog::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::telemetry::sentence;
+use crate::trace::sentence;
 
 /// A request to an endpoint.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Request {
     pub(super) message: Message,
 }
 
-/// What is answered.
+/// The body of a successful reply.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) body: Bytes,
@@ -24,11 +24,10 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// `value` as JSON.
+    /// Encodes `value` as JSON.
     pub(super) fn json(value: &impl Serialize) -> Result<Self> {
-        let body = serde_json::to_vec(value).map_err(|error| {
-            Error::new(hourlog::ErrorKind::Unexpected, "the reply cannot be written").because(error)
-        })?;
+        let body = serde_json::to_vec(value)
+            .map_err(|error| Error::new(hourlog::ErrorKind::Unexpected, "failed to encode the reply").because(error))?;
         Ok(Self { body: body.into(), content_type: JSON })
     }
 }
@@ -46,24 +45,25 @@ impl Request {
         &self.message.payload
     }
 
-    /// Whether the reply is to be protobuf.
+    /// Returns true when the requester accepts protobuf.
     pub(super) fn wants_protobuf(&self) -> bool {
         self.headers().and_then(|headers| headers.get(ACCEPT)).is_some_and(|accept| accept.as_str() == PROTOBUF)
     }
 
-    /// The body, where an empty one stands for nothing but defaults.
+    /// Parses the body. An empty body means defaults only.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) where it is not what the endpoint takes.
+    /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) when the endpoint does not accept the
+    /// body.
     pub(super) fn body<T: DeserializeOwned + Default>(&self) -> Result<T> {
         if self.payload().is_empty() {
             return Ok(T::default());
         }
         serde_json::from_slice(self.payload())
-            .map_err(|error| Error::invalid(format!("the request is not what {} takes: {error}", self.subject())))
+            .map_err(|error| Error::invalid(format!("{} does not accept this request: {error}", self.subject())))
     }
 
-    /// Answers. Who asked may have left; that is no failure.
+    /// Sends the reply or the error. The requester may have left; that is not a failure.
     pub(super) async fn respond(self, client: &Client, outcome: Result<Reply>) {
         let Message { subject, reply, .. } = self.message;
         let Some(reply) = reply else { return };
@@ -74,14 +74,14 @@ impl Request {
                 body
             }
             Err(error) => {
-                // A header has one line.
+                // A header value is a single line.
                 headers.insert(ERROR, sentence(&error).replace(['\r', '\n'], " "));
                 headers.insert(ERROR_CODE, error.kind().code().to_string());
                 Bytes::new()
             }
         };
         if let Err(error) = client.publish_with_headers(reply, headers, body).await {
-            tracing::warn!(%subject, %error, "a reply was not sent");
+            tracing::warn!(%subject, %error, "reply not sent");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The service over a CQL database.
+//! The service with its archive in a CQL database.
 
 use std::{
     collections::BTreeMap,
@@ -12,15 +12,16 @@ use conformance::{
 };
 use futures_util::future::join_all;
 use hourlog::{
-    ErrorKind, Remote, Scylla, ScyllaUrl,
+    ErrorKind, Remote, Scylla,
+    store::ScyllaUrl,
     wire::{CreateRequest, Order, ReplayRequest},
 };
 
-use crate::kit::{LONG, Service, archived, binary, events, log, publish_all, service_with};
+use crate::kit::{Service, WAIT_MAX, archived, binary, events, log, publish_all, service_with};
 
-/// How many events come in while a database is set back, in how many parts, a second apart.
+/// Events published around a rollback of the database, in [`PARTS`] parts that are a second apart.
 const EVENTS: u32 = 40_000;
-/// See [`EVENTS`].
+/// Parts of [`EVENTS`].
 const PARTS: u32 = 40;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +35,7 @@ async fn a_service_over_cql_killed_three_times_archives_each_event_once_and_in_o
         let mut headers = HeaderMap::new();
         headers.insert("Hourlog-Time", "2018-02-04T10:00:00Z");
         let late = jetstream.publish_with_headers("log.late", headers, part.to_string().into()).await;
-        late.expect("it is sent").await.expect("the stream takes it");
+        late.expect("the message can be sent").await.expect("the stream accepts the message");
         if part < 3 {
             service.process.kill();
             service.start_again().await;
@@ -52,16 +53,16 @@ async fn a_service_over_cql_killed_three_times_archives_each_event_once_and_in_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_cannot_be_used_is_refused_with_what_to_do() {
+async fn an_unusable_database_is_refused_with_what_to_do() {
     let url = new_keyspace();
     let service: Service = service_with(&[]).await;
-    let node = url.trim_start_matches("cql://").split('/').next().expect("a node").to_owned();
+    let node = url.trim_start_matches("cql://").split('/').next().expect("the URL names a node").to_owned();
     for (store, flags, says) in [
         ("cql://127.0.0.1:1/nowhere".to_owned(), vec!["--migrate"], "no database answers"),
         (url.clone(), vec![], "start once with --migrate"),
-        (format!("cql://{node}/many?replication=3"), vec!["--migrate"], "3 copies cannot lie on 1 nodes"),
+        (format!("cql://{node}/many?replication=3"), vec!["--migrate"], "cannot keep 3 copies on 1 nodes"),
         (format!("cql://{node}/UPPER"), vec![], "keyspace"),
-        (url.clone(), vec!["--store-user", "me"], "goes with a password"),
+        (url.clone(), vec!["--store-user", "me"], "needs both a user and a password"),
         (url.clone(), vec!["--store-user", "me", "--store-password-file", "/no/such/file"], "cannot read the password"),
     ] {
         let flags: Vec<String> = ["--store", &store].into_iter().chain(flags).map(str::to_owned).collect();
@@ -71,13 +72,13 @@ async fn a_database_that_cannot_be_used_is_refused_with_what_to_do() {
     }
 }
 
-/// How much of the service may be in memory while its archive is away, and beside what it was before.
+/// Limit of the service's memory during an outage of its archive.
 const RESIDENT_MIB_MAX: u64 = 400;
-/// See [`RESIDENT_MIB_MAX`].
-const RESIDENT_MORE_MIB_MAX: u64 = 100;
+/// Limit of the growth of that memory.
+const RESIDENT_GROWTH_MIB_MAX: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_killed_and_then_held_while_events_come_in_has_all_of_them_once() {
+async fn a_database_killed_and_paused_during_ingest_gets_every_event_once() {
     let mut node = CassandraNode::start().await;
     let service = service_with(&["--store", &node.url("hourlog"), "--migrate"]).await;
     let jetstream = service.jetstream().await;
@@ -93,7 +94,7 @@ async fn a_database_that_is_killed_and_then_held_while_events_come_in_has_all_of
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
     node.kill();
-    publishing.await.expect("the stream takes them");
+    publishing.await.expect("the stream accepts the messages");
     let report = until(&service, |report| report["archive"]["ok"] == false).await;
     assert!(report["archive"]["since"].is_string(), "{report}");
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -103,7 +104,7 @@ async fn a_database_that_is_killed_and_then_held_while_events_come_in_has_all_of
 
     let publishing = tokio::spawn(async move { publish_all(&jetstream, (110_000..130_000).map(message)).await });
     node.pause();
-    publishing.await.expect("the stream takes them");
+    publishing.await.expect("the stream accepts the messages");
     until(&service, |report| report["archive"]["ok"] == false).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     node.resume();
@@ -115,20 +116,20 @@ async fn a_database_that_is_killed_and_then_held_while_events_come_in_has_all_of
         assert!(found.iter().map(|event| event.record.data.to_vec()).eq(expected), "log {log}: {}", found.len());
     }
     let most = service.process.resident_mib_max();
-    assert!(most <= RESIDENT_MIB_MAX && most <= before + RESIDENT_MORE_MIB_MAX, "{before} MiB became {most} MiB");
+    assert!(most <= RESIDENT_MIB_MAX && most <= before + RESIDENT_GROWTH_MIB_MAX, "{before} MiB became {most} MiB");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_comes_back_as_it_was_before_is_given_again_what_it_lost() {
+async fn a_rolled_back_database_gets_its_lost_events_again() {
     let mut node = CassandraNode::start().await;
-    // By TLS, as between machines; and only to whom one trusts.
-    let url: ScyllaUrl = node.url("hourlog?tls=system").parse().expect("it is well formed");
-    Scylla::open(&url, true).await.expect_err("the system does not trust it");
+    // The connection uses TLS, and the client refuses an untrusted certificate.
+    let url: ScyllaUrl = node.url("hourlog?tls=system").parse().expect("the URL is valid");
+    Scylla::open(&url, true).await.expect_err("the system does not trust the certificate");
     let service = service_with(&["--store", &node.tls_url("hourlog"), "--migrate"]).await;
     let remote = service.remote().await;
     let follower = tokio::spawn(follow(service.remote().await, "lost.7", EVENTS / 10 + 1));
     let jetstream = service.jetstream().await;
-    // Past the time after which the archive is sure, so that places are stored.
+    // The run outlasts the time after which the archive is durable, so checkpoints are stored.
     let mut snapshot = None;
     for part in 0..PARTS {
         let from = part * (EVENTS / PARTS);
@@ -138,7 +139,7 @@ async fn a_database_that_comes_back_as_it_was_before_is_given_again_what_it_lost
             let mut headers = HeaderMap::new();
             headers.insert("Hourlog-Time", "2018-02-04T10:00:00Z");
             let late = jetstream.publish_with_headers("log.lost.late", headers, part.to_string().into()).await;
-            late.expect("it is sent").await.expect("the stream takes it");
+            late.expect("the message can be sent").await.expect("the stream accepts the message");
         }
         if part == PARTS - 15 {
             let stored = service.report().await["stored"].as_u64();
@@ -148,7 +149,7 @@ async fn a_database_that_comes_back_as_it_was_before_is_given_again_what_it_lost
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     archived(&remote).await;
-    node.set_back(&snapshot.expect("it was taken")).await;
+    node.roll_back(&snapshot.expect("a part took the snapshot")).await;
     until(&service, |report| report["set_backs"] == 1 && report["rereading"] == 0).await;
     let message = (format!("log.lost.{}", 7), "the last".to_owned());
     publish_all(&jetstream, [message]).await;
@@ -160,13 +161,13 @@ async fn a_database_that_comes_back_as_it_was_before_is_given_again_what_it_lost
         assert!(found.iter().map(|event| event.record.data.to_vec()).eq(expected), "log {log}: {}", found.len());
     }
     assert_eq!(events(&remote, "lost.late").await.len() as u32, PARTS.div_ceil(10));
-    let followed = follower.await.expect("it does not panic");
+    let followed = follower.await.expect("the follower does not panic");
     let expected = (0..EVENTS).filter(|number| number % 10 == 7).map(|number| number.to_string());
     assert!(followed.iter().cloned().eq(expected.chain(["the last".to_owned()])), "{} followed", followed.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_comes_back_while_nats_is_away_is_given_again_what_it_lost() {
+async fn a_database_rolled_back_during_a_nats_outage_gets_its_lost_events_again() {
     let mut node = CassandraNode::start().await;
     let mut service = service_with(&["--store", &node.url("hourlog"), "--migrate"]).await;
     let message = |number: u32| (format!("log.both.{}", number % 10), number.to_string());
@@ -175,13 +176,13 @@ async fn a_database_that_comes_back_while_nats_is_away_is_given_again_what_it_lo
     let before = node.snapshot();
     publish_all(&service.jetstream().await, (5_000..10_000).map(message)).await;
     archived(&service.remote().await).await;
-    // Nothing is written any more, and after a while the archive would count as sure.
+    // After some time without writes, the archive would count as durable.
     tokio::time::sleep(Duration::from_secs(5)).await;
     service.nats.kill();
-    node.set_back(&before).await;
+    node.roll_back(&before).await;
     tokio::time::sleep(Duration::from_secs(15)).await;
     service.nats.restart().await;
-    // The service comes back to its server first, and this waits for it.
+    // The service reconnects to NATS first; this waits for that.
     archived(&service.remote().await).await;
     until(&service, |report| report["set_backs"] == 1 && report["rereading"] == 0).await;
     let listed = archived(&service.remote().await).await.logs;
@@ -190,61 +191,61 @@ async fn a_database_that_comes_back_while_nats_is_away_is_given_again_what_it_lo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn instances_that_start_at_once_make_the_tables_once() {
-    let url: ScyllaUrl = new_keyspace().parse().expect("it is well formed");
+async fn instances_that_start_together_create_the_tables_once() {
+    let url: ScyllaUrl = new_keyspace().parse().expect("the URL is valid");
     let opened = join_all((0..4).map(|_| Scylla::open(&url, true))).await;
     for archive in opened {
-        archive.expect("it waits for who makes the tables");
+        archive.expect("the instances wait for the one that creates the tables");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_and_a_missing_table_are_said() {
+async fn a_wrong_password_and_a_missing_table_are_reported() {
     let url = new_keyspace();
-    let parsed: ScyllaUrl = url.parse().expect("it is well formed");
+    let parsed: ScyllaUrl = url.parse().expect("the URL is valid");
     Scylla::open(&parsed, true).await.expect("the database answers");
     if let Some((name, _)) = &parsed.user {
         let wrong = ScyllaUrl { user: Some((name.clone(), "wrong".to_owned())), ..parsed.clone() };
         let error = Scylla::open(&wrong, true).await.expect_err("the password is wrong");
         assert_eq!(error.kind(), ErrorKind::NotAllowed, "{error}");
-        assert!(error.to_string().contains("does not let the user"), "{error}");
+        assert!(error.to_string().contains("rejected the user"), "{error}");
         let nobody = ScyllaUrl { user: None, ..parsed.clone() };
-        let error = Scylla::open(&nobody, true).await.expect_err("it wants a password");
+        let error = Scylla::open(&nobody, true).await.expect_err("the database requires a password");
         assert_eq!(error.kind(), ErrorKind::NotAllowed, "{error}");
     }
     let session = session(&parsed).await;
     let run = async |statement: &str| {
-        session.query_unpaged(format!("{statement} {}", parsed.keyspace), ()).await.expect("it is done");
+        session.query_unpaged(format!("{statement} {}", parsed.keyspace), ()).await.expect("the statement succeeds");
     };
-    session.use_keyspace(&parsed.keyspace, false).await.expect("it is there");
+    session.use_keyspace(&parsed.keyspace, false).await.expect("the keyspace exists");
     session
         .query_unpaged("UPDATE schema_version SET version = 99 WHERE one = 1 IF EXISTS", ())
         .await
-        .expect("it is done");
-    let error = Scylla::open(&parsed, true).await.expect_err("it is newer");
+        .expect("the statement succeeds");
+    let error = Scylla::open(&parsed, true).await.expect_err("the schema is newer");
     assert!(error.kind() == ErrorKind::Refused && error.to_string().contains("version 99"), "{error}");
     session
         .query_unpaged("UPDATE schema_version SET version = 1 WHERE one = 1 IF EXISTS", ())
         .await
-        .expect("it is done");
-    session.query_unpaged("DROP TABLE arrivals", ()).await.expect("it is done");
+        .expect("the statement succeeds");
+    session.query_unpaged("DROP TABLE arrivals", ()).await.expect("the statement succeeds");
     let error = Scylla::open(&parsed, false).await.expect_err("a table is missing");
-    assert!(error.to_string().contains("some are missing: arrivals"), "{error}");
+    assert!(error.to_string().contains("lacks these tables: arrivals"), "{error}");
     run("DROP KEYSPACE").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_driver_sees_a_partition_an_hour_and_the_width_that_a_log_was_made_with() {
+async fn any_driver_sees_hourly_partitions_and_the_custom_width_of_a_log() {
     let url = new_keyspace();
     let service = service_with(&["--store", &url, "--migrate"]).await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     remote
         .create(
             &log("narrow"),
-            &CreateRequest { width: Some("1m".parse().expect("a width")), ..CreateRequest::default() },
+            &CreateRequest { width: Some("1m".parse().expect("the width is valid")), ..CreateRequest::default() },
         )
         .await
-        .expect("it is made");
+        .expect("the log is created");
     for (subject, minute) in
         [("log.wide", 0), ("log.wide", 59), ("log.wide", 61), ("log.narrow", 0), ("log.narrow", 1), ("log.narrow", 1)]
     {
@@ -253,32 +254,38 @@ async fn any_driver_sees_a_partition_an_hour_and_the_width_that_a_log_was_made_w
         jetstream
             .publish_with_headers(subject, headers, "x".into())
             .await
-            .expect("it is sent")
+            .expect("the message can be sent")
             .await
-            .expect("it is taken");
+            .expect("the stream accepts the message");
     }
     archived(&remote).await;
-    let parsed: ScyllaUrl = url.parse().expect("it is well formed");
+    let parsed: ScyllaUrl = url.parse().expect("the URL is valid");
     let session = session(&parsed).await;
     let statement = format!("SELECT log_id, toUnixTimestamp(hour_bucket) FROM {}.events", parsed.keyspace);
-    let rows = session.query_unpaged(statement, ()).await.expect("it answers").into_rows_result().expect("rows");
+    let rows = session
+        .query_unpaged(statement, ())
+        .await
+        .expect("the server replies")
+        .into_rows_result()
+        .expect("the result has rows");
     let mut seen: BTreeMap<(String, i64), u32> = BTreeMap::new();
-    for row in rows.rows::<(String, i64)>().expect("two columns") {
-        *seen.entry(row.expect("a row")).or_default() += 1;
+    for row in rows.rows::<(String, i64)>().expect("the result has two columns") {
+        *seen.entry(row.expect("the row can be read")).or_default() += 1;
     }
     let at = |minute: i64| 1_517_738_400_000 + minute * 60_000;
     let expected = [(("narrow", at(0)), 1), (("narrow", at(1)), 2), (("wide", at(0)), 2), (("wide", at(60)), 1)];
     assert_eq!(seen, expected.map(|((log, at), count)| ((log.to_owned(), at), count)).into());
 }
 
-/// The data of the first `count` events of a log, in the order of their arrival. A service that is away meanwhile is waited for.
+/// Reads the data of the first `count` events of a log in arrival order. Retries while the service
+/// is unavailable.
 async fn follow(remote: Remote, id: &str, count: u32) -> Vec<String> {
     let (id, mut after, mut found) = (log(id), None, Vec::new());
     while found.len() < count as usize {
         let request = ReplayRequest {
             order: Order::Arrival,
-            after: after.clone(),
-            wait: Some("1s".parse().expect("a span")),
+            after,
+            wait: Some("1s".parse().expect("the span is valid")),
             ..ReplayRequest::default()
         };
         match remote.replay(&id, &request).await {
@@ -297,7 +304,7 @@ async fn follow(remote: Remote, id: &str, count: u32) -> Vec<String> {
     found
 }
 
-/// What the service says of itself, once `ready` holds.
+/// Waits until the report of the service satisfies `ready`, and returns it.
 async fn until(service: &Service, ready: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
     let begun = Instant::now();
     loop {
@@ -305,7 +312,7 @@ async fn until(service: &Service, ready: impl Fn(&serde_json::Value) -> bool) ->
         if ready(&report) {
             return report;
         }
-        assert!(begun.elapsed() < LONG, "{report}");
+        assert!(begun.elapsed() < WAIT_MAX, "{report}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -1,4 +1,5 @@
-//! What was acknowledged is there once and in order, whatever was killed meanwhile.
+//! Crashes: every acknowledged event is there once and in order after the service or NATS is
+//! killed.
 
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
@@ -9,37 +10,37 @@ use conformance::servers::{copy_directory, replace_directory};
 
 use hourlog::wire::TimelineRequest;
 
-use crate::kit::{Service, archived, events, log, publish_all, service};
+use crate::kit::{Service, archived, events, publish_all, service};
 
 const LOGS: u64 = 50;
 const EVENTS: u64 = 50_000;
-/// Published at once. Divides [`EVENTS`].
+/// Events published concurrently. Divides [`EVENTS`].
 const AT_ONCE: u64 = 500;
 
-/// Publishes events and remembers, for each log, the order in which the stream has them.
+/// Publisher that remembers the stream's order of the events of each log.
 struct Publisher {
     jetstream: jetstream::Context,
-    /// By log, the events by their sequence in the stream.
+    /// Events by log and stream sequence.
     acked: BTreeMap<u64, BTreeMap<u64, u64>>,
 }
 
 impl Publisher {
-    /// Publishes `numbers`, all at once, and those that are not acknowledged again with the same id: the stream knows the
-    /// id of what it has.
+    /// Publishes `numbers` concurrently, and retries the unacknowledged ones with the same message
+    /// id. The stream recognises the ids that it already has.
     async fn publish(&mut self, numbers: Range<u64>) {
-        let mut left: Vec<u64> = numbers.collect();
-        while !left.is_empty() {
-            let outcomes = join_all(left.iter().map(|number| self.send(*number))).await;
-            let mut lost = Vec::new();
-            for (number, sequence) in left.into_iter().zip(outcomes) {
+        let mut remaining: Vec<u64> = numbers.collect();
+        while !remaining.is_empty() {
+            let outcomes = join_all(remaining.iter().map(|number| self.send(*number))).await;
+            let mut unacknowledged = Vec::new();
+            for (number, sequence) in remaining.into_iter().zip(outcomes) {
                 match sequence {
                     Some(sequence) => {
                         self.acked.entry(number % LOGS).or_default().insert(sequence, number);
                     }
-                    None => lost.push(number),
+                    None => unacknowledged.push(number),
                 }
             }
-            left = lost;
+            remaining = unacknowledged;
         }
     }
 
@@ -81,7 +82,7 @@ async fn a_service_killed_five_times_archives_each_event_once_and_in_order() {
     for (part, from) in (0..EVENTS).step_by(AT_ONCE as usize).enumerate() {
         publisher.publish(from..from + AT_ONCE).await;
         if [10, 25, 40, 60, 80].contains(&part) {
-            // It is busy: what was published is not archived yet.
+            // The service is busy: the latest events are not archived yet.
             service.process.kill();
             service.start_again().await;
         }
@@ -90,7 +91,7 @@ async fn a_service_killed_five_times_archives_each_event_once_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nats_server_killed_twice_is_come_back_to_by_the_service_itself() {
+async fn the_service_reconnects_by_itself_to_a_nats_server_killed_twice() {
     let mut service = service().await;
     let mut publisher = publisher(&service).await;
     for (part, from) in (0..EVENTS).step_by(AT_ONCE as usize).enumerate() {
@@ -108,13 +109,13 @@ async fn a_nats_server_killed_twice_is_come_back_to_by_the_service_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_published_while_the_service_was_down_is_there_at_its_publish_time() {
+async fn events_published_while_the_service_is_down_keep_their_publish_time() {
     let mut service = service().await;
     service.process.kill();
     let jetstream = service.jetstream().await;
     publish_all(&jetstream, (0..10_000).map(|number| ("log.down".to_owned(), number.to_string()))).await;
-    let mut stream = jetstream.get_stream("HOURLOG").await.expect("the stream is there");
-    let info = stream.info().await.expect("the stream answers").state.clone();
+    let mut stream = jetstream.get_stream("HOURLOG").await.expect("the stream exists");
+    let info = stream.info().await.expect("the server replies").state.clone();
 
     service.start_again().await;
     let remote = service.remote().await;
@@ -129,14 +130,14 @@ async fn what_was_published_while_the_service_was_down_is_there_at_its_publish_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_archive_that_was_set_back_is_filled_from_the_stream_again() {
+async fn a_rolled_back_archive_is_filled_from_the_stream_again() {
     let mut service = service().await;
     let message = |number: u32| (format!("log.back.{}", number % 3), number.to_string());
     publish_all(&service.jetstream().await, (0..300).map(message)).await;
     archived(&service.remote().await).await;
     assert!(service.process.terminate().await.success());
     let tables = service.directory.path().join("tables");
-    let before = tempfile::TempDir::new().expect("a directory can be made");
+    let before = tempfile::TempDir::new().expect("a temporary directory can be created");
     copy_directory(&tables, before.path());
 
     service.start_again().await;
@@ -146,8 +147,8 @@ async fn an_archive_that_was_set_back_is_filled_from_the_stream_again() {
     replace_directory(before.path(), &tables);
 
     service.start_again().await;
-    let said = service.process.said();
-    assert!(said.iter().any(|line| line.contains("has lost what it had acknowledged")), "{said:?}");
+    let said = service.process.stderr_lines();
+    assert!(said.iter().any(|line| line.contains("has lost acknowledged writes")), "{said:?}");
     let remote = service.remote().await;
     let listed = archived(&remote).await.logs;
     assert_eq!(listed.iter().map(|log| log.events).collect::<Vec<_>>(), [300, 300, 300]);
@@ -159,7 +160,7 @@ async fn an_archive_that_was_set_back_is_filled_from_the_stream_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_read_again_from_its_start_ten_times_moves_no_count() {
+async fn reading_a_stream_from_its_start_ten_times_changes_no_count() {
     let mut service = service().await;
     let jetstream = service.jetstream().await;
     for number in 0..2_000_i64 {
@@ -175,30 +176,31 @@ async fn a_stream_read_again_from_its_start_ten_times_moves_no_count() {
         }
         let subject = format!("log.again.{}", number % 3);
         let sent = jetstream.publish_with_headers(subject, headers, (number % 50).to_string().into()).await;
-        sent.expect("it is sent").await.expect("the stream takes it");
+        sent.expect("the message can be sent").await.expect("the stream accepts the message");
     }
     let before = counted(&service).await;
     for _ in 0..10 {
         assert!(service.process.terminate().await.success());
-        // An archive that is behind what it acknowledged reads everything again.
+        // This watermark makes the archive look behind its acknowledged writes, so the service
+        // reads everything again.
         let watermark = service.directory.path().join("watermark");
-        std::fs::write(watermark, "1000000 1000000\n").expect("the directory is the test's own");
+        std::fs::write(watermark, "1000000 1000000\n").expect("the test owns the directory");
         service.start_again().await;
-        assert!(service.process.said().iter().any(|line| line.contains("from its oldest message")));
+        assert!(service.process.stderr_lines().iter().any(|line| line.contains("from its oldest message")));
         assert_eq!(counted(&service).await, before);
     }
 }
 
-/// Everything that counts events, and the events.
+/// Returns every count of events, and the events, as text.
 async fn counted(service: &Service) -> Vec<String> {
     let remote = service.remote().await;
     let mut found = Vec::new();
     for known in archived(&remote).await.logs {
-        let id = log(&known.log);
-        let timeline = remote.timeline(&id, &TimelineRequest::default()).await.expect("counts");
+        let id = &known.log;
+        let timeline = remote.timeline(id, &TimelineRequest::default()).await.expect("the timeline is read");
         let bins: Vec<u64> = timeline.bins.iter().map(|bin| bin.count).collect();
-        let described = remote.describe(&id).await.expect("it is known");
-        let events = events(&remote, &known.log).await;
+        let described = remote.describe(id).await.expect("the log exists");
+        let events = events(&remote, id.as_str()).await;
         found.push(format!(
             "{} {} {} {} {} {bins:?} {events:?}",
             known.log, known.events, described.events, described.bytes, described.buckets

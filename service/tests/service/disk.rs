@@ -1,4 +1,4 @@
-//! The archive on a disk that is full: a small one of the test's own, in a mount namespace of the service's own.
+//! An archive on a full disk. The disk is a small tmpfs in a mount namespace of the service.
 
 use std::{
     fs::File,
@@ -11,18 +11,19 @@ use conformance::servers::{NatsServer, ServiceOptions};
 use hourlog::{ErrorKind, Record, Remote};
 use tempfile::TempDir;
 
-use crate::kit::{LONG, Service, archived, events, log, options, publish_all};
+use crate::kit::{Service, WAIT_MAX, archived, events, log, options, publish_all};
 
-/// The disk's size. The journal and the tables have to fit.
+/// Size of the disk. The journal and the tables must fit.
 const DISK: &str = "size=160m";
-/// Published while the disk is full.
+/// Events published while the disk is full.
 const EVENTS: usize = 20_000;
 
-/// A service whose archive has a disk of its own, and where that is to be seen from outside of its namespace.
+/// Starts a service with its archive on the small disk. Also returns the path of that disk as seen
+/// from outside the namespace.
 async fn on_a_small_disk() -> (Service, PathBuf) {
-    let directory = TempDir::new().expect("a directory can be made");
+    let directory = TempDir::new().expect("a temporary directory can be created");
     let mount = format!("mount -t tmpfs -o {DISK} tmpfs {} && exec \"$@\"", directory.path().display());
-    // Who is not root gets a user namespace in which they are.
+    // Without root, a user namespace maps the user to root.
     let root = is_root();
     let unshare =
         if root { vec!["unshare", "--mount"] } else { vec!["unshare", "--user", "--map-root-user", "--mount"] };
@@ -38,59 +39,59 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").expect("this is Linux").uid() == 0
 }
 
-/// Writes a file until there is no room for more.
+/// Fills the disk with a file.
 fn fill(directory: &Path) -> PathBuf {
     let path = directory.join("filler");
-    let mut file = File::create(&path).expect("there is room for a file");
+    let mut file = File::create(&path).expect("the disk has room for a file");
     let part = vec![1; 1 << 16];
     while file.write_all(&part).is_ok() {}
     path
 }
 
-/// Appends until one is not answered as archived. Answers how many were.
+/// Appends until a record is not acknowledged. Returns the number of acknowledged records.
 async fn append_until_full(remote: &Remote) -> usize {
-    let remote = remote.clone().timeout(Duration::from_secs(3));
+    let remote = remote.clone().with_timeout(Duration::from_secs(3));
     let begun = Instant::now();
     for number in 0.. {
         let record = Record::new(format!("{number} {}", "x".repeat(10_000)));
         match remote.append(&log("acked"), record).await {
-            Ok(_) => assert!(begun.elapsed() < LONG, "the disk is full and takes writes"),
+            Ok(_) => assert!(begun.elapsed() < WAIT_MAX, "the disk is full, but appends still succeed"),
             Err(error) => {
                 assert!(matches!(error.kind(), ErrorKind::Deadline | ErrorKind::Unavailable), "{error}");
                 return number;
             }
         }
     }
-    unreachable!("it ends with an error")
+    unreachable!("the loop ends with an error")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_acknowledges_nothing_goes_on_replaying_and_takes_writes_when_there_is_room() {
+async fn with_a_full_disk_nothing_is_acknowledged_replays_work_and_writes_resume_once_there_is_room() {
     let (mut service, disk) = on_a_small_disk().await;
     let remote = service.remote().await;
     for number in 0..100 {
-        remote.append(&log("before"), Record::new(number.to_string())).await.expect("there is room");
+        remote.append(&log("before"), Record::new(number.to_string())).await.expect("the disk has room");
     }
     let filler = fill(&disk);
     let acked = append_until_full(&remote).await;
     let message = |number: usize| (format!("log.waiting.{}", number % 10), format!("{number} {}", "x".repeat(500)));
     publish_all(&service.jetstream().await, (0..EVENTS).map(message)).await;
 
-    // It says so, and what was acknowledged is read, again and again.
+    // The service reports the outage, and replays of acknowledged events keep working.
     let begun = Instant::now();
     while service.report().await["archive"]["ok"] == true {
-        assert!(begun.elapsed() < LONG, "nobody says that the archive is away");
+        assert!(begun.elapsed() < WAIT_MAX, "the service does not report the outage of the archive");
     }
     while !service.report().await["archive"]["reason"].as_str().is_some_and(|reason| reason.contains("MiB left")) {
         assert_eq!(events(&remote, "before").await.len(), 100);
         assert!(events(&remote, "acked").await.len() >= acked);
-        assert!(begun.elapsed() < LONG, "{}", service.report().await);
+        assert!(begun.elapsed() < WAIT_MAX, "{}", service.report().await);
     }
     assert_eq!(events(&remote, "before").await.len(), 100);
 
-    std::fs::remove_file(filler).expect("it is there");
+    std::fs::remove_file(filler).expect("the file exists");
     let listed = archived(&remote).await.logs;
-    let waiting: u64 = listed.iter().filter(|log| log.log.starts_with("waiting.")).map(|log| log.events).sum();
+    let waiting: u64 = listed.iter().filter(|log| log.log.as_str().starts_with("waiting.")).map(|log| log.events).sum();
     assert_eq!(waiting, EVENTS as u64);
     for number in 0..10 {
         let found = events(&remote, &format!("waiting.{number}")).await;
@@ -98,7 +99,7 @@ async fn a_full_disk_acknowledges_nothing_goes_on_replaying_and_takes_writes_whe
         assert_eq!(found.len(), EVENTS / 10);
         assert!((0..found.len()).all(|at| data(at).starts_with(&format!("{} ", at * 10 + number))));
     }
-    // The one that was not answered was in the stream, and is archived too.
+    // The unacknowledged record may be in the stream, and is then archived too.
     let found = events(&remote, "acked").await;
     assert!((acked..=acked + 1).contains(&found.len()), "{acked} acknowledged, {} found", found.len());
     assert_eq!(service.process.ended(), None);

@@ -1,4 +1,4 @@
-//! The endpoints, as a service that replays, or a person with `nats req`, meets them.
+//! The endpoints as their clients see them: other services, and people with `nats req`.
 
 use async_nats::HeaderMap;
 use hourlog::{ErrorKind, Record, wire::*};
@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 
 use crate::kit::{Service, archived, log, service};
 
+/// Sends a JSON request and returns its JSON reply.
 async fn ask(service: &Service, subject: &str, body: &Value) -> Value {
     let remote = service.remote().await;
-    let reply = remote.client().request(subject.to_owned(), body.to_string().into()).await.expect("an answer");
+    let reply =
+        remote.client().request(subject.to_owned(), body.to_string().into()).await.expect("the service replies");
     assert!(!reply.payload.is_empty(), "{subject} {body}: {:?}", reply.headers);
-    serde_json::from_slice(&reply.payload).expect("it is JSON")
+    serde_json::from_slice(&reply.payload).expect("the reply is JSON")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plain_publish_is_replayed_as_json_that_a_person_can_read() {
+async fn a_plain_publish_is_replayed_as_readable_json() {
     let service = service().await;
     let remote = service.remote().await;
     let mut headers = HeaderMap::new();
@@ -22,15 +24,15 @@ async fn a_plain_publish_is_replayed_as_json_that_a_person_can_read() {
     headers.append("kind", "twice");
     headers.append("Nats-Expected-Stream", "HOURLOG");
     let published = remote.client().publish_with_headers("log.orders.eu", headers, r#"{"id":7}"#.into());
-    published.await.expect("it is sent");
-    remote.client().flush().await.expect("it is sent");
+    published.await.expect("the message can be sent");
+    remote.client().flush().await.expect("the message can be sent");
     let page = ask(&service, "hourlog.replay.orders.eu", &json!({ "from": "first", "limit": 10, "fresh": true })).await;
     let event = &page["events"][0];
     assert_eq!(event["metadata"], json!({ "kind": ["paid", "twice"] }));
     assert_eq!(event["data"], r#"{"id":7}"#);
     assert_eq!(event["log"], "orders.eu");
-    let offset = event["offset"].as_str().expect("text");
-    assert_eq!(event["position"], format!("{offset}-{}", event["seq"].as_str().expect("text")));
+    let offset = event["offset"].as_str().expect("the field is a string");
+    assert_eq!(event["position"], format!("{offset}-{}", event["seq"].as_str().expect("the field is a string")));
     assert_eq!(
         (&page["end"], &page["next"], &page["resolved"]),
         (&json!("caught_up"), &event["position"], &event["position"])
@@ -38,16 +40,16 @@ async fn a_plain_publish_is_replayed_as_json_that_a_person_can_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ranges_limits_and_directions_of_a_replay() {
+async fn a_replay_respects_its_range_limits_and_direction() {
     let service = service().await;
     let remote = service.remote().await;
     for (second, name) in [(1, "a"), (2, "b"), (2, "c"), (3, "d")] {
-        let at = format!("2018-02-04T10:00:0{second}Z").parse().expect("a time");
-        remote.append(&log("range"), Record::new(name).at(at)).await.expect("it is archived");
+        let at = format!("2018-02-04T10:00:0{second}Z").parse().expect("the time is valid");
+        remote.append(&log("range"), Record::new(name).at(at)).await.expect("the record is archived");
     }
     let names = |page: &Value| {
-        let events = page["events"].as_array().expect("events").iter();
-        events.map(|event| event["data"].as_str().expect("text").to_owned()).collect::<String>()
+        let events = page["events"].as_array().expect("the page has events").iter();
+        events.map(|event| event["data"].as_str().expect("the field is a string").to_owned()).collect::<String>()
     };
     for (request, expected, end) in [
         (json!({}), "abcd", "caught_up"),
@@ -75,65 +77,74 @@ async fn ranges_limits_and_directions_of_a_replay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_that_waits_is_answered_by_the_next_event() {
+async fn a_waiting_replay_returns_the_next_event() {
     let service = service().await;
     let remote = service.remote().await;
-    remote.append(&log("wait"), Record::new("one")).await.expect("it is archived");
-    let after = remote.replay(&log("wait"), &ReplayRequest::default()).await.expect("a page").next;
+    remote.append(&log("wait"), Record::new("one")).await.expect("the record is archived");
+    let after = remote.replay(&log("wait"), &ReplayRequest::default()).await.expect("the replay succeeds").next;
     let waiting = tokio::spawn({
         let remote = remote.clone();
-        let wait = Some("30s".parse().expect("a span"));
+        let wait = Some("30s".parse().expect("the span is valid"));
         async move { remote.replay(&log("wait"), &ReplayRequest { after, wait, ..ReplayRequest::default() }).await }
     });
-    remote.append(&log("wait"), Record::new("two")).await.expect("it is archived");
-    let page = waiting.await.expect("no panic").expect("a page");
+    remote.append(&log("wait"), Record::new("two")).await.expect("the record is archived");
+    let page = waiting.await.expect("the task does not panic").expect("the replay succeeds");
     assert_eq!(page.events.iter().map(|event| &*event.record.data).collect::<Vec<_>>(), [b"two"]);
-    // Without an event the wait ends by itself.
-    let wait = Some("10ms".parse().expect("a span"));
+    // Without an event, the wait ends after its time.
+    let wait = Some("10ms".parse().expect("the span is valid"));
     let request = ReplayRequest { after: page.next, wait, ..ReplayRequest::default() };
-    let page = remote.replay(&log("wait"), &request).await.expect("a page");
-    assert_eq!((page.events.len(), page.end), (0, hourlog::End::CaughtUp));
+    let page = remote.replay(&log("wait"), &request).await.expect("the replay succeeds");
+    assert_eq!((page.events.len(), page.end), (0, hourlog::read::End::CaughtUp));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_append_answers_where_the_record_is_and_a_second_one_with_its_id_the_same() {
+async fn an_append_returns_the_position_and_a_duplicate_returns_the_same_one() {
     let service = service().await;
     let remote = service.remote().await;
     let record = Record::new("once").with("Nats-Msg-Id", "7").with("Nats-Rollup", "all");
-    let first = remote.append(&log("ids"), record.clone()).await.expect("it is archived");
-    let second = remote.append(&log("ids"), record.clone()).await.expect("it was archived");
+    let first = remote.append(&log("ids"), record.clone()).await.expect("the record is archived");
+    let second = remote.append(&log("ids"), record.clone()).await.expect("the record was archived before");
     assert_eq!((second.position, first.duplicate, second.duplicate), (first.position, false, true));
-    // The same id in another log is another record.
-    let other = remote.append(&log("other"), record).await.expect("it is archived");
+    // The same id in another log belongs to another record.
+    let other = remote.append(&log("other"), record).await.expect("the record is archived");
     assert!(!other.duplicate);
-    let page = remote.replay(&log("ids"), &ReplayRequest::default()).await.expect("a page");
+    let page = remote.replay(&log("ids"), &ReplayRequest::default()).await.expect("the replay succeeds");
     assert_eq!(page.events.len(), 1);
     assert_eq!(page.events[0].record.metadata.get("Nats-Msg-Id"), ["7"]);
     assert!(page.events[0].record.metadata.get("Nats-Rollup").is_empty());
-    let ahead = Record::new("x").at("2200-01-01T00:00:00Z".parse().expect("a time"));
-    let error = remote.append(&log("ids"), ahead).await.expect_err("it is rejected");
+    let ahead = Record::new("x").at("2200-01-01T00:00:00Z".parse().expect("the time is valid"));
+    let error = remote.append(&log("ids"), ahead).await.expect_err("the time is too far ahead");
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert!(error.to_string().contains("5 minutes ahead"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_made_with_a_width_of_a_minute_counts_by_minutes() {
+async fn a_log_with_a_width_of_a_minute_counts_by_minutes() {
     let service = service().await;
     let remote = service.remote().await;
-    let width = Some("1m".parse().expect("a width"));
-    let made = remote.create(&log("made"), &CreateRequest { width, ..CreateRequest::default() }).await.expect("made");
+    let width = Some("1m".parse().expect("the width is valid"));
+    let made = remote
+        .create(&log("made"), &CreateRequest { width, ..CreateRequest::default() })
+        .await
+        .expect("the log is created");
     assert_eq!((made.events, made.width.to_string()), (0, "1m".to_owned()));
     for minute in [0, 0, 1, 5] {
-        let at = format!("2018-02-04T10:0{minute}:30Z").parse().expect("a time");
-        remote.append(&log("made"), Record::new("x").at(at)).await.expect("it is archived");
+        let at = format!("2018-02-04T10:0{minute}:30Z").parse().expect("the time is valid");
+        remote.append(&log("made"), Record::new("x").at(at)).await.expect("the record is archived");
     }
-    let known = remote.describe(&log("made")).await.expect("known");
+    let known = remote.describe(&log("made")).await.expect("the log exists");
     assert_eq!((known.events, known.buckets, known.fullest_bucket), (4, 3, 2));
-    let when = |text: &str| Some(text.parse().expect("a time"));
+    let when = |text: &str| Some(text.parse().expect("the time is valid"));
     let request =
         TimelineRequest { from: when("2018-02-04T10:00:00Z"), to: when("2018-02-04T10:06:00Z"), bins: Some(6) };
-    let counts: Vec<u64> =
-        remote.timeline(&log("made"), &request).await.expect("counts").bins.iter().map(|bin| bin.count).collect();
+    let counts: Vec<u64> = remote
+        .timeline(&log("made"), &request)
+        .await
+        .expect("the timeline is read")
+        .bins
+        .iter()
+        .map(|bin| bin.count)
+        .collect();
     assert_eq!(counts, [2, 1, 0, 0, 0, 1]);
 }
 
@@ -142,18 +153,18 @@ async fn logs_are_listed_by_pattern_and_in_pages() {
     let service = service().await;
     let remote = service.remote().await;
     for id in ["a.x", "a.y", "b.x", "c"] {
-        remote.append(&log(id), Record::new("x")).await.expect("it is archived");
+        remote.append(&log(id), Record::new("x")).await.expect("the record is archived");
     }
-    let ids = |reply: LogsReply| reply.logs.into_iter().map(|log| log.log).collect::<Vec<_>>();
+    let ids = |reply: LogsReply| reply.logs.into_iter().map(|log| log.log.to_string()).collect::<Vec<_>>();
     assert_eq!(ids(archived(&remote).await), ["a.x", "a.y", "b.x", "c"]);
     for (pattern, expected) in [("a.*", vec!["a.x", "a.y"]), ("*.x", vec!["a.x", "b.x"]), ("c", vec!["c"])] {
         let request = LogsRequest { pattern: Some(pattern.to_owned()), ..LogsRequest::default() };
-        assert_eq!(ids(remote.logs(&request).await.expect("logs")), expected);
+        assert_eq!(ids(remote.logs(&request).await.expect("the logs are listed")), expected);
     }
     let (mut after, mut found) = (None, Vec::new());
     loop {
         let request = LogsRequest { after, limit: Some(3), ..LogsRequest::default() };
-        let reply = remote.logs(&request).await.expect("logs");
+        let reply = remote.logs(&request).await.expect("the logs are listed");
         after = reply.next.clone();
         found.extend(ids(reply));
         if after.is_none() {
@@ -164,18 +175,18 @@ async fn logs_are_listed_by_pattern_and_in_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reply_never_goes_anywhere_but_to_an_inbox() {
+async fn replies_go_only_to_inboxes() {
     let service = service().await;
     let remote = service.remote().await;
     let client = remote.client();
-    remote.append(&log("victim"), Record::new("one")).await.expect("it is archived");
+    remote.append(&log("victim"), Record::new("one")).await.expect("the record is archived");
     for reply in ["log.victim", "$JS.API.STREAM.PURGE.HOURLOG", "_INBOX", "hourlog.append.victim"] {
-        client.publish_with_reply("hourlog.replay.victim", reply, "{}".into()).await.expect("it is sent");
-        client.publish_with_reply("hourlog.replay.nope", reply, "".into()).await.expect("it is sent");
+        client.publish_with_reply("hourlog.replay.victim", reply, "{}".into()).await.expect("the message can be sent");
+        client.publish_with_reply("hourlog.replay.nope", reply, "".into()).await.expect("the message can be sent");
     }
     let listed = archived(&remote).await;
     assert_eq!(listed.logs.iter().map(|log| (log.log.as_str(), log.events)).collect::<Vec<_>>(), [("victim", 1)]);
-    let stats = client.request("$SRV.STATS.hourlog", "".into()).await.expect("statistics");
-    let stats: Value = serde_json::from_slice(&stats.payload).expect("it is JSON");
+    let stats = client.request("$SRV.STATS.hourlog", "".into()).await.expect("the service replies");
+    let stats: Value = serde_json::from_slice(&stats.payload).expect("the reply is JSON");
     assert_eq!(stats["endpoints"][0]["data"]["replies_dropped"], 8, "{stats}");
 }

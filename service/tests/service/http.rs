@@ -1,4 +1,4 @@
-//! Health and metrics, as those who watch services ask for them.
+//! Health and metrics as monitoring requests them.
 
 use std::time::{Duration, Instant};
 
@@ -8,21 +8,25 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::kit::{LONG, Service, archived, options, publish_all};
+use crate::kit::{Service, WAIT_MAX, archived, options, publish_all};
 
 use conformance::servers::NatsServer;
 
-/// The status line and the body of what is answered to a GET.
+/// Sends a GET request and returns the status line and the body of its response.
 async fn get(service: &Service, path: &str) -> (String, String) {
-    let said = service.process.said();
-    let line = said.iter().find(|line| line.contains("health and metrics")).expect("it says where it listens");
-    let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
-    let mut socket = TcpStream::connect(address).await.expect("it listens");
+    let said = service.process.stderr_lines();
+    let line = said.iter().find(|line| line.contains("health and metrics")).expect("the service traces its address");
+    let address = line
+        .split("address=")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next())
+        .expect("the trace holds an address");
+    let mut socket = TcpStream::connect(address).await.expect("the service listens");
     let request = format!("GET {path} HTTP/1.1\r\nHost: hourlog\r\nConnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes()).await.expect("it is sent");
+    socket.write_all(request.as_bytes()).await.expect("the message can be sent");
     let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.expect("it is text");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    socket.read_to_string(&mut answer).await.expect("the response is text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("the response has a head and a body");
     (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
 }
 
@@ -37,14 +41,14 @@ async fn publish(service: &Service, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_tell_the_range_that_a_fork_lost() {
-    let directory = TempDir::new().expect("a directory can be made");
+async fn metrics_show_the_range_that_a_fork_lost() {
+    let directory = TempDir::new().expect("a temporary directory can be created");
     let mut service = service(&directory.path().join("fault")).await;
     publish(&service, 10).await;
     let before = service.nats.snapshot();
     publish(&service, 5).await;
     archived(&service.remote().await).await;
-    service.nats.set_back(&before).await;
+    service.nats.roll_back(&before).await;
     publish(&service, 7).await;
     archived(&service.remote().await).await;
     let (status, body) = get(&service, "/metrics").await;
@@ -61,16 +65,16 @@ async fn metrics_tell_the_range_that_a_fork_lost() {
     ] {
         assert!(body.lines().any(|found| found == line), "no {line} in {body}");
     }
-    assert!(!body.contains("m.1"), "a log is named");
+    assert!(!body.contains("m.1"), "a metric names a log");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_says_that_the_archive_is_away_and_that_it_is_back() {
-    let directory = TempDir::new().expect("a directory can be made");
+async fn health_shows_an_archive_outage_and_its_recovery() {
+    let directory = TempDir::new().expect("a temporary directory can be created");
     let fault = directory.path().join("fault");
     let service = service(&fault).await;
     assert_eq!(get(&service, "/health").await.0, "HTTP/1.1 200 OK");
-    std::fs::write(&fault, "").expect("the directory is the test's own");
+    std::fs::write(&fault, "").expect("the test owns the directory");
     publish(&service, 10).await;
     let until = async |expected: &str| {
         let begun = Instant::now();
@@ -79,14 +83,14 @@ async fn health_says_that_the_archive_is_away_and_that_it_is_back() {
             if status == expected {
                 return body;
             }
-            assert!(begun.elapsed() < LONG, "{status} {body}");
+            assert!(begun.elapsed() < WAIT_MAX, "{status} {body}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let body = until("HTTP/1.1 503 Service Unavailable").await;
-    let report: serde_json::Value = serde_json::from_str(&body).expect("it is JSON");
+    let report: serde_json::Value = serde_json::from_str(&body).expect("the reply is JSON");
     assert_eq!(report["archive"]["ok"], false);
     assert!(report["archive"]["since"].is_string() && report["archive"]["log"].is_string(), "{report}");
-    std::fs::remove_file(&fault).expect("it is there");
+    std::fs::remove_file(&fault).expect("the file exists");
     until("HTTP/1.1 200 OK").await;
 }

@@ -1,4 +1,4 @@
-//! What the tests share: a nats-server, a service over it that can be killed, and a client.
+//! Helpers of the tests: a nats-server, a service that can be killed, and a client.
 
 use std::{collections::VecDeque, path::Path};
 
@@ -7,19 +7,19 @@ use conformance::servers::{NatsServer, ServiceOptions};
 use futures_util::TryStreamExt;
 use hourlog::{Event, LogId, Remote, wire::ReplayRequest};
 
-pub(crate) use conformance::servers::{LONG, Service, archived};
+pub(crate) use conformance::servers::{Service, WAIT_MAX, archived};
 
-/// The service on an empty archive.
+/// Starts the service with an empty archive.
 pub(crate) async fn service() -> Service {
     service_with(&[]).await
 }
 
-/// The service with further flags, on an empty archive.
+/// Starts the service with additional flags and an empty archive.
 pub(crate) async fn service_with(flags: &[&str]) -> Service {
     Service::start(NatsServer::start().await, options(flags)).await
 }
 
-/// How the built service is started.
+/// Returns the options for starting the built service.
 pub(crate) fn options(flags: &[&str]) -> ServiceOptions {
     ServiceOptions::new(binary(), flags)
 }
@@ -29,28 +29,29 @@ pub(crate) fn binary() -> &'static Path {
 }
 
 pub(crate) fn log(id: &str) -> LogId {
-    id.parse().expect("a good id")
+    id.parse().expect("the log id is valid")
 }
 
-/// All events of a log.
+/// Reads all events of a log.
 pub(crate) async fn events(remote: &Remote, id: &str) -> Vec<Event> {
     let events = remote.events(log(id), ReplayRequest::default());
-    events.try_collect().await.expect("the log is read to its end")
+    events.try_collect().await.expect("the log can be read to its end")
 }
 
-/// Publishes `(subject, payload)`s in this order and waits until the stream has taken all of them.
+/// Publishes `(subject, payload)` pairs in this order and waits until the stream acknowledges all
+/// of them.
 pub(crate) async fn publish_all(jetstream: &jetstream::Context, messages: impl IntoIterator<Item = (String, String)>) {
-    // Fewer than the client allows to be under way.
+    // Below the client's own limit of unacknowledged messages.
     const ACKS_AHEAD_MAX: usize = 1_000;
     let mut acks = VecDeque::new();
     for (subject, payload) in messages {
         if acks.len() == ACKS_AHEAD_MAX {
-            let oldest: jetstream::context::PublishAckFuture = acks.pop_front().expect("there are some");
-            oldest.await.expect("the stream takes it");
+            let oldest: jetstream::context::PublishAckFuture = acks.pop_front().expect("the queue is full");
+            oldest.await.expect("the stream accepts the message");
         }
-        acks.push_back(jetstream.publish(subject, payload.into()).await.expect("it is sent"));
+        acks.push_back(jetstream.publish(subject, payload.into()).await.expect("the message can be sent"));
     }
     for ack in acks {
-        ack.await.expect("the stream takes it");
+        ack.await.expect("the stream accepts the message");
     }
 }

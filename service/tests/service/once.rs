@@ -1,21 +1,24 @@
-//! Importing the same thing twice adds nothing, and loses nothing that only looks the same.
+//! Repeated imports: a second import adds nothing, and equal lines of one file are all kept.
 
 use async_nats::{HeaderMap, jetstream};
 
 use crate::kit::{archived, events, service};
 
-/// Publishes a line as an import does: `n` says that it is the n-th equal line of its file.
+/// Publishes a line as an import does. `n` counts the equal lines before it in its file.
 async fn import(jetstream: &jetstream::Context, time: &str, data: &str, n: &str) {
     let mut headers = HeaderMap::new();
     headers.insert("Hourlog-Time", time);
     headers.insert("Hourlog-Once", n);
     headers.insert("Hourlog-Msg-Id", "the-same");
-    let ack = jetstream.publish_with_headers("log.once", headers, data.to_owned().into()).await.expect("it is sent");
-    ack.await.expect("the stream takes it");
+    let ack = jetstream
+        .publish_with_headers("log.once", headers, data.to_owned().into())
+        .await
+        .expect("the message can be sent");
+    ack.await.expect("the stream accepts the message");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_imported_twice_is_there_once_with_its_equal_lines() {
+async fn a_file_imported_twice_is_stored_once_with_its_equal_lines() {
     let mut service = service().await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let lines = [
@@ -40,14 +43,19 @@ async fn a_file_imported_twice_is_there_once_with_its_equal_lines() {
             service.start_again().await;
         }
     }
-    // Without the header an equal event is another one.
-    jetstream.publish("log.once", "a".into()).await.expect("it is sent").await.expect("the stream takes it");
+    // Without the header, an equal event is stored as another one.
+    jetstream
+        .publish("log.once", "a".into())
+        .await
+        .expect("the message can be sent")
+        .await
+        .expect("the stream accepts the message");
     archived(&remote).await;
     assert_eq!(events(&remote, "once").await.len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_imports_at_once_add_what_one_would() {
+async fn two_concurrent_imports_add_the_same_as_one() {
     let service = service().await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let run = || async {

@@ -1,24 +1,25 @@
-//! Whatever NATS carries is kept as it is.
+//! Payloads and headers: the service keeps every byte that NATS carries.
 
 use async_nats::HeaderMap;
 use hourlog::{ErrorKind, Record, wire::ReplayRequest};
 
 use crate::kit::{archived, events, log, publish_all, service};
 
-/// What the server takes unless it is told otherwise, less what the stream keeps free for a reply's own needs.
+/// The server's default payload limit, less the headroom that the stream keeps free for replies.
 const LARGEST: usize = 1024 * 1024 - 16 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn payloads_of_every_kind_come_back_byte_for_byte() {
+async fn payloads_of_every_kind_are_replayed_byte_for_byte() {
     let service = service().await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let not_utf8: Vec<u8> = (0..900 * 1024).map(|at| (at * 31 % 256) as u8).collect();
-    // The stream's limit counts what it keeps of the message: subject and payload.
+    // The stream's limit counts both subject and payload.
     let payloads: Vec<Vec<u8>> =
         vec![Vec::new(), br#"{"id":7}"#.to_vec(), b"\xff\x00\xfe".to_vec(), not_utf8, vec![b'x'; LARGEST]];
     for payload in &payloads {
-        let ack = jetstream.publish("log.bytes.a-1.B_2", payload.clone().into()).await.expect("it is sent");
-        ack.await.expect("the stream takes it");
+        let ack =
+            jetstream.publish("log.bytes.a-1.B_2", payload.clone().into()).await.expect("the message can be sent");
+        ack.await.expect("the stream accepts the message");
     }
     archived(&remote).await;
     let found = events(&remote, "bytes.a-1.B_2").await;
@@ -26,37 +27,38 @@ async fn payloads_of_every_kind_come_back_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_kilobytes_of_headers_come_back_with_their_values_in_order() {
+async fn sixty_four_kilobytes_of_headers_keep_the_order_of_their_values() {
     let service = service().await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let mut headers = HeaderMap::new();
     let values: Vec<String> = (0..600).map(|number| format!("{number:0100}")).collect();
     values.iter().for_each(|value| headers.append("Many", value.as_str()));
-    let ack = jetstream.publish_with_headers("log.headers", headers, "x".into()).await.expect("it is sent");
-    ack.await.expect("the stream takes it");
+    let ack =
+        jetstream.publish_with_headers("log.headers", headers, "x".into()).await.expect("the message can be sent");
+    ack.await.expect("the stream accepts the message");
     archived(&remote).await;
     let found = events(&remote, "headers").await;
     assert_eq!(found[0].record.metadata.get("Many"), values);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_json_cannot_carry_says_how_to_have_it() {
+async fn an_event_too_large_for_json_fails_with_how_to_read_it() {
     let service = service().await;
     let remote = service.remote().await;
-    remote.append(&log("large"), Record::new(vec![0xff_u8; 900 * 1024])).await.expect("it is archived");
-    let reply = remote.client().request("hourlog.replay.large", "{}".into()).await.expect("the service answers");
+    remote.append(&log("large"), Record::new(vec![0xff_u8; 900 * 1024])).await.expect("the record is archived");
+    let reply = remote.client().request("hourlog.replay.large", "{}".into()).await.expect("the service replies");
     let header = |name: &str| {
-        let headers = reply.headers.as_ref().expect("an error has headers");
+        let headers = reply.headers.as_ref().expect("an error reply has headers");
         headers.get(name).map(ToString::to_string).unwrap_or_default()
     };
     assert_eq!(header("Nats-Service-Error-Code"), ErrorKind::TooLarge.code().to_string());
     assert!(header("Nats-Service-Error").contains("Accept: application/protobuf"), "{}", header("Nats-Service-Error"));
-    let page = remote.replay(&log("large"), &ReplayRequest::default()).await.expect("protobuf carries it");
+    let page = remote.replay(&log("large"), &ReplayRequest::default()).await.expect("protobuf can carry the event");
     assert_eq!(page.events[0].record.data.len(), 900 * 1024);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_json_page_of_many_events_is_cut_where_it_is_full_and_goes_on_behind() {
+async fn a_full_json_page_is_cut_and_the_next_page_continues_after_it() {
     let service = service().await;
     let remote = service.remote().await;
     let jetstream = service.jetstream().await;
@@ -67,11 +69,15 @@ async fn a_json_page_of_many_events_is_cut_where_it_is_full_and_goes_on_behind()
     let (mut found, mut after, mut pages) = (0, None, 0);
     loop {
         let request = serde_json::json!({ "limit": 3_000, "max_bytes": 4_000_000, "after": after });
-        let reply = remote.client().request("hourlog.replay.many", request.to_string().into()).await.expect("a page");
-        let page: serde_json::Value = serde_json::from_slice(&reply.payload).expect("it is JSON");
-        let events = page["events"].as_array().expect("events").clone();
+        let reply = remote
+            .client()
+            .request("hourlog.replay.many", request.to_string().into())
+            .await
+            .expect("the replay succeeds");
+        let page: serde_json::Value = serde_json::from_slice(&reply.payload).expect("the reply is JSON");
+        let events = page["events"].as_array().expect("the page has events").clone();
         for event in &events {
-            assert!(event["data"].as_str().expect("text").starts_with(&format!("{found}:")));
+            assert!(event["data"].as_str().expect("the field is a string").starts_with(&format!("{found}:")));
             found += 1;
         }
         pages += 1;

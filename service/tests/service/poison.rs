@@ -1,4 +1,5 @@
-//! Messages that the client library cannot read neither stop the ingest nor the API, and are kept.
+//! Poison messages: those that the client library cannot parse are kept, and stop neither ingest
+//! nor API.
 
 use std::time::{Duration, Instant};
 
@@ -9,25 +10,26 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::kit::{LONG, Service, archived, events, log, service};
+use crate::kit::{Service, WAIT_MAX, archived, events, log, service};
 
-/// Behind a poisonous message, a good one is to be readable within so long.
+/// Longest time until an event after a poison message is readable.
 const READABLE_WITHIN: Duration = Duration::from_secs(5);
 
 const SHAPES: [(&[u8], &str); 3] = [
     (b"Kind: \xff\xfe", "a header is not UTF-8"),
     (b"no colon at all", "a header has no colon"),
-    (b"Bad Name: x", "the name of a header has a character that no name has"),
+    (b"Bad Name: x", "a header name contains a character that is not allowed"),
 ];
 
-/// The header block that holds `line`.
+/// Returns a header block that contains `line`.
 fn block(line: &[u8]) -> Vec<u8> {
     [b"NATS/1.0\r\nGood: yes\r\n", line, b"\r\n\r\n"].concat()
 }
 
-/// Publishes what no client would, over a bare socket.
+/// Publishes a malformed message over a plain socket, because no client would.
 async fn publish(service: &Service, subject: &str, reply: &str, line: &[u8], payload: &str) {
-    let mut socket = TcpStream::connect(("127.0.0.1", service.nats.port())).await.expect("the server is there");
+    let mut socket =
+        TcpStream::connect(("127.0.0.1", service.nats.port())).await.expect("the server accepts a connection");
     let headers = block(line);
     let (length, total) = (headers.len(), headers.len() + payload.len());
     let mut bytes = b"CONNECT {\"verbose\":false,\"headers\":true}\r\n".to_vec();
@@ -35,7 +37,7 @@ async fn publish(service: &Service, subject: &str, reply: &str, line: &[u8], pay
     bytes.extend(&headers);
     bytes.extend(payload.as_bytes());
     bytes.extend(b"\r\nPING\r\n");
-    socket.write_all(&bytes).await.expect("it is sent");
+    socket.write_all(&bytes).await.expect("the message can be sent");
     let mut said = Vec::new();
     while !said.ends_with(b"PONG\r\n") {
         let mut part = [0; 1024];
@@ -46,14 +48,14 @@ async fn publish(service: &Service, subject: &str, reply: &str, line: &[u8], pay
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_poisonous_shape_is_in_rejected_and_the_next_event_is_readable_soon() {
+async fn every_kind_of_poison_message_is_rejected_and_the_next_event_is_readable_soon() {
     let service = service().await;
     let remote = service.remote().await;
     for (at, (line, reason)) in SHAPES.into_iter().enumerate() {
         publish(&service, "log.poison", "", line, "kept").await;
         let begun = Instant::now();
-        remote.append(&log("good"), Record::new("next")).await.expect("it is archived");
-        assert!(begun.elapsed() < READABLE_WITHIN, "{reason}: it took {:?}", begun.elapsed());
+        remote.append(&log("good"), Record::new("next")).await.expect("the record is archived");
+        assert!(begun.elapsed() < READABLE_WITHIN, "{reason}: reading took {:?}", begun.elapsed());
         let rejected = events(&remote, "_rejected").await;
         assert_eq!(rejected.len(), at + 1);
         let record = &rejected[at].record;
@@ -67,13 +69,18 @@ async fn each_poisonous_shape_is_in_rejected_and_the_next_event_is_readable_soon
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn poison_that_came_while_the_service_was_down_is_passed_over_once_each() {
+async fn poison_published_while_the_service_is_down_is_rejected_once_each() {
     let mut service = service().await;
     service.process.kill();
     let jetstream = service.jetstream().await;
     for (line, _) in SHAPES {
         publish(&service, "log.poison", "", line, "kept").await;
-        jetstream.publish("log.good", "next".into()).await.expect("it is sent").await.expect("the stream takes it");
+        jetstream
+            .publish("log.good", "next".into())
+            .await
+            .expect("the message can be sent")
+            .await
+            .expect("the stream accepts the message");
     }
     service.start_again().await;
     let remote = service.remote().await;
@@ -83,18 +90,19 @@ async fn poison_that_came_while_the_service_was_down_is_passed_over_once_each() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poisonous_request_costs_the_api_a_reconnect_and_the_ingest_nothing() {
+async fn a_poison_request_makes_the_api_reconnect_and_leaves_the_ingest_alone() {
     let service = service().await;
-    // A request that was under way then gets no answer, and is asked again.
-    let remote = service.remote().await.timeout(Duration::from_secs(1));
-    remote.append(&log("good"), Record::new("one")).await.expect("it is archived");
+    // The reconnect loses the reply of a request in progress, so the timeout is short and the test
+    // retries.
+    let remote = service.remote().await.with_timeout(Duration::from_secs(1));
+    remote.append(&log("good"), Record::new("one")).await.expect("the record is archived");
     publish(&service, "hourlog.replay.good", "_INBOX.x.y", SHAPES[1].0, "{}").await;
     let begun = Instant::now();
     while remote.append(&log("good"), Record::new("two")).await.is_err() {
-        assert!(begun.elapsed() < LONG, "the API does not come back");
+        assert!(begun.elapsed() < WAIT_MAX, "the API does not recover");
     }
     let lost = |connection: &str| {
-        let said = service.process.said();
+        let said = service.process.stderr_lines();
         let lines = said.iter().filter(|line| line.contains("disconnected from NATS") && line.contains(connection));
         lines.count()
     };

@@ -1,4 +1,5 @@
-//! `docs/protocol.md` is true: each of its lines, from top to bottom, does what it says.
+//! `docs/protocol.md` is correct: its command lines, run from top to bottom, behave as the page
+//! says.
 
 use async_nats::{Client, HeaderMap, Message};
 use hourlog::Remote;
@@ -7,28 +8,28 @@ use crate::kit::service;
 
 const PROTOCOL: &str = include_str!("../../../docs/protocol.md");
 
-/// The lines to paste.
+/// Returns the command lines of the page.
 fn lines() -> Vec<&'static str> {
     let fences = PROTOCOL.split("```sh\n").skip(1);
     fences.flat_map(|fence| fence.split("```").next().unwrap_or_default().lines()).collect()
 }
 
-/// A line as a shell would split it: blanks part, single quotes hold together.
+/// Splits a line like a shell: at blanks, but not inside single quotes.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     for (at, part) in line.split('\'').enumerate() {
         if at % 2 == 1 {
-            words.last_mut().expect("there is one").push_str(part);
+            words.last_mut().expect("the list is never empty").push_str(part);
             continue;
         }
         let mut blanks = part.split(' ');
-        words.last_mut().expect("there is one").push_str(blanks.next().unwrap_or_default());
+        words.last_mut().expect("the list is never empty").push_str(blanks.next().unwrap_or_default());
         words.extend(blanks.map(str::to_owned));
     }
     words
 }
 
-/// Does what the `nats` command line does for a line.
+/// Runs a line as the `nats` command line would.
 async fn paste(client: &Client, line: &str) -> Option<Message> {
     let words = words(line);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -44,8 +45,8 @@ async fn paste(client: &Client, line: &str) -> Option<Message> {
         ["nats", verb @ ("pub" | "req"), subject, data, options @ ..] => {
             let mut headers = HeaderMap::new();
             for option in options.chunks(2) {
-                let ["-H", header] = option else { panic!("{line}: what is {option:?}?") };
-                let (name, value) = header.split_once(':').expect("a name and a value");
+                let ["-H", header] = option else { panic!("{line}: unknown option {option:?}") };
+                let (name, value) = header.split_once(':').expect("a header has a name and a value");
                 headers.append(name, value);
             }
             if *verb == "req" {
@@ -54,16 +55,16 @@ async fn paste(client: &Client, line: &str) -> Option<Message> {
             client
                 .publish_with_headers((*subject).to_owned(), headers, (*data).to_owned().into())
                 .await
-                .expect("it is sent");
-            client.flush().await.expect("it is sent");
+                .expect("the message can be sent");
+            client.flush().await.expect("the message can be sent");
             None
         }
-        _ => panic!("nobody knows how to run {line}"),
+        _ => panic!("unknown command: {line}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_line_of_the_protocol_page_is_answered_as_it_says() {
+async fn every_command_of_the_protocol_page_gets_the_documented_reply() {
     let service = service().await;
     let remote: Remote = service.remote().await;
     let errors = ["nats req hourlog.replay.no.such.log", r#"nats req hourlog.replay.orders.eu '{"from":"yesterday"}'"#];

@@ -1,5 +1,7 @@
-//! The archive in a CQL database. In: against the harmonic bound of a bare drain of the stream and the bare driver's batches.
-//! Out: against the bare driver's pages.
+//! Ingesting into a CQL database and replaying from it, relative to the driver alone.
+//!
+//! Ingest is compared with the harmonic bound of reading the stream and of batches of the driver.
+//! Replay is compared with pages of the driver.
 
 use std::sync::Arc;
 
@@ -10,7 +12,10 @@ use conformance::{
 };
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use hourlog::{
-    Arrived, Data, End, HOUR, LogId, Offset, Query, Record, Row, Scylla, ScyllaUrl, Store, Write, page, row, seq,
+    Data, LogId, Offset, Record, Scylla, Seq,
+    read::{End, Query, page},
+    store::{Arrival, EventRow, ScyllaUrl, Store, Write},
+    time::HOUR,
 };
 use scylla::{
     client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
@@ -23,24 +28,24 @@ use scylla::{
 };
 
 use crate::{
-    Options,
-    ingest::{archive, drain_bare, fill, make_stream, payload},
-    measure::{Figure, Run, harmonic, in_turn},
+    BenchOptions,
+    ingest::{archive, create_stream, drain_bare, fill, payload},
+    measure::{Figure, Measurement, harmonic, in_turn},
 };
 
-/// The first runs, which do not count: the database compiles what it runs often, and takes its time for it.
+/// The runs that are not counted: the database needs time until its hot code is compiled.
 const WARM_UPS: usize = 6;
-/// How many times the events are ingested here: a thousand logs are made in each run, once.
+/// The factor for the number of events, so that creating the logs in each run has less weight.
 const INGESTED_TIMES: u64 = 5;
-/// The rows of a bare batch, which are all of one partition.
+/// The rows of a batch of the driver, all in one partition.
 const BATCH_ROWS: usize = 50;
-/// The bare batches that are under way at once.
+/// The concurrent batches of the driver.
 const BATCHES_AT_ONCE: usize = 64;
-/// The events of a page, of the archive's and of the bare driver's.
+/// The events of a page, of both the archive and the driver.
 const PAGE_EVENTS: usize = 5_000;
-/// The events of the log that is read that lie in one bucket: half of what makes a partition heavy.
+/// The events per bucket of the log that is read: half the recommended maximum of a partition.
 const BUCKET_EVENTS: u64 = 50_000;
-/// An hour of 2025, where the events of our own begin.
+/// The time of the first event: an hour of 2025.
 const BEGIN: i64 = 490_000 * HOUR;
 /// The log that is read.
 const LOG: &str = "bench";
@@ -49,13 +54,13 @@ const INSERT: &str =
     "INSERT INTO events (log_id, hour_bucket, time, seq, data) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?";
 const SELECT: &str = "SELECT time, seq, data FROM events WHERE log_id = ? AND hour_bucket = ?";
 
-pub(crate) async fn ingest(options: &Options) -> Figure {
+pub(crate) async fn ingest(options: &BenchOptions) -> Figure {
     let events = options.events * INGESTED_TIMES;
     let nats = NatsServer::start().await;
-    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server is there"));
-    make_stream(&nats).await;
+    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("NATS answers"));
+    create_stream(&nats).await;
     fill(&jetstream, events, |number| format!("log.bench.{}", number % options.logs)).await;
-    let (bare_keyspace, own_keyspace) = (Keyspace::make().await, Keyspace::make().await);
+    let (bare_keyspace, own_keyspace) = (Keyspace::create().await, Keyspace::create().await);
     let runs = in_turn(
         options.pairs,
         WARM_UPS,
@@ -70,17 +75,17 @@ pub(crate) async fn ingest(options: &Options) -> Figure {
     bare_keyspace.remove().await;
     own_keyspace.remove().await;
     Figure {
-        // A figure's name lives as long as the program does.
+        // Leaked once per program, because the name of a figure is `'static`.
         name: format!("ingest, CQL, durable, {} logs", options.logs).leak(),
         against: "H of a bare drain and the bare driver's batches",
         pairs,
     }
 }
 
-pub(crate) async fn replay(options: &Options) -> Figure {
-    let keyspace = Keyspace::make().await;
+pub(crate) async fn replay(options: &BenchOptions) -> Figure {
+    let keyspace = Keyspace::create().await;
     let store = keyspace.open().await;
-    let log: LogId = LOG.parse().expect("a good id");
+    let log: LogId = LOG.parse().expect("the benchmark's own id is valid");
     write(&store, &log, options.events).await;
     let mut select = keyspace.prepare(SELECT).await;
     select.set_page_size(PAGE_EVENTS as i32);
@@ -97,7 +102,7 @@ pub(crate) async fn replay(options: &Options) -> Figure {
     Figure { name: "replay, CQL, one log, decoded", against: "the bare driver's pages", pairs }
 }
 
-/// A keyspace with the archive's tables, and a bare session in it.
+/// A keyspace with the tables of an archive, and a session of the driver in it.
 #[derive(Debug)]
 struct Keyspace {
     url: ScyllaUrl,
@@ -105,9 +110,10 @@ struct Keyspace {
 }
 
 impl Keyspace {
-    /// The archive makes the tables of the bare runs too: they have the same shape.
-    async fn make() -> Self {
-        let url: ScyllaUrl = new_keyspace().parse().expect("it is well formed");
+    /// Creates a keyspace. The archive creates the tables for the driver too, so they have the same
+    /// shape.
+    async fn create() -> Self {
+        let url: ScyllaUrl = new_keyspace().parse().expect("the benchmark's own URL is valid");
         Scylla::open(&url, true).await.expect("the database answers");
         let profile = ExecutionProfile::builder()
             .consistency(url.consistency)
@@ -124,35 +130,35 @@ impl Keyspace {
         Self { url, session }
     }
 
-    /// An archive that remembers nothing of a run before.
+    /// Opens an archive without the caches of an earlier run.
     async fn open(&self) -> Scylla {
         Scylla::open(&self.url, false).await.expect("the database answers")
     }
 
     async fn prepare(&self, statement: &str) -> PreparedStatement {
-        let mut prepared = self.session.prepare(statement).await.expect("the tables are there");
+        let mut prepared = self.session.prepare(statement).await.expect("the tables exist");
         prepared.set_is_idempotent(true);
         prepared
     }
 
-    /// Leaves nothing behind.
+    /// Drops the keyspace.
     async fn remove(self) {
         let statement = format!("DROP KEYSPACE {}", self.url.keyspace);
         self.session.query_unpaged(statement, ()).await.expect("the database drops it");
     }
 }
 
-async fn ingest_into(keyspace: &Keyspace, nats: &NatsServer, events: u64) -> Run {
+async fn ingest_into(keyspace: &Keyspace, nats: &NatsServer, events: u64) -> Measurement {
     empty(&keyspace.session, &keyspace.url.keyspace).await;
     archive(nats, events, keyspace.open().await).await
 }
 
-async fn write_bare(keyspace: &Keyspace, events: u64, logs: u64) -> Run {
+async fn write_bare(keyspace: &Keyspace, events: u64, logs: u64) -> Measurement {
     empty(&keyspace.session, &keyspace.url.keyspace).await;
     let insert = keyspace.prepare(INSERT).await;
     let batches: Vec<Batch> = (1..=BATCH_ROWS).map(|rows| batch(&insert, rows)).collect();
     let payload = payload();
-    Run::of(events, async {
+    Measurement::of(events, async {
         let write = |numbers: Vec<u64>| {
             let batch = &batches[numbers.len() - 1];
             write_batch(&keyspace.session, batch, numbers, logs, &payload)
@@ -162,14 +168,14 @@ async fn write_bare(keyspace: &Keyspace, events: u64, logs: u64) -> Run {
     .await
 }
 
-/// So many inserts at once.
+/// Creates a batch of `rows` inserts.
 fn batch(insert: &PreparedStatement, rows: usize) -> Batch {
     let mut batch = Batch::new_with_statements(BatchType::Unlogged, vec![insert.clone().into(); rows]);
     batch.set_is_idempotent(true);
     batch
 }
 
-/// The numbers of the events of each batch. They are of one log, whose turn comes every `logs` events.
+/// Returns the numbers of the events of each batch. All events of a batch are in one log.
 fn partitions(events: u64, logs: u64) -> impl Iterator<Item = Vec<u64>> {
     let of_round = logs * BATCH_ROWS as u64;
     (0..events.div_ceil(of_round))
@@ -182,37 +188,37 @@ async fn write_batch(session: &Session, batch: &Batch, numbers: Vec<u64>, logs: 
     let log = format!("bench.{}", numbers[0] % logs);
     let row = |number: &u64| {
         let seq = seq_of(*number);
-        // A microsecond each: they are all of one hour.
+        // One microsecond apart, so that all of them are in one hour.
         let time = BEGIN + number.cast_signed() * 1_000;
         (log.as_str(), hour_bucket(0), time, seq, payload, seq)
     };
     let rows: Vec<_> = numbers.iter().map(row).collect();
-    session.batch(batch, rows).await.expect("the database takes it");
+    session.batch(batch, rows).await.expect("the database accepts the write");
 }
 
-/// Writes the log that is read.
+/// Writes the log for the replay.
 async fn write(store: &Scylla, log: &LogId, events: u64) {
     let data = Data::from(payload());
     let numbers: Vec<u64> = (0..events).collect();
     for some in numbers.chunks(PAGE_EVENTS) {
-        let rows: Arc<[Row]> = some
+        let rows: Arc<[EventRow]> = some
             .iter()
             .map(|number| {
                 let (hour, within) = ((number / BUCKET_EVENTS).cast_signed(), (number % BUCKET_EVENTS).cast_signed());
                 let offset = Offset::from_nanos(BEGIN + hour * HOUR + within * (HOUR / BUCKET_EVENTS.cast_signed()));
-                let arrived = Arrived { offset, at: offset, high: offset, seq: seq_of(*number) };
-                row(log, arrived, Record::new(data.clone()))
+                let arrived = Arrival { offset, time: offset, max_time: offset, seq: seq_of(*number) };
+                EventRow::new(log, arrived, Record::new(data.clone()))
             })
             .collect();
-        store.write(vec![Write::Events { log: log.clone(), rows }]).await.expect("the database takes it");
+        store.write(vec![Write::Events { log: log.clone(), rows }]).await.expect("the database accepts the write");
     }
 }
 
-async fn read(store: &Scylla, log: &LogId, events: u64) -> Run {
-    Run::of(events, async {
+async fn read(store: &Scylla, log: &LogId, events: u64) -> Measurement {
+    Measurement::of(events, async {
         let (mut query, mut count) = (Query { limit: PAGE_EVENTS, ..Query::ALL }, 0_u64);
         loop {
-            let found = page(store, log, &query).await.expect("the log is read");
+            let found = page(store, log, &query, Seq::MAX).await.expect("the log can be read");
             count += found.events.len() as u64;
             match found.events.last() {
                 Some(last) if found.end == End::More => query.from = last.position.next(),
@@ -224,26 +230,27 @@ async fn read(store: &Scylla, log: &LogId, events: u64) -> Run {
     .await
 }
 
-async fn read_bare(session: &Session, select: &PreparedStatement, events: u64) -> Run {
-    Run::of(events, async {
+async fn read_bare(session: &Session, select: &PreparedStatement, events: u64) -> Measurement {
+    Measurement::of(events, async {
         let mut count = 0_u64;
         for hour in 0..events.div_ceil(BUCKET_EVENTS) {
             let pager = session.execute_iter(select.clone(), (LOG, hour_bucket(hour.cast_signed()))).await;
-            let rows = pager.expect("the partition is read").rows_stream::<(i64, i64, Vec<u8>)>();
-            let rows = rows.expect("the columns are these");
-            count += rows.try_fold(0, |count, _| async move { Ok(count + 1) }).await.expect("the partition is read");
+            let rows = pager.expect("the partition can be read").rows_stream::<(i64, i64, Vec<u8>)>();
+            let rows = rows.expect("the columns have these types");
+            count +=
+                rows.try_fold(0, |count, _| async move { Ok(count + 1) }).await.expect("the partition can be read");
         }
         assert_eq!(count, events, "events are missing");
     })
     .await
 }
 
-/// The seq of an event of our own: they begin at 1.
-fn seq_of(number: u64) -> i64 {
-    seq(1, number + 1)
+/// Returns the seq of an event. Sequences begin at 1.
+fn seq_of(number: u64) -> Seq {
+    Seq::new(1, number + 1)
 }
 
-/// The bucket that begins so many hours after [`BEGIN`], as the tables have it.
+/// Returns the bucket that begins `hour` hours after [`BEGIN`], as a value of its column.
 fn hour_bucket(hour: i64) -> CqlTimestamp {
     CqlTimestamp((BEGIN + hour * HOUR) / 1_000_000)
 }

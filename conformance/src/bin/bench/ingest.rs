@@ -1,5 +1,8 @@
-//! From the stream into the embedded archive, against the harmonic bound of its two halves: a bare drain of the stream, and
-//! bare batches of fjall with one sync each.
+//! Ingesting from the stream into the embedded archive, relative to the harmonic bound of its two
+//! halves.
+//!
+//! The halves are reading the stream without writing, and writing batches to fjall with one sync
+//! each.
 
 use std::{path::Path, time::Duration};
 
@@ -10,26 +13,26 @@ use async_nats::jetstream::{
 use conformance::servers::NatsServer;
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use futures_util::{FutureExt, StreamExt};
-use hourlog::{Embedded, Store};
+use hourlog::{Embedded, store::Store};
 use hourlogd::Settings;
 use tempfile::TempDir;
 
 use crate::{
-    EVENT_BYTES, Options,
-    measure::{Figure, Run, harmonic, in_turn},
+    BenchOptions, EVENT_BYTES,
+    measure::{Figure, Measurement, harmonic, in_turn},
 };
 
-/// The events of a bare batch.
+/// The events of a batch that is written to fjall directly.
 const BATCH_EVENTS: usize = 1_000;
-/// The acks that publishing leaves open.
+/// The most unacknowledged messages while publishing.
 const ACKS_AHEAD_MAX: usize = 1_000;
-/// How often it is looked whether everything is archived.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// The interval between checks if everything is archived.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
-pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
+pub(crate) async fn measure(options: &BenchOptions) -> Vec<Figure> {
     let nats = NatsServer::start().await;
-    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server is there"));
-    make_stream(&nats).await;
+    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("NATS answers"));
+    create_stream(&nats).await;
     fill(&jetstream, options.events, |number| format!("log.bench.{}", number % options.logs)).await;
     let runs = in_turn(
         options.pairs,
@@ -55,67 +58,67 @@ pub(crate) async fn measure(options: &Options) -> Vec<Figure> {
     ]
 }
 
-/// The stream, as the service makes it.
-pub(crate) async fn make_stream(nats: &NatsServer) {
+/// Creates the stream with the settings of the service.
+pub(crate) async fn create_stream(nats: &NatsServer) {
     let settings = Settings { nats: nats.url(), ..Settings::default() };
     let running = hourlogd::start(settings, hourlog::Memory::new()).await.expect("the service starts");
     running.stop().await.expect("the service stops");
 }
 
-/// Publishes `events` events and waits until the stream has them.
+/// Publishes `events` events and waits until the stream has stored them.
 pub(crate) async fn fill(jetstream: &jetstream::Context, events: u64, subject: impl Fn(u64) -> String) {
     let payload = payload();
     let mut acks = std::collections::VecDeque::new();
     for number in 0..events {
         if acks.len() == ACKS_AHEAD_MAX {
-            let oldest: jetstream::context::PublishAckFuture = acks.pop_front().expect("there are some");
-            oldest.await.expect("the stream takes it");
+            let oldest: jetstream::context::PublishAckFuture = acks.pop_front().expect("the queue is full");
+            oldest.await.expect("the stream stores it");
         }
-        acks.push_back(jetstream.publish(subject(number), payload.clone().into()).await.expect("it is sent"));
+        acks.push_back(jetstream.publish(subject(number), payload.clone().into()).await.expect("the message is sent"));
     }
     for ack in acks {
-        ack.await.expect("the stream takes it");
+        ack.await.expect("the stream stores it");
     }
 }
 
-/// Bytes that do not compress.
+/// Returns the data of an event: random bytes, which do not compress.
 pub(crate) fn payload() -> Vec<u8> {
     (0..EVENT_BYTES).map(|_| rand::random()).collect()
 }
 
-pub(crate) async fn drain_bare(jetstream: &jetstream::Context, events: u64) -> Run {
-    let stream = jetstream.get_stream("HOURLOG").await.expect("the stream is there");
-    Run::of(events, async {
+pub(crate) async fn drain_bare(jetstream: &jetstream::Context, events: u64) -> Measurement {
+    let stream = jetstream.get_stream("HOURLOG").await.expect("the stream exists");
+    Measurement::of(events, async {
         let config = pull::Config {
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::None,
             memory_storage: true,
             ..pull::Config::default()
         };
-        let consumer = stream.create_consumer(config).await.expect("a consumer is made");
+        let consumer = stream.create_consumer(config).await.expect("a consumer can be created");
         let messages = consumer.stream().max_messages_per_batch(16_384).max_bytes_per_batch(8 << 20).messages();
-        let mut messages = messages.await.expect("it is read");
+        let mut messages = messages.await.expect("the consumer can be read");
         for _ in 0..events {
-            let message = messages.next().await.expect("there is one").expect("it is read");
-            message.info().expect("it is JetStream's");
+            let message = messages.next().await.expect("every event is delivered").expect("the message can be read");
+            message.info().expect("a JetStream message has its sequence");
         }
     })
     .await
 }
 
-async fn write_bare(events: u64, logs: u64) -> Run {
-    let directory = TempDir::new().expect("a directory can be made");
-    Run::of(events, async {
+async fn write_bare(events: u64, logs: u64) -> Measurement {
+    let directory = TempDir::new().expect("a temporary directory can be created");
+    Measurement::of(events, async {
         let path = directory.path().to_owned();
         let write = move || write_batches(&path, events, logs);
-        tokio::task::spawn_blocking(write).await.expect("no panic");
+        tokio::task::spawn_blocking(write).await.expect("the task does not panic");
     })
     .await
 }
 
 fn write_batches(path: &Path, events: u64, logs: u64) {
-    let database = Database::builder(path).open().expect("it opens");
-    let table = database.keyspace("events", KeyspaceCreateOptions::default).expect("it opens");
+    let database = Database::builder(path).open().expect("the database opens");
+    let table = database.keyspace("events", KeyspaceCreateOptions::default).expect("the table opens");
     let payload = payload();
     let numbers: Vec<u64> = (0..events).collect();
     for batch_numbers in numbers.chunks(BATCH_EVENTS) {
@@ -127,22 +130,22 @@ fn write_batches(path: &Path, events: u64, logs: u64) {
             key.extend(number.to_be_bytes());
             batch.insert(&table, key, payload.clone());
         }
-        batch.commit().expect("it is written");
+        batch.commit().expect("the batch is written");
     }
 }
 
-async fn ingest(nats: &NatsServer, events: u64) -> Run {
-    let directory = TempDir::new().expect("a directory can be made");
-    archive(nats, events, Embedded::open(directory.path()).expect("it opens")).await
+async fn ingest(nats: &NatsServer, events: u64) -> Measurement {
+    let directory = TempDir::new().expect("a temporary directory can be created");
+    archive(nats, events, Embedded::open(directory.path()).expect("the archive opens")).await
 }
 
-/// Has the service archive all of the stream in `store`, which is empty.
-pub(crate) async fn archive<S: Store>(nats: &NatsServer, events: u64, store: S) -> Run {
+/// Runs the service until it has archived the whole stream in the empty `store`.
+pub(crate) async fn archive<S: Store>(nats: &NatsServer, events: u64, store: S) -> Measurement {
     let settings = Settings { nats: nats.url(), ..Settings::default() };
-    Run::of(events, async {
+    Measurement::of(events, async {
         let running = hourlogd::start(settings, store).await.expect("the service starts");
         while running.report()["archived"].as_u64() < Some(events) {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
         running.stop().await.expect("the service stops");
     })

@@ -1,5 +1,6 @@
-//! Measures speed as ratios: each figure against what it cannot be faster than, or against what people use today,
-//! both in one run, one after the other and back again.
+//! Measures speed as ratios: each figure relative to an upper bound or to an existing tool.
+//!
+//! Both sides are measured in one run, in alternating order.
 
 mod cql;
 mod ingest;
@@ -14,34 +15,34 @@ use measure::{Figure, Machine};
 /// The bytes of an event's data.
 const EVENT_BYTES: usize = 256;
 
-/// Measures ingest and replay against bare drains, bare writes, JetStream's own replay and the bare driver's pages.
+/// Measures ingest and replay relative to NATS, fjall and the CQL driver alone
 #[derive(Debug, Parser)]
 #[command(name = "bench", after_help = "Example:\n  cargo xtask bench --pairs 5 --json target/bench.json")]
-struct Options {
-    /// How many pairs of each figure.
+struct BenchOptions {
+    /// Measured pairs of each figure
     #[arg(long, default_value_t = 5)]
     pairs: usize,
-    /// How many events.
+    /// Number of events
     #[arg(long, default_value_t = 200_000)]
     events: u64,
-    /// Over how many logs they are ingested.
+    /// Number of logs that are ingested
     #[arg(long, default_value_t = 1_000)]
     logs: u64,
-    /// Only the figures whose name has this in it.
+    /// Measure only the figures whose name contains this text
     #[arg(long)]
     only: Option<String>,
-    /// Keep the result in this file.
+    /// Write the result to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-/// As the service has it.
+/// The allocator of the service.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = BenchOptions::parse();
     let machine = Machine::probe();
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let mut figures = Vec::new();
@@ -58,7 +59,7 @@ async fn main() -> ExitCode {
         figures.push(cql::replay(&options).await);
     }
     let report = report(&options, &machine, &Machine::probe(), &figures);
-    #[expect(clippy::print_stdout, reason = "the report is what the program is for")]
+    #[expect(clippy::print_stdout, reason = "printing the report is the purpose of the program")]
     {
         println!("{report}");
     }
@@ -70,7 +71,7 @@ async fn main() -> ExitCode {
     match std::fs::write(path, format!("{json:#}\n")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "it is what went wrong")]
+            #[expect(clippy::print_stderr, reason = "an error goes to stderr")]
             {
                 eprintln!("cannot write {}: {error}", path.display());
             }
@@ -79,7 +80,7 @@ async fn main() -> ExitCode {
     }
 }
 
-fn report(options: &Options, before: &Machine, after: &Machine, figures: &[Figure]) -> String {
+fn report(options: &BenchOptions, before: &Machine, after: &Machine, figures: &[Figure]) -> String {
     let mut text = format!(
         "{} events of {EVENT_BYTES} bytes, {} logs, {} pairs\nbefore: {before}\nafter:  {after}\n\n",
         options.events, options.logs, options.pairs

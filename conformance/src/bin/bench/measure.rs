@@ -1,4 +1,4 @@
-//! Rates, ratios, and how quiet the machine was meanwhile.
+//! Rates, ratios, and the load of the machine during the measurement.
 
 use std::{
     fmt,
@@ -12,19 +12,19 @@ use futures_util::future::LocalBoxFuture;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
-/// Writes of the probe that says how fast the disk syncs.
+/// The number of writes for probing the speed of a sync.
 const PROBE_SYNCS: usize = 20;
 
-/// How long something took for so many events.
+/// The time that a number of events took.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Run {
+pub(crate) struct Measurement {
     pub(crate) events: u64,
     pub(crate) wall: Duration,
-    /// Of this process.
+    /// The CPU time of this process.
     pub(crate) cpu: Duration,
 }
 
-impl Run {
+impl Measurement {
     /// Measures `work`, which handles `events` events.
     pub(crate) async fn of(events: u64, work: impl Future<Output = ()>) -> Self {
         let (begun, cpu) = (Instant::now(), cpu());
@@ -42,25 +42,25 @@ impl Run {
 }
 
 fn cpu() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("a process may ask for its own usage");
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("a process can read its own usage");
     let of = |time: nix::sys::time::TimeVal| {
         Duration::new(time.tv_sec().unsigned_abs(), time.tv_usec().unsigned_abs() as u32 * 1_000)
     };
     of(usage.user_time()) + of(usage.system_time())
 }
 
-/// What two things that are done one after the other cannot be faster than together, in events a second.
-pub(crate) fn harmonic(one: &Run, other: &Run) -> f64 {
+/// Returns the upper bound of doing two things one after the other, in events per second.
+pub(crate) fn harmonic(one: &Measurement, other: &Measurement) -> f64 {
     1.0 / (1.0 / one.per_second() + 1.0 / other.per_second())
 }
 
-/// One thing measured against another.
+/// The speed of a candidate relative to a baseline.
 #[derive(Debug)]
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) against: &'static str,
-    /// A candidate and its baseline's rate, measured next to each other.
-    pub(crate) pairs: Vec<(Run, f64)>,
+    /// Pairs of a candidate and the rate of its baseline, measured right after each other.
+    pub(crate) pairs: Vec<(Measurement, f64)>,
 }
 
 impl Figure {
@@ -84,7 +84,7 @@ impl fmt::Display for Figure {
         let ratios = self.ratios();
         write!(
             f,
-            "{:<40} {:>5.2}× ({:.2}–{:.2})  {:>9.0}/s against {:>9.0}/s of {}; CPU {:.1} µs an event",
+            "{:<40} {:>5.2}× ({:.2}–{:.2})  {:>9.0}/s against {:>9.0}/s of {}; CPU {:.1} µs per event",
             self.name,
             median(&ratios),
             ratios.first().copied().unwrap_or(f64::NAN),
@@ -107,7 +107,7 @@ fn median(sorted: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// How busy the machine was, and how fast its disk.
+/// The load of the machine and the speed of its disk.
 #[derive(Debug)]
 pub(crate) struct Machine {
     load: String,
@@ -132,10 +132,10 @@ impl fmt::Display for Machine {
     }
 }
 
-/// The median time of a small write with a sync.
+/// Measures the median time of a small write with a sync.
 pub(crate) fn sync_probe() -> Duration {
-    let directory = tempfile::tempdir().expect("a directory can be made");
-    let mut file = File::create(directory.path().join("probe")).expect("a file can be made");
+    let directory = tempfile::tempdir().expect("a temporary directory can be created");
+    let mut file = File::create(directory.path().join("probe")).expect("a file can be created");
     let mut times: Vec<Duration> = (0..PROBE_SYNCS)
         .map(|_| {
             let begun = Instant::now();
@@ -148,37 +148,38 @@ pub(crate) fn sync_probe() -> Duration {
     times[PROBE_SYNCS / 2]
 }
 
-/// Whether the disk was much slower, or faster, at the end of a pair than at its beginning: then it tells nothing.
-fn disturbed(before: Duration, after: Duration) -> bool {
+/// Returns true if the speed of the disk changed much during a pair. Such a pair is meaningless.
+fn was_disturbed(before: Duration, after: Duration) -> bool {
     const TIMES_MAX: u32 = 3;
     before * TIMES_MAX < after || after * TIMES_MAX < before
 }
 
-/// Says on stderr how far the runs are: they take minutes, and the figures come at the end.
-#[expect(clippy::print_stderr, reason = "stdout has the figures alone")]
-fn tell(time: usize, times: usize, runs: &[Run]) {
+/// Reports progress on stderr, because the measurements take minutes.
+#[expect(clippy::print_stderr, reason = "stdout is for the figures only")]
+fn report_progress(time: usize, times: usize, runs: &[Measurement]) {
     let rates: Vec<String> = runs.iter().map(|run| format!("{:.0}/s", run.per_second())).collect();
     eprintln!("run {time} of {times}: {}", rates.join(", "));
 }
 
-/// Runs all of `sides` in their order, and the other way round the next time, `times` times. `warm_ups` come first and do not
-/// count; those in which the disk was disturbed are left out.
+/// Runs all `sides` `times` times, alternately in order and in reverse order.
+///
+/// The first `warm_ups` are not counted, nor are those during which the disk was disturbed.
 pub(crate) async fn in_turn<'a, const SIDES: usize>(
     times: usize,
     warm_ups: usize,
-    sides: [&dyn Fn() -> LocalBoxFuture<'a, Run>; SIDES],
-) -> Vec<[Run; SIDES]> {
+    sides: [&dyn Fn() -> LocalBoxFuture<'a, Measurement>; SIDES],
+) -> Vec<[Measurement; SIDES]> {
     let mut runs = Vec::new();
     for time in 0..warm_ups + times {
         let before = sync_probe();
         let mut run = [None; SIDES];
-        for turn in 0..SIDES {
-            let side = if time % 2 == 0 { turn } else { SIDES - 1 - turn };
+        for index in 0..SIDES {
+            let side = if time % 2 == 0 { index } else { SIDES - 1 - index };
             run[side] = Some(sides[side]().await);
         }
-        let run = run.map(|run| run.expect("each side has had its turn"));
-        tell(time + 1, warm_ups + times, &run);
-        if time >= warm_ups && !disturbed(before, sync_probe()) {
+        let run = run.map(|run| run.expect("every side was measured"));
+        report_progress(time + 1, warm_ups + times, &run);
+        if time >= warm_ups && !was_disturbed(before, sync_probe()) {
             runs.push(run);
         }
     }

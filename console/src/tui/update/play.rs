@@ -1,84 +1,85 @@
-//! A log that moves by itself.
+//! Playing: the playhead moves by itself.
 
 use hourlog::{Offset, Position};
 
 use crate::tui::{
     msg::Effect,
     state::{Log, Mode, State},
+    times,
 };
 
-use super::{
-    say,
-    travel::{follow, keep_in_window},
-};
+use super::travel::{follow, keep_in_window};
 
-/// A stretch without events that would be played for longer than this is played as long, where that is wished.
+/// Playing time to which skipped silence is shortened.
 const SILENCE_NANOS: i64 = 2_000_000_000;
-/// How slow, and how fast, a log is played.
+/// Slowest and fastest speed.
 const SPEEDS: (f64, f64) = (0.1, 1_000.0);
 
-/// Lets the playhead move on by itself.
+/// Moves the playhead of a playing log.
 pub(super) fn tick(state: &mut State, effects: &mut Vec<Effect>) {
     let now = state.now;
     let Some(log) = &mut state.log else { return };
-    let Mode::Playing { offset, at, begun, .. } = log.mode else { return };
+    let Mode::Playing { from, at, speed_from, .. } = log.mode else { return };
     let mut skipped = None;
     let passed = now.nanos().saturating_sub(at.nanos()).max(0);
-    let mut target = offset.saturating_add_nanos((passed as f64 * log.speed) as i64);
-    let waits = !log.loaded.last_reached && log.loaded.span().is_none_or(|(_, last)| last.offset < target);
-    if waits {
-        // What is not loaded cannot be shown: time stands still until it is.
-        log.mode = Mode::Playing { offset: log.playhead.offset, at: now, begun, waits };
+    let mut target = from.saturating_add_nanos((passed as f64 * log.speed) as i64);
+    let buffering = !log.loaded.last_reached() && log.loaded.span().is_none_or(|(_, last)| last.offset < target);
+    if buffering {
+        // Events that are not loaded cannot be shown: the playhead waits for them.
+        log.mode = Mode::Playing { from: log.playhead.offset, at: now, speed_from, buffering };
         return;
     }
     let silence = (SILENCE_NANOS as f64 * log.speed) as i64;
     let events = log.loaded.events();
-    let come = events.partition_point(|event| event.position.offset <= target);
-    let next = events.range(come..).find(|event| log.shows(event));
+    let played = events.partition_point(|event| event.position.offset <= target);
+    let next = events.range(played..).find(|event| log.shows(event));
     match next.map(|event| event.position.offset) {
         None => return follow(log, effects),
         Some(next) if log.skip_silence && next.nanos().saturating_sub(target.nanos()) > silence => {
             let played_to = target;
             target = next.saturating_add_nanos(-silence);
             skipped = Some(target.nanos().saturating_sub(played_to.nanos()));
-            log.mode = Mode::Playing { offset: target, at: now, begun: (target, now), waits: false };
+            log.mode = Mode::Playing { from: target, at: now, speed_from: (target, now), buffering: false };
         }
-        Some(_) => log.mode = Mode::Playing { offset, at, begun, waits: false },
+        Some(_) => log.mode = Mode::Playing { from, at, speed_from, buffering: false },
     }
-    // The newest event that has come by then; before the first there is the time alone.
-    let come = log.loaded.events().partition_point(|event| event.position.offset <= target);
-    let newest = come.checked_sub(1).map(|at| log.loaded.events()[at].position);
+    // The playhead is on the newest event at exactly this time, or else between two events.
+    let played = log.loaded.events().partition_point(|event| event.position.offset <= target);
+    let newest = played.checked_sub(1).map(|index| log.loaded.events()[index].position);
     log.playhead = newest.filter(|newest| newest.offset == target).unwrap_or(Position::at(target));
     keep_in_window(log);
     if let Some(skipped) = skipped {
-        say(state, format!("{} skipped", crate::tui::view::times::span(skipped)));
+        state.say(format!("{} skipped", times::duration(skipped)));
     }
 }
 
-/// Plays from where one is, or pauses.
+/// Plays from the selected event, or pauses.
 pub(super) fn play(log: &mut Log, now: Offset) {
     match log.mode {
         Mode::Playing { .. } => {
-            // What is seen stays under the cursor.
-            if let Some(event) = log.event() {
+            // Pausing must not move the cursor to another event.
+            if let Some(event) = log.cursor_event() {
                 log.playhead = event.position;
             }
             log.mode = Mode::Paused;
         }
         Mode::Paused | Mode::Live => {
-            let at_end = log.loaded.last_reached && log.cursor().is_some_and(|at| at + 1 == log.loaded.events().len());
-            let offset = log.place().offset;
-            log.mode =
-                if at_end { Mode::Live } else { Mode::Playing { offset, at: now, begun: (offset, now), waits: false } };
+            let is_last = log.cursor_index().is_some_and(|index| index + 1 == log.loaded.events().len());
+            let from = log.selected().offset;
+            log.mode = if log.loaded.last_reached() && is_last {
+                Mode::Live
+            } else {
+                Mode::Playing { from, at: now, speed_from: (from, now), buffering: false }
+            };
         }
     }
 }
 
-/// Plays so many times as fast.
-pub(super) fn speed(log: &mut Log, times: f64, now: Offset) {
-    log.speed = (log.speed * times).clamp(SPEEDS.0, SPEEDS.1);
-    if let Mode::Playing { waits, .. } = log.mode {
-        let offset = log.playhead.offset;
-        log.mode = Mode::Playing { offset, at: now, begun: (offset, now), waits };
+/// Multiplies the speed.
+pub(super) fn change_speed(log: &mut Log, factor: f64, now: Offset) {
+    log.speed = (log.speed * factor).clamp(SPEEDS.0, SPEEDS.1);
+    if let Mode::Playing { buffering, .. } = log.mode {
+        let from = log.playhead.offset;
+        log.mode = Mode::Playing { from, at: now, speed_from: (from, now), buffering };
     }
 }

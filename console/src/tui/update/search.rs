@@ -1,129 +1,107 @@
-//! Searching a log: it is looked through in both directions from where one is, and what is found is kept.
+//! Searching a log, in both directions from the selected event. Hits are kept.
 
-use std::collections::BTreeSet;
-
-use hourlog::{Event, Position, Result};
+use hourlog::{Position, Result};
 
 use crate::tui::{
-    msg::{Effect, Scan},
+    msg::Effect,
     pattern::Pattern,
-    state::{Direction, HITS_MAX, Log, Nearest, Scanned, Search, State},
+    scan::{Direction, ScanPage},
+    state::{Log, NearestHit, Requests, Search, State},
 };
 
-use super::{say, travel::jump};
+use super::travel::jump;
 
-/// Begins to look for something, from where one is, and goes to the next place that has it.
-pub(super) fn begin(state: &mut State, pattern: Pattern, effects: &mut Vec<Effect>) {
+/// Begins a search at the selected event, and jumps to the next hit. Without a pattern, ends the
+/// search.
+pub(super) fn begin(state: &mut State, pattern: Option<Pattern>, effects: &mut Vec<Effect>) {
     let Some(log) = &mut state.log else { return };
-    let scanned = Scanned::nothing(log.place());
-    log.search = Some(Search { pattern, hits: BTreeSet::new(), scanned, runs: false, missed: false, wanted: None });
-    find(state, Direction::On, effects);
+    match pattern {
+        Some(pattern) => {
+            log.search = Some(Search::new(pattern, log.selected()));
+            find(state, Direction::Forward, effects);
+        }
+        None => {
+            stop(log, &mut state.requests, effects);
+            log.search = None;
+        }
+    }
 }
 
-/// Goes to the nearest hit, now or as soon as it is known.
+/// Jumps to the nearest hit, now or as soon as it is known.
 pub(super) fn find(state: &mut State, direction: Direction, effects: &mut Vec<Effect>) {
     let Some(log) = &mut state.log else { return };
-    let place = log.place();
-    let Some(search) = &mut log.search else { return say(state, "search with / first") };
-    match search.nearest(place, direction) {
-        Nearest::At(hit) => jump(log, hit),
-        Nearest::Nowhere => nowhere(state, direction),
-        Nearest::Unknown => {
+    let selected = log.selected();
+    let (id, opened) = (&log.id, log.opened());
+    let Some(search) = &mut log.search else { return state.say("search with / first") };
+    match search.nearest(selected, direction) {
+        NearestHit::At(hit) => jump(log, hit),
+        NearestHit::None => say_none(state, direction),
+        NearestHit::Unknown => {
             search.wanted = Some(direction);
-            let is_near = search.scanned.reaches(place);
+            let is_near = search.progress().reaches(selected);
             if !is_near {
-                (search.hits, search.scanned) = (BTreeSet::new(), Scanned::nothing(place));
+                search.restart_at(selected);
             }
-            if !search.runs || !is_near {
-                (search.runs, search.missed) = (true, false);
-                log.searches += 1;
+            if !search.runs() || !is_near {
+                search.scan_begins();
                 effects.push(Effect::Scan {
-                    opened: log.opened,
-                    number: log.searches,
-                    log: log.id.clone(),
-                    pattern: search.pattern.clone(),
-                    scanned: search.scanned.clone(),
+                    opened,
+                    number: state.requests.next_search(),
+                    log: id.clone(),
+                    pattern: search.pattern().clone(),
+                    progress: search.progress().clone(),
                 });
             }
         }
     }
 }
 
-/// More was looked through.
-pub(super) fn scanned(state: &mut State, opened: u64, number: u64, scan: Result<Scan>) {
-    let Some(log) = state.log.as_mut().filter(|log| (log.opened, log.searches) == (opened, number)) else { return };
-    let place = log.place();
+/// Takes in a page of the scan.
+pub(super) fn scanned(state: &mut State, opened: u64, number: u64, page: Result<ScanPage>) {
+    let Some((log, _)) = state.opening(opened).filter(|(_, requests)| requests.is_latest_search(number)) else {
+        return;
+    };
+    let selected: Position = log.selected();
     let Some(search) = &mut log.search else { return };
-    match scan {
-        Ok(scan) => {
-            search.hits.extend(scan.hits);
-            // What was told since this was looked through is known too; what was not, is not.
-            let told = if search.scanned.last_reached { search.scanned.to } else { Position::MIN };
-            let last_reached = scan.scanned.last_reached && !search.missed;
-            search.scanned = Scanned { to: scan.scanned.to.max(told), last_reached, ..scan.scanned };
-            search.runs = scan.goes_on;
+    match page {
+        Ok(page) => {
+            search.add_page(page);
             let Some(direction) = search.wanted else { return };
-            let nearest = search.nearest(place, direction);
-            if nearest != Nearest::Unknown {
-                search.wanted = None;
+            let nearest = search.nearest(selected, direction);
+            if nearest == NearestHit::Unknown && search.runs() {
+                return;
             }
+            search.wanted = None;
             match nearest {
-                Nearest::At(hit) => jump(log, hit),
-                Nearest::Nowhere => nowhere(state, direction),
-                Nearest::Unknown if search.runs => {}
-                Nearest::Unknown => {
-                    search.wanted = None;
-                    say(state, "the search rests; n and N go on");
-                }
+                NearestHit::At(hit) => jump(log, hit),
+                NearestHit::None => say_none(state, direction),
+                NearestHit::Unknown => state.say("search paused; n and N continue it"),
             }
         }
         Err(error) => {
-            (search.runs, search.wanted) = (false, None);
-            say(state, format!("the search has stopped: {error}"));
+            search.scan_ends();
+            state.say(format!("search stopped: {error}"));
         }
     }
 }
 
-/// Says that nothing was found that way.
-fn nowhere(state: &mut State, direction: Direction) {
+/// Says that there is no hit in a direction.
+fn say_none(state: &mut State, direction: Direction) {
     let Some(search) = state.log.as_ref().and_then(|log| log.search.as_ref()) else { return };
-    let is_through = search.scanned.first_reached && search.scanned.last_reached;
-    let says = match direction {
-        _ if search.hits.is_empty() && is_through => "no event has it",
-        Direction::On => "none behind this; N goes to earlier ones",
-        Direction::Back => "none before this; n goes to later ones",
+    let text = match direction {
+        _ if search.hits().is_empty() && search.progress().is_complete() => "no event matches",
+        Direction::Forward => "no later hit; N goes to earlier ones",
+        Direction::Backward => "no earlier hit; n goes to later ones",
     };
-    say(state, says);
+    state.say(text);
 }
 
-/// Looks no further. Answers whether it did.
-pub(super) fn stop(log: &mut Log, effects: &mut Vec<Effect>) -> bool {
-    let Some(search) = log.search.as_mut().filter(|search| search.runs) else { return false };
-    (search.runs, search.wanted) = (false, None);
-    // What is under way is not for this search any more.
-    log.searches += 1;
+/// Stops the scan. Returns whether one was running.
+pub(super) fn stop(log: &mut Log, requests: &mut Requests, effects: &mut Vec<Effect>) -> bool {
+    let Some(search) = log.search.as_mut().filter(|search| search.runs()) else { return false };
+    search.scan_ends();
+    // Pages that are under way belong to no search any more.
+    requests.next_search();
     effects.push(Effect::StopScanning);
     true
-}
-
-/// An event has come that may be a hit.
-pub(super) fn arrived(log: &mut Log, event: &Event) {
-    let Some(search) = &mut log.search else { return };
-    let is_hit = search.pattern.is_in(event);
-    if is_hit && search.hits.len() >= HITS_MAX {
-        return misses(log);
-    }
-    if is_hit {
-        search.hits.insert(event.position);
-    }
-    if search.scanned.last_reached {
-        search.scanned.to = search.scanned.to.max(event.position.next());
-    }
-}
-
-/// Events may come from here on that are not told.
-pub(super) fn misses(log: &mut Log) {
-    if let Some(search) = &mut log.search {
-        (search.scanned.last_reached, search.missed) = (false, true);
-    }
 }

@@ -1,122 +1,121 @@
-//! Going through a log: by events, by bars, by jumps; and how much of it the scrubber shows.
+//! Moving through a log by events, bars and jumps, and choosing how much of it the scrubber shows.
 
 use hourlog::Position;
 
 use crate::tui::{
+    loaded::LoadedEvents,
     msg::Effect,
-    state::{Direction, Log, Mode, Stand},
-    stretch::Stretch,
+    scan::Direction,
+    state::{CursorRow, Log, Mode, State},
 };
 
-/// The jumps that can be undone.
-const UNDO_MAX: usize = 100;
-/// The least time that the scrubber shows.
+/// Shortest time that the scrubber shows.
 const WINDOW_NANOS_MIN: i64 = 1_000_000;
 
-/// Moves by so many events that are shown.
+/// Moves by a number of shown events.
 pub(super) fn step(log: &mut Log, by: i64, rows: usize) {
-    let Some(cursor) = log.cursor() else { return };
+    let Some(cursor) = log.cursor_index() else { return };
     let events = log.loaded.events();
     let steps = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
     let to = if by < 0 {
-        (0..cursor).rev().filter(|at| log.shows(&events[*at])).take(steps).last()
+        (0..cursor).rev().filter(|index| log.shows(&events[*index])).take(steps).last()
     } else {
-        (cursor + 1..events.len()).filter(|at| log.shows(&events[*at])).take(steps).last()
+        (cursor + 1..events.len()).filter(|index| log.shows(&events[*index])).take(steps).last()
     };
-    let to = to.map_or(events[cursor].position, |at| events[at].position);
+    let to = to.map_or(events[cursor].position, |index| events[index].position);
     if by < 0 || log.mode != Mode::Live {
         log.mode = Mode::Paused;
     }
     log.playhead = to;
-    log.stand = log.stand.step(by, rows);
+    log.cursor_row = log.cursor_row.step(by, rows);
     keep_in_window(log);
 }
 
-/// Moves by so many bars of the scrubber.
-pub(super) fn scrub(log: &mut Log, bins: i64) {
-    let offset = log.event().filter(|_| log.playhead == Position::MAX || log.playhead == Position::MIN);
-    let offset = offset.map_or(log.playhead.offset, |event| event.position.offset);
-    let mut to = offset.saturating_add_nanos(log.bin_nanos().saturating_mul(bins));
-    if let Some((first, last)) = log.extent {
+/// Moves by a number of bars of the scrubber.
+pub(super) fn scrub(log: &mut Log, bars: i64) {
+    let event = log.cursor_event().filter(|_| log.playhead == Position::MAX || log.playhead == Position::MIN);
+    let offset = event.map_or(log.playhead.offset, |event| event.position.offset);
+    let mut to = offset.saturating_add_nanos(log.bin_nanos().saturating_mul(bars));
+    if let Some((first, last)) = log.scrubber.extent {
         to = to.clamp(first, first.max(last.saturating_add_nanos(-1)));
     }
     log.mode = Mode::Paused;
     log.playhead = Position::at(to);
-    log.stand = Stand::Middle;
+    log.cursor_row = CursorRow::Middle;
     keep_in_window(log);
 }
 
-/// Goes somewhere, so that it can be undone.
+/// Goes to a position. The jump can be undone.
 pub(super) fn jump(log: &mut Log, to: Position) {
-    log.undo.push(log.playhead);
-    if log.undo.len() > UNDO_MAX {
-        log.undo.remove(0);
-    }
-    log.redo.clear();
+    log.jumps.push(log.playhead);
     go(log, to);
 }
 
-/// Goes somewhere.
+/// Goes to a position.
 pub(super) fn go(log: &mut Log, to: Position) {
     log.mode = Mode::Paused;
     log.playhead = to;
-    log.stand = Stand::Middle;
-    if to == Position::MAX && log.loaded.last_reached {
+    log.cursor_row = CursorRow::Middle;
+    if to == Position::MAX && log.loaded.last_reached() {
         to_newest(log);
     } else if to == Position::MAX {
-        log.loaded = Stretch::default();
-    } else if let (Position::MIN, Some((first, _))) = (to, log.extent) {
+        log.loaded = LoadedEvents::default();
+    } else if let (Position::MIN, Some((first, _))) = (to, log.scrubber.extent) {
         log.playhead = Position::at(first);
     }
     keep_in_window(log);
 }
 
-/// Goes to the newest event, whichever that is.
+/// Goes to the newest event, and stays at the newest from now on.
 pub(super) fn follow(log: &mut Log, effects: &mut Vec<Effect>) {
     log.mode = Mode::Live;
     if !log.follows {
         log.follows = true;
-        effects.push(Effect::Follow { opened: log.opened, log: log.id.clone() });
+        effects.push(Effect::Follow { opened: log.opened(), log: log.id.clone() });
     }
-    if log.loaded.last_reached {
+    if log.loaded.last_reached() {
         to_newest(log);
     }
 }
 
-/// Puts the playhead on the newest event.
+/// Puts the playhead on the newest loaded event.
 pub(super) fn to_newest(log: &mut Log) {
     if let Some((_, last)) = log.loaded.span() {
         log.playhead = last;
     }
-    log.new = 0;
-    log.stand = Stand::Bottom;
+    log.unseen = 0;
+    log.cursor_row = CursorRow::Bottom;
     keep_in_window(log);
 }
 
-/// Shows `nanos` of time about the playhead.
-pub(super) fn show_about(log: &mut Log, nanos: i64) {
+/// Shows `nanos` of time around the selected event.
+pub(super) fn show_around(state: &mut State, nanos: i64) {
+    let Some(log) = &mut state.log else { return };
     let half = nanos.max(WINDOW_NANOS_MIN) / 2;
-    let about = log.place().offset;
-    log.window = Some((about.saturating_add_nanos(-half), about.saturating_add_nanos(half)));
-    log.bars_of = None;
+    let center = log.selected().offset;
+    log.scrubber.window = Some((center.saturating_add_nanos(-half), center.saturating_add_nanos(half)));
+    state.requests.recount();
 }
 
-/// Changes how much time is shown, and keeps the playhead where it is on the screen.
-pub(super) fn zoom(log: &mut Log, times: i64, parts: i64) {
-    let Some((from, to)) = log.window else { return };
-    let about = log.place().offset.clamp(from, to);
-    let scaled = |nanos: i64| (i128::from(nanos) * i128::from(times) / i128::from(parts)).min(i64::MAX.into()) as i64;
-    let before = scaled(about.nanos().saturating_sub(from.nanos()));
-    let behind = scaled(to.nanos().saturating_sub(about.nanos()));
-    if before.saturating_add(behind) < WINDOW_NANOS_MIN {
-        return;
+/// Multiplies the shown time by `numerator / denominator`. The selected event stays where it is on
+/// the screen.
+pub(super) fn zoom(log: &mut Log, numerator: i64, denominator: i64) {
+    let Some((from, to)) = log.scrubber.window else { return };
+    let center = log.selected().offset.clamp(from, to);
+    let scaled = |nanos: i64| {
+        let nanos = i128::from(nanos) * i128::from(numerator) / i128::from(denominator);
+        nanos.min(i64::MAX.into()) as i64
+    };
+    let before = scaled(center.nanos().saturating_sub(from.nanos()));
+    let after = scaled(to.nanos().saturating_sub(center.nanos()));
+    if before.saturating_add(after) >= WINDOW_NANOS_MIN {
+        log.scrubber.window = Some((center.saturating_add_nanos(-before), center.saturating_add_nanos(after)));
     }
-    log.window = Some((about.saturating_add_nanos(-before), about.saturating_add_nanos(behind)));
 }
 
-/// Moves what the scrubber shows, where the playhead has left it.
+/// Moves the window of the scrubber if the playhead has left it.
 pub(super) fn keep_in_window(log: &mut Log) {
-    let Some((from, to)) = log.window else { return };
+    let Some((from, to)) = log.scrubber.window else { return };
     let offset = match log.playhead {
         Position::MAX | Position::MIN => return,
         playhead => playhead.offset,
@@ -129,20 +128,31 @@ pub(super) fn keep_in_window(log: &mut Log) {
     } else {
         return;
     };
-    log.window = Some((start, start.saturating_add_nanos(width)));
+    log.scrubber.window = Some((start, start.saturating_add_nanos(width)));
 }
 
-/// To where events begin after a stretch without.
+/// Jumps to the start of the next burst: the first bin with events after one without.
 pub(super) fn burst(log: &mut Log, direction: Direction) {
-    let Some(bars) = &log.bars else { return };
-    let at = log.place().offset;
-    let mut begins =
-        bars.bins.windows(2).filter(|pair| pair[0].count == 0 && pair[1].count > 0).map(|pair| pair[1].from);
+    let Some(counts) = &log.scrubber.counts else { return };
+    let here = log.selected().offset;
+    let mut starts =
+        counts.bins.windows(2).filter(|pair| pair[0].count == 0 && pair[1].count > 0).map(|pair| pair[1].from);
     let to = match direction {
-        Direction::Back => begins.rev().find(|from| *from < at),
-        Direction::On => begins.find(|from| *from > at),
+        Direction::Backward => starts.rev().find(|start| *start < here),
+        Direction::Forward => starts.find(|start| *start > here),
     };
     if let Some(to) = to {
         jump(log, Position::at(to));
+    }
+}
+
+/// Jumps to the nearest mark in a direction.
+pub(super) fn mark(log: &mut Log, direction: Direction) {
+    let mark = match direction {
+        Direction::Backward => log.marks.range(..log.playhead).next_back(),
+        Direction::Forward => log.marks.range(log.playhead.next()..).next(),
+    };
+    if let Some(mark) = mark.copied() {
+        jump(log, mark);
     }
 }

@@ -1,0 +1,233 @@
+//! Parsing of a line: everything that can be wrong with it is found before anything of it is sent.
+
+use std::collections::BTreeMap;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use hourlog::{
+    Error, ErrorKind, LogId, Metadata, Offset, Record, header, remote,
+    wire::{json, shorten},
+};
+use serde::{Deserialize, de::IgnoredAny};
+use sha2::{Digest, Sha256};
+
+use crate::cli::{input::without_line_break, trailer::Checksum};
+
+/// The content of a line.
+#[derive(Debug)]
+pub(super) enum ParsedLine {
+    Blank,
+    Event(ImportedEvent),
+    Trailer(Checksum),
+}
+
+/// An event that can be published.
+#[derive(Debug)]
+pub(super) struct ImportedEvent {
+    pub(super) log: LogId,
+    pub(super) offset: Offset,
+    /// Headers to publish: the metadata, with reserved names replaced.
+    pub(super) headers: HeaderMap,
+    pub(super) metadata: Metadata,
+    pub(super) data: Bytes,
+    /// The line has a position, so an export wrote it.
+    pub(super) exported: bool,
+}
+
+/// The limits of an event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Current time. Events too far ahead of it are refused.
+    pub(super) now: Offset,
+    /// Limit of data and metadata together, in bytes.
+    pub(super) event_bytes_max: usize,
+}
+
+/// Parses a line. `log`, if given, replaces the log that the line names.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] and [`ErrorKind::TooLarge`], with what to correct.
+pub(super) fn parse(line: &[u8], log: Option<&LogId>, limits: Limits) -> Result<ParsedLine, Error> {
+    let text = without_line_break(line);
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Ok(ParsedLine::Blank);
+    }
+    let fields: LineFields =
+        serde_json::from_slice(text).map_err(|error| Error::invalid(format!("not an event: {error}")))?;
+    if let Some(checksum) = fields.trailer {
+        return Ok(ParsedLine::Trailer(checksum));
+    }
+    let log = match (log, &fields.log) {
+        (Some(log), _) => log.clone(),
+        (None, Some(log)) => log.parse()?,
+        (None, None) => return Err(Error::invalid("the line names no log; add \"log\", or give --log")),
+    };
+    if log.is_system() {
+        return Err(Error::invalid(format!("log {log} belongs to the system; give --log ID to write to another log")));
+    }
+    let offset = offset(fields.offset, fields.time)?;
+    let metadata = fields.metadata.into_iter().map(|(name, values)| match values {
+        MetadataField::One(value) => (name, vec![value]),
+        MetadataField::Many(values) => (name, values),
+    });
+    let record = json::record(metadata.collect(), fields.data, fields.data_base64)?;
+    let published = Record { metadata: without_reserved_names(&record.metadata)?, ..Record::default() };
+    let headers = remote::header_map(&published)?;
+    published.at(offset).take_offset(limits.now).map_err(|error| Error::invalid(error.to_string()))?;
+    let Record { metadata, data, .. } = record;
+    let bytes = data.len() + metadata.bytes();
+    if bytes > limits.event_bytes_max {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("the event has {bytes} bytes, but messages of this server hold {}", limits.event_bytes_max),
+        ));
+    }
+    let exported = fields.position.is_some();
+    Ok(ParsedLine::Event(ImportedEvent { log, offset, headers, metadata, data: data.into_bytes(), exported }))
+}
+
+impl ImportedEvent {
+    /// Returns a hash that only equal events share.
+    pub(super) fn hash(&self) -> u128 {
+        let mut hash = Sha256::new();
+        // The length before each part keeps ("ab", "c") and ("a", "bc") apart.
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        part(self.log.as_str().as_bytes());
+        part(&self.offset.nanos().to_le_bytes());
+        part(&self.data);
+        for (name, values) in self.metadata.iter() {
+            part(name.as_bytes());
+            part(&(values.len() as u64).to_le_bytes());
+            values.iter().for_each(|value| part(value.as_bytes()));
+        }
+        let digest = hash.finalize();
+        u128::from_le_bytes(std::array::from_fn(|at| digest[at]))
+    }
+}
+
+/// The fields that a line may have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineFields {
+    log: Option<String>,
+    offset: Option<OffsetField>,
+    time: Option<String>,
+    #[serde(default)]
+    metadata: BTreeMap<String, MetadataField>,
+    data: Option<String>,
+    data_base64: Option<String>,
+    position: Option<IgnoredAny>,
+    #[serde(rename = "seq")]
+    _seq: Option<IgnoredAny>,
+    #[serde(rename = "arrived")]
+    _arrived: Option<IgnoredAny>,
+    trailer: Option<Checksum>,
+}
+
+/// Nanoseconds, as text or as a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OffsetField {
+    Text(String),
+    Number(i64),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MetadataField {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn offset(offset: Option<OffsetField>, time: Option<String>) -> Result<Offset, Error> {
+    match (offset, time) {
+        (Some(OffsetField::Number(nanos)), _) => Ok(Offset::from_nanos(nanos)),
+        (Some(OffsetField::Text(nanos)), _) => nanos
+            .parse()
+            .map(Offset::from_nanos)
+            .map_err(|_| Error::invalid(format!("offset {:?} is not a number of nanoseconds", shorten(&nanos)))),
+        (None, Some(time)) => time.parse(),
+        (None, None) => Err(Error::invalid("the line has no time; add \"time\": \"2018-02-04T21:56:42Z\"")),
+    }
+}
+
+/// Returns the metadata under names that may be sent. The message id gets another name: under its
+/// own, the stream could drop the event as a duplicate.
+fn without_reserved_names(metadata: &Metadata) -> Result<Metadata, Error> {
+    let mut headers = metadata.clone();
+    for value in headers.remove(header::MSG_ID).unwrap_or_default() {
+        headers.push(header::STORED_MSG_ID, value);
+    }
+    let reserved = |name: &str| {
+        name.starts_with("Nats-")
+            || [header::TIME, header::ONCE].contains(&name)
+            || (name == header::STORED_MSG_ID && !metadata.get(name).is_empty())
+    };
+    if let Some((name, _)) = headers.iter().find(|(name, _)| reserved(name)) {
+        return Err(Error::invalid(format!("metadata name {name} is reserved by the server; rename it")));
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { now: Offset::from_nanos(1_600_000_000 * hourlog::time::SECOND), event_bytes_max: 1_000 };
+
+    fn parsed(line: &str) -> Result<ParsedLine, Error> {
+        parse(line.as_bytes(), None, LIMITS)
+    }
+
+    fn event(line: &str) -> ImportedEvent {
+        match parsed(line) {
+            Ok(ParsedLine::Event(event)) => event,
+            Ok(_) => panic!("{line} is not an event"),
+            Err(error) => panic!("{line}: {error}"),
+        }
+    }
+
+    #[test]
+    fn handwritten_and_exported_lines_are_parsed() {
+        let offset_wins = r#"{"log":"a.b","offset":"1517781402123000000","time":"2001-01-01T00:00:00Z","data":"x"}"#;
+        assert_eq!(event(offset_wins).offset.to_string(), "2018-02-04T21:56:42.123Z");
+        let exported = r#"{"log":"a","position":"-1-5","offset":"-1","seq":"5","time":"1969-12-31T23:59:59.999999999Z","arrived":"2018-02-04T21:56:42Z","metadata":{"k":["1","2"]},"data_base64":"/w=="}"#;
+        let exported = event(exported);
+        assert_eq!((exported.offset.nanos(), &exported.data[..], exported.exported), (-1, &b"\xff"[..], true));
+        assert_eq!(exported.metadata.get("k"), ["1", "2"]);
+        let with_id = event(r#"{"log":"a","time":"@1.5","metadata":{"Nats-Msg-Id":"id"}}"#);
+        assert!(with_id.headers.get(header::MSG_ID).is_none());
+        assert_eq!(with_id.headers.get(header::STORED_MSG_ID).map(|id| id.as_str()), Some("id"));
+        assert!(matches!(parsed(" \r\n"), Ok(ParsedLine::Blank)));
+        assert!(matches!(parsed(r#"{"trailer":{"events":1,"sha256":"00"}}"#), Ok(ParsedLine::Trailer(_))));
+    }
+
+    #[test]
+    fn bad_lines_are_refused_with_the_reason() {
+        let long = format!(r#"{{"log":"a","time":"@1","data":"{}"}}"#, "x".repeat(1_001));
+        for (line, reason) in [
+            ("dear diary", "not an event"),
+            (r#"{"time":"@1","data":""}"#, "--log"),
+            (r#"{"log":"a b","time":"@1"}"#, "log id"),
+            (r#"{"log":"_rejected","time":"@1"}"#, "--log"),
+            (r#"{"log":"a","data":"x"}"#, "no time"),
+            (r#"{"log":"a","time":"soon"}"#, "not a time"),
+            (r#"{"log":"a","offset":"1e9"}"#, "nanoseconds"),
+            (r#"{"log":"a","time":"2100-01-01T00:00:00Z"}"#, "5 minutes"),
+            (r#"{"log":"a","time":"@1","data":"x","data_base64":""}"#, "not both"),
+            (r#"{"log":"a","time":"@1","data_base64":"?"}"#, "base64"),
+            (r#"{"log":"a","time":"@1","datum":"x"}"#, "datum"),
+            (r#"{"log":"a","time":"@1","metadata":{"Nats-TTL":"1s"}}"#, "Nats-TTL"),
+            (r#"{"log":"a","time":"@1","metadata":{"Hourlog-Once":"1"}}"#, "Hourlog-Once"),
+            (r#"{"log":"a","time":"@1","metadata":{"two words":"1"}}"#, "two words"),
+            (&long, "1001 bytes"),
+        ] {
+            let error = parsed(line).expect_err(line).to_string();
+            assert!(error.contains(reason), "{line}: {error}");
+        }
+    }
+}

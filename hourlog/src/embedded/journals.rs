@@ -1,0 +1,120 @@
+//! The journals while they are read: detects whether fjall has read all of them.
+//!
+//! fjall reads a journal up to the first entry that it cannot decode, truncates the rest and continues with
+//! the next journal. After a kill that is right: the rest was never acknowledged. After damage it is a silent
+//! loss. So the journals get hard links while they are read. A truncation shows in the length of the linked
+//! file, even if fjall has deleted the journal meanwhile.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+/// The directory of the links. It exists while an archive is opened, and after an interrupted opening.
+const LINKS: &str = "journals";
+/// The bytes of one read when a journal is searched backwards from its end.
+const SEARCH_BYTES: u64 = 1 << 20;
+
+/// Journals that are about to be read.
+#[derive(Debug)]
+pub(super) struct Journals {
+    directory: PathBuf,
+    /// By number: the link, and the end of the content. Zeros follow it, which were allocated for later
+    /// writes.
+    links: Vec<(u64, PathBuf, u64)>,
+}
+
+/// The content that was truncated from journals when they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Truncated {
+    /// True if an older journal lost content. It had been read before, or was complete.
+    pub(super) older: bool,
+    /// The bytes from the newest journal. It ends in an unfinished write, unless the archive was closed
+    /// cleanly.
+    pub(super) newest_bytes: u64,
+}
+
+impl Journals {
+    /// Links the journals of the archive in `directory`, which no other process may have open.
+    ///
+    /// Keeps the links of an interrupted opening.
+    pub(super) fn link(directory: &Path) -> io::Result<Self> {
+        let links_directory = directory.join(LINKS);
+        fs::create_dir_all(&links_directory)?;
+        let mut links = Vec::new();
+        for path in files(&links_directory)? {
+            // The link's name holds the end of the content, because the file may have been truncated since.
+            let parsed = || {
+                let (number, end) = path.file_stem()?.to_str()?.split_once('-')?;
+                Some((number.parse().ok()?, end.parse().ok()?))
+            };
+            match parsed() {
+                Some((number, end)) => links.push((number, path, end)),
+                None => fs::remove_file(path)?,
+            }
+        }
+        for path in files(&directory.join("tables"))? {
+            let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse::<u64>().ok());
+            let Some(number) = number.filter(|number| links.iter().all(|(linked, _, _)| linked != number)) else {
+                continue;
+            };
+            let end = content_end(&mut File::open(&path)?)?;
+            let link = links_directory.join(format!("{number}-{end}.jnl"));
+            // Without hard links, only the count of batches detects damage.
+            if fs::hard_link(&path, &link).is_ok() {
+                links.push((number, link, end));
+            }
+        }
+        File::open(&links_directory)?.sync_all()?;
+        links.sort_unstable();
+        Ok(Self { directory: links_directory, links })
+    }
+
+    /// Returns the content that was truncated since the links were made.
+    pub(super) fn truncated(&self) -> io::Result<Truncated> {
+        let mut truncated = Truncated { older: false, newest_bytes: 0 };
+        for (at, (_, path, end)) in self.links.iter().enumerate() {
+            let lost = end.saturating_sub(fs::metadata(path)?.len());
+            if at + 1 == self.links.len() {
+                truncated.newest_bytes = lost;
+            } else {
+                truncated.older |= lost > 0;
+            }
+        }
+        Ok(truncated)
+    }
+
+    /// Removes the links, once a truncation has been handled.
+    pub(super) fn unlink(self) -> io::Result<()> {
+        fs::remove_dir_all(&self.directory)
+    }
+}
+
+/// Lists the files in a directory; none if it does not exist.
+fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    Ok(paths.into_iter().filter(|path| path.is_file()).collect())
+}
+
+/// Returns the end of the last byte that is not 0.
+fn content_end(file: &mut File) -> io::Result<u64> {
+    let mut end = file.metadata()?.len();
+    let mut part = Vec::new();
+    while end > 0 {
+        let from = end.saturating_sub(SEARCH_BYTES);
+        file.seek(SeekFrom::Start(from))?;
+        part.clear();
+        file.take(end - from).read_to_end(&mut part)?;
+        if let Some(at) = part.iter().rposition(|byte| *byte != 0) {
+            return Ok(from + at as u64 + 1);
+        }
+        end = from;
+    }
+    Ok(0)
+}

@@ -1,0 +1,260 @@
+//! The keyspaces of an archive, and the reads over them.
+
+use std::{
+    ops::RangeInclusive,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use crate::{
+    Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
+    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow},
+};
+
+use super::{keys, values};
+
+/// The format of the stored data. An archive with another one is refused.
+const FORMAT: u8 = 2;
+/// The key in `meta` of the number of batches ever written.
+pub(super) const BATCHES: &str = "batches";
+/// The memory for blocks read from the files.
+const CACHE_BYTES: u64 = 64 << 20;
+/// The bytes that a table collects in memory before they are written out.
+///
+/// Another memtable fills meanwhile. Smaller ones cause more work at once and take more memory in total.
+const MEMTABLE_BYTES_MAX: u64 = 32 << 20;
+/// The bytes of journals above which the oldest one is written into tables. Also read again after a crash.
+const JOURNAL_BYTES_MAX: u64 = 256 << 20;
+
+/// The tables of an archive, each in its own keyspace.
+#[derive(Clone)]
+pub(super) struct Tables {
+    pub(super) database: Database,
+    pub(super) events: Keyspace,
+    pub(super) buckets: Keyspace,
+    pub(super) eras: Keyspace,
+    pub(super) arrivals: Keyspace,
+    pub(super) logs: Keyspace,
+    /// The seq up to which the events of a deleted log were deleted.
+    pub(super) deletions: Keyspace,
+    pub(super) sources: Keyspace,
+    pub(super) epochs: Keyspace,
+    pub(super) cursors: Keyspace,
+    pub(super) meta: Keyspace,
+    /// Makes the check for an epoch and its insertion one step.
+    begin_epoch_lock: Arc<Mutex<()>>,
+}
+
+impl Tables {
+    /// Opens the tables of the archive in `directory`.
+    pub(super) fn open(directory: &Path) -> Result<Self> {
+        Self::open_raw(directory).map_err(|error| {
+            let (path, directory) = (directory, directory.display());
+            match error {
+                fjall::Error::Locked => in_use(path),
+                fjall::Error::Io(error) => {
+                    Error::new(ErrorKind::Unavailable, format!("cannot open the archive in {directory}")).because(error)
+                }
+                error => {
+                    let context = format!(
+                        "the archive in {directory} is damaged; restore a copy of it, or move it away: a new one is then \
+                         created and filled from the messages that the stream still holds"
+                    );
+                    Error::new(ErrorKind::Integrity, context).because(error)
+                }
+            }
+        })
+    }
+
+    fn open_raw(directory: &Path) -> fjall::Result<Self> {
+        let database = Database::builder(directory.join("tables"))
+            .cache_size(CACHE_BYTES)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
+            .open()?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX);
+        let table = |name: &str| database.keyspace(name, options);
+        Ok(Self {
+            events: table("events")?,
+            buckets: table("buckets")?,
+            eras: table("eras")?,
+            arrivals: table("arrivals")?,
+            logs: table("logs")?,
+            deletions: table("deletions")?,
+            sources: table("sources")?,
+            epochs: table("epochs")?,
+            cursors: table("cursors")?,
+            meta: table("meta")?,
+            begin_epoch_lock: Arc::default(),
+            database,
+        })
+    }
+
+    /// Creates a batch that its commit syncs to the disk.
+    pub(super) fn batch(&self) -> fjall::OwnedWriteBatch {
+        self.database.batch().durability(Some(PersistMode::SyncData))
+    }
+
+    /// Checks that this version can read the archive; marks an empty one with the format.
+    pub(super) fn check_format(&self, directory: &Path) -> Result<()> {
+        match self.meta.get("format").map_err(broken)? {
+            Some(found) if *found == [FORMAT] => Ok(()),
+            Some(found) => Err(Error::new(
+                ErrorKind::Integrity,
+                format!(
+                    "the archive in {} has format {found:?}, but this version reads format {FORMAT}; use the version that wrote it",
+                    directory.display()
+                ),
+            )),
+            None => {
+                let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+                batch.insert(&self.meta, "format", vec![FORMAT]);
+                batch.commit().map_err(broken)
+            }
+        }
+    }
+
+    /// Returns the number of batches ever written.
+    pub(super) fn batches(&self) -> Result<u64> {
+        let value = self.meta.get(BATCHES).map_err(broken)?;
+        value.map_or(Ok(0), |value| Ok(keys::last_offset(&value)?.nanos().unsigned_abs()))
+    }
+
+    /// Resets the checkpoint of every source, so that it is read again from its oldest message.
+    pub(super) fn reset_checkpoints(&self) -> Result<()> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for guard in self.sources.iter() {
+            let (key, value) = guard.into_inner().map_err(broken)?;
+            let SourceRow { checkpoint, checkpoint_time, max_time, .. } = SourceRow::NOTHING;
+            let row = SourceRow { checkpoint, checkpoint_time, max_time, ..values::read_source(&value)? };
+            batch.insert(&self.sources, key, values::source(&row));
+        }
+        batch.commit().map_err(broken)
+    }
+
+    pub(super) fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
+        self.logs.get(id.as_str()).map_err(broken)?.map(|value| values::read_log(&value)).transpose()
+    }
+
+    pub(super) fn source(&self, key: &[u8]) -> Result<Option<SourceRow>> {
+        self.sources.get(key).map_err(broken)?.map(|value| values::read_source(&value)).transpose()
+    }
+
+    pub(super) fn bucket(&self, id: &LogId, era: Offset, start: Offset) -> Result<Option<BucketRow>> {
+        let value = self.buckets.get(keys::bucket(id, era, start)).map_err(broken)?;
+        value.map(|value| values::read_bucket(start, &value)).transpose()
+    }
+
+    /// Returns the last era of a log that begins at or before `offset`.
+    fn era_at(&self, id: &LogId, offset: Offset) -> Result<Option<Offset>> {
+        let (first, last) = (keys::era(id, Offset::MIN), keys::era(id, offset));
+        match self.eras.range(first..=last).next_back() {
+            Some(guard) => Ok(Some(keys::last_offset(&guard.key().map_err(broken)?)?)),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn buckets(
+        &self,
+        id: &LogId,
+        span: RangeInclusive<Offset>,
+        reverse: bool,
+        limit: usize,
+    ) -> Result<Vec<BucketRow>> {
+        let (from, to) = span.into_inner();
+        let Some(last_era) = self.era_at(id, to)? else {
+            return Ok(Vec::new());
+        };
+        let all_first = keys::bucket(id, Offset::MIN, Offset::MIN);
+        let last = keys::bucket(id, last_era, to);
+        let first = match self.era_at(id, from)? {
+            Some(era) => match self.buckets.range(&all_first[..]..=&keys::bucket(id, era, from)[..]).next_back() {
+                Some(guard) => guard.key().map_err(broken)?.to_vec(),
+                None => all_first,
+            },
+            None => all_first,
+        };
+        if first > last {
+            return Ok(Vec::new());
+        }
+        let rows = self.buckets.range(first..=last);
+        let read = |guard: fjall::Guard| {
+            let (key, value) = guard.into_inner().map_err(broken)?;
+            values::read_bucket(keys::last_offset(&key)?, &value)
+        };
+        if reverse { rows.rev().take(limit).map(read).collect() } else { rows.take(limit).map(read).collect() }
+    }
+
+    pub(super) fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
+        let first = keys::event(id, bucket.start, scan.from);
+        let last = keys::event(id, bucket.start, scan.to);
+        if first > last {
+            return Ok(Vec::new());
+        }
+        let mut range = self.events.range(first..=last);
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        while events.len() < scan.limit && bytes < scan.bytes {
+            let Some(guard) = (if scan.reverse { range.next_back() } else { range.next() }) else {
+                break;
+            };
+            let (key, value) = guard.into_inner().map_err(broken)?;
+            let event = values::read_event(id, keys::last_position(&key)?, value.into())?;
+            bytes += event.record.bytes();
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    pub(super) fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
+        let Some(first) = after.next() else {
+            return Ok(Vec::new());
+        };
+        let range = keys::arrival(id, bucket.start, first)..=keys::arrival(id, bucket.start, Seq::MAX);
+        self.arrivals
+            .range(range)
+            .take(limit)
+            .map(|guard| {
+                let (key, value) = guard.into_inner().map_err(broken)?;
+                Ok(Position { offset: keys::last_offset(&value)?, seq: keys::last_seq(&key)? })
+            })
+            .collect()
+    }
+
+    pub(super) fn begin_epoch(&self, slot: u8, row: &EpochRow) -> Result<bool> {
+        let key = keys::epoch(slot, row.epoch);
+        let _guard = self.begin_epoch_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.epochs.contains_key(&key).map_err(broken)? {
+            return Ok(false);
+        }
+        let mut batch = self.batch();
+        batch.insert(&self.epochs, key, values::epoch(row));
+        batch.commit().map_err(broken)?;
+        Ok(true)
+    }
+}
+
+pub(super) fn in_use(directory: &Path) -> Error {
+    let context = format!(
+        "the archive in {} is in use by another process; stop that process, because only one at a time may open it",
+        directory.display()
+    );
+    Error::new(ErrorKind::Refused, context)
+}
+
+/// Converts an error of fjall.
+pub(super) fn broken(error: fjall::Error) -> Error {
+    match error {
+        fjall::Error::Poisoned => Error::new(
+            ErrorKind::Unavailable,
+            "the archive accepts no writes after a failed one until it is reopened; check that its disk has room",
+        ),
+        error @ fjall::Error::Io(_) => {
+            Error::new(ErrorKind::Unavailable, "the archive's disk failed; check it").because(error)
+        }
+        error => {
+            Error::new(ErrorKind::Integrity, "the archive's files are damaged; restore a copy of them").because(error)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Bugs that a test can switch on, to see that the tests which must notice them do.
+//!
+//! Without the feature `chaos` a program contains none of them, and asking costs nothing.
+
+/// One deliberate bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failpoint {
+    /// The checkpoint of a source is stored before everything up to it is archived.
+    CheckpointBeforeRows,
+    /// An event's offset is the time at which it was read from the stream.
+    LocalClock,
+    /// A write that the archive did not accept is dropped.
+    BatchDropped,
+    /// The stream is not checked for a fork.
+    ForkUnseen,
+    /// A redelivered event is counted again.
+    CountedToIgnored,
+    /// A restarted node is trusted to have everything that it acknowledged.
+    RollbackUnseen,
+}
+
+#[cfg(not(feature = "chaos"))]
+impl Failpoint {
+    /// Returns true if it is switched on in this process.
+    pub const fn is_active(self) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "chaos")]
+impl Failpoint {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::CheckpointBeforeRows,
+        Self::LocalClock,
+        Self::BatchDropped,
+        Self::ForkUnseen,
+        Self::CountedToIgnored,
+        Self::RollbackUnseen,
+    ];
+    /// The environment variable that names the one to switch on.
+    pub const VARIABLE: &str = "HOURLOG_FAILPOINT";
+
+    /// The name for [`Failpoint::VARIABLE`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CheckpointBeforeRows => "checkpoint-before-rows",
+            Self::LocalClock => "local-clock",
+            Self::BatchDropped => "batch-dropped",
+            Self::ForkUnseen => "fork-unseen",
+            Self::CountedToIgnored => "counted-to-ignored",
+            Self::RollbackUnseen => "rollback-unseen",
+        }
+    }
+
+    /// Returns true if it is switched on in this process.
+    ///
+    /// # Panics
+    /// If the variable names no failpoint.
+    pub fn is_active(self) -> bool {
+        static ACTIVE: std::sync::OnceLock<Option<Failpoint>> = std::sync::OnceLock::new();
+        let active = ACTIVE.get_or_init(|| {
+            let name = std::env::var(Self::VARIABLE).ok()?;
+            let failpoint = Self::ALL.into_iter().find(|failpoint| failpoint.name() == name);
+            Some(failpoint.unwrap_or_else(|| panic!("{} names no failpoint: {name}", Self::VARIABLE)))
+        });
+        *active == Some(self)
+    }
+}

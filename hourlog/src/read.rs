@@ -1,0 +1,95 @@
+//! Reading over any store: pages in timeline order and in arrival order, and what the index tells
+//! without reading events.
+//!
+//! - [`page`], [`seek`]: by time, for looking back.
+//! - [`arrivals_page`]: by arrival, for following.
+//! - [`describe`], [`histogram`]: from the rows of the index alone.
+//!
+//! ```
+//! use hourlog::{Archive, Events, Log, Memory, Record, Seq, read, time::system_clock};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let events = Archive::new(Memory::new(), system_clock);
+//! let id = "orders.eu".parse()?;
+//! events.log(&id).await?.write_many(vec![Record::new("a"), Record::new("b")]).await?;
+//!
+//! let query = read::Query { reverse: true, limit: 1, ..read::Query::ALL };
+//! let page = read::page(events.store(), &id, &query, Seq::MAX).await?;
+//! assert_eq!(&*page.events[0].record.data, b"b");
+//! assert_eq!(page.end, read::End::More);
+//! # Ok::<(), hourlog::Error>(())
+//! # }).unwrap();
+//! ```
+
+mod arrival;
+mod describe;
+mod histogram;
+mod index_walk;
+mod timeline;
+
+use crate::{
+    Error, ErrorKind, LogId, Result, Seq,
+    store::{BucketRow, LogRow, Store},
+};
+
+pub(crate) use self::index_walk::IndexWalk;
+pub use self::{
+    arrival::{ArrivalPage, ArrivalQuery, arrivals_page},
+    describe::{Description, describe},
+    histogram::{Bin, Histogram, histogram},
+    timeline::{Page, Query, page, seek},
+};
+
+/// The reason why a page ended.
+///
+/// ```
+/// use hourlog::{Archive, Events, Log, Memory, Position, Record, Seq, time::system_clock};
+/// use hourlog::read::{End, Query, page};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let events = Archive::new(Memory::new(), system_clock);
+/// # let id = "orders.eu".parse()?;
+/// # let mut log = events.log(&id).await?;
+/// log.write(Record::new("paid").at("2018-02-04T10:00:00Z".parse()?)).await?;
+/// let noon = Position::at("2018-02-04T12:00:00Z".parse()?);
+/// for (to, end) in [(None, End::CaughtUp), (Some(noon), End::Bound)] {
+///     let query = Query { to, ..Query::ALL };
+///     assert_eq!(page(events.store(), &id, &query, Seq::MAX).await?.end, end);
+/// }
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// The page was full; there may be more.
+    More,
+    /// The bound of the query was reached.
+    Bound,
+    /// The end of the log was reached; its beginning, in reverse.
+    CaughtUp,
+    /// The time for the request ran out.
+    Deadline,
+}
+
+/// Returns the row of a log, or [`ErrorKind::NotFound`].
+async fn known<S: Store>(store: &S, id: &LogId) -> Result<LogRow> {
+    let row = store.log(id).await?;
+    row.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no log {id}; its first event creates it")))
+}
+
+/// Returns true if the index knows that the bucket holds no event.
+///
+/// A row that was never counted is another matter: a killed writer may have left events there that
+/// were never redelivered.
+fn is_known_empty(row: &BucketRow) -> bool {
+    row.count == 0 && row.counted_to > Seq::MIN
+}
+
+/// The number of events to ask a bucket for when `bytes` are wanted: twice the average that fits.
+///
+/// A database sends everything that it is asked for.
+fn events_for(row: &BucketRow, bytes: usize) -> usize {
+    const EVENTS_MIN: usize = 16;
+    let each = usize::try_from(row.bytes / row.count.max(1)).unwrap_or(usize::MAX).max(1);
+    (bytes / each).saturating_mul(2).saturating_add(EVENTS_MIN)
+}

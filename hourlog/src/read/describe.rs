@@ -1,0 +1,96 @@
+//! The summary of a log, from the rows of its index.
+
+use crate::{
+    LogId, Offset, Result,
+    store::{BucketRow, LogRow, Store, Width},
+};
+
+use super::{IndexWalk, known};
+
+/// The events of a bucket above which it is slow to read and heavy to store.
+const BUCKET_EVENTS_GUIDE: u64 = 100_000;
+/// The bytes of a bucket above which it is slow to read and heavy to store.
+const BUCKET_BYTES_GUIDE: u64 = 100_000_000;
+
+/// The summary of a log.
+///
+/// ```
+/// use hourlog::{Archive, Events, Log, Memory, Record, time::system_clock};
+/// use hourlog::read::describe;
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let events = Archive::new(Memory::new(), system_clock);
+/// # let id = "orders.eu".parse()?;
+/// # let mut log = events.log(&id).await?;
+/// for time in ["2018-02-04T10:00:00Z", "2018-02-04T11:00:00Z", "2018-02-04T11:30:00Z"] {
+///     log.write(Record::new("paid").at(time.parse()?)).await?;
+/// }
+/// let description = describe(events.store(), &id).await?;
+/// assert_eq!((description.count, description.buckets, description.fullest), (3, 2, 2));
+/// assert_eq!(description.first, Some("2018-02-04T10:00:00Z".parse()?));
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Its settings.
+    pub row: LogRow,
+    /// The offset of its earliest event.
+    pub first: Option<Offset>,
+    /// The offset of its latest event.
+    pub last: Option<Offset>,
+    /// The number of events.
+    pub count: u64,
+    /// The size of their data and metadata in bytes.
+    pub bytes: u64,
+    /// The number of buckets that hold events.
+    pub buckets: u64,
+    /// The most events in one bucket.
+    pub fullest: u64,
+    /// Problems for the operator, each with a remedy; empty if there are none.
+    pub warnings: Vec<String>,
+}
+
+/// Summarises a log from its index.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a log that does not exist, and the errors of the
+/// store.
+pub async fn describe<S: Store>(store: &S, id: &LogId) -> Result<Description> {
+    let row = known(store, id).await?;
+    let mut sum =
+        Description { row, first: None, last: None, count: 0, bytes: 0, buckets: 0, fullest: 0, warnings: Vec::new() };
+    let mut heaviest: Option<(u64, BucketRow)> = None;
+    let mut index = IndexWalk::new(id, Offset::MIN, Offset::MAX, false);
+    while let Some(row) = index.next(store).await? {
+        if row.count == 0 {
+            continue;
+        }
+        sum.first = Some(sum.first.map_or(row.first, |first| first.min(row.first)));
+        sum.last = Some(sum.last.map_or(row.last, |last| last.max(row.last)));
+        sum.count += row.count;
+        sum.bytes += row.bytes;
+        sum.buckets += 1;
+        sum.fullest = sum.fullest.max(row.count);
+        let times_over = row.count.div_ceil(BUCKET_EVENTS_GUIDE).max(row.bytes.div_ceil(BUCKET_BYTES_GUIDE));
+        if times_over > heaviest.as_ref().map_or(1, |(most, _)| *most) {
+            heaviest = Some((times_over, row));
+        }
+    }
+    if let Some((times_over, row)) = heaviest {
+        let fits = fitting_width(row.bucket.width, times_over);
+        sum.warnings.push(format!(
+            "the bucket of {} holds {} events ({} bytes), above the guide of {BUCKET_EVENTS_GUIDE} events or \
+             {BUCKET_BYTES_GUIDE} bytes; a width of {fits} would fit",
+            row.bucket.start, row.count, row.bytes
+        ));
+    }
+    Ok(sum)
+}
+
+/// Returns the widest usual width that is at least `times_over` times narrower than `width`.
+fn fitting_width(width: Width, times_over: u64) -> Width {
+    const USUAL_SECONDS: [i64; 10] = [21_600, 3_600, 1_800, 900, 600, 300, 60, 30, 10, 5];
+    let narrow = width.nanos() / i64::try_from(times_over).unwrap_or(i64::MAX) / crate::time::SECOND;
+    let seconds = USUAL_SECONDS.into_iter().find(|seconds| *seconds <= narrow).unwrap_or(1);
+    Width::from_seconds(seconds).expect("the usual widths are within bounds")
+}

@@ -1,0 +1,385 @@
+//! The client of the service: logs over NATS, by request and reply.
+//!
+//! - [`Remote`]: one method an endpoint, and [`Events`] for callers that need only a [`Log`](crate::Log).
+//! - [`RemoteBuilder`]: the options of a connection.
+//!
+//! Inside, `pages` reads the next page ahead, `tail` waits for what arrives, `log` is [`RemoteLog`].
+
+mod builder;
+mod log;
+mod pages;
+mod tail;
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{
+    Client, HeaderMap, Message, Request,
+    client::RequestErrorKind,
+    connection::State,
+    header::{HeaderName, HeaderValue},
+};
+use bytes::Bytes;
+use futures_util::Stream;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Cursor, Error, ErrorKind, Event, Events, LogId, Position, Record, Result, header,
+    nats::without_secrets,
+    read::End,
+    wire::{
+        self, AppendReply, CreateRequest, DescribeReply, LogsReply, LogsRequest, ReplayRequest, Subjects,
+        TimelineReply, TimelineRequest, proto, shorten,
+    },
+};
+
+pub use self::{builder::RemoteBuilder, log::RemoteLog};
+
+/// The default time for a reply.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// The service, over a connection to NATS. Cheap to clone; clones share the connection.
+///
+/// Every request has a timeout. Its error is [`ErrorKind::Unavailable`] if no service listens or the
+/// server cannot be reached, and [`ErrorKind::Deadline`] if a service listens and is slow.
+///
+/// ```no_run
+/// use hourlog::{Events, Log, Record, Remote};
+///
+/// # async fn example() -> hourlog::Result<()> {
+/// let remote = Remote::connect("nats://127.0.0.1:4222").await?;
+/// let mut log = remote.log(&"orders.eu".parse()?).await?;
+/// log.write(Record::new("x")).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Remote {
+    client: Client,
+    subjects: Subjects,
+    timeout: Duration,
+    server: Arc<str>,
+}
+
+/// One page of a log.
+///
+/// ```no_run
+/// use hourlog::{Remote, read::End, wire::ReplayRequest};
+///
+/// # async fn example(remote: Remote) -> hourlog::Result<()> {
+/// let mut request = ReplayRequest { limit: Some(100), ..ReplayRequest::default() };
+/// loop {
+///     let page = remote.replay(&"orders.eu".parse()?, &request).await?;
+///     page.events.iter().for_each(|event| println!("{}", event.position));
+///     if page.end != End::More {
+///         break;
+///     }
+///     request.after = page.next;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemotePage {
+    /// The events, in the order of the request.
+    pub events: Vec<Event>,
+    /// The cursor to send as `after` for the next page; absent if nothing was read and none was given.
+    pub next: Option<Cursor>,
+    /// The reason why the page ended.
+    pub end: End,
+    /// The position of its first event.
+    pub resolved: Option<Position>,
+    /// The number of events that were read to build the page.
+    pub scanned: u64,
+}
+
+impl Remote {
+    /// The service that answers below the default prefix, over a connection that exists.
+    pub fn new(client: Client) -> Self {
+        Self::with_prefix(client, wire::SERVICE)
+    }
+
+    /// The service that is told to answer below `prefix`, over a connection that exists.
+    pub fn with_prefix(client: Client, prefix: impl Into<String>) -> Self {
+        let info = client.server_info();
+        let server = format!("nats://{}:{}", info.host, info.port).into();
+        Self { client, subjects: Subjects { prefix: prefix.into() }, timeout: TIMEOUT_DEFAULT, server }
+    }
+
+    /// Connects to the NATS server at `url`, or to one of several separated by commas.
+    ///
+    /// # Errors
+    /// As [`RemoteBuilder::connect`].
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::builder(url).connect().await
+    }
+
+    /// Begins a connection with options.
+    pub fn builder(url: &str) -> RemoteBuilder {
+        RemoteBuilder::new(url)
+    }
+
+    /// The same client with another time for a reply. A request that waits for events gets its wait on top.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The same client with another name for the server in error messages.
+    ///
+    /// Anything before an `@` (a user, a password) is removed.
+    pub fn with_server_name(mut self, url: &str) -> Self {
+        self.server = without_secrets(url).into();
+        self
+    }
+
+    /// The connection.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The subjects of the service.
+    pub fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
+    /// Reads one page of `log`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a log that does not exist, [`ErrorKind::Invalid`] for a contradictory
+    /// request.
+    pub async fn replay(&self, log: &LogId, request: &ReplayRequest) -> Result<RemotePage> {
+        let mut headers = HeaderMap::new();
+        headers.insert(wire::ACCEPT, wire::PROTOBUF);
+        let wait = request.wait.map_or(Duration::ZERO, wire::Span::duration);
+        let reply = self.ask(self.subjects.replay(log), headers, json(request)?, wait).await?;
+        let page = proto::decode(reply)?;
+        let end = page.end().into();
+        let unexpected = |error: Error| Error::new(ErrorKind::Unexpected, error.to_string());
+        let resolved = page.resolved.as_deref().map(str::parse).transpose().map_err(unexpected)?;
+        let next = page.next.as_deref().map(str::parse).transpose().map_err(unexpected)?;
+        Ok(RemotePage {
+            events: page.events.into_iter().map(|event| event.of_log(log)).collect(),
+            next,
+            end,
+            resolved,
+            scanned: page.scanned,
+        })
+    }
+
+    /// Writes one record, and returns once the archive holds it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] if the record's time or headers are bad, [`ErrorKind::TooLarge`] if it does
+    /// not fit into a message.
+    pub async fn append(&self, log: &LogId, record: Record) -> Result<AppendReply> {
+        self.check_size(&record)?;
+        let headers = header_map(&record)?;
+        let reply = self.ask(self.subjects.append(log), headers, record.data.into_bytes(), Duration::ZERO).await?;
+        parse(&reply)
+    }
+
+    /// Describes `log`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a log that does not exist.
+    pub async fn describe(&self, log: &LogId) -> Result<DescribeReply> {
+        self.ask_json(self.subjects.describe(log), &serde_json::Map::new()).await
+    }
+
+    /// Counts the events of `log` by time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] as for [`Remote::describe`], [`ErrorKind::Invalid`] for an empty range.
+    pub async fn timeline(&self, log: &LogId, request: &TimelineRequest) -> Result<TimelineReply> {
+        self.ask_json(self.subjects.timeline(log), request).await
+    }
+
+    /// Lists logs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for an invalid pattern.
+    pub async fn logs(&self, request: &LogsRequest) -> Result<LogsReply> {
+        self.ask_json(self.subjects.logs(), request).await
+    }
+
+    /// Creates `log` before its first event.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] if it exists with other settings.
+    pub async fn create(&self, log: &LogId, request: &CreateRequest) -> Result<DescribeReply> {
+        self.ask_json(self.subjects.admin_create(log), request).await
+    }
+
+    /// The events that `request` selects, as a stream; the next page is read ahead.
+    ///
+    /// The request's `limit` counts for all of them. Ends at the bound or at the end of the log, and after an
+    /// error.
+    pub fn events(&self, log: LogId, request: ReplayRequest) -> impl Stream<Item = Result<Event>> + Send + use<> {
+        pages::events(self.clone(), log, request)
+    }
+
+    /// The events after the request's `after` in arrival order, and then every event that arrives, as a
+    /// stream.
+    ///
+    /// Never ends by itself. After the first reply, an outage of the server or the service is retried until
+    /// it has recovered. Any other error, and any error before the first reply, is the last item.
+    pub fn tail(&self, log: LogId, request: ReplayRequest) -> impl Stream<Item = Result<Event>> + Send + use<> {
+        tail::tail(self.clone(), log, request)
+    }
+
+    async fn ask_json<Q: Serialize, A: DeserializeOwned>(&self, subject: String, request: &Q) -> Result<A> {
+        parse(&self.ask(subject, HeaderMap::new(), json(request)?, Duration::ZERO).await?)
+    }
+
+    /// Sends one request and returns its reply. `wait` is the time that the service was asked to wait.
+    async fn ask(&self, subject: String, headers: HeaderMap, payload: Bytes, wait: Duration) -> Result<Bytes> {
+        let request = Request::new().headers(headers).payload(payload).timeout(None);
+        // The client's own timeout does not cover the time in which a lost connection accepts no request.
+        match tokio::time::timeout(self.timeout + wait, self.client.send_request(subject, request)).await {
+            Ok(Ok(message)) => reply(message),
+            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Err(self.no_service()),
+            Ok(Err(error)) if error.kind() == RequestErrorKind::MaxPayloadExceeded => {
+                Err(self.too_large().because(error))
+            }
+            Ok(Err(error)) if error.kind() == RequestErrorKind::TimedOut => Err(self.timed_out()),
+            Ok(Err(error)) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("the connection to {} was closed; open another", self.server),
+            )
+            .because(error)),
+            Err(_) => Err(self.timed_out()),
+        }
+    }
+
+    /// Refuses a record that no stream of this server can hold, before it is sent.
+    fn check_size(&self, record: &Record) -> Result<()> {
+        // Headers for the service are not stored. (Several values of one are an error that the service
+        // reports.)
+        let for_service = [header::TIME, header::ONCE]
+            .iter()
+            .flat_map(|name| record.metadata.get(name).iter().map(move |value| name.len() + value.len()));
+        let bytes = record.bytes().saturating_sub(for_service.sum());
+        if bytes > self.event_bytes_max() {
+            return Err(self.too_large());
+        }
+        Ok(())
+    }
+
+    /// The most bytes of data and metadata of an event on this server.
+    pub fn event_bytes_max(&self) -> usize {
+        self.client.max_payload().saturating_sub(wire::HEADROOM_BYTES)
+    }
+
+    fn too_large(&self) -> Error {
+        Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the event is larger than {} bytes, which is max_payload of {} without {} for headers; send it in parts",
+                self.event_bytes_max(),
+                self.server,
+                wire::HEADROOM_BYTES
+            ),
+        )
+    }
+
+    fn no_service(&self) -> Error {
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("no hourlogd answers on {}; start one with hourlogd --nats {0} --store file:DIR", self.server),
+        )
+    }
+
+    fn timed_out(&self) -> Error {
+        if self.client.connection_state() == State::Connected {
+            let text = format!(
+                "hourlogd on {} has not answered within {:?}; try again, or allow more time",
+                self.server, self.timeout
+            );
+            Error::new(ErrorKind::Deadline, text)
+        } else {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("the connection to {} is lost; check that nats-server runs there", self.server),
+            )
+        }
+    }
+}
+
+impl Events for Remote {
+    type Log = RemoteLog;
+
+    async fn log(&self, id: &LogId) -> Result<RemoteLog> {
+        Ok(RemoteLog::new(self.clone(), id.clone()))
+    }
+}
+
+/// Returns the headers of a message that publishes `record`: its metadata, and its time.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] for a name or a value that a header cannot have. A NATS server would store some of
+/// them, and no client could read them.
+pub fn header_map(record: &Record) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    if let Some(time) = record.time {
+        headers.insert(header::TIME, time.to_string());
+    }
+    for (name, values) in record.metadata.iter() {
+        let wrong = |why: &str| Error::invalid(format!("metadata name {:?} {why}", shorten(name)));
+        if name.is_empty() {
+            return Err(wrong("is empty; give it one"));
+        }
+        let parsed: HeaderName = name
+            .parse()
+            .map_err(|_| wrong("has a character that a header cannot have; use letters, digits and - _ . only"))?;
+        for value in values {
+            let value: HeaderValue = value.parse().map_err(|_| {
+                wrong("has a value of more than one line, which a header cannot have; put it into the data")
+            })?;
+            headers.append(parsed.clone(), value);
+        }
+    }
+    Ok(headers)
+}
+
+/// Returns the payload of a reply, or the error in its headers.
+fn reply(message: Message) -> Result<Bytes> {
+    let headers = message.headers.as_ref();
+    let Some(code) = headers.and_then(|headers| headers.get(wire::ERROR_CODE)) else {
+        return Ok(message.payload);
+    };
+    let kind = code.as_str().parse().map_or(ErrorKind::Unexpected, ErrorKind::from_code);
+    let sentence =
+        headers.and_then(|headers| headers.get(wire::ERROR)).map_or("the service gave no reason", |text| text.as_str());
+    Err(Error::new(kind, sentence))
+}
+
+fn json(request: &impl Serialize) -> Result<Bytes> {
+    serde_json::to_vec(request)
+        .map(Bytes::from)
+        .map_err(|error| Error::new(ErrorKind::Unexpected, "the request cannot be written as JSON").because(error))
+}
+
+fn parse<A: DeserializeOwned>(reply: &[u8]) -> Result<A> {
+    serde_json::from_slice(reply).map_err(|error| {
+        Error::new(
+            ErrorKind::Unexpected,
+            "the reply is not one of a service of this version; compare hourlog --version and hourlogd --version",
+        )
+        .because(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_that_no_client_could_read_back_is_refused() {
+        for (name, value) in [("", "x"), ("a b", "x"), ("a:b", "x"), ("ü", "x"), ("a", "x\r\ny"), ("a", "x\ny")] {
+            let record = Record::new("").with(name, value);
+            assert_eq!(header_map(&record).expect_err("it is bad").kind(), ErrorKind::Invalid, "{name:?}");
+        }
+        let headers = header_map(&Record::new("").with("kind", "paid").with("kind", "zwölf")).expect("good");
+        assert_eq!(headers.get_all("kind").map(|value| value.as_str()).collect::<Vec<_>>(), ["paid", "zwölf"]);
+    }
+}

@@ -1,0 +1,338 @@
+//! [`RemoteLog`]: the interface over the service.
+
+use std::collections::{HashMap, VecDeque};
+
+use async_nats::{
+    HeaderMap,
+    jetstream::{
+        self,
+        context::{PublishAckFuture, PublishError, PublishErrorKind},
+        message::PublishMessage,
+    },
+};
+
+use futures_util::{
+    Stream,
+    future::{Either, ready},
+    stream,
+};
+
+use crate::{
+    ArrivalCursor, Cursor, Error, ErrorKind, Event, Log, LogId, Offset, Position, Reason, Record, Result, Seeked, Seq,
+    nats,
+    read::End,
+    wire::{self, Order, PAGE_EVENTS_MAX, ReplayRequest, When},
+};
+
+use super::{Remote, header_map, pages::Pages};
+
+/// The publishes of [`Log::write_many`] that wait for an acknowledgement at the same time.
+const ACKS_IN_FLIGHT: usize = 1_024;
+/// The records for which the archive gets one more second, in addition to the usual timeout.
+const RECORDS_A_SECOND: u32 = 1_000;
+
+/// A [`Log`] of the service.
+///
+/// ```no_run
+/// use hourlog::{Events, Log, Record, Remote, remote::RemoteLog};
+///
+/// # async fn example(remote: Remote) -> hourlog::Result<()> {
+/// let mut log: RemoteLog = remote.log(&"orders.eu".parse()?).await?;
+/// let positions = log.write_many(vec![Record::new("a"), Record::new("b")]).await?;
+/// log.seek(positions[0].offset).await?;
+/// let events = log.read_many(100).await?;
+/// # drop(events);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RemoteLog {
+    remote: Remote,
+    id: LogId,
+    start: Start,
+    ahead: VecDeque<Event>,
+    pages: Option<Pages>,
+    is_closed: bool,
+}
+
+/// The start of the next read.
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    First,
+    At(Offset),
+    After(Position),
+}
+
+impl RemoteLog {
+    pub(super) fn new(remote: Remote, id: LogId) -> Self {
+        Self { remote, id, start: Start::First, ahead: VecDeque::new(), pages: None, is_closed: false }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.is_closed {
+            return Err(Error::new(ErrorKind::Closed, format!("this handle on {} was closed; open another", self.id)));
+        }
+        Ok(())
+    }
+
+    fn drop_ahead(&mut self) {
+        self.ahead.clear();
+        self.pages = None;
+    }
+
+    /// Reads ahead until there is an event or the log ends.
+    async fn read_ahead(&mut self) -> Result<()> {
+        while self.ahead.is_empty() {
+            let pages = self.pages.get_or_insert_with(|| {
+                let (from, after) = match self.start {
+                    Start::First => (None, None),
+                    Start::At(offset) => (Some(When::At(offset)), None),
+                    Start::After(position) => (None, Some(position.into())),
+                };
+                Pages::new(self.remote.clone(), self.id.clone(), ReplayRequest { from, after, ..Default::default() })
+            });
+            let page = pages.next().await?;
+            let ended = pages.has_ended();
+            if ended {
+                // Later events need a new request.
+                self.pages = None;
+            }
+            self.ahead = page.map(|page| page.events).unwrap_or_default().into();
+            if ended {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the first event that `request` selects.
+    async fn first(&self, request: ReplayRequest) -> Result<Option<Event>> {
+        let mut pages = Pages::new(self.remote.clone(), self.id.clone(), ReplayRequest { limit: Some(1), ..request });
+        while let Some(page) = pages.next().await? {
+            if let Some(event) = page.events.into_iter().next() {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes each record with a request of its own, in order.
+    async fn append_each(&self, records: Vec<Record>) -> Result<Vec<Position>> {
+        let mut positions = Vec::with_capacity(records.len());
+        for record in records {
+            positions.push(self.remote.append(&self.id, record).await?.position);
+        }
+        Ok(positions)
+    }
+
+    /// Publishes `records` to the stream, in order, and returns the sequence of each.
+    async fn publish(&self, records: Vec<(HeaderMap, Record)>) -> Result<Vec<u64>> {
+        let context = jetstream::ContextBuilder::new()
+            .timeout(self.remote.timeout)
+            .ack_timeout(self.remote.timeout)
+            .max_ack_inflight(ACKS_IN_FLIGHT)
+            .backpressure_on_inflight(true)
+            .build(self.remote.client.clone());
+        let subject = wire::wal_subject(&self.id);
+        let mut sequences = Vec::with_capacity(records.len());
+        let mut in_flight: VecDeque<PublishAckFuture> = VecDeque::new();
+        for (headers, record) in records {
+            if in_flight.len() == ACKS_IN_FLIGHT {
+                sequences.push(self.acked(in_flight.pop_front().expect("it is full")).await?);
+            }
+            let message = PublishMessage::build().payload(record.data.into_bytes()).headers(headers);
+            let ack = context.send_publish(subject.clone(), message).await;
+            in_flight.push_back(ack.map_err(|error| self.publish_error(error))?);
+        }
+        for ack in in_flight {
+            sequences.push(self.acked(ack).await?);
+        }
+        Ok(sequences)
+    }
+
+    async fn acked(&self, ack: PublishAckFuture) -> Result<u64> {
+        ack.await.map(|ack| ack.sequence).map_err(|error| self.publish_error(error))
+    }
+
+    fn publish_error(&self, error: PublishError) -> Error {
+        match error.kind() {
+            PublishErrorKind::StreamNotFound => self.remote.no_service().because(error),
+            PublishErrorKind::TimedOut => self.remote.timed_out(),
+            PublishErrorKind::MaxPayloadExceeded => self.remote.too_large().because(error),
+            _ => nats::publish_error(&format!("the stream of {}", self.remote.server), error),
+        }
+    }
+
+    /// Returns the positions of the events with these sequences, all of which arrived after `first`.
+    async fn positions(&self, first: Position, sequences: &[u64]) -> Result<Vec<Position>> {
+        let wanted = ReplayRequest { after: first.previous().map(Cursor::Timeline), ..ReplayRequest::default() };
+        let first = self.first(wanted).await?.filter(|event| event.position == first).ok_or_else(|| {
+            Error::new(ErrorKind::Integrity, format!("event {first} of {} was written and is missing", self.id))
+        })?;
+        let time = first.arrival_time();
+        let mut after = ArrivalCursor { time, seq: first.position.seq };
+        let more_time = sequences.len() as u32 / RECORDS_A_SECOND;
+        let remote =
+            self.remote.clone().with_timeout(self.remote.timeout + std::time::Duration::from_secs(more_time.into()));
+        let mut found: HashMap<u64, Position> = HashMap::with_capacity(sequences.len());
+        loop {
+            let page = remote
+                .replay(
+                    &self.id,
+                    &ReplayRequest {
+                        after: Some(Cursor::Arrival(stored(after))),
+                        order: Order::Arrival,
+                        limit: Some(PAGE_EVENTS_MAX),
+                        fresh: true,
+                        ..ReplayRequest::default()
+                    },
+                )
+                .await?;
+            found.extend(page.events.iter().map(|event| (event.position.seq.sequence(), event.position)));
+            if let Some(next) = page.next {
+                after = arrival(next)?;
+            }
+            let caught_up = matches!(page.end, End::CaughtUp | End::Bound);
+            if caught_up || sequences.last().is_some_and(|last| found.contains_key(last)) {
+                break;
+            }
+        }
+        let position = |sequence: &u64| {
+            found.get(sequence).copied().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Rejected,
+                    format!("message {sequence} was not accepted into {}; the log _rejected says why", self.id),
+                )
+            })
+        };
+        sequences.iter().map(position).collect()
+    }
+}
+
+/// Returns the cursor of a page in arrival order.
+fn arrival(next: Cursor) -> Result<ArrivalCursor> {
+    match next {
+        Cursor::Arrival(cursor) => Ok(cursor),
+        Cursor::Timeline(_) => {
+            Err(Error::new(ErrorKind::Unexpected, "a page in arrival order has another order's cursor"))
+        }
+    }
+}
+
+/// A cursor with a text: a seq below zero, which no event has, has none.
+fn stored(after: ArrivalCursor) -> ArrivalCursor {
+    ArrivalCursor { seq: after.seq.max(Seq::ZERO), ..after }
+}
+
+impl Log for RemoteLog {
+    fn id(&self) -> &LogId {
+        &self.id
+    }
+
+    async fn read(&mut self) -> Result<Option<Event>> {
+        self.check_open()?;
+        self.read_ahead().await?;
+        let event = self.ahead.pop_front();
+        if let Some(event) = &event {
+            self.start = Start::After(event.position);
+        }
+        Ok(event)
+    }
+
+    async fn read_many(&mut self, limit: usize) -> Result<Vec<Event>> {
+        self.check_open()?;
+        self.read_ahead().await?;
+        let some = self.ahead.len().min(limit);
+        let events: Vec<Event> = self.ahead.drain(..some).collect();
+        if let Some(event) = events.last() {
+            self.start = Start::After(event.position);
+        }
+        Ok(events)
+    }
+
+    async fn seek(&mut self, offset: Offset) -> Result<Seeked> {
+        self.check_open()?;
+        let at = Some(When::At(offset));
+        let resolved = self.first(ReplayRequest { from: at, ..Default::default() }).await?.map(|event| event.position);
+        let reason = match resolved {
+            Some(position) if position.offset == offset => Reason::Exact,
+            None => Reason::AfterLast,
+            Some(_) => {
+                let earlier = ReplayRequest { to: at, reverse: true, ..ReplayRequest::default() };
+                if self.first(earlier).await?.is_some() { Reason::Next } else { Reason::BeforeFirst }
+            }
+        };
+        self.drop_ahead();
+        self.start = Start::At(offset);
+        Ok(Seeked { requested: offset, resolved, reason })
+    }
+
+    async fn write(&mut self, record: Record) -> Result<Position> {
+        self.check_open()?;
+        let reply = self.remote.append(&self.id, record).await?;
+        self.drop_ahead();
+        Ok(reply.position)
+    }
+
+    /// Appends the first record, so that the service has accepted one and its position is known. Publishes
+    /// the others to the stream over the one connection, which keeps their order, and reads their positions
+    /// back in arrival order, matched by their sequences. (Concurrent appends would arrive in any order.)
+    /// This needs the right to publish below `log.`, as every publisher has it. Records with `Nats-` headers
+    /// mean something to the stream and are appended one by one.
+    async fn write_many(&mut self, mut records: Vec<Record>) -> Result<Vec<Position>> {
+        self.check_open()?;
+        // Check all records before writing the first. The service decides how far ahead is too far.
+        let mut headers = Vec::with_capacity(records.len());
+        for record in &records {
+            self.remote.check_size(record)?;
+            headers.push(header_map(record)?);
+            record.clone().take_offset(Offset::MAX)?;
+        }
+        self.drop_ahead();
+        let to_the_stream = |record: &Record| record.metadata.iter().any(|(name, _)| name.starts_with("Nats-"));
+        if records.len() < 3 || records.iter().any(to_the_stream) {
+            return self.append_each(records).await;
+        }
+        let rest = headers.drain(1..).zip(records.drain(1..)).collect();
+        let mut positions = self.append_each(records).await?;
+        let sequences = self.publish(rest).await?;
+        positions.extend(self.positions(positions[0], &sequences).await?);
+        Ok(positions)
+    }
+
+    async fn arrivals_page(&mut self, after: ArrivalCursor, limit: usize) -> Result<(Vec<Event>, ArrivalCursor)> {
+        self.check_open()?;
+        let mut after = after;
+        loop {
+            let request = ReplayRequest {
+                after: Some(Cursor::Arrival(stored(after))),
+                order: Order::Arrival,
+                limit: Some(u32::try_from(limit).unwrap_or(PAGE_EVENTS_MAX).min(PAGE_EVENTS_MAX)),
+                ..ReplayRequest::default()
+            };
+            let page = self.remote.replay(&self.id, &request).await?;
+            if let Some(next) = page.next {
+                after = arrival(next)?;
+            }
+            if !page.events.is_empty() || matches!(page.end, End::CaughtUp | End::Bound) {
+                return Ok((page.events, after));
+            }
+        }
+    }
+
+    /// An outage of the service is retried, as by [`Remote::tail`].
+    fn tail(&mut self, after: ArrivalCursor) -> impl Stream<Item = Result<Event>> + Send {
+        let request = ReplayRequest { after: Some(Cursor::Arrival(stored(after))), ..ReplayRequest::default() };
+        match self.check_open() {
+            Ok(()) => Either::Left(self.remote.tail(self.id.clone(), request)),
+            Err(error) => Either::Right(stream::once(ready(Err(error)))),
+        }
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.check_open()?;
+        self.drop_ahead();
+        self.is_closed = true;
+        Ok(())
+    }
+}

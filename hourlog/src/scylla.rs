@@ -1,0 +1,348 @@
+//! The archive in ScyllaDB or Cassandra: the tables of `schema/cql`.
+//!
+//! - `url`, `tls`, `session`, `errors`: the connection to the database.
+//! - `schema`, `statements`, `values`: its tables, the statements, and rows as CQL stores them.
+//! - `writes`: events and their index rows; `removal`: deletion.
+//! - `cache`: log and index rows kept in memory, with counts that are written later.
+//! - `heads`: the newest handed-out messages, stored once for all logs that wait.
+//! - `nodes`: detects nodes that restarted and may have lost writes.
+
+mod cache;
+mod errors;
+mod heads;
+mod nodes;
+mod removal;
+mod schema;
+mod session;
+mod statements;
+mod tls;
+mod url;
+mod values;
+mod writes;
+
+use std::{
+    fmt,
+    ops::RangeInclusive,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::try_join_all;
+use scylla::{client::session::Session, statement::batch::Batch, value::CqlTimestamp};
+
+use crate::{
+    ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
+    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, Store, Write},
+};
+
+pub use url::{ScyllaUrl, Tls};
+
+use cache::Cache;
+use heads::Heads;
+use nodes::Nodes;
+use session::{cql_limit, was_applied};
+use statements::Statements;
+use values::{BucketCounts, CqlEvent, CqlWidths};
+
+/// The number of logs that may write at the same time.
+const CONCURRENT_WRITES: usize = 64;
+/// The bytes of events in flight.
+///
+/// A thousand logs can each have nearly a full batch. The rest of the memory belongs to the
+/// database.
+const IN_FLIGHT_BYTES: usize = 32 << 20;
+/// The number of partitions that logs are listed in.
+const LOG_SHARDS: u8 = 16;
+/// Twice the period at which both databases sync their commit logs.
+///
+/// Writes that are older survive a crash of the machine.
+const DURABLE_AFTER: Duration = Duration::from_secs(20);
+
+/// An archive in ScyllaDB or Cassandra. Cheap to clone.
+///
+/// ```no_run
+/// use hourlog::{Archive, Events, Log, Record, Scylla, time::system_clock};
+///
+/// # async fn example() -> hourlog::Result<()> {
+/// let url = "cql://me:secret@node1:9042,node2/events?replication=3".parse()?;
+/// let events = Archive::new(Scylla::open(&url, true).await?, system_clock);
+/// let mut log = events.log(&"orders.eu".parse()?).await?;
+/// log.write(Record::new("paid")).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Scylla(Arc<Inner>);
+
+struct Inner {
+    session: Session,
+    statements: Statements,
+    event_batches: Vec<Batch>,
+    cache: Mutex<Cache>,
+    heads: Heads,
+    nodes: Nodes,
+    /// Locked while counts are written.
+    counts_lock: tokio::sync::Mutex<()>,
+    /// One lock per shard, held while a log is created.
+    ///
+    /// Of concurrent transactions in a partition, all but one would have to retry.
+    create_locks: [tokio::sync::Mutex<()>; LOG_SHARDS as usize],
+}
+
+impl fmt::Debug for Scylla {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scylla").finish_non_exhaustive()
+    }
+}
+
+impl Scylla {
+    /// Opens the archive at `url`. With `migrate`, creates its keyspace and tables if they are
+    /// missing.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Unavailable`] if no node answers.
+    /// - [`ErrorKind::NotAllowed`] if the database rejects the user.
+    /// - [`ErrorKind::NotFound`] if something is missing and `migrate` is false.
+    /// - [`ErrorKind::Refused`] if the tables are newer than this version.
+    pub async fn open(url: &ScyllaUrl, migrate: bool) -> Result<Self> {
+        let session = session::connect(url).await?;
+        schema::prepare(&session, url, migrate).await?;
+        let statements = Statements::prepare(&session).await?;
+        let nodes = Nodes::observe(&session, url).await?;
+        let event_batches = writes::event_batches(&statements.add_event);
+        Ok(Self(Arc::new(Inner {
+            session,
+            statements,
+            event_batches,
+            cache: Mutex::default(),
+            heads: Heads::default(),
+            nodes,
+            counts_lock: tokio::sync::Mutex::default(),
+            create_locks: Default::default(),
+        })))
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.0.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists the eras of a log, in order.
+    async fn eras(&self, id: &LogId) -> Result<Vec<Offset>> {
+        let eras: Vec<(i64,)> = self.rows(&self.0.statements.eras, (id.as_str(),)).await?;
+        Ok(eras.into_iter().map(|(era,)| Offset::from_nanos(era)).collect())
+    }
+
+    /// Returns the start of the last bucket that begins at or before `offset`, if there is one.
+    async fn start_at(&self, id: &LogId, eras: &[Offset], offset: Offset) -> Result<Option<Offset>> {
+        for era in eras.iter().rev().filter(|era| **era <= offset) {
+            let values = (id.as_str(), era.nanos(), values::hour_bucket(offset));
+            let found: Vec<(CqlTimestamp,)> = self.rows(&self.0.statements.bucket_at, values).await?;
+            if let Some((start,)) = found.first() {
+                return Ok(Some(values::start_of(*start)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Store for Scylla {
+    const WRITES_ARE_ATOMIC: bool = false;
+    const DURABLE_AFTER: Duration = DURABLE_AFTER;
+    const CONCURRENT_WRITES: Option<usize> = Some(CONCURRENT_WRITES);
+    const EVENTS_PER_WRITE: usize = writes::BATCH_ROWS_MAX;
+    const IN_FLIGHT_BYTES: usize = IN_FLIGHT_BYTES;
+
+    async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
+        Ok(self.read_log(id).await?.0)
+    }
+
+    async fn logs(&self, after: Option<&LogId>, limit: usize) -> Result<Vec<(LogId, LogRow)>> {
+        type ListedLog = (String, Option<i64>, Option<CqlWidths>, Option<i64>, Option<i64>);
+        let after = after.map_or("", LogId::as_str);
+        let shards = (0..i32::from(LOG_SHARDS)).map(|shard| {
+            // Deleted logs do not count towards the limit.
+            let mut live = 0;
+            let more = move |row: &ListedLog| {
+                live += usize::from(row.1.is_some());
+                live <= limit
+            };
+            self.paged_rows_while(&self.0.statements.logs_after, (shard, after), cql_limit(limit), usize::MAX, more)
+        });
+        let mut logs = Vec::new();
+        for (id, created, widths, retention, deleted_to) in try_join_all(shards).await?.into_iter().flatten() {
+            if let Some(row) = values::log_row((created, widths, retention, deleted_to))?.0 {
+                logs.push((id.parse::<LogId>()?, row));
+            }
+        }
+        logs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        logs.truncate(limit);
+        Ok(logs)
+    }
+
+    async fn buckets(
+        &self,
+        id: &LogId,
+        span: RangeInclusive<Offset>,
+        reverse: bool,
+        limit: usize,
+    ) -> Result<Vec<BucketRow>> {
+        let (from, to) = span.into_inner();
+        let mut eras = self.eras(id).await?;
+        let first = self.start_at(id, &eras, from).await?.unwrap_or(from);
+        // The era of the first bucket begins at or before it.
+        let first_era = eras.iter().rposition(|era| *era <= first).unwrap_or(0);
+        eras.drain(..first_era);
+        eras.retain(|era| *era <= to);
+        let statement = if reverse {
+            eras.reverse();
+            &self.0.statements.buckets_reverse
+        } else {
+            &self.0.statements.buckets
+        };
+        let mut rows = Vec::new();
+        for era in eras {
+            let left = limit - rows.len();
+            if left == 0 {
+                break;
+            }
+            let values =
+                (id.as_str(), era.nanos(), values::hour_bucket(first), values::hour_bucket(to), cql_limit(left));
+            let found: Vec<(CqlTimestamp, BucketCounts)> = self.rows_while(statement, values, left, |_| true).await?;
+            for (start, counts) in found {
+                rows.push(values::bucket_row(values::start_of(start), counts)?);
+            }
+        }
+        self.cache().apply_unwritten(id, &mut rows);
+        Ok(rows)
+    }
+
+    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
+        if scan.from > scan.to {
+            return Ok(Vec::new());
+        }
+        let statement = if scan.reverse { &self.0.statements.events_reverse } else { &self.0.statements.events };
+        let start = values::hour_bucket(bucket.start);
+        let (from, to) = (scan.from, scan.to);
+        let values =
+            (id.as_str(), start, from.offset.nanos(), from.seq, to.offset.nanos(), to.seq, cql_limit(scan.limit));
+        let mut bytes = 0;
+        let rows = self.rows_while::<CqlEvent>(statement, values, scan.limit, |(_, _, _, metadata, data)| {
+            let before = bytes;
+            let metadata = metadata.iter().flatten();
+            let metadata_bytes: usize =
+                metadata.map(|(name, values)| name.len() + values.iter().map(String::len).sum::<usize>()).sum();
+            bytes += metadata_bytes + data.as_ref().map_or(0, Vec::len);
+            before < scan.bytes
+        });
+        Ok(rows.await?.into_iter().map(|row| values::event(id, row)).collect())
+    }
+
+    async fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
+        let values = (id.as_str(), values::hour_bucket(bucket.start), after, cql_limit(limit));
+        let rows: Vec<(i64, i64)> = self.rows_while(&self.0.statements.arrivals, values, limit, |_| true).await?;
+        let position = |(seq, time)| Position { offset: Offset::from_nanos(time), seq: Seq::from_number(seq) };
+        Ok(rows.into_iter().map(position).collect())
+    }
+
+    async fn event(&self, id: &LogId, position: Position) -> Result<Option<Event>> {
+        let Some(row) = self.cached_log(id).await? else { return Ok(None) };
+        let scan = Scan { from: position, to: position, reverse: false, limit: 1, bytes: usize::MAX };
+        Ok(self.events(id, row.widths.bucket(position.offset), scan).await?.pop())
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<()> {
+        let statements = &self.0.statements;
+        let mut checkpoints = Vec::new();
+        for write in writes {
+            match write {
+                Write::Events { log, rows } => self.write_events(&log, &rows).await?,
+                Write::Log(id, row) => self.create_log(&id, &row).await.map(drop)?,
+                Write::Head { stream, slot, seq, time } => self.write_head(stream, slot, seq, time).await?,
+                // Up to 64 slots, all at once: no later item depends on them.
+                Write::Archived { stream, slot, seq, time, max_time } => checkpoints.push(async move {
+                    let values = (&*stream, i32::from(slot), (seq, time.nanos(), max_time.nanos()), seq);
+                    self.execute(&statements.set_source_checkpoint, values).await.map(drop)
+                }),
+                Write::DropBucket { log, bucket, seq, arrivals } => {
+                    self.drop_bucket(&log, bucket, seq, arrivals).await?
+                }
+                Write::UnlistBucket { log, bucket, seq } => self.unlist_bucket(&log, bucket, seq).await?,
+                Write::DeleteLog { log, seq } => self.delete_log(&log, seq).await?,
+                Write::Cursor { log, name, cursor } => {
+                    let values = (log.as_str(), name, (cursor.time.nanos(), cursor.seq), cursor.seq);
+                    self.execute(&statements.set_cursor, values).await?;
+                }
+            }
+        }
+        if !checkpoints.is_empty() {
+            // A checkpoint covers only events that are counted and that no node can have lost.
+            self.write_counts().await?;
+            self.0.nodes.check_no_restart(&self.0.session).await?;
+            try_join_all(checkpoints).await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.write_counts().await?;
+        self.0.nodes.check_no_restart(&self.0.session).await
+    }
+
+    async fn needs_catch_up(&self) -> bool {
+        self.0.nodes.have_restarted(&self.0.session).await
+    }
+
+    async fn forget(&self) {
+        self.cache().clear();
+        self.0.heads.clear();
+        self.0.nodes.accept_restarts().await;
+    }
+
+    async fn sources(&self, stream: &str) -> Result<Vec<(u8, SourceRow)>> {
+        type CqlSource = (i32, Option<(i64, i64, i64)>, Option<(i64, i64)>);
+        let rows: Vec<CqlSource> = self.rows(&self.0.statements.sources, (stream,)).await?;
+        let row = |(slot, checkpoint, head): CqlSource| {
+            let mut row = SourceRow::NOTHING;
+            if let Some((seq, time, max_time)) = checkpoint {
+                (row.checkpoint, row.checkpoint_time, row.max_time) =
+                    (Seq::from_number(seq), Offset::from_nanos(time), Offset::from_nanos(max_time));
+            }
+            if let Some((seq, time)) = head {
+                (row.head, row.head_time) = (Seq::from_number(seq), Offset::from_nanos(time));
+            }
+            (u8::try_from(slot).unwrap_or(u8::MAX), row)
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    async fn epochs(&self, slot: u8) -> Result<Vec<EpochRow>> {
+        let rows: Vec<(i32, String, i64, i64)> = self.rows(&self.0.statements.epochs, (i32::from(slot),)).await?;
+        let row = |(epoch, stream, from, started): (i32, String, i64, i64)| EpochRow {
+            epoch: epoch.unsigned_abs(),
+            stream,
+            from: from.unsigned_abs(),
+            started: Offset::from_nanos(started),
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    async fn begin_epoch(&self, slot: u8, row: EpochRow) -> Result<bool> {
+        let number = |what: &str| Error::new(ErrorKind::Unexpected, format!("{what} is too large for the archive"));
+        let epoch = i32::try_from(row.epoch).map_err(|_| number("the epoch"))?;
+        let from = i64::try_from(row.from).map_err(|_| number("the sequence"))?;
+        let values = (i32::from(slot), epoch, row.stream, from, row.started.nanos());
+        was_applied(self.execute(&self.0.statements.begin_epoch, values).await?)
+    }
+
+    async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<ArrivalCursor>> {
+        let found: Vec<((i64, i64),)> = self.rows(&self.0.statements.cursor, (id.as_str(), name)).await?;
+        Ok(found
+            .first()
+            .map(|((time, seq),)| ArrivalCursor { time: Offset::from_nanos(*time), seq: Seq::from_number(*seq) }))
+    }
+}
+
+/// Returns the partition that a log is listed in.
+fn shard(id: &LogId) -> i32 {
+    i32::from(id.slot() % LOG_SHARDS)
+}

@@ -1,0 +1,213 @@
+//! A cache of log and index rows, which holds the counts that are not written yet.
+//!
+//! A log has one writer, so no other process changes its rows while they are cached.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    LogId, Offset, Seq,
+    store::{BucketRow, LogRow},
+};
+
+/// The most index rows in the cache. They are the ones that the next events are likely to count in.
+const ROWS_MAX: usize = 65_536;
+
+/// The cached rows of all logs.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    /// The number of times that the cache was cleared.
+    ///
+    /// The result of an operation that began before the last time must not enter it.
+    generation: u64,
+    logs: HashMap<LogId, CachedLog>,
+    rows: usize,
+    /// The number of rows that are newer than the stored ones.
+    unwritten: usize,
+}
+
+#[derive(Debug, Default)]
+struct CachedLog {
+    row: Option<LogRow>,
+    buckets: BTreeMap<Offset, CachedBucket>,
+}
+
+#[derive(Debug)]
+struct CachedBucket {
+    row: BucketRow,
+    /// The `counted_to` of the stored row.
+    stored_to: Seq,
+}
+
+impl CachedBucket {
+    fn is_unwritten(&self) -> bool {
+        self.row.counted_to > self.stored_to
+    }
+}
+
+impl Cache {
+    /// Returns the generation to pass with what is read or written from now on.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Drops everything, and begins a new generation.
+    pub(super) fn clear(&mut self) {
+        *self = Self { generation: self.generation + 1, ..Self::default() };
+    }
+
+    /// Returns the row of a log.
+    pub(super) fn log(&self, id: &LogId) -> Option<LogRow> {
+        self.logs.get(id)?.row.clone()
+    }
+
+    /// Adds the row of a log.
+    pub(super) fn put_log(&mut self, generation: u64, id: &LogId, row: LogRow) {
+        if generation != self.generation {
+            return;
+        }
+        self.logs.entry(id.clone()).or_default().row = Some(row);
+    }
+
+    /// Returns the row of the bucket that begins at `start`.
+    pub(super) fn bucket(&self, id: &LogId, start: Offset) -> Option<&BucketRow> {
+        self.logs.get(id)?.buckets.get(&start).map(|bucket| &bucket.row)
+    }
+
+    /// Adds rows that are stored as they are.
+    pub(super) fn put_stored(&mut self, generation: u64, id: &LogId, rows: impl IntoIterator<Item = BucketRow>) {
+        for row in rows {
+            let stored_to = row.counted_to;
+            self.put(generation, id, CachedBucket { row, stored_to });
+        }
+    }
+
+    /// Adds rows of a log that must still be written.
+    pub(super) fn put_unwritten(
+        &mut self,
+        generation: u64,
+        id: &LogId,
+        log_row: &LogRow,
+        rows: impl IntoIterator<Item = BucketRow>,
+    ) {
+        for row in rows {
+            let before = self.logs.get(id).and_then(|log| log.buckets.get(&row.bucket.start));
+            let stored_to = before.map_or(Seq::MIN, |before| before.stored_to);
+            self.put(generation, id, CachedBucket { row, stored_to });
+        }
+        if let Some(log) = self.logs.get_mut(id).filter(|_| generation == self.generation) {
+            // The row may have been evicted meanwhile. Writing the counts needs its widths.
+            log.row.get_or_insert_with(|| log_row.clone());
+        }
+    }
+
+    fn put(&mut self, generation: u64, id: &LogId, bucket: CachedBucket) {
+        if generation != self.generation {
+            return;
+        }
+        let unwritten = bucket.is_unwritten();
+        let log = self.logs.entry(id.clone()).or_default();
+        let before = log.buckets.insert(bucket.row.bucket.start, bucket);
+        self.rows += usize::from(before.is_none());
+        self.unwritten += usize::from(unwritten);
+        self.unwritten -= usize::from(before.is_some_and(|before| before.is_unwritten()));
+    }
+
+    /// Returns the number of rows that must still be written.
+    pub(super) fn unwritten(&self) -> usize {
+        self.unwritten
+    }
+
+    /// Returns the rows that must still be written, each with the row of its log.
+    pub(super) fn unwritten_rows(&self) -> Vec<(LogId, LogRow, BucketRow)> {
+        let mut rows = Vec::with_capacity(self.unwritten);
+        for (id, log) in &self.logs {
+            let Some(log_row) = &log.row else { continue };
+            let unwritten = log.buckets.values().filter(|bucket| bucket.is_unwritten());
+            rows.extend(unwritten.map(|bucket| (id.clone(), log_row.clone(), bucket.row.clone())));
+        }
+        rows
+    }
+
+    /// Records that a row was stored as it was when it counted up to `counted_to`.
+    pub(super) fn mark_written(&mut self, id: &LogId, start: Offset, counted_to: Seq) {
+        let Some(bucket) = self.logs.get_mut(id).and_then(|log| log.buckets.get_mut(&start)) else { return };
+        let before = bucket.is_unwritten();
+        bucket.stored_to = bucket.stored_to.max(counted_to);
+        self.unwritten -= usize::from(before && !bucket.is_unwritten());
+    }
+
+    /// Evicts all rows that can be read again, once there are too many.
+    pub(super) fn evict(&mut self) {
+        if self.rows <= ROWS_MAX && self.logs.len() <= ROWS_MAX {
+            return;
+        }
+        self.logs.retain(|_, log| {
+            log.buckets.retain(|_, bucket| bucket.is_unwritten());
+            !log.buckets.is_empty()
+        });
+        self.rows = self.unwritten;
+    }
+
+    /// Removes a log and its index rows.
+    pub(super) fn remove_log(&mut self, id: &LogId) {
+        let Some(log) = self.logs.remove(id) else { return };
+        self.rows -= log.buckets.len();
+        self.unwritten -= log.buckets.values().filter(|bucket| bucket.is_unwritten()).count();
+    }
+
+    /// Removes the row of the bucket that begins at `start`.
+    pub(super) fn remove_bucket(&mut self, id: &LogId, start: Offset) {
+        let removed = self.logs.get_mut(id).and_then(|log| log.buckets.remove(&start));
+        self.rows -= usize::from(removed.is_some());
+        self.unwritten -= usize::from(removed.is_some_and(|bucket| bucket.is_unwritten()));
+    }
+
+    /// Replaces stored rows by newer ones that must still be written.
+    pub(super) fn apply_unwritten(&self, id: &LogId, rows: &mut [BucketRow]) {
+        let Some(log) = self.logs.get(id) else { return };
+        for row in rows {
+            if let Some(newer) =
+                log.buckets.get(&row.bucket.start).filter(|newer| newer.row.counted_to > row.counted_to)
+            {
+                *row = newer.row.clone();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        store::{Bucket, Width},
+        time::HOUR,
+    };
+
+    fn row(hour: i64, count: u64, counted_to: i64) -> BucketRow {
+        let bucket = Bucket { start: Offset::from_nanos(hour * HOUR), width: Width::HOUR };
+        BucketRow { count, counted_to: Seq::from_number(counted_to), ..BucketRow::new(bucket) }
+    }
+
+    #[test]
+    fn a_row_stays_unwritten_until_its_newest_count_is_stored() {
+        let (mut cache, id): (_, LogId) = (Cache::default(), "a".parse().expect("a valid id"));
+        let (widths, retention, deleted_to) = (crate::store::Widths::default(), None, Seq::MIN);
+        let log_row = LogRow { created: Offset::MIN, widths, retention, deleted_to };
+        cache.put_log(0, &id, log_row.clone());
+        cache.put_stored(0, &id, [row(0, 1, 1)]);
+        assert_eq!(cache.unwritten(), 0);
+        cache.put_unwritten(0, &id, &log_row, [row(0, 2, 2), row(1, 1, 3)]);
+        assert_eq!((cache.unwritten(), cache.unwritten_rows().len()), (2, 2));
+        cache.mark_written(&id, Offset::from_nanos(0), Seq::from_number(1));
+        assert_eq!(cache.unwritten(), 2, "an older count was stored");
+        let mut stored = [row(0, 1, 1), row(1, 0, Seq::MIN.get()), row(2, 9, 1)];
+        cache.apply_unwritten(&id, &mut stored);
+        assert_eq!(stored.map(|row| row.count), [2, 1, 9]);
+        cache.mark_written(&id, Offset::from_nanos(0), Seq::from_number(2));
+        cache.remove_log(&id);
+        assert_eq!((cache.unwritten(), cache.rows), (0, 0));
+        cache.clear();
+        cache.put_unwritten(0, &id, &log_row, [row(0, 3, 3)]);
+        assert_eq!(cache.unwritten(), 0, "the write began before the cache was cleared");
+    }
+}

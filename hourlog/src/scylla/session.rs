@@ -1,0 +1,182 @@
+//! The driver's session: how it is configured, and how statements are executed and their rows read.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::TryStreamExt;
+use scylla::{
+    client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
+    deserialize::row::DeserializeRow,
+    policies::{load_balancing::DefaultPolicy, retry::DefaultRetryPolicy},
+    response::query_result::QueryRowsResult,
+    serialize::row::SerializeRow,
+    statement::{SerialConsistency, prepared::PreparedStatement},
+};
+
+use crate::{Error, ErrorKind, Result};
+
+use super::{
+    Scylla, ScyllaUrl,
+    errors::{NO_ANSWER, connect_error, request_error, unreadable},
+    tls,
+};
+
+/// The timeout of one request. A write that runs into it is retried.
+const REQUEST_MAX: Duration = Duration::from_secs(3);
+/// The timeout for opening a connection.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// The interval between keepalive requests of a connection, and their timeout.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+/// The most rows in one page of a read. Larger pages read faster and need more memory.
+const PAGE_ROWS: i32 = 5_000;
+
+/// Opens a session with the nodes of `url`.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] if no node answers, [`ErrorKind::NotAllowed`] if they reject the user,
+/// [`ErrorKind::NotFound`] or [`ErrorKind::Refused`] if a data centre must be named.
+pub(super) async fn connect(url: &ScyllaUrl) -> Result<Session> {
+    let policy = DefaultPolicy::builder().token_aware(true);
+    let policy = match &url.datacenter {
+        Some(name) => policy.prefer_datacenter(name.clone()),
+        None => policy,
+    };
+    let profile = ExecutionProfile::builder()
+        .consistency(url.consistency)
+        .serial_consistency(Some(SerialConsistency::LocalSerial))
+        .request_timeout(Some(REQUEST_MAX))
+        .retry_policy(Arc::new(DefaultRetryPolicy::new()))
+        .load_balancing_policy(policy.build())
+        .build();
+    let mut builder = SessionBuilder::new()
+        .known_nodes(&url.nodes)
+        .default_execution_profile_handle(profile.into_handle())
+        .connection_timeout(CONNECT_MAX)
+        .keepalive_interval(KEEPALIVE)
+        .keepalive_timeout(KEEPALIVE);
+    if let Some((name, password)) = &url.user {
+        builder = builder.user(name, password);
+    }
+    if let Some(tls) = &url.tls {
+        builder = builder.tls_context(Some(tls::context(tls)?));
+    }
+    let session = builder.build().await.map_err(|error| connect_error(url, error))?;
+    check_datacenter(&session, url)?;
+    Ok(session)
+}
+
+/// Checks that a data centre is named if there are several: writes of one are read from the same
+/// one.
+fn check_datacenter(session: &Session, url: &ScyllaUrl) -> Result<()> {
+    let state = session.get_cluster_state();
+    let mut names: Vec<&str> = state.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    match &url.datacenter {
+        Some(name) if !names.contains(&name.as_str()) => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("data centre {name} does not exist; name one of {}", names.join(", ")),
+        )),
+        None if names.len() > 1 => {
+            let context =
+                format!("the nodes are in the data centres {}; name one, as ?dc={}", names.join(", "), names[0]);
+            Err(Error::new(ErrorKind::Refused, context))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Scylla {
+    /// Executes a statement whose result fits in one page.
+    pub(super) async fn execute(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Option<QueryRowsResult>> {
+        let answer = self.0.session.execute_unpaged(statement, values).await;
+        let answer = self.unless_restarted(answer.map_err(|error| request_error(NO_ANSWER, error))).await?;
+        if answer.is_rows() {
+            answer.into_rows_result().map(Some).map_err(|error| unreadable(&error))
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Returns `answer`, or an error if a node may have restarted without its newest writes.
+    pub(super) async fn unless_restarted<T>(&self, answer: Result<T>) -> Result<T> {
+        if answer.is_err() {
+            self.0.nodes.suspect_restart();
+        } else if self.0.nodes.need_check() {
+            self.0.nodes.check(&self.0.session).await?;
+        }
+        answer
+    }
+
+    /// Reads all rows of a statement that returns few.
+    pub(super) async fn rows<T>(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<Vec<T>>
+    where
+        T: for<'f, 'm> DeserializeRow<'f, 'm> + Send + 'static,
+    {
+        self.rows_while(statement, values, usize::MAX, |_: &T| true).await
+    }
+
+    /// Reads at most `limit` rows, up to the first for which `more` is false.
+    pub(super) async fn rows_while<T>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        limit: usize,
+        more: impl FnMut(&T) -> bool,
+    ) -> Result<Vec<T>>
+    where
+        T: for<'f, 'm> DeserializeRow<'f, 'm> + Send + 'static,
+    {
+        self.paged_rows_while(statement, values, cql_limit(limit), limit, more).await
+    }
+
+    /// Reads rows as [`rows_while`](Self::rows_while) does, in pages of at most `page` rows.
+    pub(super) async fn paged_rows_while<T>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        page: i32,
+        limit: usize,
+        mut more: impl FnMut(&T) -> bool,
+    ) -> Result<Vec<T>>
+    where
+        T: for<'f, 'm> DeserializeRow<'f, 'm> + Send + 'static,
+    {
+        let read = async {
+            let mut statement = statement.clone();
+            statement.set_page_size(page.clamp(1, PAGE_ROWS));
+            let pager = self.0.session.execute_iter(statement, values).await;
+            let pager = pager.map_err(|error| request_error(NO_ANSWER, error))?;
+            let mut stream = pager.rows_stream::<T>().map_err(|error| unreadable(&error))?;
+            let mut rows = Vec::new();
+            while rows.len() < limit {
+                let next = stream.try_next().await;
+                let next = next.map_err(|error| request_error(NO_ANSWER, error))?;
+                let Some(row) = next.filter(|row| more(row)) else { break };
+                rows.push(row);
+            }
+            Ok(rows)
+        };
+        let rows = read.await;
+        self.unless_restarted(rows).await
+    }
+}
+
+/// Returns true if a lightweight transaction was applied.
+///
+/// The first column of its result says so; the current values may follow.
+pub(super) fn was_applied(answer: Option<QueryRowsResult>) -> Result<bool> {
+    let answer = answer.ok_or_else(|| unreadable(&"a transaction returned no row"))?;
+    let row = answer.rows::<scylla::value::Row>().map_err(|error| unreadable(&error))?.next();
+    let row = row.transpose().map_err(|error| unreadable(&error))?;
+    let applied = row.and_then(|row| row.columns.first()?.as_ref()?.as_boolean());
+    applied.ok_or_else(|| unreadable(&"a transaction does not say whether it was applied"))
+}
+
+/// Returns a limit for CQL, which rejects 0.
+pub(super) fn cql_limit(limit: usize) -> i32 {
+    i32::try_from(limit).unwrap_or(i32::MAX).max(1)
+}

@@ -1,0 +1,65 @@
+//! The prepared statements. Ids and names from outside are always bound, never formatted in.
+
+use scylla::{client::session::Session, statement::prepared::PreparedStatement};
+
+use crate::Result;
+
+use super::errors::request_error;
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident: $text:expr,)*) => {
+        /// All statements.
+        ///
+        /// Each can be retried: it carries its own timestamp, or is a lightweight transaction.
+        #[derive(Debug)]
+        pub(super) struct Statements {
+            $($(#[$doc])* pub(super) $name: PreparedStatement,)*
+        }
+
+        impl Statements {
+            /// Prepares them in the database.
+            pub(super) async fn prepare(session: &Session) -> Result<Self> {
+                let prepare = async |text: &str| {
+                    let prepared = session.prepare(text).await;
+                    let mut prepared = prepared.map_err(|error| request_error("the database cannot prepare a statement of this version; check its tables", error))?;
+                    prepared.set_is_idempotent(true);
+                    Ok::<_, crate::Error>(prepared)
+                };
+                Ok(Self { $($name: prepare($text).await?,)* })
+            }
+        }
+    };
+}
+
+statements! {
+    add_event: "INSERT INTO events (log_id, hour_bucket, time, seq, arrived, metadata, data) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    add_arrival: "INSERT INTO arrivals (log_id, hour_bucket, seq, time) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+    add_era: "INSERT INTO eras (log_id, era) VALUES (?, ?) USING TIMESTAMP ?",
+    set_bucket: "INSERT INTO buckets (log_id, era, hour_bucket, counts) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+    create_log: "UPDATE logs SET created = ?, widths = ?, retention_seconds = ? WHERE shard = ? AND log_id = ? IF created = null",
+    delete_log: "UPDATE logs SET created = null, widths = null, retention_seconds = null WHERE shard = ? AND log_id = ? IF created != null",
+    delete_events: "DELETE FROM events USING TIMESTAMP ? WHERE log_id = ? AND hour_bucket = ?",
+    delete_arrivals: "DELETE FROM arrivals USING TIMESTAMP ? WHERE log_id = ? AND hour_bucket = ?",
+    delete_bucket: "DELETE FROM buckets USING TIMESTAMP ? WHERE log_id = ? AND era = ? AND hour_bucket = ?",
+    delete_buckets: "DELETE FROM buckets USING TIMESTAMP ? WHERE log_id = ? AND era = ?",
+    delete_eras: "DELETE FROM eras USING TIMESTAMP ? WHERE log_id = ?",
+    delete_cursors: "DELETE FROM cursors USING TIMESTAMP ? WHERE log_id = ?",
+    set_deleted_to: "INSERT INTO logs (shard, log_id, deleted_to) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    set_source_checkpoint: "INSERT INTO sources (stream, slot, checkpoint) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    set_source_head: "INSERT INTO sources (stream, slot, head) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    begin_epoch: "INSERT INTO epochs (slot, epoch, stream, from_sequence, started) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS",
+    set_cursor: "INSERT INTO cursors (log_id, name, cursor) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    log: "SELECT created, widths, retention_seconds, deleted_to FROM logs WHERE shard = ? AND log_id = ?",
+    logs_after: "SELECT log_id, created, widths, retention_seconds, deleted_to FROM logs WHERE shard = ? AND log_id > ?",
+    eras: "SELECT era FROM eras WHERE log_id = ?",
+    bucket: "SELECT counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket = ?",
+    bucket_at: "SELECT hour_bucket FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket <= ? ORDER BY hour_bucket DESC LIMIT 1",
+    buckets: "SELECT hour_bucket, counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket >= ? AND hour_bucket <= ? LIMIT ?",
+    buckets_reverse: "SELECT hour_bucket, counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket >= ? AND hour_bucket <= ? ORDER BY hour_bucket DESC LIMIT ?",
+    events: "SELECT time, seq, arrived, metadata, data FROM events WHERE log_id = ? AND hour_bucket = ? AND (time, seq) >= (?, ?) AND (time, seq) <= (?, ?) LIMIT ?",
+    events_reverse: "SELECT time, seq, arrived, metadata, data FROM events WHERE log_id = ? AND hour_bucket = ? AND (time, seq) >= (?, ?) AND (time, seq) <= (?, ?) ORDER BY time DESC, seq DESC LIMIT ?",
+    arrivals: "SELECT seq, time FROM arrivals WHERE log_id = ? AND hour_bucket = ? AND seq > ? LIMIT ?",
+    sources: "SELECT slot, checkpoint, head FROM sources WHERE stream = ?",
+    epochs: "SELECT epoch, stream, from_sequence, started FROM epochs WHERE slot = ?",
+    cursor: "SELECT cursor FROM cursors WHERE log_id = ? AND name = ?",
+}

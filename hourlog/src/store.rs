@@ -1,0 +1,396 @@
+//! The trait that an archive implements, and the rows that it stores.
+//!
+//! Everything else (paging, seeking, counting) is built on [`Store`]; [`Archive`](crate::Archive) turns a
+//! store into [`Events`](crate::Events).
+//!
+//! ```
+//! use hourlog::{Memory, store::{LogRow, Store, Widths, Write}, Offset, Seq};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let (store, id) = (Memory::new(), "orders.eu".parse()?);
+//! let row = LogRow { created: Offset::from_nanos(0), widths: Widths::default(), retention: None, deleted_to: Seq::MIN };
+//! store.write(vec![Write::Log(id, row.clone())]).await?;
+//! assert_eq!(store.log(&"orders.eu".parse()?).await?, Some(row));
+//! # Ok::<(), hourlog::Error>(())
+//! # }).unwrap();
+//! ```
+
+use std::{
+    future::{Future, ready},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{ArrivalCursor, Event, LogId, Offset, Position, Result, Seq};
+
+#[cfg(feature = "embedded")]
+pub use crate::embedded::Missing;
+#[cfg(feature = "scylla")]
+pub use crate::scylla::{ScyllaUrl, Tls};
+pub use crate::{
+    archive::ArchiveLog,
+    bucket::{BINS, Bucket, ERA_BUCKETS, Width, Widths},
+    event::{Arrival, EventRow, Late},
+    id::SLOTS,
+    index::BucketRow,
+    retention::{Swept, sweep},
+};
+
+/// An archive: events by log, bucket and position, with an index of the buckets.
+///
+/// Everything that is not a pure function of an event carries a seq, so a repeated write and a delayed
+/// older one change nothing.
+///
+/// ```
+/// use hourlog::{LogId, Memory, Result, store::Store};
+///
+/// /// Lists the logs of any archive.
+/// async fn names(store: &impl Store) -> Result<Vec<LogId>> {
+///     Ok(store.logs(None, 1_000).await?.into_iter().map(|(id, _)| id).collect())
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// assert_eq!(names(&Memory::new()).await?, []);
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+pub trait Store: Clone + Send + Sync + 'static {
+    /// True if a write is stored completely or not at all.
+    ///
+    /// If false, the last write of a killed writer may be there in part until it is repeated.
+    const WRITES_ARE_ATOMIC: bool = true;
+
+    /// The time after [`flush`](Self::flush) during which a node may still lose earlier writes in a crash.
+    ///
+    /// A checkpoint must not be stored before it has passed.
+    const DURABLE_AFTER: Duration = Duration::ZERO;
+
+    /// The number of logs that may write at the same time; `None` for no limit.
+    ///
+    /// Logs that wait for a permit collect larger writes, which cost less per event.
+    const CONCURRENT_WRITES: Option<usize> = None;
+
+    /// The most events of one log in one write.
+    const EVENTS_PER_WRITE: usize = usize::MAX;
+
+    /// The bytes of events in flight to the archive.
+    ///
+    /// More make larger writes, and need memory beside that of the archive itself.
+    const IN_FLIGHT_BYTES: usize = 16 << 20;
+
+    /// Returns the settings of a log; `None` if it does not exist.
+    fn log(&self, id: &LogId) -> impl Future<Output = Result<Option<LogRow>>> + Send;
+
+    /// Lists the logs after `after`, by id, at most `limit`.
+    fn logs(&self, after: Option<&LogId>, limit: usize) -> impl Future<Output = Result<Vec<(LogId, LogRow)>>> + Send;
+
+    /// Returns the index rows whose buckets may hold events of `span`, at most `limit`.
+    ///
+    /// These are the last bucket that begins at or before the start of `span`, and those that begin within
+    /// it; in order of time, or in reverse.
+    fn buckets(
+        &self,
+        id: &LogId,
+        span: std::ops::RangeInclusive<Offset>,
+        reverse: bool,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<BucketRow>>> + Send;
+
+    /// Reads the events of one bucket that `scan` selects.
+    fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> impl Future<Output = Result<Vec<Event>>> + Send;
+
+    /// Lists the late events above the seq `after` by seq, at most `limit`.
+    ///
+    /// A late event is listed in the bucket of the source's `max_time` at its arrival.
+    fn arrivals(
+        &self,
+        id: &LogId,
+        bucket: Bucket,
+        after: Seq,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Position>>> + Send;
+
+    /// Reads one event by its position.
+    fn event(&self, id: &LogId, position: Position) -> impl Future<Output = Result<Option<Event>>> + Send;
+
+    /// Writes `writes` in this order, and returns once the archive has accepted them.
+    ///
+    /// Checkpoints may be stored last. Otherwise, a later one is never stored without the earlier ones.
+    fn write(&self, writes: Vec<Write>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Returns how far a source is archived, for each slot that has a row.
+    fn sources(&self, stream: &str) -> impl Future<Output = Result<Vec<(u8, SourceRow)>>> + Send;
+
+    /// Lists the epochs of a slot, in order.
+    fn epochs(&self, slot: u8) -> impl Future<Output = Result<Vec<EpochRow>>> + Send;
+
+    /// Begins an epoch. Returns false if it had been begun before.
+    fn begin_epoch(&self, slot: u8, row: EpochRow) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Returns the newest cursor that was stored under `name`.
+    fn cursor(&self, id: &LogId, name: &str) -> impl Future<Output = Result<Option<ArrivalCursor>>> + Send;
+
+    /// Makes earlier writes durable and the counts of the index current.
+    fn flush(&self) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
+    }
+
+    /// Returns true if a node has restarted and may have lost writes of the last
+    /// [`DURABLE_AFTER`](Self::DURABLE_AFTER).
+    ///
+    /// Counts from the opening of the archive, or from the last [`forget`](Self::forget). The sources must
+    /// then be read again from their stored checkpoints.
+    fn needs_catch_up(&self) -> impl Future<Output = bool> + Send {
+        ready(false)
+    }
+
+    /// Drops everything cached about earlier writes. Must be called while nothing is being written.
+    fn forget(&self) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+}
+
+/// One item of a write.
+///
+/// ```
+/// use hourlog::{ArrivalCursor, LogId, Memory, store::{Store, Write}};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let (store, log): (_, LogId) = (Memory::new(), "orders.eu".parse()?);
+/// for text in ["a:5-42", "a:5-41"] {
+///     let (log, name, cursor) = (log.clone(), "mailer".to_owned(), text.parse()?);
+///     store.write(vec![Write::Cursor { log, name, cursor }]).await?;
+/// }
+/// // The second write is delayed and older, so it changes nothing.
+/// assert_eq!(store.cursor(&log, "mailer").await?, Some("a:5-42".parse::<ArrivalCursor>()?));
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Stores events of one log, in the order of their seqs; creates the log, counts them in the index, lists
+    /// the late ones.
+    Events {
+        /// The log.
+        log: LogId,
+        /// Its events, shared so that a failed write can be retried.
+        rows: Arc<[EventRow]>,
+    },
+    /// Creates a log before its first event. Ignored if it exists.
+    Log(LogId, LogRow),
+    /// Records the newest message of a source that was handed out. Ignored if a newer one was, of any slot.
+    Head {
+        /// The source's name.
+        stream: Arc<str>,
+        /// The slot.
+        slot: u8,
+        /// The message's seq.
+        seq: Seq,
+        /// Its time.
+        time: Offset,
+    },
+    /// Records that a source is archived up to this message. Ignored if it is archived further.
+    Archived {
+        /// The source's name.
+        stream: Arc<str>,
+        /// The slot.
+        slot: u8,
+        /// The message's seq.
+        seq: Seq,
+        /// Its time.
+        time: Offset,
+        /// The greatest arrival time so far.
+        max_time: Offset,
+    },
+    /// Deletes the events of a bucket. To be written by the log's owner, as the next two.
+    ///
+    /// A redelivery of a deleted event is ignored; a later event is stored.
+    DropBucket {
+        /// The log.
+        log: LogId,
+        /// The bucket, as its row has it.
+        bucket: Bucket,
+        /// The newest archived seq. No event of the bucket is above it.
+        seq: Seq,
+        /// Deletes the bucket's list of late events, too.
+        arrivals: bool,
+    },
+    /// Deletes an empty row of the index. Ignored if the bucket holds something.
+    UnlistBucket {
+        /// The log.
+        log: LogId,
+        /// The bucket, as its row has it.
+        bucket: Bucket,
+        /// The seq up to which nothing can be redelivered. Ignored if the row counts beyond it.
+        seq: Seq,
+    },
+    /// Deletes a log with the cursors of its readers.
+    ///
+    /// A redelivery of a deleted event is ignored; a later event creates the log again.
+    DeleteLog {
+        /// The log.
+        log: LogId,
+        /// The newest archived seq. No event of the log is above it.
+        seq: Seq,
+    },
+    /// Stores a reader's cursor. Ignored if the stored one has a greater seq.
+    Cursor {
+        /// The log.
+        log: LogId,
+        /// The reader's name.
+        name: String,
+        /// Its cursor.
+        cursor: ArrivalCursor,
+    },
+}
+
+/// The events of a bucket to read.
+///
+/// ```
+/// use hourlog::{Archive, Events, Log, Memory, Position, Record, time::system_clock};
+/// use hourlog::store::{Scan, Store, Widths};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let events = Archive::new(Memory::new(), system_clock);
+/// let id = "orders.eu".parse()?;
+/// let position = events.log(&id).await?.write(Record::new("paid")).await?;
+///
+/// let bucket = Widths::default().bucket(position.offset);
+/// let newest =
+///     Scan { from: Position::MIN, to: Position::MAX, reverse: true, limit: 1, bytes: usize::MAX };
+/// assert_eq!(events.store().events(&id, bucket, newest).await?[0].position, position);
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan {
+    /// The first position, inclusive.
+    pub from: Position,
+    /// The last position, inclusive.
+    pub to: Position,
+    /// Reads from the last one backwards.
+    pub reverse: bool,
+    /// The most events.
+    pub limit: usize,
+    /// The most bytes of data and metadata. The first event is returned whatever its size.
+    pub bytes: usize,
+}
+
+/// The settings of a log.
+///
+/// ```
+/// use std::time::Duration;
+/// use hourlog::{Seq, store::{LogRow, Width, Widths}};
+/// let row = LogRow {
+///     created: "2018-02-04T10:00:00Z".parse()?,
+///     widths: Widths::new(Width::MINUTE),
+///     retention: Some(Duration::from_secs(7 * 86_400)),
+///     deleted_to: Seq::MIN,
+/// };
+/// assert_eq!(row.widths.bucket(row.created).to_string(), "2018-02-04T10:00:00Z+1m");
+/// # Ok::<(), hourlog::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// The time of its creation: the arrival of its first event, or the request to create it.
+    pub created: Offset,
+    /// The widths of its buckets through time.
+    pub widths: Widths,
+    /// The time for which events are kept; `None` for no limit.
+    pub retention: Option<Duration>,
+    /// The seq up to which its events were deleted. A redelivery of one of them is ignored.
+    pub deleted_to: Seq,
+}
+
+/// The stored checkpoint of a source in one slot, and its newest message.
+///
+/// ```
+/// use hourlog::{Memory, Seq, store::{SourceRow, Store, Write}};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let (store, time) = (Memory::new(), "2018-02-04T10:00:00Z".parse()?);
+/// let (head, archived) = (Seq::new(1, 7), Seq::new(1, 5));
+/// store.write(vec![
+///     Write::Head { stream: "HOURLOG".into(), slot: 0, seq: head, time },
+///     Write::Archived { stream: "HOURLOG".into(), slot: 0, seq: archived, time, max_time: time },
+/// ]).await?;
+/// let (_, row): (u8, SourceRow) = store.sources("HOURLOG").await?[0];
+/// assert_eq!(row.head.sequence() - row.checkpoint.sequence(), 2); // not archived yet
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceRow {
+    /// The seq up to which every message is archived.
+    pub checkpoint: Seq,
+    /// The time of the message at `checkpoint`.
+    pub checkpoint_time: Offset,
+    /// The newest message that was handed out.
+    pub head: Seq,
+    /// The time of the message at `head`.
+    pub head_time: Offset,
+    /// The greatest arrival time among the messages up to `checkpoint`.
+    pub max_time: Offset,
+}
+
+/// One life of a source within a slot.
+///
+/// ```
+/// use hourlog::{Memory, store::{EpochRow, Store}, time::system_clock};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let store = Memory::new();
+/// let stream = "HOURLOG".to_owned();
+/// let row = EpochRow { epoch: 1, stream, from: 1, started: system_clock() };
+/// assert!(store.begin_epoch(0, row.clone()).await?);
+/// assert!(!store.begin_epoch(0, row.clone()).await?); // it had been begun
+/// assert_eq!(store.epochs(0).await?, [row]);
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochRow {
+    /// Its number; the first is 1.
+    pub epoch: u32,
+    /// The source's name.
+    pub stream: String,
+    /// The first sequence that belongs to it.
+    pub from: u64,
+    /// The time at which it was begun.
+    pub started: Offset,
+}
+
+impl LogRow {
+    /// The retention in whole seconds, rounded up, as archives and replies have it; `None` for no limit.
+    pub fn retention_seconds(&self) -> Option<i64> {
+        let seconds = |kept: Duration| kept.as_secs() + u64::from(kept.subsec_nanos() > 0);
+        self.retention.map(|kept| i64::try_from(seconds(kept)).unwrap_or(i64::MAX))
+    }
+
+    /// The row of a log that its first event creates.
+    pub(crate) fn of_first_event(event: &Event, deleted_to: Seq) -> Self {
+        Self { created: event.arrival_time(), widths: Widths::default(), retention: None, deleted_to }
+    }
+}
+
+impl SourceRow {
+    /// The row of a source of which nothing is archived.
+    pub const NOTHING: Self = Self {
+        checkpoint: Seq::ZERO,
+        checkpoint_time: Offset::MIN,
+        head: Seq::ZERO,
+        head_time: Offset::MIN,
+        max_time: Offset::MIN,
+    };
+
+    /// Applies a [`Write::Head`] or [`Write::Archived`]. Never moves back.
+    pub(crate) fn apply(&mut self, write: &Write) {
+        match *write {
+            Write::Head { seq, time, .. } if seq > self.head => {
+                self.head = seq;
+                self.head_time = time;
+            }
+            Write::Archived { seq, time, max_time, .. } if seq > self.checkpoint => {
+                self.checkpoint = seq;
+                self.checkpoint_time = time;
+                self.max_time = max_time;
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Everything that crosses NATS, each spelled once: subjects, headers, requests and replies.
+//!
+//! - [`Subjects`]: for requests; [`wal_subject`] and [`log_of_wal_subject`]: for publishing.
+//! - [`ReplayRequest`] and the other requests: always JSON.
+//! - [`json`] and [`proto`]: replies in a readable form and in a small one.
+//!
+//! ```
+//! use hourlog::wire::{Subjects, wal_subject};
+//! let log = "orders.eu".parse()?;
+//! assert_eq!(wal_subject(&log), "log.orders.eu");
+//! assert_eq!(Subjects::default().replay(&log), "hourlog.replay.orders.eu");
+//! # Ok::<(), hourlog::Error>(())
+//! ```
+
+pub mod json;
+pub mod proto;
+mod request;
+mod text;
+mod when;
+
+pub use request::{
+    AppendReply, BinReply, CreateRequest, DescribeReply, LogReply, LogsReply, LogsRequest, Order, ReplayRequest,
+    TimelineReply, TimelineRequest,
+};
+pub use when::{Span, When};
+
+use crate::{Error, LogId, Result};
+
+pub use crate::error::shorten;
+
+/// The service's name in the NATS Services API, and the default prefix of its subjects.
+pub const SERVICE: &str = "hourlog";
+/// The default name of the stream that holds events until the archive does.
+pub const WAL_STREAM: &str = "HOURLOG";
+/// The prefix of a publisher's subject. The rest is the log's id.
+pub const WAL_PREFIX: &str = "log.";
+
+/// The request header that names the format of the reply.
+pub const ACCEPT: &str = "Accept";
+/// The reply header that names its format.
+pub const CONTENT_TYPE: &str = "Content-Type";
+/// The readable format, and the default.
+pub const JSON: &str = "application/json";
+/// The small format, by `schema/hourlog.proto`.
+pub const PROTOBUF: &str = "application/protobuf";
+/// The header of an error reply that holds its code: [`ErrorKind::code`](crate::ErrorKind::code).
+pub const ERROR_CODE: &str = "Nats-Service-Error-Code";
+/// The header of an error reply that holds its message.
+pub const ERROR: &str = "Nats-Service-Error";
+
+/// The bytes of a message that are reserved for headers of a reply and for what a request adds to an event.
+pub const HEADROOM_BYTES: usize = 16 * 1024;
+
+/// The events of a page by default.
+pub const PAGE_EVENTS_DEFAULT: u32 = 1_000;
+/// The most events of a page.
+pub const PAGE_EVENTS_MAX: u32 = 20_000;
+/// The most bins of a timeline.
+pub const TIMELINE_BINS_MAX: u32 = 10_000;
+/// The most logs of one answer.
+pub const LOGS_MAX: u32 = 1_000;
+
+/// Returns the subject on which to publish an event of `log`.
+pub fn wal_subject(log: &LogId) -> String {
+    format!("{WAL_PREFIX}{log}")
+}
+
+/// Returns the log of an event published on `subject`: the subject without a leading `log.`.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if that is not an id, or one of the system's own.
+pub fn log_of_wal_subject(subject: &str) -> Result<LogId> {
+    let id: LogId = subject.strip_prefix(WAL_PREFIX).unwrap_or(subject).parse()?;
+    if id.is_system() {
+        return Err(Error::invalid(format!(
+            "log {id} belongs to the system; ids that begin with _ cannot be written to"
+        )));
+    }
+    Ok(id)
+}
+
+/// The service's subjects below one prefix.
+///
+/// ```
+/// use hourlog::wire::Subjects;
+/// let subjects = Subjects { prefix: "archive.eu".to_owned() };
+/// assert_eq!(subjects.append(&"orders".parse()?), "archive.eu.append.orders");
+/// assert_eq!(subjects.logs(), "archive.eu.logs");
+/// # Ok::<(), hourlog::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subjects {
+    /// The prefix, without the dot.
+    pub prefix: String,
+}
+
+impl Default for Subjects {
+    fn default() -> Self {
+        Self { prefix: SERVICE.to_owned() }
+    }
+}
+
+impl Subjects {
+    /// Writes one record and waits for the archive.
+    pub fn append(&self, log: &LogId) -> String {
+        format!("{}.append.{log}", self.prefix)
+    }
+
+    /// Reads one page of a log.
+    pub fn replay(&self, log: &LogId) -> String {
+        format!("{}.replay.{log}", self.prefix)
+    }
+
+    /// Describes a log.
+    pub fn describe(&self, log: &LogId) -> String {
+        format!("{}.describe.{log}", self.prefix)
+    }
+
+    /// Counts events by time.
+    pub fn timeline(&self, log: &LogId) -> String {
+        format!("{}.timeline.{log}", self.prefix)
+    }
+
+    /// Lists logs.
+    pub fn logs(&self) -> String {
+        format!("{}.logs", self.prefix)
+    }
+
+    /// Creates a log before its first event.
+    pub fn admin_create(&self, log: &LogId) -> String {
+        format!("{}.admin.create.{log}", self.prefix)
+    }
+}

@@ -1,0 +1,89 @@
+//! Pages as protobuf, by `schema/hourlog.proto`.
+
+#[allow(unreachable_pub, missing_docs, missing_debug_implementations, clippy::all)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/hourlog.v1.rs"));
+}
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::{Error, ErrorKind, LogId, Offset, Position, Record, Result, Seq};
+
+pub use generated::{End, Event, Metadata, Page};
+
+/// Encodes a page.
+pub fn encode(page: &Page) -> Bytes {
+    page.encode_to_vec().into()
+}
+
+/// Decodes a page.
+///
+/// # Errors
+/// [`ErrorKind::Unexpected`] if `bytes` are not a page.
+pub fn decode(bytes: Bytes) -> Result<Page> {
+    Page::decode(bytes)
+        .map_err(|error| Error::new(ErrorKind::Unexpected, "the reply is not a page of events").because(error))
+}
+
+/// Returns the bytes that an event takes in a page, or a few more.
+pub fn size(event: &crate::Event) -> usize {
+    const EVENT_FIELDS: usize = 48;
+    const NAME_FIELDS: usize = 16;
+    const VALUE_FIELDS: usize = 6;
+    let names = event.record.metadata.iter().map(|(_, values)| NAME_FIELDS + values.len() * VALUE_FIELDS);
+    EVENT_FIELDS + event.record.bytes() + names.sum::<usize>()
+}
+
+impl From<crate::Event> for Event {
+    fn from(event: crate::Event) -> Self {
+        let metadata = event.record.metadata.iter();
+        Self {
+            offset: event.position.offset.nanos(),
+            seq: event.position.seq.get(),
+            arrived: event.arrived.map(Offset::nanos),
+            metadata: metadata
+                .map(|(name, values)| Metadata { name: name.to_owned(), values: values.to_vec() })
+                .collect(),
+            data: event.record.data.into_bytes(),
+        }
+    }
+}
+
+impl Event {
+    /// The event, in `log`.
+    pub fn of_log(self, log: &LogId) -> crate::Event {
+        let pairs = self
+            .metadata
+            .into_iter()
+            .flat_map(|Metadata { name, values }| values.into_iter().map(move |value| (name.clone(), value)));
+        crate::Event {
+            log: log.clone(),
+            position: Position { offset: Offset::from_nanos(self.offset), seq: Seq::from_number(self.seq) },
+            arrived: self.arrived.map(Offset::from_nanos),
+            record: Record { time: None, metadata: pairs.collect(), data: self.data.into() },
+        }
+    }
+}
+
+impl From<crate::read::End> for End {
+    fn from(end: crate::read::End) -> Self {
+        match end {
+            crate::read::End::More => Self::More,
+            crate::read::End::Bound => Self::Bound,
+            crate::read::End::CaughtUp => Self::CaughtUp,
+            crate::read::End::Deadline => Self::Deadline,
+        }
+    }
+}
+
+impl From<End> for crate::read::End {
+    fn from(end: End) -> Self {
+        match end {
+            End::More => Self::More,
+            End::Bound => Self::Bound,
+            End::CaughtUp => Self::CaughtUp,
+            End::Deadline => Self::Deadline,
+        }
+    }
+}

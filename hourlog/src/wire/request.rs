@@ -1,0 +1,299 @@
+//! The requests, and the replies that are always JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cursor, LogId, Offset, Position, store::Width};
+
+use super::{Span, When};
+
+/// The order of a page.
+///
+/// ```
+/// use hourlog::wire::Order;
+/// assert_eq!(Order::default(), Order::Timeline);
+/// assert_eq!(serde_json::to_string(&Order::Arrival)?, r#""arrival""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// By `(offset, seq)`.
+    #[default]
+    Timeline,
+    /// By `seq`: every event exactly once, however late it is.
+    Arrival,
+}
+
+/// Asks for one page of a log. Every field is optional; without any, it is the first page.
+///
+/// ```
+/// use hourlog::wire::{Order, ReplayRequest};
+/// let request: ReplayRequest = serde_json::from_str(r#"{"from":"-1h","order":"arrival"}"#)?;
+/// assert_eq!(request.order, Order::Arrival);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplayRequest {
+    /// The log; must be the one of the subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogId>,
+    /// The earliest time, inclusive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<When>,
+    /// The latest time, exclusive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<When>,
+    /// The cursor after which to go on: the last page's `next`, in the same order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Cursor>,
+    /// The most events; 1,000 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The most bytes of the reply; never more than the server's `max_payload`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u32>,
+    /// The order; timeline by default.
+    #[serde(skip_serializing_if = "is_default")]
+    pub order: Order,
+    /// Returns the newest event first.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reverse: bool,
+    /// The time to hold the request at the end of the log until an event arrives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Span>,
+    /// Waits until everything is archived that was published before the request.
+    #[serde(skip_serializing_if = "is_default")]
+    pub fresh: bool,
+}
+
+/// Asks for counts of events by time.
+///
+/// ```
+/// use hourlog::{time::HOUR, wire::{TimelineRequest, When}};
+/// let request = TimelineRequest { from: Some(When::Ago(24 * HOUR)), to: None, bins: Some(24) };
+/// assert_eq!(serde_json::to_string(&request)?, r#"{"from":"-1d","bins":24}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimelineRequest {
+    /// The earliest time, inclusive; the first event by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<When>,
+    /// The latest time, exclusive; just after the newest event by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<When>,
+    /// The number of equal parts; 60 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bins: Option<u32>,
+}
+
+/// Counts of events by time.
+///
+/// ```
+/// use hourlog::wire::TimelineReply;
+/// let reply: TimelineReply = serde_json::from_str(
+///     r#"{"from":"2018-02-04T10:00:00Z","to":"2018-02-04T11:00:00Z","count":7,"bins":[
+///         {"from":"2018-02-04T10:00:00Z","to":"2018-02-04T10:30:00Z","count":3},
+///         {"from":"2018-02-04T10:30:00Z","to":"2018-02-04T11:00:00Z","count":4}]}"#,
+/// )?;
+/// assert_eq!(reply.bins.iter().map(|bin| bin.count).sum::<u64>(), reply.count);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimelineReply {
+    /// The earliest time, inclusive.
+    pub from: Offset,
+    /// The latest time, exclusive.
+    pub to: Offset,
+    /// The sum of all bins.
+    pub count: u64,
+    /// The equal parts, in order.
+    pub bins: Vec<BinReply>,
+}
+
+/// One part of a timeline.
+///
+/// ```
+/// use std::time::Duration;
+/// use hourlog::wire::BinReply;
+/// let (from, to) = ("2018-02-04T10:00:00Z".parse()?, "2018-02-04T10:30:00Z".parse()?);
+/// let bin = BinReply { from, to, count: 3 };
+/// assert_eq!(bin.to.duration_since(bin.from), Duration::from_secs(1_800));
+/// # Ok::<(), hourlog::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BinReply {
+    /// Its start, inclusive.
+    pub from: Offset,
+    /// Its end, exclusive.
+    pub to: Offset,
+    /// The number of events.
+    pub count: u64,
+}
+
+/// Asks for a list of logs.
+///
+/// ```
+/// use hourlog::wire::LogsRequest;
+/// let pattern = Some("orders.>".to_owned());
+/// let request = LogsRequest { pattern, limit: Some(10), ..LogsRequest::default() };
+/// assert_eq!(serde_json::to_string(&request)?, r#"{"pattern":"orders.>","limit":10}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogsRequest {
+    /// The pattern of the ids, as in NATS: `*` is one token, `>` the rest; all by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// The id after which to go on: the last reply's `next`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<LogId>,
+    /// The most logs; 1,000 at most and by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Includes the system's own logs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub all: bool,
+    /// Waits until everything is archived that was published before the request.
+    #[serde(skip_serializing_if = "is_default")]
+    pub fresh: bool,
+}
+
+/// A list of logs.
+///
+/// ```
+/// use hourlog::wire::{LogsReply, LogsRequest};
+/// let reply: LogsReply = serde_json::from_str(r#"{"logs":[],"next":"orders.eu"}"#)?;
+/// let request = LogsRequest { after: reply.next, ..LogsRequest::default() };
+/// assert_eq!(serde_json::to_string(&request)?, r#"{"after":"orders.eu"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogsReply {
+    /// The logs, by id.
+    pub logs: Vec<LogReply>,
+    /// The id to send as `after` for the next part; absent after the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<LogId>,
+}
+
+/// The summary of one log in a list.
+///
+/// ```
+/// use hourlog::wire::LogReply;
+/// let reply: LogReply =
+///     serde_json::from_str(r#"{"log":"orders.eu","events":0,"bytes":0,"rate":0.0}"#)?;
+/// assert_eq!((reply.log.as_str(), reply.first), ("orders.eu", None)); // it holds no event
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogReply {
+    /// Its id.
+    pub log: LogId,
+    /// The number of events.
+    pub events: u64,
+    /// The size of their data and metadata in bytes.
+    pub bytes: u64,
+    /// The offset of the earliest event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<Offset>,
+    /// The offset of the latest event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<Offset>,
+    /// The events per second that arrived during the last minute.
+    pub rate: f64,
+}
+
+/// The description of a log.
+///
+/// ```
+/// use hourlog::{store::Width, wire::DescribeReply};
+/// let reply: DescribeReply = serde_json::from_str(
+///     r#"{"log":"orders.eu","created":"2018-02-04T10:00:00Z","events":0,"bytes":0,"buckets":0,
+///         "fullest_bucket":0,"width":"1h","rate":0.0,"lag":0,"warnings":[]}"#,
+/// )?;
+/// assert_eq!((reply.width, reply.retention_seconds), (Width::HOUR, None));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DescribeReply {
+    /// Its id.
+    pub log: LogId,
+    /// The time of its creation.
+    pub created: Offset,
+    /// The offset of the earliest event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<Offset>,
+    /// The offset of the latest event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<Offset>,
+    /// The number of events.
+    pub events: u64,
+    /// The size of their data and metadata in bytes.
+    pub bytes: u64,
+    /// The number of buckets that hold events.
+    pub buckets: u64,
+    /// The most events in one bucket.
+    pub fullest_bucket: u64,
+    /// The current width of its buckets.
+    pub width: Width,
+    /// The seconds for which events are kept; absent for no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_seconds: Option<i64>,
+    /// The events per second that arrived during the last minute.
+    pub rate: f64,
+    /// The messages of the stream that are not archived yet, of all logs.
+    pub lag: u64,
+    /// Problems for the operator; empty if there are none.
+    pub warnings: Vec<String>,
+}
+
+/// Creates a log before its first event, to set how it is stored.
+///
+/// ```
+/// use hourlog::{store::Width, wire::CreateRequest};
+/// let request = CreateRequest { width: Some(Width::MINUTE), retention_seconds: Some(604_800) };
+/// assert_eq!(serde_json::to_string(&request)?, r#"{"width":"1m","retention_seconds":604800}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CreateRequest {
+    /// The width of its buckets; an hour by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<Width>,
+    /// The seconds for which events are kept; no limit by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_seconds: Option<i64>,
+}
+
+/// The position of an appended record.
+///
+/// ```
+/// use hourlog::wire::AppendReply;
+/// let reply: AppendReply = serde_json::from_str(
+///     r#"{"log":"orders.eu","position":"5-42","time":"1970-01-01T00:00:00.000000005Z"}"#,
+/// )?;
+/// assert_eq!(reply.position.offset, reply.time);
+/// assert!(!reply.duplicate);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendReply {
+    /// The log.
+    pub log: LogId,
+    /// The position of the archived record.
+    pub position: Position,
+    /// The time in the position.
+    pub time: Offset,
+    /// True if the log already had a record with this message id; the position is that record's.
+    #[serde(skip_serializing_if = "is_default", default)]
+    pub duplicate: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,0 +1,171 @@
+//! Times and spans as requests write them.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::{
+    Error, Offset,
+    time::{DAY, HOUR, MINUTE, SECOND},
+};
+
+/// A time in a request: RFC 3339, `@` seconds, `-1h`, `first`, `last` or `now`.
+///
+/// ```
+/// use hourlog::{time::HOUR, wire::When};
+/// let when: When = "-1h".parse()?;
+/// assert_eq!(when, When::Ago(HOUR));
+/// # Ok::<(), hourlog::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// A fixed time.
+    At(Offset),
+    /// The log's first event.
+    First,
+    /// The log's newest event.
+    Last,
+    /// The time of the request.
+    Now,
+    /// Nanoseconds before the request.
+    Ago(i64),
+}
+
+impl When {
+    /// Returns the time, unless it depends on the log.
+    pub fn offset(self, now: Offset) -> Option<Offset> {
+        match self {
+            Self::At(offset) => Some(offset),
+            Self::Now => Some(now),
+            Self::Ago(nanos) => Some(now.saturating_add_nanos(-nanos)),
+            Self::First | Self::Last => None,
+        }
+    }
+}
+
+impl From<Offset> for When {
+    fn from(offset: Offset) -> Self {
+        Self::At(offset)
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(offset) => offset.fmt(f),
+            Self::First => f.write_str("first"),
+            Self::Last => f.write_str("last"),
+            Self::Now => f.write_str("now"),
+            Self::Ago(nanos) => write!(f, "-{}", Span(*nanos)),
+        }
+    }
+}
+
+impl FromStr for When {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "first" => return Ok(Self::First),
+            "last" => return Ok(Self::Last),
+            "now" => return Ok(Self::Now),
+            _ => {}
+        }
+        if let Some(Ok(span)) = text.strip_prefix('-').map(str::parse::<Span>) {
+            return Ok(Self::Ago(span.0));
+        }
+        text.parse().map(Self::At).map_err(|_| {
+            Error::invalid(format!(
+                "{:?} is not a time; write 2018-02-04T21:56:42Z, @1517781402.5, -1h, first, last or now",
+                crate::error::shorten(text)
+            ))
+        })
+    }
+}
+
+/// A length of time in nanoseconds, written `90s`, `1h30m`, `250ms`.
+///
+/// ```
+/// use hourlog::wire::Span;
+/// let span: Span = "1h30m".parse()?;
+/// assert_eq!(span.duration().as_secs(), 5_400);
+/// # Ok::<(), hourlog::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub i64);
+
+/// Units. `ms` stands before `m`, so that `1ms` is not read as a minute.
+const UNITS: [(&str, i64); 7] =
+    [("d", DAY), ("h", HOUR), ("ms", 1_000_000), ("m", MINUTE), ("s", SECOND), ("us", 1_000), ("ns", 1)];
+
+impl Span {
+    /// The span as a [`Duration`]; zero if it is negative.
+    pub fn duration(self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        let largest_first =
+            [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)];
+        if rest == 0 {
+            return f.write_str("0s");
+        }
+        for (letters, nanos) in largest_first {
+            if rest / nanos > 0 {
+                write!(f, "{}{letters}", rest / nanos)?;
+                rest %= nanos;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Span {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = || {
+            Error::invalid(format!(
+                "{:?} is not a length of time; write 30s, 250ms, 1h30m or 7d",
+                crate::error::shorten(text)
+            ))
+        };
+        let (mut rest, mut total) = (text, 0_i64);
+        if rest.is_empty() {
+            return Err(wrong());
+        }
+        while !rest.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let count: i64 = rest[..digits].parse().map_err(|_| wrong())?;
+            rest = &rest[digits..];
+            let (letters, nanos) = UNITS.iter().find(|(letters, _)| rest.starts_with(letters)).ok_or_else(wrong)?;
+            rest = &rest[letters.len()..];
+            total = count.checked_mul(*nanos).and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
+        }
+        Ok(Self(total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_survive_their_text() {
+        for text in ["30s", "250ms", "1h30m", "7d", "1m5us", "0s"] {
+            assert_eq!(text.parse::<Span>().expect(text).to_string(), text);
+        }
+        for text in ["", "30", "s", "1.5h", "-1h", "1w", "1h-3m", "99999999999d"] {
+            assert!(text.parse::<Span>().is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn nothing_made_of_digits_alone_is_a_time() {
+        for text in ["1517781402", "1517781402000", "20180204", "-1", "+1h", "1h", "yesterday", ""] {
+            assert!(text.parse::<When>().is_err(), "{text:?} was taken");
+        }
+        assert_eq!("-1h30m".parse::<When>().expect("a span ago"), When::Ago(HOUR + 30 * MINUTE));
+    }
+}

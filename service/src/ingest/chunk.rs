@@ -1,0 +1,140 @@
+//! Chunks: decoded messages, grouped by log and handed out together.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use hourlog::{LogId, Position};
+use tokio::sync::oneshot;
+
+use crate::{
+    completion::CompletionGuard,
+    logs::{Delivery, LogsMsg, LogsRef},
+    pending::PendingEvent,
+    stream::decode::Decoded,
+    waiters::Outcome,
+};
+
+/// Rough memory of an event beside its bytes.
+const EVENT_OVERHEAD_BYTES: usize = 256;
+
+/// Messages that are handed out together.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    events: HashMap<LogId, Vec<PendingEvent>>,
+    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    bytes: usize,
+}
+
+impl Chunk {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Adds a decoded message. `waiter` gets the outcome once the chunk is archived.
+    pub(super) fn add(&mut self, decoded: Decoded, waiter: Option<oneshot::Sender<Outcome>>) {
+        let position: Position = decoded.row.event.position;
+        if let Some(waiter) = waiter {
+            self.answers.push((waiter, decoded.rejected.as_ref().map_or(Ok(position), |error| Err(error.flat_copy()))));
+        }
+        self.bytes += decoded.row.event.record.bytes() + EVENT_OVERHEAD_BYTES;
+        let event = PendingEvent { row: decoded.row, once: decoded.once };
+        match self.events.get_mut(&event.row.event.log) {
+            Some(events) => events.push(event),
+            None => {
+                self.events.insert(event.row.event.log.clone(), vec![event]);
+            }
+        }
+    }
+}
+
+/// The chunks that are handed out but not archived, in order. Bounded in bytes.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    /// Each receives the chunk's bytes once it is archived, and an error if it failed.
+    chunks: FuturesOrdered<oneshot::Receiver<usize>>,
+    bytes: usize,
+    bytes_max: usize,
+    is_full: bool,
+}
+
+impl InFlight {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { chunks: FuturesOrdered::new(), bytes: 0, bytes_max, is_full: false }
+    }
+
+    /// Returns true while no further chunk should be taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Forgets all chunks, because their messages are to be read again.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.bytes_max);
+    }
+
+    /// Hands the events of a chunk out to their logs.
+    pub(super) fn dispatch(&mut self, chunk: Chunk, generation: u64, logs: &LogsRef) {
+        let Chunk { events, answers, bytes } = chunk;
+        let (archived, outcome) = oneshot::channel();
+        let guard = CompletionGuard::new(move |complete| {
+            if !complete {
+                // Dropping the sender reports the failure.
+                return;
+            }
+            for (waiter, outcome) in answers {
+                // The requester may have left; that is not a failure.
+                let _ = waiter.send(outcome);
+            }
+            // The ingest may have restarted and forgotten the chunk; that is not a failure.
+            let _ = archived.send(bytes);
+        });
+        let deliveries = events.into_iter().map(|(log, events)| Delivery { log, events, guard: guard.clone() });
+        // If the supervisor has ended, the message is dropped, and the guards report a failed
+        // chunk.
+        let _ = logs.send_message(LogsMsg::Deliver { generation, deliveries: deliveries.collect() });
+        guard.archived();
+        self.chunks.push_back(outcome);
+        self.add(bytes);
+    }
+
+    /// Waits for the oldest chunk. Returns true if it is archived, false if it failed, `None` if
+    /// there is no chunk.
+    pub(super) async fn next(&mut self) -> Option<bool> {
+        match self.chunks.next().await? {
+            Ok(bytes) => {
+                self.remove(bytes);
+                Some(true)
+            }
+            Err(_) => Some(false),
+        }
+    }
+
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.is_full |= self.bytes >= self.bytes_max;
+    }
+
+    fn remove(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        // Resume once a quarter is free: larger chunks cost less per event.
+        self.is_full &= self.bytes > self.bytes_max / 4 * 3;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_stops_at_the_bound_and_resumes_once_a_quarter_is_free() {
+        let mut in_flight = InFlight::new(100);
+        in_flight.add(99);
+        assert!(!in_flight.is_full());
+        in_flight.add(1);
+        assert!(in_flight.is_full());
+        in_flight.remove(24);
+        assert!(in_flight.is_full());
+        in_flight.remove(1);
+        assert!(!in_flight.is_full());
+    }
+}

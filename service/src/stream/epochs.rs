@@ -1,0 +1,138 @@
+//! The epochs of a source: they make seqs rise even when the stream uses sequences again.
+
+use hourlog::{
+    Offset, Result, Seq,
+    store::{EpochRow, SLOTS, Store},
+};
+
+/// The epochs of one source in each slot, as `(first sequence, epoch)`, in order.
+#[derive(Debug, Clone)]
+pub(crate) struct Epochs(Vec<Vec<(u64, u32)>>);
+
+impl Epochs {
+    /// Loads the epochs of `stream`. Begins one at `now` in each slot that has none yet.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub(crate) async fn load<S: Store>(store: &S, stream: &str, now: Offset) -> Result<Self> {
+        let mut slots = Vec::with_capacity(usize::from(SLOTS));
+        for slot in 0..SLOTS {
+            let first = EpochRow { epoch: 1, stream: stream.to_owned(), from: 1, started: now };
+            let rows = store.epochs(slot).await?;
+            let rows = begin_unless(store, slot, rows, first, |_, row| row.stream == stream).await?;
+            slots.push(rows.iter().filter(|row| row.stream == stream).map(|row| (row.from, row.epoch)).collect());
+        }
+        Ok(Self(slots))
+    }
+
+    /// Begins an epoch in every slot, because the source uses its sequences again from message
+    /// `from` on.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub(crate) async fn fork<S: Store>(store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
+        for slot in 0..SLOTS {
+            let forked = EpochRow { epoch: 1, stream: stream.to_owned(), from, started: now };
+            let rows = store.epochs(slot).await?;
+            let known = rows.len();
+            let is_fork = |index: usize, row: &EpochRow| index >= known && row.stream == stream && row.from == from;
+            begin_unless(store, slot, rows, forked, is_fork).await?;
+        }
+        Self::load(store, stream, now).await
+    }
+
+    /// Writes all epochs to the store again: after a rollback it may have lost the newest.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub(crate) async fn restore<S: Store>(&self, store: &S, stream: &str, now: Offset) -> Result<()> {
+        for (slot, epochs) in (0..SLOTS).zip(&self.0) {
+            for (from, epoch) in epochs {
+                let row = EpochRow { epoch: *epoch, stream: stream.to_owned(), from: *from, started: now };
+                store.begin_epoch(slot, row).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the seq in `slot` of the source's message `sequence`, by the newest epoch that
+    /// contains it.
+    pub(crate) fn seq(&self, slot: u8, sequence: u64) -> Seq {
+        let epochs = &self.0[usize::from(slot)];
+        let newest = epochs.iter().rfind(|(from, _)| *from <= sequence).or(epochs.first());
+        Seq::new(newest.expect("load begins an epoch in every slot").1, sequence)
+    }
+
+    /// Returns the sequence up to which `seq` covers the source as it is now. A seq of an older
+    /// epoch covers nothing that belongs to a later one.
+    pub(crate) fn sequence(&self, slot: u8, seq: Seq) -> u64 {
+        let (epoch, sequence) = (seq.epoch(), seq.sequence());
+        let later = self.0[usize::from(slot)].iter().filter(|(_, other)| *other > epoch);
+        later.map(|(from, _)| from - 1).fold(sequence, u64::min)
+    }
+
+    /// Returns the greatest seq of `slot` up to which everything is archived, given the same as a
+    /// sequence. The rest of an older epoch counts as archived, because no more of its messages
+    /// will arrive.
+    pub(crate) fn archived(&self, slot: u8, archived: u64) -> Seq {
+        match self.0[usize::from(slot)].last() {
+            Some((from, epoch)) if archived + 1 >= *from => Seq::new(*epoch, archived),
+            _ => self.seq(slot, archived),
+        }
+    }
+
+    /// Returns true if `seq` belongs to the newest epoch of `slot`.
+    pub(crate) fn is_newest(&self, slot: u8, seq: Seq) -> bool {
+        self.0[usize::from(slot)].last().is_some_and(|(_, epoch)| *epoch == seq.epoch())
+    }
+}
+
+/// Begins `wanted` as the next epoch of a slot, unless a row of the slot is the wanted one, as
+/// `is_wanted` tells by index and row. `rows` are the slot's rows now. Retries, because another
+/// instance can take the same epoch number at the same moment. Returns the rows of the slot
+/// afterwards.
+async fn begin_unless<S: Store>(
+    store: &S,
+    slot: u8,
+    mut rows: Vec<EpochRow>,
+    wanted: EpochRow,
+    is_wanted: impl Fn(usize, &EpochRow) -> bool,
+) -> Result<Vec<EpochRow>> {
+    while !rows.iter().enumerate().any(|(index, row)| is_wanted(index, row)) {
+        let epoch = rows.last().map_or(wanted.epoch, |row| row.epoch + 1);
+        store.begin_epoch(slot, EpochRow { epoch, ..wanted.clone() }).await?;
+        rows = store.epochs(slot).await?;
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seq_of_an_old_epoch_does_not_cover_later_epochs() {
+        let epochs = Epochs(vec![vec![(1, 1), (100, 2), (50, 3)]]);
+        for (epoch, sequence, expected) in [(1, 150, 49), (1, 30, 30), (2, 120, 49), (3, 120, 120)] {
+            assert_eq!(epochs.sequence(0, Seq::new(epoch, sequence)), expected);
+        }
+    }
+
+    #[test]
+    fn an_old_epoch_counts_as_archived_once_the_next_one_begins() {
+        let epochs = Epochs(vec![vec![(1, 1), (50, 2)]]);
+        for (archived, expected) in
+            [(20, Seq::new(1, 20)), (48, Seq::new(1, 48)), (49, Seq::new(2, 49)), (70, Seq::new(2, 70))]
+        {
+            assert_eq!(epochs.archived(0, archived), expected);
+        }
+    }
+
+    #[test]
+    fn the_newest_epoch_that_contains_a_sequence_decides_its_seq() {
+        let epochs = Epochs(vec![vec![(1, 1), (100, 2), (50, 3)]]);
+        for (sequence, epoch) in [(1, 1), (49, 1), (50, 3), (99, 3), (120, 3)] {
+            assert_eq!(epochs.seq(0, sequence), Seq::new(epoch, sequence));
+        }
+    }
+}
