@@ -17,7 +17,7 @@ mod trailer;
 
 use std::{error::Error as _, io::Write, process::ExitCode};
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable, parser::ValueSource};
 use hourlog::{ErrorKind, time::Clock};
 use jiff::tz::TimeZone;
 
@@ -31,7 +31,7 @@ use crate::{
 
 /// Parses the command line, runs the command, and returns its exit code.
 pub fn main(clock: Clock) -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
             // If even this cannot be printed, there is nobody left to tell.
@@ -69,6 +69,24 @@ pub fn main(clock: Clock) -> ExitCode {
             failure.code().into()
         }
     }
+}
+
+/// Parses the command line and the environment. An empty variable counts as unset.
+fn parse() -> Result<Cli, clap::Error> {
+    let command = Cli::command().mut_args(|argument| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
+    });
+    let matches = command.try_get_matches()?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    // What was typed wins over the environment, and a context's login belongs to its own server.
+    let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    match (is_typed("server"), is_typed("context")) {
+        (true, false) => cli.connect.context = None,
+        (false, true) => cli.connect.server = None,
+        _ => {}
+    }
+    Ok(cli)
 }
 
 /// Store, browse and replay events by time, over NATS

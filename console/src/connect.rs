@@ -4,9 +4,12 @@ mod denials;
 
 use std::{path::PathBuf, time::Duration};
 
-use async_nats::{Client, ConnectOptions};
 use clap::Args;
-use hourlog::{Error, ErrorKind, Remote, Result, nats, wire};
+use hourlog::{
+    Error, Remote, Result,
+    nats::{self, Login},
+    wire,
+};
 
 pub use self::denials::Denials;
 use crate::contexts::{Context, config_dir};
@@ -18,7 +21,8 @@ const SERVER_DEFAULT: &str = "nats://127.0.0.1:4222";
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Connection")]
 pub struct Connect {
-    /// NATS server URLs, comma-separated [default: nats://127.0.0.1:4222]
+    /// NATS server URLs, comma-separated; a login in them is percent-encoded [default:
+    /// nats://127.0.0.1:4222]
     #[arg(short, long, global = true, value_name = "URL", env = "NATS_URL", hide_env_values = true)]
     pub server: Option<String>,
     /// Context of the nats tool [default: the selected one, unless --server is given]
@@ -36,6 +40,9 @@ pub struct Connect {
     /// Password of the user
     #[arg(long, global = true, value_name = "TEXT", env = "NATS_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
+    /// Token, instead of a user
+    #[arg(long, global = true, value_name = "TEXT", env = "NATS_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// Client certificate (PEM)
     #[arg(long, global = true, value_name = "FILE", env = "NATS_CERT", alias = "tlscert", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -90,17 +97,15 @@ impl Connect {
     /// Connects. Permissions that the server denies later go to `denials`.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] if the server does not answer, [`ErrorKind::NotAllowed`] if it
-    /// refuses the user, [`ErrorKind::Invalid`] for settings that cannot be used.
+    /// As [`Login::connect`].
     pub async fn open(&self, denials: Denials) -> Result<Connection> {
         let context = self.settings()?;
         let url = if context.url.is_empty() { SERVER_DEFAULT } else { &context.url };
-        let options = options(&context)?.name("hourlog").connection_timeout(self.timeout);
-        let options = options.event_callback(move |event| {
+        let record = move |event| {
             let denials = denials.clone();
             async move { denials.record(&event) }
-        });
-        let client = connect(url, options, self.timeout).await?;
+        };
+        let client = login(&context, url).connect(self.timeout, |options| options.event_callback(record)).await?;
         let jetstream = match context.jetstream_domain.as_str() {
             "" => "$JS.API".to_owned(),
             domain => format!("$JS.{domain}.API"),
@@ -148,7 +153,7 @@ impl Connect {
                 *field = flag;
             }
         };
-        if self.creds.is_some() || self.nkey.is_some() || self.user.is_some() {
+        if self.creds.is_some() || self.nkey.is_some() || self.user.is_some() || self.token.is_some() {
             // An identity from the flags replaces that of the context. The two are never mixed.
             for field in
                 [&mut context.user, &mut context.password, &mut context.token, &mut context.creds, &mut context.nkey]
@@ -163,6 +168,7 @@ impl Connect {
                 replace(&mut context.password, password.clone());
             }
         }
+        replace(&mut context.token, self.token.clone());
         replace(&mut context.url, self.server.clone());
         replace(&mut context.creds, path(&self.creds));
         replace(&mut context.nkey, path(&self.nkey));
@@ -175,49 +181,31 @@ impl Connect {
     }
 }
 
-fn options(context: &Context) -> Result<ConnectOptions> {
-    let read = |path: &str, what: &str| {
-        std::fs::read_to_string(path)
-            .map_err(|error| Error::invalid(format!("cannot read {what} from {path}; check the path")).because(error))
+/// Returns the login of `context` at `url`, with one identity: the first that the context has.
+fn login(context: &Context, url: &str) -> Login {
+    let text = |value: &String| Some(value.clone()).filter(|value| !value.is_empty());
+    let path = |value: &String| text(value).map(PathBuf::from);
+    let mut login = Login {
+        servers: url.to_owned(),
+        name: Some("hourlog".to_owned()),
+        tls_ca: path(&context.ca),
+        tls_cert: path(&context.cert),
+        tls_key: path(&context.key),
+        tls_first: context.tls_first,
+        inbox_prefix: text(&context.inbox_prefix),
+        ..Login::default()
     };
-    let mut options = ConnectOptions::new();
     if !context.creds.is_empty() {
-        options = options.credentials(&read(&context.creds, "credentials")?).map_err(|error| {
-            Error::invalid(format!("{} is not a credentials file; create one with nsc", context.creds)).because(error)
-        })?;
+        login.creds = path(&context.creds);
     } else if !context.nkey.is_empty() {
-        options = options.nkey(read(&context.nkey, "an NKey seed")?.trim().to_owned());
+        login.nkey = path(&context.nkey);
     } else if !context.token.is_empty() {
-        options = options.token(context.token.clone());
-    } else if !context.user.is_empty() {
-        options = options.user_and_password(context.user.clone(), context.password.clone());
+        login.token = text(&context.token);
+    } else {
+        login.user = text(&context.user);
+        login.password = text(&context.password);
     }
-    if !context.ca.is_empty() {
-        options = options.add_root_certificates(PathBuf::from(&context.ca)).require_tls(true);
-    }
-    if !context.cert.is_empty() {
-        let (cert, key) = (PathBuf::from(&context.cert), PathBuf::from(&context.key));
-        options = options.add_client_certificate(cert, key).require_tls(true);
-    }
-    if context.tls_first {
-        options = options.tls_first();
-    }
-    if !context.inbox_prefix.is_empty() {
-        options = options.custom_inbox_prefix(&context.inbox_prefix);
-    }
-    Ok(options)
-}
-
-async fn connect(url: &str, options: ConnectOptions, timeout: Duration) -> Result<Client> {
-    let urls: Vec<&str> = url.split(',').map(str::trim).collect();
-    // A server that accepts the connection and then stays silent counts as unavailable.
-    match tokio::time::timeout(timeout, options.connect(urls)).await {
-        Ok(connected) => connected.map_err(|error| nats::connect_error(url, error)),
-        Err(_) => Err(Error::new(
-            ErrorKind::Unavailable,
-            format!("no NATS server answers at {} within {timeout:?}; check the address", nats::without_secrets(url)),
-        )),
-    }
+    login
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hourlog::{Error, ErrorKind, Result};
+use hourlog::{Error, ErrorKind, Result, nats::without_secrets};
 use serde::Deserialize;
 
 /// The connection settings of a context. Unknown fields are ignored.
@@ -44,7 +44,10 @@ pub struct Context {
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The other fields may hold secrets.
-        f.debug_struct("Context").field("url", &self.url).field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("url", &without_secrets(&self.url))
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 

@@ -319,6 +319,55 @@ async fn a_denied_permission_is_reported_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_printed_when_the_login_fails() {
+    let config = "authorization { user: service, password: right }".to_owned();
+    let nats = NatsServer::start_with(NatsOptions { config, ..NatsOptions::default() }).await;
+    let port = nats.port();
+    let settings =
+        Settings { nats: format!("nats://service:right@127.0.0.1:{port},127.0.0.1:1"), ..Settings::default() };
+    let mut stage = Stage::over(nats, settings).await;
+    stage.check(&format!("pub orders.eu x -o raw -s service:righ%74@127.0.0.1:{port}"), "<n>-<n>\n").await;
+    stage.check(&format!("pub orders.eu y -o raw -s 127.0.0.1:1,service:right@127.0.0.1:{port}"), "<n>-<n>\n").await;
+
+    let contexts = stage.path("nats/context");
+    std::fs::create_dir_all(&contexts).expect("a directory can be created");
+    let write = |name: &str, url: &str| {
+        let text = format!(r#"{{"url":"{url}","password":"s3cret"}}"#);
+        std::fs::write(contexts.join(name), text).expect("the file can be written");
+    };
+    write("right.json", &format!("nats://service:right@127.0.0.1:{port}"));
+    write("wrong.json", &format!("nats://service:s3cret@127.0.0.1:{port}"));
+    // The environment of the stage has NATS_URL, but the context was typed.
+    stage.check("read orders.eu -o raw --context right", "x\ny\n").await;
+    for (args, code, expected) in [
+        ("ls --context wrong", 4, "refuses the login"),
+        ("ls --token s3cret", 4, "refuses the login"),
+        ("ls --user s3cret", 4, "refuses the login"),
+        ("ls --user service --password s3cret", 4, "refuses the login"),
+        ("ls -s nats://service:s3cret@127.0.0.1:1", 5, "connection was refused"),
+        ("ls -s nats://s3cret@nowhere.invalid", 5, "cannot be resolved"),
+        ("ls -s nats://service:s3cret/x@host", 2, "percent-encoded"),
+        ("ls -s nats://service:s3cret,x@host", 2, "percent-encoded"),
+        ("ls -s ws://service:s3cret@host", 2, "WebSocket"),
+        ("ls -s a:s3cret@host,b:s3cret@host", 2, "different logins"),
+        ("doctor -s nats://service:s3cret@127.0.0.1:1", 5, ""),
+    ] {
+        let ended = stage.run(&format!("{args} -v")).await;
+        let printed = String::from_utf8_lossy(&ended.stdout).into_owned() + &ended.stderr;
+        assert!(printed.contains(expected), "hourlog {args}\n{printed}");
+        assert_eq!(ended.code, Some(code), "hourlog {args}\n{printed}");
+        assert!(!printed.contains("s3cret"), "hourlog {args} prints a secret:\n{printed}");
+    }
+    stage.url = format!("nats://service:s3cret@127.0.0.1:{port}");
+    let help = stage.command("--help").env("NATS_TOKEN", "s3cret").env("NATS_PASSWORD", "s3cret").output();
+    let help = String::from_utf8(help.expect("the binary can be started").stdout).expect("the help is UTF-8");
+    assert!(help.contains("NATS_TOKEN") && !help.contains("s3cret"), "{help}");
+    let refused = stage.command("ls").env("NATS_CREDS", "").env("NATS_CONTEXT", "").output();
+    let refused = String::from_utf8(refused.expect("the binary can be started").stderr).expect("stderr is UTF-8");
+    assert!(refused.contains("refuses the login") && !refused.contains("s3cret"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
     let stage = Stage::open().await;
     let import = stage.run(&format!("import '{QUAKES}'")).await;

@@ -1,18 +1,25 @@
 //! All settings of the service: flags override `HOURLOG_*` variables, and both override the TOML
 //! file.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
-use clap::Parser;
+use clap::{
+    CommandFactory, FromArgMatches, Parser,
+    builder::{BoolishValueParser, Resettable},
+};
 use hourlog::{
     Error, Result,
+    nats::{Login, without_secrets},
     store::{ScyllaUrl, Tls},
     time::{Clock, system_clock},
     wire,
 };
 use serde::Deserialize;
 
-use crate::margin::Margin;
+use crate::{
+    margin::Margin,
+    units::{ByteSize, ListenAddress, Seconds},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,19 +31,20 @@ Examples:
 Then: nats pub log.orders.eu '{\"id\":7}'   and   hourlog read orders.eu";
 
 /// Archives the events of NATS subjects in logs and replays them.
-#[derive(Debug, Default, Clone, Parser, Deserialize)]
+#[derive(Default, Clone, Parser, Deserialize)]
 #[command(name = "hourlogd", version, after_help = EXAMPLES)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Options {
-    /// NATS server, or several separated by commas [default: nats://127.0.0.1:4222].
-    #[arg(long, value_name = "URL", env = "HOURLOG_NATS")]
+    /// NATS server, or several separated by commas; with a login as in nats://user:password@host, whose
+    /// special characters are percent-encoded [default: nats://127.0.0.1:4222].
+    #[arg(long, value_name = "URL", env = "HOURLOG_NATS", hide_env_values = true)]
     pub nats: Option<String>,
     /// Archive: file:DIR, cql://user:pass@host:9042,host2/keyspace?replication=3, or memory: to try
     /// things out.
     #[arg(long, value_name = "STORE", env = "HOURLOG_STORE", hide_env_values = true)]
     pub store: Option<String>,
     /// Create the keyspace and the tables of a CQL archive if they are missing.
-    #[arg(long, env = "HOURLOG_MIGRATE")]
+    #[arg(long, env = "HOURLOG_MIGRATE", value_parser = BoolishValueParser::new())]
     pub migrate: bool,
     /// User of the database; overrides the one in the store URL.
     #[arg(long, value_name = "USER", env = "HOURLOG_STORE_USER")]
@@ -50,7 +58,7 @@ pub struct Options {
     /// CA certificates (PEM) for TLS to the database; the same as ?tls=FILE in the store URL.
     #[arg(long, value_name = "FILE", env = "HOURLOG_STORE_CA")]
     pub store_ca: Option<PathBuf>,
-    /// TOML file; its keys are named like the flags, such as wal-max-bytes = 1073741824.
+    /// TOML file; its keys are named like the flags, such as wal-max-bytes = "1GB".
     #[arg(long, value_name = "FILE", env = "HOURLOG_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
@@ -61,10 +69,10 @@ pub struct Options {
     /// [default: log.>].
     #[arg(long = "subject", value_name = "SUBJECT", env = "HOURLOG_SUBJECTS", value_delimiter = ',')]
     pub subjects: Option<Vec<String>>,
-    /// Size limit of a stream that the service creates, in bytes; a full stream refuses new events
-    /// [default: 1073741824, which is 1 GiB].
+    /// Size limit of a stream that the service creates, such as 1GB, 512MiB or a number of bytes; a
+    /// full stream refuses new events [default: 1GiB].
     #[arg(long, value_name = "BYTES", env = "HOURLOG_WAL_MAX_BYTES")]
-    pub wal_max_bytes: Option<i64>,
+    pub wal_max_bytes: Option<ByteSize>,
     /// Prefix of the service's own subjects [default: hourlog].
     #[arg(long, value_name = "PREFIX", env = "HOURLOG_PREFIX")]
     pub prefix: Option<String>,
@@ -72,9 +80,10 @@ pub struct Options {
     /// clients.alice.
     #[arg(long = "inbox-prefix", value_name = "PREFIX", env = "HOURLOG_INBOX_PREFIXES", value_delimiter = ',')]
     pub inbox_prefixes: Option<Vec<String>>,
-    /// Idle time after which a log's actor stops, in seconds [default: 60].
-    #[arg(long, value_name = "SECONDS", env = "HOURLOG_IDLE_SECONDS")]
-    pub idle_seconds: Option<u64>,
+    /// Idle time after which a log's actor stops, in seconds or such as 5m [default: 60].
+    #[arg(long, value_name = "SECONDS", env = "HOURLOG_IDLE_SECONDS", visible_alias = "idle")]
+    #[serde(alias = "idle")]
+    pub idle_seconds: Option<Seconds>,
     /// NATS credentials file.
     #[arg(long, value_name = "FILE", env = "HOURLOG_CREDS")]
     pub creds: Option<PathBuf>,
@@ -84,19 +93,32 @@ pub struct Options {
     /// Password of the NATS user.
     #[arg(long, value_name = "PASSWORD", env = "HOURLOG_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
+    /// Token for NATS, instead of a user.
+    #[arg(long, value_name = "TOKEN", env = "HOURLOG_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// File that holds an nkey seed.
     #[arg(long, value_name = "FILE", env = "HOURLOG_NKEY")]
     pub nkey: Option<PathBuf>,
-    /// CA certificates (PEM) for TLS to NATS.
+    /// CA certificates (PEM) for TLS to NATS; without TLS, there is no connection.
     #[arg(long, value_name = "FILE", env = "HOURLOG_TLS_CA")]
     pub tls_ca: Option<PathBuf>,
-    /// Time that archived events stay in the stream, in seconds [default: 3600].
-    #[arg(long, value_name = "SECONDS", env = "HOURLOG_WAL_KEEP_SECONDS")]
-    pub wal_keep_seconds: Option<u64>,
-    /// Limit of archived events that stay in the stream, in bytes [default:
-    /// 268435456, which is 256 MiB].
+    /// Client certificate (PEM) for TLS to NATS.
+    #[arg(long, value_name = "FILE", env = "HOURLOG_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the client certificate (PEM).
+    #[arg(long, value_name = "FILE", env = "HOURLOG_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+    /// Start TLS before the server says anything.
+    #[arg(long, env = "HOURLOG_TLS_FIRST", value_parser = BoolishValueParser::new())]
+    pub tls_first: bool,
+    /// Time that archived events stay in the stream, in seconds or such as 5m [default: 3600].
+    #[arg(long, value_name = "SECONDS", env = "HOURLOG_WAL_KEEP_SECONDS", visible_alias = "wal-keep")]
+    #[serde(alias = "wal-keep")]
+    pub wal_keep_seconds: Option<Seconds>,
+    /// Size of the archived events that stay in the stream, at most, such as 100MB; never more than
+    /// a quarter of the stream's limit [default: 256MiB].
     #[arg(long, value_name = "BYTES", env = "HOURLOG_WAL_KEEP_BYTES")]
-    pub wal_keep_bytes: Option<u64>,
+    pub wal_keep_bytes: Option<ByteSize>,
     /// NATS user for purging the stream, so that the service's own user needs no right to purge.
     #[arg(long, value_name = "USER", env = "HOURLOG_JANITOR_USER")]
     pub janitor_user: Option<String>,
@@ -106,15 +128,34 @@ pub struct Options {
     /// NATS credentials file for purging the stream.
     #[arg(long, value_name = "FILE", env = "HOURLOG_JANITOR_CREDS")]
     pub janitor_creds: Option<PathBuf>,
-    /// Address for GET /health and GET /metrics, such as 127.0.0.1:9464; off by default.
+    /// Address for GET /health and GET /metrics, such as localhost:9464, or :9464 for all interfaces;
+    /// off by default.
     #[arg(long, value_name = "ADDR", env = "HOURLOG_HTTP")]
-    pub http: Option<SocketAddr>,
+    pub http: Option<ListenAddress>,
     /// Trace filter, such as `hourlogd=debug`; overrides RUST_LOG.
     #[arg(long, value_name = "FILTER", env = "HOURLOG_TRACE")]
     pub trace: Option<String>,
 }
 
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The other fields may hold secrets.
+        f.debug_struct("Options").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
 impl Options {
+    /// Parses the command line and the environment. Exits with a message if that fails.
+    ///
+    /// An empty variable counts as unset: compose files and unit files often set one.
+    pub fn from_process() -> Self {
+        let command = Self::command().mut_args(|argument| {
+            let value = argument.get_env().and_then(std::env::var_os);
+            if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
+        });
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
     /// Returns these options, with missing values taken from the file named by `config`.
     ///
     /// # Errors
@@ -145,8 +186,12 @@ impl Options {
             creds: self.creds.or(file.creds),
             user: self.user.or(file.user),
             password: self.password.or(file.password),
+            token: self.token.or(file.token),
             nkey: self.nkey.or(file.nkey),
             tls_ca: self.tls_ca.or(file.tls_ca),
+            tls_cert: self.tls_cert.or(file.tls_cert),
+            tls_key: self.tls_key.or(file.tls_key),
+            tls_first: self.tls_first || file.tls_first,
             wal_keep_seconds: self.wal_keep_seconds.or(file.wal_keep_seconds),
             wal_keep_bytes: self.wal_keep_bytes.or(file.wal_keep_bytes),
             janitor_user: self.janitor_user.or(file.janitor_user),
@@ -207,13 +252,16 @@ impl Options {
             creds: self.janitor_creds,
             user: self.janitor_user,
             password: self.janitor_password,
-            nkey: None,
             tls_ca: self.tls_ca.clone(),
+            tls_cert: self.tls_cert.clone(),
+            tls_key: self.tls_key.clone(),
+            tls_first: self.tls_first,
+            ..Credentials::default()
         });
         Settings {
             margin: Margin {
-                age: self.wal_keep_seconds.map_or(defaults.margin.age, Duration::from_secs),
-                bytes: self.wal_keep_bytes.unwrap_or(defaults.margin.bytes),
+                age: self.wal_keep_seconds.map_or(defaults.margin.age, Seconds::duration),
+                bytes: self.wal_keep_bytes.map_or(defaults.margin.bytes, ByteSize::bytes),
             },
             janitor,
             nats: self.nats.unwrap_or(defaults.nats),
@@ -221,15 +269,19 @@ impl Options {
                 creds: self.creds,
                 user: self.user,
                 password: self.password,
+                token: self.token,
                 nkey: self.nkey,
                 tls_ca: self.tls_ca,
+                tls_cert: self.tls_cert,
+                tls_key: self.tls_key,
+                tls_first: self.tls_first,
             },
             stream: self.stream.unwrap_or(defaults.stream),
             subjects: self.subjects.unwrap_or(defaults.subjects),
-            wal_max_bytes: self.wal_max_bytes.unwrap_or(defaults.wal_max_bytes),
+            wal_max_bytes: self.wal_max_bytes.map_or(defaults.wal_max_bytes, ByteSize::signed_bytes),
             prefix: self.prefix.unwrap_or(defaults.prefix),
             inbox_prefixes: self.inbox_prefixes.unwrap_or(defaults.inbox_prefixes),
-            idle: self.idle_seconds.map_or(defaults.idle, Duration::from_secs),
+            idle: self.idle_seconds.map_or(defaults.idle, Seconds::duration),
             http: self.http,
             clock: defaults.clock,
         }
@@ -237,7 +289,7 @@ impl Options {
 }
 
 /// Settings of a service.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// NATS server, or several separated by commas.
     pub nats: String,
@@ -260,9 +312,21 @@ pub struct Settings {
     /// Credentials for purging the stream. Without them, the service purges with its own.
     pub janitor: Option<Credentials>,
     /// Address for health and metrics over HTTP.
-    pub http: Option<SocketAddr>,
+    pub http: Option<ListenAddress>,
     /// Source of the current time.
     pub clock: Clock,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address may hold a password.
+        f.debug_struct("Settings")
+            .field("nats", &without_secrets(&self.nats))
+            .field("credentials", &self.credentials)
+            .field("stream", &self.stream)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {
@@ -284,8 +348,36 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Returns the login of the connection `name`.
+    pub(crate) fn login(&self, name: &str) -> Login {
+        let credentials = self.credentials.clone();
+        Login {
+            servers: self.nats.clone(),
+            name: Some(format!("hourlogd {name}")),
+            user: credentials.user,
+            password: credentials.password,
+            token: credentials.token,
+            creds: credentials.creds,
+            nkey: credentials.nkey,
+            tls_ca: credentials.tls_ca,
+            tls_cert: credentials.tls_cert,
+            tls_key: credentials.tls_key,
+            tls_first: credentials.tls_first,
+            ..Login::default()
+        }
+    }
+
+    /// Returns these settings with the login for purging the stream, if there is one.
+    pub(crate) fn of_janitor(&self) -> Option<Self> {
+        let credentials = self.janitor.clone()?;
+        // A login in the address would override the janitor's.
+        Some(Self { nats: without_secrets(&self.nats), credentials, ..self.clone() })
+    }
+}
+
 /// Credentials for NATS.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Credentials {
     /// Credentials file.
     pub creds: Option<PathBuf>,
@@ -293,10 +385,25 @@ pub struct Credentials {
     pub user: Option<String>,
     /// Password of the user.
     pub password: Option<String>,
+    /// Token, instead of a user.
+    pub token: Option<String>,
     /// File that holds an nkey seed.
     pub nkey: Option<PathBuf>,
-    /// CA certificates (PEM).
+    /// CA certificates (PEM). They require TLS.
     pub tls_ca: Option<PathBuf>,
+    /// Client certificate (PEM).
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the client certificate (PEM).
+    pub tls_key: Option<PathBuf>,
+    /// True to start TLS before the server says anything.
+    pub tls_first: bool,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The other fields may hold secrets.
+        f.debug_struct("Credentials").field("creds", &self.creds).field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// Location of the archive.
@@ -321,7 +428,8 @@ impl FromStr for StoreUrl {
             Some(("cql", _)) => text.parse().map(Self::Scylla),
             Some(("memory", "")) => Ok(Self::Memory),
             _ => Err(Error::invalid(format!(
-                "{text:?} is not an archive; write file:DIR, cql://HOST/KEYSPACE or memory:"
+                "{:?} is not an archive; write file:DIR, cql://HOST/KEYSPACE or memory:",
+                without_secrets(text)
             ))),
         }
     }
@@ -363,6 +471,24 @@ mod tests {
         assert_eq!(url.tls, Some(Tls::Authority("/ca.pem".into())));
         let both = Options { store_password: Some("x".to_owned()), ..options };
         assert!(both.store().expect_err("there are two passwords").to_string().contains("leave one out"));
+    }
+
+    #[test]
+    fn flags_and_the_file_take_values_with_units() {
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
+        let path = directory.path().join("hourlog.toml");
+        let text = "wal-max-bytes = \"1GB\"\nwal-keep-bytes = 65536\nidle = \"2m\"\nhttp = \":9464\"";
+        std::fs::write(&path, text).expect("the file can be written");
+        let path = path.to_str().expect("the path is UTF-8");
+        let flags = ["hourlogd", "--config", path, "--wal-keep", "5m", "--http", "localhost:9464"];
+        let flags = Options::try_parse_from(flags).expect("the flags are valid");
+        let settings = flags.with_file().expect("the file is valid").settings();
+        assert_eq!(settings.wal_max_bytes, 1_000_000_000);
+        assert_eq!(settings.margin, Margin { age: Duration::from_secs(300), bytes: 65_536 });
+        assert_eq!(settings.idle, Duration::from_secs(120));
+        assert_eq!(settings.http, Some("localhost:9464".parse().expect("the address is valid")));
+        let error = Options::try_parse_from(["hourlogd", "--wal-max-bytes", "1XB"]).expect_err("the unit is unknown");
+        assert!(error.to_string().contains("write 1GB"), "{error}");
     }
 
     #[test]

@@ -1,24 +1,27 @@
 //! The state of the service: what is healthy, how far the archive has got, and what happened since
 //! the start. Every endpoint's statistics and `GET /health` report it.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 use hourlog::{Error, LogId, Offset, time::Clock};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
-use crate::{stream::message::MessageKey, trace::sentence};
+use crate::{repeats::Repeats, stream::message::MessageKey, trace::sentence};
 
 /// The state of the service, shared by all of its tasks.
 #[derive(Debug)]
 pub(crate) struct Health {
     clock: Clock,
-    archive: Mutex<Option<Outage>>,
-    nats: Mutex<Option<Outage>>,
-    wal: Mutex<Option<Outage>>,
+    archive: Mutex<ComponentState>,
+    nats: Mutex<ComponentState>,
+    wal: Mutex<ComponentState>,
     fork: Mutex<Option<Fork>>,
     /// The newest sequence that the stream is known to hold.
     pub(crate) published: AtomicU64,
@@ -73,10 +76,21 @@ impl Fork {
     }
 }
 
+/// The state of a component.
+#[derive(Debug, Default)]
+struct ComponentState {
+    outage: Option<Outage>,
+    /// Failures, also those of earlier outages: a component that fails and recovers all the time
+    /// does not fill the trace.
+    failures: Repeats,
+}
+
 /// An outage of a component.
 #[derive(Debug, Clone)]
 struct Outage {
     since: Offset,
+    /// True once a failure of this outage was traced.
+    is_traced: bool,
     /// The log for which the component fails; `None` if it fails for all.
     log: Option<LogId>,
     reason: String,
@@ -122,20 +136,23 @@ impl Health {
         }
     }
 
-    /// Records an outage of `component`, for one log or for all. Returns true if it was healthy
-    /// before.
-    pub(crate) fn degraded(&self, component: Component, log: Option<&LogId>, error: &Error) -> bool {
-        let mut outage = self.outage(component);
-        let was_healthy = outage.is_none();
-        let since = outage.as_ref().map_or_else(self.clock, |outage| outage.since);
-        *outage = Some(Outage { since, log: log.cloned(), reason: sentence(error) });
-        was_healthy
+    /// Records a failure of `component`, for one log or for all. If it is to be traced, returns the
+    /// number of failures that were not traced since the last one.
+    pub(crate) fn degraded(&self, component: Component, log: Option<&LogId>, error: &Error) -> Option<u64> {
+        let mut state = self.state(component);
+        let left_out = state.failures.count(Instant::now());
+        let (since, was_traced) =
+            state.outage.as_ref().map_or_else(|| ((self.clock)(), false), |outage| (outage.since, outage.is_traced));
+        let is_traced = was_traced || left_out.is_some();
+        state.outage = Some(Outage { since, is_traced, log: log.cloned(), reason: sentence(error) });
+        left_out
     }
 
     /// Ends the outage of `component` if it concerns the same log. Returns the time at which the
-    /// outage began, if one ended.
+    /// outage began, if one ended that was traced.
     pub(crate) fn recovered(&self, component: Component, log: Option<&LogId>) -> Option<Offset> {
-        self.outage(component).take_if(|outage| outage.log.as_ref() == log).map(|outage| outage.since)
+        let ended = self.state(component).outage.take_if(|outage| outage.log.as_ref() == log);
+        ended.filter(|outage| outage.is_traced).map(|outage| outage.since)
     }
 
     /// Records a fork of the stream.
@@ -151,7 +168,7 @@ impl Health {
 
     /// Returns true unless `component` is degraded.
     pub(crate) fn is_healthy(&self, component: Component) -> bool {
-        self.outage(component).is_none()
+        self.state(component).outage.is_none()
     }
 
     /// Returns true if every component is healthy.
@@ -178,7 +195,7 @@ impl Health {
 
     /// Returns the whole state in the form of the endpoints' statistics.
     pub(crate) fn report(&self) -> Value {
-        let state = |component| match &*self.outage(component) {
+        let state = |component| match &self.state(component).outage {
             None => json!({ "ok": true }),
             Some(outage) => {
                 json!({ "ok": false, "since": outage.since, "log": outage.log, "reason": outage.reason })
@@ -203,12 +220,32 @@ impl Health {
         })
     }
 
-    fn outage(&self, component: Component) -> MutexGuard<'_, Option<Outage>> {
-        let outage = match component {
+    fn state(&self, component: Component) -> MutexGuard<'_, ComponentState> {
+        let state = match component {
             Component::Archive => &self.archive,
             Component::Nats => &self.nats,
             Component::Wal => &self.wal,
         };
-        outage.lock().unwrap_or_else(PoisonError::into_inner)
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_traced_once_and_its_end_only_if_its_begin_was() {
+        let health = Health::new(|| Offset::from_nanos(7));
+        let error = Error::invalid("the disk is full");
+        let degraded = || health.degraded(Component::Archive, None, &error);
+        assert_eq!((degraded(), degraded(), degraded()), (Some(0), None, None));
+        assert_eq!(health.recovered(Component::Archive, None), Some(Offset::from_nanos(7)));
+        // The next outage follows within a minute.
+        assert_eq!(degraded(), None);
+        assert!(!health.is_healthy(Component::Archive));
+        assert_eq!(health.recovered(Component::Archive, None), None);
+        assert!(health.all_healthy());
+        assert_eq!(health.degraded(Component::Nats, None, &error), Some(0), "each component has its own traces");
     }
 }

@@ -7,10 +7,9 @@ use axum::{
 };
 use hourlog::{Error, ErrorKind, Result};
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{health::Health, metrics::Metrics};
+use crate::{health::Health, metrics::Metrics, units::ListenAddress};
 
 /// Content type of the OpenMetrics format, which Prometheus requests.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -19,12 +18,16 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] when the address cannot be bound.
-pub(crate) async fn start(address: SocketAddr, state: Arc<Health>, shutdown: CancellationToken) -> Result<SocketAddr> {
+pub(crate) async fn start(
+    address: &ListenAddress,
+    state: Arc<Health>,
+    shutdown: CancellationToken,
+) -> Result<SocketAddr> {
     let refused = |error: std::io::Error| {
         Error::new(ErrorKind::Refused, format!("cannot listen on {address}; give --http another address"))
             .because(error)
     };
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let listener = address.bind().await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let routes = Router::new().route("/health", get(health)).route("/metrics", get(metrics)).with_state(state);
     tokio::spawn(async move {

@@ -29,6 +29,7 @@ use crate::{
     config::Settings,
     health::{Component, Fork, Health},
     logs::{LogsMsg, LogsRef},
+    repeats::Repeats,
     stream::{
         decode::{Decoded, Decoder},
         epochs::Epochs,
@@ -103,6 +104,12 @@ pub(crate) struct Ingest<S> {
     archive_request: Option<ArchiveRequest>,
     /// Number of reads in a row that ended without a message.
     reads_without_message: u32,
+    /// Events that were rejected.
+    rejections: Repeats,
+    /// Failures to store the checkpoint.
+    store_failures: Repeats,
+    /// Failures to fetch a message by itself.
+    raw_failures: Repeats,
     /// The archive may have lost epochs. Until they are restored, no checkpoint may be stored.
     epochs_may_be_lost: bool,
 }
@@ -133,13 +140,17 @@ pub(crate) async fn run<S: Store>(mut ingest: Ingest<S>) -> Result<()> {
             ingest.reads_without_message = 0;
             match ingest.take_raw().await {
                 Ok(()) => backoff.reset(),
-                Err(error) => tracing::warn!(%error, "cannot fetch the next message by itself either"),
+                Err(error) => {
+                    if let Some(left_out) = ingest.raw_failures.count(Instant::now()) {
+                        tracing::warn!(%error, left_out, "cannot fetch the next message by itself either");
+                    }
+                }
             }
         }
         let pause = backoff.next_pause();
-        if ingest.args.health.degraded(Component::Nats, None, &error) {
+        if let Some(left_out) = ingest.args.health.degraded(Component::Nats, None, &error) {
             let cause = sentence(&error);
-            tracing::warn!(stream = %ingest.args.stream, cause, "reading the stream was interrupted; resuming after the last message taken");
+            tracing::warn!(stream = %ingest.args.stream, cause, left_out, "reading the stream was interrupted; resuming after the last message taken");
         }
         tokio::select! {
             () = sleep(pause) => {}
@@ -171,6 +182,9 @@ impl<S: Store> Ingest<S> {
             in_flight: InFlight::new(S::IN_FLIGHT_BYTES),
             archive_request: None,
             reads_without_message: 0,
+            rejections: Repeats::default(),
+            store_failures: Repeats::default(),
+            raw_failures: Repeats::default(),
             epochs_may_be_lost: false,
         })
     }
@@ -214,7 +228,12 @@ impl<S: Store> Ingest<S> {
                     ArchiveReply::NeedsCatchUp(true) => return Ok(ReadEnd::NeedsCatchUp),
                     reply => self.handle_reply(reply),
                 },
-                _ = checkpoint_tick.tick() => self.request_due(),
+                _ = checkpoint_tick.tick() => {
+                    if let Some(left_out) = self.rejections.overdue(Instant::now()) {
+                        tracing::warn!(left_out, "more events rejected; they are in the log _rejected");
+                    }
+                    self.request_due();
+                }
                 () = tick_or_asked(&mut stream_check, &health.check_stream) => {
                     let before = self.checkpoint.generation();
                     self.check_stream().await?;
@@ -248,10 +267,11 @@ impl<S: Store> Ingest<S> {
                 health.recovered(Component::Wal, None);
             }
             // Go on reading: to stop would lose more events than the changed settings.
-            Err(error) if health.degraded(Component::Wal, None, &error) => {
-                tracing::error!(%error, "the stream's settings were changed");
+            Err(error) => {
+                if let Some(left_out) = health.degraded(Component::Wal, None, &error) {
+                    tracing::error!(%error, left_out, "the stream's settings were changed");
+                }
             }
-            Err(_) => {}
         }
         let head = self.checkpoint.head().filter(|_| !Failpoint::ForkUnseen.is_active());
         let Some(head) = head else { return Ok(handle) };
@@ -368,7 +388,9 @@ impl<S: Store> Ingest<S> {
         self.checkpoint.take(message);
         if let Some(error) = &decoded.rejected {
             self.args.health.rejected.fetch_add(1, Relaxed);
-            tracing::warn!(sequence = message.sequence, %error, "event rejected; it is in the log _rejected");
+            if let Some(left_out) = self.rejections.count(Instant::now()) {
+                tracing::warn!(sequence = message.sequence, %error, left_out, "event rejected; it is in the log _rejected");
+            }
         }
         chunk.add(decoded, waiter);
     }
@@ -462,9 +484,9 @@ impl<S: Store> Ingest<S> {
             }
             // The next flush retries.
             ArchiveReply::Flushed(_, Err(error)) => {
-                if self.args.health.degraded(Component::Archive, None, &error) {
+                if let Some(left_out) = self.args.health.degraded(Component::Archive, None, &error) {
                     let cause = sentence(&error);
-                    tracing::error!(cause, "the archive does not answer; retrying");
+                    tracing::error!(cause, left_out, "the archive does not answer; retrying");
                 }
             }
             ArchiveReply::Stored(progress, Ok(())) => {
@@ -473,7 +495,11 @@ impl<S: Store> Ingest<S> {
             }
             // A later tick retries. Until then, a crash makes the ingest read more events twice;
             // nothing worse.
-            ArchiveReply::Stored(_, Err(error)) => tracing::warn!(%error, "cannot store the checkpoint; retrying"),
+            ArchiveReply::Stored(_, Err(error)) => {
+                if let Some(left_out) = self.store_failures.count(Instant::now()) {
+                    tracing::warn!(%error, left_out, "cannot store the checkpoint; retrying");
+                }
+            }
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Layout, along the path of an event:
 //!
-//! - `config`: the settings; `margin`: how many archived messages stay in the stream. `main.rs`
-//!   reads the settings and runs the service until a signal.
+//! - `config`: the settings; `units`: sizes, times and addresses as people write them; `margin`: how
+//!   many archived messages stay in the stream. `main.rs` reads the settings and runs the service
+//!   until a signal.
 //! - `stream`: the source. Connections, the stream and its settings, messages and their decoding,
 //!   epochs and forks, the janitor.
 //! - `ingest`: reads the stream and hands the events out. `ingest/checkpoint`: how far it has got,
@@ -13,7 +14,7 @@
 //! - `api`: the endpoints, one file per endpoint. `waiters`: requests that wait until their message is
 //!   archived.
 //! - `health`: the state of the service; `http`, `metrics`: the same for monitoring; `trace`:
-//!   traces.
+//!   traces; `repeats`: limits traces that repeat.
 //! - `faults`: faults that tests inject, with the feature `chaos` only.
 
 mod api;
@@ -30,8 +31,10 @@ mod margin;
 mod metrics;
 mod once;
 mod pending;
+mod repeats;
 mod stream;
 pub mod trace;
+mod units;
 mod waiters;
 
 use std::{sync::Arc, time::Duration};
@@ -46,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{Credentials, Options, Settings, StoreUrl};
 pub use margin::Margin;
+pub use units::{ByteSize, ListenAddress, Seconds};
 
 use crate::{
     health::Health,
@@ -97,7 +101,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     let epochs = watch::Sender::new(Arc::new(epochs));
     let waiters = Arc::new(Waiters::default());
     let shutdown = CancellationToken::new();
-    if let Some(address) = settings.http {
+    if let Some(address) = &settings.http {
         let address = http::start(address, Arc::clone(&health), shutdown.clone()).await?;
         tracing::info!(%address, "health and metrics");
     }
@@ -127,11 +131,8 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         shutdown: shutdown.clone(),
     });
     let ingest = tokio::spawn(ingest::run(ingest.await?));
-    let janitor_client = match &settings.janitor {
-        Some(credentials) => {
-            let settings = Settings { credentials: credentials.clone(), ..settings.clone() };
-            connect::connect(&settings, "janitor").await?.client
-        }
+    let janitor_client = match settings.of_janitor() {
+        Some(settings) => connect::connect(&settings, "janitor").await?.client,
         None => api_client.clone(),
     };
     let janitor = Janitor {

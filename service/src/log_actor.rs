@@ -351,9 +351,9 @@ async fn write_with_retries<S: Store>(
             Err(_) if Failpoint::BatchDropped.is_active() => return,
             Err(error) => {
                 permit = None;
-                if args.health.degraded(Component::Archive, Some(&args.id), &error) {
+                if let Some(left_out) = args.health.degraded(Component::Archive, Some(&args.id), &error) {
                     let cause = sentence(&error);
-                    tracing::error!(log = %args.id, cause, "the archive does not take a write; retrying until it does");
+                    tracing::error!(log = %args.id, cause, left_out, "the archive does not take a write; retrying until it does");
                 }
                 tokio::time::sleep(backoff.next_pause()).await;
             }

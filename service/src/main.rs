@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use hourlog::{Embedded, Memory, Scylla, store::Store};
 use hourlogd::{Options, Settings, StoreUrl, start, trace};
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Options::parse()).await {
+    match run(Options::from_process()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "{error}");

@@ -21,6 +21,8 @@ mod http;
 mod kit;
 #[path = "service/life.rs"]
 mod life;
+#[path = "service/login.rs"]
+mod login;
 #[cfg(target_os = "linux")]
 #[path = "service/memory.rs"]
 mod memory;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, Event, jetstream};
-use hourlog::{Error, ErrorKind, Result, nats::connect_error};
+use hourlog::{ErrorKind, Result};
 use tokio::sync::watch;
 
 use crate::{config::Settings, trace::sentence};
@@ -28,23 +28,25 @@ pub(crate) struct Connection {
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] if no server answers for half a minute, [`ErrorKind::NotAllowed`] if
-/// it refuses the credentials, [`ErrorKind::Invalid`] if the credentials cannot be read, or the
-/// address is invalid.
+/// it refuses the login, [`ErrorKind::Invalid`] if the credentials cannot be read, the address is
+/// invalid, or TLS fails.
 pub(crate) async fn connect(settings: &Settings, name: &str) -> Result<Connection> {
     let (counter, losses) = watch::channel(0);
     let counter = Arc::new(counter);
+    let login = settings.login(name);
     let begun = tokio::time::Instant::now();
     loop {
-        let error = match options(settings, name, Arc::clone(&counter)).await?.connect(settings.nats.as_str()).await {
+        let counter = Arc::clone(&counter);
+        let error = match login.connect(ATTEMPT_MAX, |options| configure(options, name, counter)).await {
             Ok(client) => return Ok(Connection { client, losses }),
-            Err(error) => connect_error(&settings.nats, error),
+            Err(error) => error,
         };
-        // Retrying does not help against wrong credentials or a wrong address.
+        // Retrying does not help against a wrong login, address or certificate.
         let is_passing = error.kind() == ErrorKind::Unavailable;
         if !is_passing || begun.elapsed() > FIRST_CONNECT_MAX {
             return Err(error);
         }
-        tracing::warn!(cause = sentence(&error), "no NATS server answers yet; retrying");
+        tracing::warn!(cause = sentence(&error), "no connection to NATS yet; retrying");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
@@ -56,41 +58,19 @@ pub(crate) fn jetstream(client: Client) -> jetstream::Context {
     jetstream
 }
 
-async fn options(settings: &Settings, name: &str, losses: Arc<watch::Sender<u64>>) -> Result<ConnectOptions> {
-    let credentials = &settings.credentials;
-    let unreadable = |path: &std::path::Path, error: std::io::Error| {
-        Error::invalid(format!("cannot read {}", path.display())).because(error)
-    };
+fn configure(options: ConnectOptions, name: &str, losses: Arc<watch::Sender<u64>>) -> ConnectOptions {
     let connection = name.to_owned();
-    let mut options = ConnectOptions::new()
-        .name(format!("hourlogd {name}"))
-        .connection_timeout(ATTEMPT_MAX)
-        .ping_interval(Duration::from_secs(5))
-        .event_callback(move |event| {
-            let connection = connection.clone();
-            if matches!(event, Event::Disconnected) {
-                losses.send_modify(|losses| *losses += 1);
+    options.ping_interval(Duration::from_secs(5)).event_callback(move |event| {
+        let connection = connection.clone();
+        if matches!(event, Event::Disconnected) {
+            losses.send_modify(|losses| *losses += 1);
+        }
+        async move {
+            match event {
+                Event::Connected => tracing::info!(connection, "connected to NATS"),
+                Event::Disconnected => tracing::warn!(connection, "disconnected from NATS"),
+                event => tracing::warn!(connection, %event, "NATS"),
             }
-            async move {
-                match event {
-                    Event::Connected => tracing::info!(connection, "connected to NATS"),
-                    Event::Disconnected => tracing::warn!(connection, "disconnected from NATS"),
-                    event => tracing::warn!(connection, %event, "NATS"),
-                }
-            }
-        });
-    if let Some(path) = &credentials.creds {
-        options = options.credentials_file(path).await.map_err(|error| unreadable(path, error))?;
-    }
-    if let Some(user) = &credentials.user {
-        options = options.user_and_password(user.clone(), credentials.password.clone().unwrap_or_default());
-    }
-    if let Some(path) = &credentials.nkey {
-        let seed = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
-        options = options.nkey(seed.trim().to_owned());
-    }
-    if let Some(path) = &credentials.tls_ca {
-        options = options.add_root_certificates(path.clone());
-    }
-    Ok(options)
+        }
+    })
 }

@@ -4,7 +4,10 @@
 //! It can have its own credentials. The service answers requests, so its own user should not be
 //! able to delete.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_nats::{Client, jetstream};
 use hourlog::{Error, ErrorKind, Offset, Result};
@@ -12,16 +15,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{connect, forks::CurrentStream, message::MessageKey, raw};
-use crate::{margin::Margin, trace::sentence};
+use crate::{margin::Margin, repeats::Repeats, trace::sentence};
 
 /// Interval between purges while the checkpoint does not move.
 const IDLE_INTERVAL: Duration = Duration::from_secs(30);
 /// Pause between purges while the checkpoint moves.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Pause between purges while the stream is filling up. A fast publisher writes 30 MB a second.
+/// Pause between purges while the stream is nearly full.
 const PAUSE_WHILE_FULL: Duration = Duration::from_millis(100);
-/// The stream counts as filling up once it holds the margin and another eighth of `max_bytes`.
-const FULL_DIVISOR: u64 = 8;
 
 /// The janitor of one stream.
 #[derive(Debug)]
@@ -33,12 +34,21 @@ pub(crate) struct Janitor {
     pub(crate) checkpoint: watch::Receiver<Option<MessageKey>>,
 }
 
+/// The outcome of a purge.
+#[derive(Debug, Default, Clone, Copy)]
+struct Purged {
+    /// Number of deleted messages.
+    deleted: u64,
+    /// True if the stream was nearly full before.
+    is_nearly_full: bool,
+}
+
 impl Janitor {
     /// Purges the stream whenever the checkpoint moves, until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let jetstream = connect::jetstream(self.client.clone());
         self.checkpoint.mark_changed();
-        let mut failing = false;
+        let mut failures = Repeats::default();
         loop {
             tokio::select! {
                 changed = self.checkpoint.changed() => if changed.is_err() { return },
@@ -48,16 +58,22 @@ impl Janitor {
             }
             let mut pause = PAUSE;
             match self.purge(&jetstream).await {
-                Ok(is_full) => {
-                    failing = false;
-                    pause = if is_full { PAUSE_WHILE_FULL } else { PAUSE };
+                Ok(Purged { deleted, is_nearly_full }) => {
+                    if is_nearly_full {
+                        pause = PAUSE_WHILE_FULL;
+                        if deleted > 0 {
+                            // One purge may leave more than the margin, and with a full stream the
+                            // checkpoint does not move.
+                            self.checkpoint.mark_changed();
+                        }
+                    }
                 }
                 Err(error) => {
                     // Retry after the pause, even if the checkpoint does not move.
                     self.checkpoint.mark_changed();
-                    if !std::mem::replace(&mut failing, true) {
+                    if let Some(left_out) = failures.count(Instant::now()) {
                         let cause = sentence(&error);
-                        tracing::warn!(stream = %self.stream, cause, "the janitor cannot delete archived messages from the stream; retrying");
+                        tracing::warn!(stream = %self.stream, cause, left_out, "the janitor cannot delete archived messages from the stream; retrying");
                     }
                 }
             }
@@ -68,9 +84,9 @@ impl Janitor {
         }
     }
 
-    /// Deletes the messages outside the margin. Returns true if the stream was filling up.
-    async fn purge(&self, jetstream: &jetstream::Context) -> Result<bool> {
-        let Some(checkpoint) = *self.checkpoint.borrow() else { return Ok(false) };
+    /// Deletes the messages outside the margin.
+    async fn purge(&self, jetstream: &jetstream::Context) -> Result<Purged> {
+        let Some(checkpoint) = *self.checkpoint.borrow() else { return Ok(Purged::default()) };
         let unavailable = |error: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Unavailable, format!("the stream {} does not answer: {error}", self.stream))
         };
@@ -78,19 +94,20 @@ impl Janitor {
         let info = handle.cached_info();
         let state = &info.state;
         let bytes_max = u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX);
-        let is_full = state.bytes.saturating_sub(self.margin.bytes) > bytes_max / FULL_DIVISOR;
+        // The limit of an existing stream is its own, not the one of the settings.
+        let margin = self.margin.limited_to(bytes_max);
+        let nothing = Purged { deleted: 0, is_nearly_full: margin.is_nearly_full(state.bytes, bytes_max) };
         if state.messages == 0 || checkpoint.sequence < state.first_sequence {
-            return Ok(is_full);
+            return Ok(nothing);
         }
         // A forked stream uses these sequences for other messages. Purge only if the message at the
         // checkpoint is the one that was archived.
         let at_checkpoint = raw::fetch(&self.client, &self.stream, checkpoint.sequence).await?;
         if at_checkpoint.is_none_or(|message| message.key != checkpoint) {
-            return Ok(is_full);
+            return Ok(nothing);
         }
-        let bytes_per_message = (state.bytes / state.messages).max(1);
-        let keep_by_bytes = (checkpoint.sequence + 1).saturating_sub(self.margin.bytes / bytes_per_message);
-        let age = i64::try_from(self.margin.age.as_nanos()).unwrap_or(i64::MAX);
+        let keep_by_bytes = margin.keep_from(checkpoint.sequence, state.bytes, state.messages);
+        let age = i64::try_from(margin.age.as_nanos()).unwrap_or(i64::MAX);
         let kept_since: Offset = checkpoint.time.saturating_add_nanos(age.saturating_neg());
         // If the size alone requires a purge, that is enough work for now: the search by age costs
         // requests.
@@ -101,10 +118,10 @@ impl Janitor {
         };
         let keep_from = keep_by_bytes.max(keep_by_age).min(checkpoint.sequence + 1);
         if keep_from <= state.first_sequence {
-            return Ok(is_full);
+            return Ok(nothing);
         }
         let purged = handle.purge().sequence(keep_from).await.map_err(|error| unavailable(&error))?;
         tracing::debug!(stream = %self.stream, messages = purged.purged, from = keep_from, "deleted archived messages from the stream");
-        Ok(is_full)
+        Ok(Purged { deleted: purged.purged, ..nothing })
     }
 }

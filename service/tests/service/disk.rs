@@ -105,4 +105,10 @@ async fn with_a_full_disk_nothing_is_acknowledged_replays_work_and_writes_resume
     assert_eq!(service.process.ended(), None);
     let report = service.report().await;
     assert_eq!(report["archive"]["ok"], true, "{report}");
+    // The outage lasts for seconds, with several failures a second.
+    for failure in ["the archive does not", "cannot store the checkpoint"] {
+        let traced = service.process.stderr_lines().into_iter().filter(|line| line.contains(failure));
+        let traced: Vec<_> = traced.collect();
+        assert!(traced.len() as u64 <= 1 + begun.elapsed().as_secs() / 60, "{traced:#?}");
+    }
 }

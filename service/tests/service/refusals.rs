@@ -64,6 +64,33 @@ async fn a_stream_that_could_lose_events_is_refused_and_the_setting_is_named() {
     HourlogdProcess::start(binary(), Service::arguments(&nats, directory.path(), &[])).await;
 }
 
+#[test]
+fn a_switch_in_the_environment_may_be_1_true_or_yes() {
+    for (value, is_switch) in [("1", true), ("true", true), ("yes", true), ("no", true), ("maybe", false)] {
+        let hourlogd = std::process::Command::new(binary()).env("HOURLOG_MIGRATE", value).output();
+        let said = hourlogd.expect("the service can be started").stderr;
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(said.contains("no archive is given"), is_switch, "{value}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_events_are_traced_once_and_not_once_each() {
+    let service = service().await;
+    let (remote, jetstream) = (service.remote().await, service.jetstream().await);
+    for _ in 0..50 {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Hourlog-Time", "yesterday");
+        let ack = jetstream.publish_with_headers("log.bad", headers, "x".into()).await;
+        ack.expect("the message can be sent").await.expect("the stream accepts the message");
+    }
+    archived(&remote).await;
+    assert_eq!(events(&remote, "_rejected").await.len(), 50);
+    let traced: Vec<_> =
+        service.process.stderr_lines().into_iter().filter(|line| line.contains("event rejected")).collect();
+    assert_eq!(traced.len(), 1, "{traced:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_events_are_rejected_with_a_reason_and_do_not_block_later_events() {
     let service = service().await;

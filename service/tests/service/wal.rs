@@ -63,6 +63,12 @@ async fn an_append_to_a_full_stream_is_refused_and_the_stream_is_named() {
     let service = service_with(&["--wal-max-bytes", "100000"]).await;
     let remote = service.remote().await;
     let error = loop {
+        // Twice the stream's limit at once: faster than the janitor can make room.
+        for _ in 0..20 {
+            let filler = "x".repeat(10_000).into();
+            remote.client().publish("log.full", filler).await.expect("the message can be sent");
+        }
+        remote.client().flush().await.expect("the server accepts a connection");
         match remote.append(&log("full"), Record::new("x".repeat(10_000))).await {
             Ok(_) => {}
             Err(error) => break error,
@@ -74,8 +80,10 @@ async fn an_append_to_a_full_stream_is_refused_and_the_stream_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_stream_refuses_a_publish_with_an_ack_and_silently_drops_one_without() {
-    let service = service_with(&["--wal-max-bytes", "100000"]).await;
+    let mut service = service_with(&["--wal-max-bytes", "100000"]).await;
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
+    // Nobody makes room while the service is down.
+    service.process.kill();
     let mut taken = 0;
     let refused = loop {
         let sent = jetstream.publish("log.full", "x".repeat(10_000).into()).await.expect("the message can be sent");
@@ -93,8 +101,35 @@ async fn a_full_stream_refuses_a_publish_with_an_ack_and_silently_drops_one_with
             .expect("a publish without an ack gets no refusal");
     }
     remote.client().flush().await.expect("the server accepts a connection");
+    service.start_again().await;
+    let remote = service.remote().await;
     archived(&remote).await;
     assert_eq!(events(&remote, "full").await.len(), taken);
+}
+
+/// Time within which a publisher that retries must get through, once everything is archived.
+const REFUSED_MAX: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_smaller_than_the_margin_refuses_nobody_for_long() {
+    let service = service_with(&["--wal-max-bytes", "2000000"]).await;
+    let (remote, jetstream) = (service.remote().await, service.jetstream().await);
+    for number in 0..30 {
+        let payload = format!("{number:06}{}", "x".repeat(189_994));
+        let begun = Instant::now();
+        loop {
+            let sent = jetstream.publish("log.large", payload.clone().into()).await.expect("the message can be sent");
+            let Err(refused) = sent.await else { break };
+            assert!(refused.to_string().contains("maximum bytes exceeded"), "{refused}");
+            let lag = service.report().await["lag"].clone();
+            assert!(begun.elapsed() < REFUSED_MAX, "event {number} stays refused with a lag of {lag}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    archived(&remote).await;
+    let found = events(&remote, "large").await;
+    assert_eq!(found.len(), 30);
+    assert!(found.iter().enumerate().all(|(at, event)| event.record.data.starts_with(format!("{at:06}").as_bytes())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
