@@ -79,7 +79,7 @@ fn parse() -> Result<Cli, clap::Error> {
     });
     let matches = command.try_get_matches()?;
     let mut cli = Cli::from_arg_matches(&matches)?;
-    // What was typed wins over the environment, and a context's login belongs to its own server.
+    // A typed flag wins over the environment, and a context's login belongs to its own server.
     let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     match (is_typed("server"), is_typed("context")) {
         (true, false) => cli.connect.context = None,

@@ -24,9 +24,6 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> hourlog::Result<()> {
     trace::init(options.trace.as_deref());
-    // The database driver adds a second TLS provider, so NATS needs an explicit default.
-    #[cfg(feature = "cql-tls")]
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let options = options.with_file()?;
     match options.store()? {
         StoreUrl::File(directory) => {

@@ -81,7 +81,7 @@ impl Login {
         timeout: Duration,
         configure: impl FnOnce(ConnectOptions) -> ConnectOptions,
     ) -> Result<Client> {
-        // The database's driver brings a second library of ciphers, and rustls does not choose between two.
+        // The database's driver adds a second TLS provider, and rustls does not choose between two.
         #[cfg(feature = "scylla-tls")]
         let _ = rustls::crypto::ring::default_provider().install_default();
         let addresses = parse_addresses(&self.servers)?;
