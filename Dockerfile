@@ -23,4 +23,7 @@ FROM gcr.io/distroless/cc-debian13:nonroot
 COPY --from=build --chown=65532:65532 /out/archive /var/lib/hourlog
 COPY --from=build /out/bin/ /usr/local/bin/
 USER 65532:65532
+# There is no HEALTHCHECK, because the address and the login are not known here. With HOURLOG_HTTP set, an
+# orchestrator asks GET /livez to restart the container, and GET /readyz to know whether it works;
+# docker-compose.yml uses hourlog doctor.
 ENTRYPOINT ["hourlogd"]

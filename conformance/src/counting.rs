@@ -75,6 +75,7 @@ impl<S: fmt::Debug> fmt::Debug for CountingStore<S> {
 }
 
 impl<S: Store> Store for CountingStore<S> {
+    const KIND: &'static str = S::KIND;
     const WRITES_ARE_ATOMIC: bool = S::WRITES_ARE_ATOMIC;
     const DURABLE_AFTER: Duration = S::DURABLE_AFTER;
     const CONCURRENT_WRITES: Option<usize> = S::CONCURRENT_WRITES;
@@ -138,6 +139,22 @@ impl<S: Store> Store for CountingStore<S> {
 
     async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<ArrivalCursor>> {
         self.store.cursor(id, name).await
+    }
+
+    async fn cursors(&self, id: &LogId) -> Result<Vec<(String, ArrivalCursor)>> {
+        self.store.cursors(id).await
+    }
+
+    async fn deleted_to(&self, id: &LogId) -> Result<Seq> {
+        self.store.deleted_to(id).await
+    }
+
+    async fn property(&self, name: &str) -> Result<Option<String>> {
+        self.store.property(name).await
+    }
+
+    async fn set_property(&self, name: &str, value: &str, over: Option<&str>) -> Result<String> {
+        self.store.set_property(name, value, over).await
     }
 
     async fn flush(&self) -> Result<()> {

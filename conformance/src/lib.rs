@@ -9,7 +9,7 @@
 //!   [`plain`]: the simplest model.
 //! - [`servers`]: nats-server, Cassandra and `hourlogd`, owned by the test that starts them.
 //! - `chaos` (feature `chaos`): a ledger of what was sent, and a nemesis that disrupts the servers.
-//! - [`counting`], [`rows`], [`kit`]: helpers for the cases.
+//! - [`counting`], [`rows`], [`ids`], [`kit`]: helpers for the cases.
 
 pub mod cases;
 #[cfg(feature = "chaos")]
@@ -17,6 +17,7 @@ pub mod chaos;
 pub mod counting;
 pub mod guard;
 pub mod guards;
+pub mod ids;
 pub mod kit;
 pub mod plain;
 pub mod properties;

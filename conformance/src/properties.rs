@@ -18,6 +18,7 @@ use proptest::{
 
 use crate::{
     guard::{Guard, drain, take, take_arrived},
+    ids::prefixes,
     kit::{at, id},
 };
 
@@ -112,11 +113,11 @@ where
     let number = Cell::new(0);
     // A failure is printed in full, so no file with its seed is needed.
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
-    let sequences = (vec(operations(), 1..OPERATIONS_MAX), any::<bool>());
-    let outcome = TestRunner::new(config).run(&sequences, |(mut operations, restart)| {
+    let sequences = (prefixes(), vec(operations(), 1..OPERATIONS_MAX), any::<bool>());
+    let outcome = TestRunner::new(config).run(&sequences, |(prefix, mut operations, restart)| {
         // Each sequence has its own log; all of them share one archive.
         number.set(number.get() + 1);
-        let log = id(&format!("random.{}", number.get()));
+        let log = id(&format!("{prefix}.{}", number.get()));
         if restart {
             operations.insert(operations.len() / 2, RandomOperation::Restart);
         }

@@ -5,7 +5,7 @@
 use hourlog::{
     ArrivalCursor, Event, LogId, Offset, Position, Record, Result, Seq,
     read::{ArrivalQuery, End, Query, arrivals_page, page},
-    store::{Arrival, EventRow, LogRow, Store, Widths, Write},
+    store::{Arrival, EventRow, LogRow, Store, Width, Widths, Write},
 };
 
 /// The events of one page when a whole log is read.
@@ -43,7 +43,7 @@ impl RowSource {
 /// # Errors
 /// Those of [`Store::write`].
 pub async fn write(store: &impl Store, log: &LogId, rows: &[EventRow]) -> Result<()> {
-    store.write(vec![Write::Events { log: log.clone(), rows: rows.into() }]).await
+    store.write(vec![Write::Events { log: log.clone(), rows: rows.into(), width: Width::default() }]).await
 }
 
 /// Creates `log` with `widths`.
@@ -52,8 +52,7 @@ pub async fn write(store: &impl Store, log: &LogId, rows: &[EventRow]) -> Result
 /// Those of [`Store::write`].
 pub async fn create_log(store: &impl Store, log: &LogId, widths: Widths) -> Result<()> {
     let created = Offset::from_nanos(0);
-    let row = LogRow { created, widths, retention: None, deleted_to: Seq::MIN };
-    store.write(vec![Write::Log(log.clone(), row)]).await
+    store.write(vec![Write::Log(log.clone(), LogRow::new(created, widths))]).await
 }
 
 /// Returns the positions of `rows`.

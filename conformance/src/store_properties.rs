@@ -19,6 +19,7 @@ use proptest::{
 
 use crate::{
     guard::StoreGuard,
+    ids::prefixes,
     kit::{at, id},
     rows::{self, RowSource},
 };
@@ -78,13 +79,14 @@ where
     let number = Cell::new(0);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
     let restart = prop::option::weighted(0.3, 0..EVENTS_MAX);
-    let input = (arrivals(), vec((0..EVENTS_MAX, 0..EVENTS_MAX), 0..6), 1..30_usize, restart, queries());
-    let outcome = TestRunner::new(config).run(&input, |(arrivals, again, events_per_write, restart, queries)| {
-        number.set(number.get() + 1);
-        let log = id(&format!("random.{}", number.get()));
-        let plan = WritePlan { arrivals: &arrivals, again: &again, events_per_write, restart };
-        runtime.block_on(check(&mut guard.borrow_mut(), log, plan, &queries))
-    });
+    let input = (prefixes(), arrivals(), vec((0..EVENTS_MAX, 0..EVENTS_MAX), 0..6), 1..30_usize, restart, queries());
+    let outcome =
+        TestRunner::new(config).run(&input, |(prefix, arrivals, again, events_per_write, restart, queries)| {
+            number.set(number.get() + 1);
+            let log = id(&format!("{prefix}.{}", number.get()));
+            let plan = WritePlan { arrivals: &arrivals, again: &again, events_per_write, restart };
+            runtime.block_on(check(&mut guard.borrow_mut(), log, plan, &queries))
+        });
     drop(guard);
     if let Err(error) = outcome {
         panic!("{error}");

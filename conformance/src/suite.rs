@@ -123,6 +123,11 @@ macro_rules! suite {
 macro_rules! store_suite {
     ($open:ident) => {
         $crate::tests! { $open, store_cases:
+            archive_properties {
+                a_property_is_set_once
+                a_property_is_replaced_only_over_the_expected_value
+                one_of_several_concurrent_attempts_to_set_a_property_succeeds
+            }
             arrivals {
                 a_clock_set_back_hides_no_event_from_a_follower
                 following_an_unknown_log_is_not_found
@@ -143,6 +148,14 @@ macro_rules! store_suite {
                 redelivered_events_are_stored_once
                 overlapping_writes_are_counted_once
                 writing_the_same_rows_again_changes_no_count
+            }
+            cursors {
+                the_newest_cursor_of_a_reader_wins
+                a_cursor_can_be_reset_to_an_earlier_place
+                a_deleted_cursor_can_be_created_again_at_an_earlier_place
+                changes_of_one_write_apply_in_their_order
+                cursors_are_listed_by_name
+                concurrent_readers_leave_the_newest_cursor
             }
             index {
                 a_scan_is_inclusive_and_limited
@@ -175,19 +188,29 @@ macro_rules! store_suite {
                 logs_are_listed_by_id_in_pages
                 one_of_several_concurrent_attempts_to_begin_an_epoch_succeeds
                 sources_are_stored_by_stream_and_slot
-                the_newest_cursor_of_a_reader_wins
                 the_checkpoint_and_head_of_a_source_only_move_forward
                 the_settings_of_a_log_are_stored_unchanged
             }
             removal {
+                a_bucket_is_dropped_again_once_its_late_events_are_too_old
                 a_deleted_log_stays_deleted_when_its_source_is_read_again
                 a_log_created_again_after_a_delete_keeps_its_deleted_to
                 a_swept_row_stays_deleted_when_it_is_redelivered
                 a_sweep_deletes_the_buckets_that_end_before_its_horizon
+                a_skipped_duplicate_is_not_stored_after_a_sweep
                 an_empty_index_row_is_removed_once_no_redelivery_can_reach_it
                 a_late_event_in_a_swept_bucket_is_kept_until_the_next_sweep
                 events_imported_again_after_a_delete_are_kept
                 followers_skip_swept_events
+            }
+            settings {
+                a_changed_width_applies_to_the_next_events
+                a_created_log_can_be_deleted_and_created_again
+                a_log_that_its_first_event_creates_has_the_width_of_the_write
+                a_reader_of_removed_events_is_told
+                events_imported_again_after_a_sweep_are_kept
+                settings_change_and_only_move_forward
+                settings_of_an_unknown_or_deleted_log_create_nothing
             }
             widths {
                 a_log_is_created_once

@@ -1,6 +1,9 @@
 //! The command line: global flags, subcommands, and how a run ends.
 
+mod admin;
 mod completions;
+mod config;
+mod cursor;
 mod describe;
 mod doctor;
 mod export;
@@ -13,11 +16,13 @@ mod man;
 mod publish;
 mod publisher;
 mod read;
+mod status;
+mod stop;
 mod trailer;
 
-use std::{error::Error as _, io::Write, process::ExitCode};
+use std::{error::Error as _, ffi::OsString, io::Write, process::ExitCode};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable, parser::ValueSource};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use hourlog::{ErrorKind, time::Clock};
 use jiff::tz::TimeZone;
 
@@ -31,8 +36,8 @@ use crate::{
 
 /// Parses the command line, runs the command, and returns its exit code.
 pub fn main(clock: Clock) -> ExitCode {
-    let cli = match parse() {
-        Ok(cli) => cli,
+    let (cli, matches) = match parse() {
+        Ok(parsed) => parsed,
         Err(error) => {
             // If even this cannot be printed, there is nobody left to tell.
             let _ = error.print();
@@ -56,7 +61,7 @@ pub fn main(clock: Clock) -> ExitCode {
         }
     };
     let result = match command {
-        Some(command) => runtime.block_on(until_stopped(&session, run(command, &session))),
+        Some(command) => runtime.block_on(stop::until_stopped(&session, run(command, &session, &matches))),
         None => runtime.block_on(tui::open(&session, &console)),
     };
     // A thread may still be blocked on standard input. Do not wait for it.
@@ -71,22 +76,13 @@ pub fn main(clock: Clock) -> ExitCode {
     }
 }
 
-/// Parses the command line and the environment. An empty variable counts as unset.
-fn parse() -> Result<Cli, clap::Error> {
-    let command = Cli::command().mut_args(|argument| {
-        let value = argument.get_env().and_then(std::env::var_os);
-        if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
-    });
-    let matches = command.try_get_matches()?;
+/// Parses the command line and the environment.
+fn parse() -> Result<(Cli, ArgMatches), clap::Error> {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let matches = arguments::parse(&Cli::command(), &line)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
-    // A typed flag wins over the environment, and a context's login belongs to its own server.
-    let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    match (is_typed("server"), is_typed("context")) {
-        (true, false) => cli.connect.context = None,
-        (false, true) => cli.connect.server = None,
-        _ => {}
-    }
-    Ok(cli)
+    cli.connect.note_typed(&matches);
+    Ok((cli, matches))
 }
 
 /// Store, browse and replay events by time, over NATS
@@ -154,12 +150,16 @@ enum Command {
     Read(read::Read),
     Export(export::Export),
     Import(import::Import),
+    Status(status::Status),
+    Cursor(cursor::CursorCommand),
     Doctor(doctor::Doctor),
+    Admin(admin::Admin),
+    Config(config::Config),
     Completions(completions::Completions),
     Man(man::Man),
 }
 
-async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+async fn run(command: Command, session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     match command {
         Command::Ls(ls) => ls.run(session).await,
         Command::Describe(describe) => describe.run(session).await,
@@ -168,19 +168,13 @@ async fn run(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Read(read) => read.run(session).await,
         Command::Export(export) => export.run(session).await,
         Command::Import(import) => import.run(session).await,
+        Command::Status(status) => status.run(session).await,
+        Command::Cursor(cursor) => cursor.run(session).await,
         Command::Doctor(doctor) => doctor.run(session).await,
+        Command::Admin(admin) => admin.run(session).await,
+        Command::Config(config) => config.run(session, &Cli::command(), matches),
         Command::Completions(completions) => completions.run(session, &mut Cli::command()),
         Command::Man(man) => man.run(session, Cli::command()),
-    }
-}
-
-/// Runs a command until it ends, the user presses Ctrl-C, or the server denies something.
-async fn until_stopped(session: &Session, command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::select! {
-        biased;
-        // A command needs everything it asks for, so any denial ends it.
-        result = session.denials.unless(None, command) => result,
-        Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
     }
 }
 

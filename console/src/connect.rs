@@ -1,10 +1,11 @@
 //! The connection to NATS: flags, the `nats` tool's environment variables, and its contexts.
 
 mod denials;
+mod levels;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{ArgMatches, Args, parser::ValueSource};
 use hourlog::{
     Error, Remote, Result,
     nats::{self, Login},
@@ -12,7 +13,11 @@ use hourlog::{
 };
 
 pub use self::denials::Denials;
-use crate::contexts::{Context, config_dir};
+pub(crate) use self::levels::{Levels, PARTS, Source};
+use crate::{
+    contexts::{Context, config_dir},
+    shell::quoted,
+};
 
 /// The address when neither a flag nor a context gives one.
 const SERVER_DEFAULT: &str = "nats://127.0.0.1:4222";
@@ -37,7 +42,8 @@ pub struct Connect {
     /// User name, or a token if there is no password
     #[arg(long, global = true, value_name = "NAME", env = "NATS_USER", hide_env_values = true)]
     pub user: Option<String>,
-    /// Password of the user
+    /// Password of the user; other users of this machine can see it in a flag (ps), but not in the
+    /// variable
     #[arg(long, global = true, value_name = "TEXT", env = "NATS_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
     /// Token, instead of a user
@@ -58,12 +64,18 @@ pub struct Connect {
     /// Prefix of the client's reply subjects
     #[arg(long, global = true, value_name = "TEXT", env = "NATS_INBOX_PREFIX")]
     pub inbox_prefix: Option<String>,
+    /// JetStream domain [default: that of the context]
+    #[arg(long, global = true, value_name = "DOMAIN", env = "HOURLOG_JS_DOMAIN")]
+    pub js_domain: Option<String>,
     /// Prefix of the service's subjects
     #[arg(long, global = true, value_name = "TEXT", env = "HOURLOG_PREFIX", default_value = wire::SERVICE)]
     pub prefix: String,
-    /// Time limit for connecting and for each reply: 500ms, 5s, 1m
+    /// Time limit for connecting and for each reply: 500ms, 1.5s, 2m30s
     #[arg(long, global = true, value_name = "SPAN", env = "NATS_TIMEOUT", default_value = "5s", value_parser = parse_timeout)]
     pub timeout: Duration,
+    /// Ids of the arguments that stand on the command line. They win over the environment.
+    #[arg(skip)]
+    typed: Vec<&'static str>,
 }
 
 fn parse_timeout(text: &str) -> Result<Duration> {
@@ -94,124 +106,127 @@ pub struct Connection {
 }
 
 impl Connect {
+    /// Notes which arguments stand on the command line.
+    pub(crate) fn note_typed(&mut self, matches: &ArgMatches) {
+        let ids = PARTS.iter().map(|(id, _)| *id).chain(["context"]);
+        self.typed = ids.filter(|id| matches.value_source(id) == Some(ValueSource::CommandLine)).collect();
+    }
+
     /// Connects. Permissions that the server denies later go to `denials`.
     ///
     /// # Errors
     /// As [`Login::connect`].
     pub async fn open(&self, denials: Denials) -> Result<Connection> {
-        let context = self.settings()?;
-        let url = if context.url.is_empty() { SERVER_DEFAULT } else { &context.url };
+        let levels = self.levels(&config_dir())?;
+        let login = levels.login()?;
         let record = move |event| {
             let denials = denials.clone();
             async move { denials.record(&event) }
         };
-        let client = login(&context, url).connect(self.timeout, |options| options.event_callback(record)).await?;
-        let jetstream = match context.jetstream_domain.as_str() {
+        let client = login.connect(self.timeout, |options| options.event_callback(record)).await?;
+        let jetstream = match self.js_domain.as_deref().unwrap_or_else(|| levels.jetstream_domain()) {
             "" => "$JS.API".to_owned(),
             domain => format!("$JS.{domain}.API"),
         };
-        let remote = Remote::with_prefix(client, &self.prefix).with_timeout(self.timeout).with_server_name(url);
-        Ok(Connection { remote, server: nats::without_secrets(url), jetstream })
+        let remote = Remote::with_prefix(client, &self.prefix).with_timeout(self.timeout);
+        let server = nats::without_secrets(&login.servers);
+        Ok(Connection { remote: remote.with_server_name(&server), server, jetstream })
     }
 
-    /// The name to show for this connection, without secrets: the context, or the address.
+    /// The name to show for this connection, without secrets: the address, and the context if there
+    /// is one.
     pub fn name(&self) -> String {
-        match (&self.context, self.settings()) {
-            (Some(name), _) => name.clone(),
-            (None, Ok(context)) if !context.url.is_empty() => nats::without_secrets(&context.url),
-            (None, _) => SERVER_DEFAULT.to_owned(),
+        match self.levels(&config_dir()) {
+            Ok(levels) => {
+                let server = levels.server();
+                levels.context().map_or(server.clone(), |context| format!("{context} ({server})"))
+            }
+            // The same error explains itself at the first request.
+            Err(_) => self.context.clone().unwrap_or_else(|| "no server".to_owned()),
         }
     }
 
     /// The flags that reach the same service, each with a space before it, without secrets.
     pub fn flags(&self) -> String {
-        let flag =
-            |name: &str, value: Option<&str>| value.map_or_else(String::new, |value| format!(" --{name} {value}"));
-        let server = self.server.as_deref().map(nats::without_secrets);
+        let flag = |name: &str, value: Option<&str>| {
+            value.map_or_else(String::new, |value| format!(" --{name} {}", quoted(value)))
+        };
+        let server = self.server.as_deref().filter(|_| !self.is_replaced("server", "context"));
+        let server = server.map(nats::without_secrets);
+        let context = self.context.as_deref().filter(|_| !self.is_replaced("context", "server"));
         let prefix = Some(self.prefix.as_str()).filter(|prefix| *prefix != wire::SERVICE);
-        flag("server", server.as_deref()) + &flag("context", self.context.as_deref()) + &flag("prefix", prefix)
+        flag("server", server.as_deref()) + &flag("context", context) + &flag("prefix", prefix)
     }
 
-    /// Returns the flags, completed by the context.
+    /// Returns the login of each source, the strongest first.
     ///
-    /// A given server switches the selected context off: its credentials belong to another server.
-    fn settings(&self) -> Result<Context> {
-        let config_dir = config_dir();
+    /// # Errors
+    /// As [`Context::load`].
+    pub(crate) fn levels(&self, config_dir: &std::path::Path) -> Result<Levels> {
+        let typed = (Source::Flag, self.login_of(true));
+        let mut variables = (Source::Variable, self.login_of(false));
         let name = match (&self.context, &self.server) {
+            // The credentials of a context belong to its own server.
+            (Some(_), Some(_)) if self.is_replaced("context", "server") => None,
             (Some(name), _) => Some(name.clone()),
             (None, Some(_)) => None,
-            (None, None) => Context::selected(&config_dir)?,
+            (None, None) => Context::selected(config_dir)?,
         };
-        let context = name.map(|name| Context::load(&config_dir, &name)).transpose()?.unwrap_or_default();
-        Ok(self.override_context(context))
+        let Some(name) = name else {
+            return Ok(Levels::new(vec![typed, variables], None));
+        };
+        let is_variable = self.context.is_some() && !self.is_typed("context");
+        let context = Context::load(config_dir, &name).map_err(|error| match is_variable {
+            true => Error::invalid(format!("NATS_CONTEXT: {error}")),
+            false => error,
+        })?;
+        let login = (Source::Context(name.clone()), context.login());
+        let is_typed = self.is_typed("context");
+        if is_typed {
+            variables.1.servers.clear();
+        }
+        let levels = if is_typed { vec![typed, login, variables] } else { vec![typed, variables, login] };
+        Ok(Levels::new(levels, Some((name, context))))
     }
 
-    fn override_context(&self, mut context: Context) -> Context {
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
-        let replace = |field: &mut String, flag: Option<String>| {
-            if let Some(flag) = flag {
-                *field = flag;
-            }
-        };
-        if self.creds.is_some() || self.nkey.is_some() || self.user.is_some() || self.token.is_some() {
-            // An identity from the flags replaces that of the context. The two are never mixed.
-            for field in
-                [&mut context.user, &mut context.password, &mut context.token, &mut context.creds, &mut context.nkey]
-            {
-                field.clear();
-            }
-        }
-        match (&self.user, &self.password) {
-            (Some(token), None) => context.token.clone_from(token),
-            (user, password) => {
-                replace(&mut context.user, user.clone());
-                replace(&mut context.password, password.clone());
-            }
-        }
-        replace(&mut context.token, self.token.clone());
-        replace(&mut context.url, self.server.clone());
-        replace(&mut context.creds, path(&self.creds));
-        replace(&mut context.nkey, path(&self.nkey));
-        replace(&mut context.cert, path(&self.tls_cert));
-        replace(&mut context.key, path(&self.tls_key));
-        replace(&mut context.ca, path(&self.tls_ca));
-        replace(&mut context.inbox_prefix, self.inbox_prefix.clone());
-        context.tls_first |= self.tls_first;
-        context
+    fn is_typed(&self, id: &str) -> bool {
+        self.typed.contains(&id)
     }
-}
 
-/// Returns the login of `context` at `url`, with one identity: the first that the context has.
-fn login(context: &Context, url: &str) -> Login {
-    let text = |value: &String| Some(value.clone()).filter(|value| !value.is_empty());
-    let path = |value: &String| text(value).map(PathBuf::from);
-    let mut login = Login {
-        servers: url.to_owned(),
-        name: Some("hourlog".to_owned()),
-        tls_ca: path(&context.ca),
-        tls_cert: path(&context.cert),
-        tls_key: path(&context.key),
-        tls_first: context.tls_first,
-        inbox_prefix: text(&context.inbox_prefix),
-        ..Login::default()
-    };
-    if !context.creds.is_empty() {
-        login.creds = path(&context.creds);
-    } else if !context.nkey.is_empty() {
-        login.nkey = path(&context.nkey);
-    } else if !context.token.is_empty() {
-        login.token = text(&context.token);
-    } else {
-        login.user = text(&context.user);
-        login.password = text(&context.password);
+    /// True if the argument `id` stands only in the environment, and `by` was typed instead.
+    fn is_replaced(&self, id: &str, by: &str) -> bool {
+        !self.is_typed(id) && self.is_typed(by)
     }
-    login
+
+    /// Returns the login of the flags, if `typed`, or else of the variables.
+    fn login_of(&self, typed: bool) -> Login {
+        let is_from = |id: &str| self.is_typed(id) == typed;
+        let text = |id: &str, value: &Option<String>| value.clone().filter(|_| is_from(id));
+        let path = |id: &str, value: &Option<PathBuf>| value.clone().filter(|_| is_from(id));
+        Login {
+            servers: text("server", &self.server).unwrap_or_default(),
+            user: text("user", &self.user),
+            password: text("password", &self.password),
+            token: text("token", &self.token),
+            creds: path("creds", &self.creds),
+            nkey: path("nkey", &self.nkey),
+            tls_ca: path("tls_ca", &self.tls_ca),
+            tls_cert: path("tls_cert", &self.tls_cert),
+            tls_key: path("tls_key", &self.tls_key),
+            tls_first: self.tls_first && is_from("tls_first"),
+            inbox_prefix: text("inbox_prefix", &self.inbox_prefix),
+            ..Login::default()
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use clap::{CommandFactory, FromArgMatches, Parser};
+
     use super::*;
-    use clap::Parser;
 
     #[derive(Parser)]
     struct TestArgs {
@@ -219,24 +234,84 @@ mod tests {
         connect: Connect,
     }
 
+    /// Parses flags. Those before a `|` count as variables.
     fn flags(line: &str) -> Connect {
-        TestArgs::parse_from(std::iter::once("hourlog").chain(line.split_whitespace())).connect
+        let (variables, typed) = line.split_once('|').unwrap_or(("", line));
+        let parse = |line: String| {
+            let command = TestArgs::command().mut_args(|argument| argument.env(clap::builder::Resettable::Reset));
+            let matches = command.get_matches_from(std::iter::once("hourlog").chain(line.split_whitespace()));
+            let mut connect = TestArgs::from_arg_matches(&matches).expect("the flags are valid").connect;
+            connect.note_typed(&matches);
+            connect
+        };
+        Connect { typed: parse(typed.to_owned()).typed, ..parse(format!("{variables} {typed}")) }
     }
 
-    fn context() -> Context {
-        serde_json::from_str(r#"{"url":"nats://a","user":"me","password":"secret","ca":"/ca.pem"}"#)
-            .expect("the fields are known")
+    fn contexts() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a directory can be created");
+        std::fs::create_dir_all(dir.path().join("nats/context")).expect("a directory can be created");
+        let prod = r#"{"url":"nats://prod","user":"me","password":"secret","ca":"/ca.pem"}"#;
+        for (name, text) in
+            [("prod", prod), ("url", r#"{"url":"nats://me:secret@url"}"#), ("token", r#"{"token":"t"}"#)]
+        {
+            let path = dir.path().join("nats/context").join(format!("{name}.json"));
+            std::fs::write(path, text).expect("a file can be written");
+        }
+        dir
+    }
+
+    /// Returns the login in use as one line.
+    fn login(line: &str, dir: &Path) -> String {
+        let login = flags(line).levels(dir).and_then(|levels| levels.login()).expect("the login is valid");
+        let parts = PARTS.iter().filter_map(|(id, part)| Some(format!("{id}={}", part(&login)?)));
+        parts.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn flags_override_the_context_and_identities_are_not_mixed() {
-        let merged = flags("--server nats://b").override_context(context());
-        assert_eq!((merged.url.as_str(), merged.user.as_str(), merged.ca.as_str()), ("nats://b", "me", "/ca.pem"));
-        let merged = flags("--creds /a.creds").override_context(context());
-        assert_eq!((merged.creds.as_str(), merged.user.as_str(), merged.password.as_str()), ("/a.creds", "", ""));
-        let merged = flags("--user s3cret").override_context(context());
-        assert_eq!((merged.token.as_str(), merged.user.as_str()), ("s3cret", ""));
-        let merged = flags("--user you --password hidden").override_context(context());
-        assert_eq!((merged.token.as_str(), merged.user.as_str(), merged.password.as_str()), ("", "you", "hidden"));
+    fn a_typed_login_wins_and_identities_are_not_mixed() {
+        let dir = contexts();
+        for (line, expected) in [
+            ("", "server=nats://127.0.0.1:4222"),
+            ("--context prod|", "server=nats://prod user=me password=secret tls_ca=/ca.pem"),
+            ("|--context prod --tls-ca /b.pem", "server=nats://prod user=me password=secret tls_ca=/b.pem"),
+            // A typed address takes nothing of a context in the environment, and the other way round.
+            ("--context prod|-s nats://b", "server=nats://b"),
+            ("-s nats://b|--context prod", "server=nats://prod user=me password=secret tls_ca=/ca.pem"),
+            ("-s nats://b|--context token", "server=nats://127.0.0.1:4222 token=t"),
+            // Both were typed: the context lends its login.
+            ("|--context prod -s b", "server=b user=me password=secret tls_ca=/ca.pem"),
+            ("|--context prod --creds /c", "server=nats://prod creds=/c tls_ca=/ca.pem"),
+            ("--user you --password p|--context prod", "server=nats://prod user=me password=secret tls_ca=/ca.pem"),
+            ("--user you --password p --context prod|", "server=nats://prod user=you password=p tls_ca=/ca.pem"),
+            ("--context url|--token t", "server=nats://url token=t"),
+            ("-s nats://a:b@host|--user you --password p", "server=nats://host user=you password=p"),
+            ("-s nats://a:b@host|--creds /c", "server=nats://host creds=/c"),
+            ("--token t --creds /c|-s nats://a:b@host", "server=nats://a:b@host"),
+            ("--creds /c --nkey /n --token t|--user you --password p -s a", "server=a user=you password=p"),
+            ("--password p|--user you -s a", "server=a user=you password=p"),
+            ("--user you|--password p -s a", "server=a user=you password=p"),
+            // A user without a password is a token, as for the nats tool.
+            ("|--user t -s a", "server=a token=t"),
+        ] {
+            assert_eq!(login(line, dir.path()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_names_its_source() {
+        let dir = contexts();
+        let error = |line: &str| flags(line).levels(dir.path()).and_then(|levels| levels.login()).expect_err(line);
+        assert!(
+            error("-s ws://a|").to_string().starts_with("NATS_URL: ws://a is a WebSocket"),
+            "{}",
+            error("-s ws://a|")
+        );
+        assert!(error("|-s ws://a").to_string().starts_with("ws://a is a WebSocket"));
+    }
+
+    #[test]
+    fn flags_that_were_replaced_are_not_repeated() {
+        assert_eq!(flags("--context prod|-s me:secret@b").flags(), " --server b");
+        assert_eq!(flags("-s b|--context prod --prefix p").flags(), " --context prod --prefix p");
     }
 }

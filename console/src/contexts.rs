@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hourlog::{Error, ErrorKind, Result, nats::without_secrets};
+use hourlog::{
+    Error, ErrorKind, Result,
+    nats::{Login, without_secrets},
+};
 use serde::Deserialize;
 
 /// The connection settings of a context. Unknown fields are ignored.
@@ -80,6 +83,32 @@ impl Context {
             *file = expand_home(file, std::env::home_dir());
         }
         Ok(context)
+    }
+
+    /// Returns the login, with one identity: the first that the context has.
+    pub(crate) fn login(&self) -> Login {
+        let text = |value: &String| Some(value.clone()).filter(|value| !value.is_empty());
+        let path = |value: &String| text(value).map(PathBuf::from);
+        let mut login = Login {
+            servers: self.url.clone(),
+            tls_ca: path(&self.ca),
+            tls_cert: path(&self.cert),
+            tls_key: path(&self.key),
+            tls_first: self.tls_first,
+            inbox_prefix: text(&self.inbox_prefix),
+            ..Login::default()
+        };
+        if !self.creds.is_empty() {
+            login.creds = path(&self.creds);
+        } else if !self.nkey.is_empty() {
+            login.nkey = path(&self.nkey);
+        } else if !self.token.is_empty() {
+            login.token = text(&self.token);
+        } else {
+            login.user = text(&self.user);
+            login.password = text(&self.password);
+        }
+        login
     }
 
     /// Returns the name of the context that `nats context select` has selected.

@@ -20,7 +20,7 @@ pub enum Failure {
     ChecksFailed(ErrorKind),
     /// The reader of the output closed it, as `head` does. Not an error.
     OutputClosed,
-    /// Ctrl-C.
+    /// Ctrl-C or SIGTERM.
     Interrupted,
 }
 

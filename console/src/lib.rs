@@ -6,7 +6,7 @@
 //! - [`tui`]: the console. It opens when `hourlog` runs without a subcommand.
 //! - [`connect`] and [`contexts`]: the connection to NATS. [`when`]: times as people write them.
 //! - [`output`]: everything that is printed. `progress`: progress bars. [`sanitize`]: untrusted
-//!   text, made safe to show. [`exit`]: failures and exit codes.
+//!   text, made safe to show. `shell`: commands to paste. [`exit`]: failures and exit codes.
 
 pub mod cli;
 pub mod connect;
@@ -16,5 +16,6 @@ pub mod output;
 mod progress;
 pub mod sanitize;
 pub mod session;
+mod shell;
 pub mod tui;
 pub mod when;

@@ -96,10 +96,15 @@ impl Output {
     /// Prints a remark to stderr, unless `--quiet` is set.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            let text = sanitize_lines(text);
-            let text = if self.color_stderr { format!("{DIM}{text}{PLAIN}\n") } else { format!("{text}\n") };
-            stderr(&text);
+            self.ask(text);
         }
+    }
+
+    /// Prints to stderr what the user has to answer, even with `--quiet`.
+    pub fn ask(&self, text: &str) {
+        let text = sanitize_lines(text);
+        let text = if self.color_stderr { format!("{DIM}{text}{PLAIN}\n") } else { format!("{text}\n") };
+        stderr(&text);
     }
 
     /// Prints an error to stderr.

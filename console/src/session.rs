@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use hourlog::{Cursor, Offset, time::Clock};
+use hourlog::{Cursor, LogId, Offset, time::Clock};
 use jiff::tz::TimeZone;
 
 use crate::{
     connect::{Connect, Connection, Denials},
     exit::Failure,
     output::Output,
+    shell,
     when::{self, Moment},
 };
 
@@ -28,20 +29,32 @@ pub struct Session {
     /// Permissions that the server has denied.
     pub denials: Denials,
     resume: Mutex<Option<Resume>>,
+    /// Locked while the command is in a step that must be complete.
+    complete: tokio::sync::Mutex<()>,
 }
 
 /// The hint for a user who stops the command.
 #[derive(Debug, Clone)]
-struct Resume {
-    /// A sentence. If it ends with a space, the cursor follows.
-    hint: String,
-    cursor: Option<Cursor>,
+enum Resume {
+    /// A sentence.
+    Sentence(String),
+    /// The command that continues to read, once the command has reached a point.
+    Read { log: LogId, options: String, reached: Option<Cursor> },
 }
 
 impl Session {
     /// Creates the session of a command that starts now.
     pub fn new(connect: Connect, out: Output, zone: TimeZone, clock: Clock, verbose: bool) -> Self {
-        Self { connect, out, zone, clock, verbose, denials: Denials::default(), resume: Mutex::new(None) }
+        Self {
+            connect,
+            out,
+            zone,
+            clock,
+            verbose,
+            denials: Denials::default(),
+            resume: Mutex::new(None),
+            complete: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Returns the current time.
@@ -75,26 +88,42 @@ impl Session {
         offset.map_or_else(|| "-".to_owned(), |offset| when::show(offset, &self.zone))
     }
 
-    /// Sets the hint for a user who stops the command. If it ends with a space, the cursor of
-    /// [`Session::reached`] is appended.
+    /// Sets the hint for a user who stops the command.
     pub(crate) fn resume_with(&self, hint: impl Into<String>) {
-        *self.resume.lock().unwrap_or_else(PoisonError::into_inner) = Some(Resume { hint: hint.into(), cursor: None });
+        self.set_resume(Resume::Sentence(hint.into()));
     }
 
-    /// Records the point that the command has reached.
+    /// Sets the hint for a user who stops reading `log`: the command that continues after the point
+    /// of [`Session::reached`]. `options`, if there are any, begin with a blank.
+    pub(crate) fn resume_reading(&self, log: &LogId, options: &str) {
+        self.set_resume(Resume::Read { log: log.clone(), options: options.to_owned(), reached: None });
+    }
+
+    fn set_resume(&self, resume: Resume) {
+        *self.resume.lock().unwrap_or_else(PoisonError::into_inner) = Some(resume);
+    }
+
+    /// Records the point that reading has reached.
     pub(crate) fn reached(&self, cursor: Cursor) {
-        if let Some(resume) = &mut *self.resume.lock().unwrap_or_else(PoisonError::into_inner) {
-            resume.cursor = Some(cursor);
+        if let Some(Resume::Read { reached, .. }) = &mut *self.resume.lock().unwrap_or_else(PoisonError::into_inner) {
+            *reached = Some(cursor);
         }
+    }
+
+    /// Begins a step that a signal must not cut in two; it ends when the guard is dropped. Waits forever if the
+    /// command is being stopped.
+    pub(crate) async fn uninterrupted(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.complete.lock().await
     }
 
     /// Returns the hint for a user who has stopped the command.
     pub(crate) fn resume_hint(&self) -> Option<String> {
-        let resume = self.resume.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        match (resume.hint.ends_with(' '), resume.cursor) {
-            (true, Some(cursor)) => Some(format!("{}{cursor}", resume.hint)),
-            (true, None) => None,
-            (false, _) => Some(resume.hint),
+        match self.resume.lock().unwrap_or_else(PoisonError::into_inner).clone()? {
+            Resume::Sentence(sentence) => Some(sentence),
+            Resume::Read { log, options, reached } => {
+                let options = format!("{options} --after {}", reached?);
+                Some(format!("resume with: {}", shell::command("read", &options, &log, "")))
+            }
         }
     }
 }

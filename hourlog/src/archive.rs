@@ -9,7 +9,7 @@ use crate::{
     ArrivalCursor, Error, ErrorKind, Event, Events, Log, LogId, Offset, Position, Record, Result, Seeked, Seq,
     async_mutex::AsyncMutex,
     read::{ArrivalQuery, Query, arrivals_page, page, seek},
-    store::{Arrival, EpochRow, EventRow, SourceRow, Store, Write},
+    store::{Arrival, EpochRow, EventRow, SourceRow, Store, Width, Write},
     time::Clock,
 };
 
@@ -207,7 +207,8 @@ async fn visible<S: Store>(store: &S, id: &LogId) -> Result<Seq> {
     })
 }
 
-/// The name of the log's writer as a source. The slash keeps it apart from names of streams.
+/// The name of the log's writer as a source. The slash at the beginning keeps it apart from names of
+/// streams, none of which contains one.
 fn source_name(id: &LogId) -> Arc<str> {
     Arc::from(format!("/{id}"))
 }
@@ -260,7 +261,7 @@ impl Writer {
         let (stream, slot) = (&source.stream, id.slot());
         let head = Write::Head { stream: Arc::clone(stream), slot, seq, time: arrived };
         let archived = Write::Archived { stream: Arc::clone(stream), slot, seq, time: arrived, max_time };
-        store.write(vec![head, Write::Events { log: id.clone(), rows }, archived]).await?;
+        store.write(vec![head, Write::Events { log: id.clone(), rows, width: Width::default() }, archived]).await?;
         Ok(positions)
     }
 }

@@ -3,6 +3,7 @@
 //! One thread writes. It collects all waiting writes into one atomic batch with the index rows that they
 //! change, syncs it to the disk once, and answers all of them. Readers never wait for it.
 
+mod compaction;
 mod journals;
 mod keys;
 mod recovery;
@@ -23,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
-    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, Store, Write},
+    store::{Bucket, BucketRow, Disk, EpochRow, LogRow, Scan, SourceRow, Store, Write},
 };
 
 pub use recovery::Missing;
@@ -127,6 +128,16 @@ impl Shared {
         work(tables.as_ref().ok_or_else(not_open)?)
     }
 
+    /// Returns the free bytes of the archive's disk, and its size.
+    fn disk_bytes(&self) -> Result<(u64, u64)> {
+        let disk = nix::sys::statvfs::statvfs(&self.directory).map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "cannot read the free space of the archive's disk").because(error)
+        })?;
+        #[allow(clippy::useless_conversion, reason = "on other systems these numbers are shorter")]
+        let bytes = |blocks| u64::from(blocks).saturating_mul(u64::from(disk.fragment_size()));
+        Ok((bytes(disk.blocks_available()), bytes(disk.blocks())))
+    }
+
     /// Reopens the tables once their readers have finished. Returns the number of batches in them.
     fn reopen(&self) -> Result<u64> {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
@@ -140,6 +151,8 @@ impl Shared {
 }
 
 impl Store for Embedded {
+    const KIND: &'static str = "embedded";
+
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         let id = id.clone();
         self.read(move |tables| tables.log(&id)).await
@@ -234,6 +247,16 @@ impl Store for Embedded {
         self.read(move |tables| tables.begin_epoch(slot, &row)).await
     }
 
+    async fn disk(&self) -> Result<Option<Disk>> {
+        let shared = Arc::clone(&self.0.shared);
+        self.read(move |tables| {
+            let (journal_bytes, table_bytes) = tables.bytes()?;
+            let (free_bytes, total_bytes) = shared.disk_bytes()?;
+            Ok(Some(Disk { journal_bytes, table_bytes, free_bytes, total_bytes }))
+        })
+        .await
+    }
+
     async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<ArrivalCursor>> {
         let key = keys::cursor(id, name);
         self.read(move |tables| {
@@ -241,6 +264,34 @@ impl Store for Embedded {
             value.map(|value| values::read_cursor(&value)).transpose()
         })
         .await
+    }
+
+    async fn cursors(&self, id: &LogId) -> Result<Vec<(String, ArrivalCursor)>> {
+        let prefix = keys::log_prefix(id);
+        self.read(move |tables| {
+            let rows = tables.cursors.prefix(&prefix);
+            rows.map(|guard| {
+                let (key, value) = guard.into_inner().map_err(broken)?;
+                Ok((keys::text_after(&prefix, &key)?, values::read_cursor(&value)?))
+            })
+            .collect()
+        })
+        .await
+    }
+
+    async fn deleted_to(&self, id: &LogId) -> Result<Seq> {
+        let id = id.clone();
+        self.read(move |tables| tables.deleted_to(&id)).await
+    }
+
+    async fn property(&self, name: &str) -> Result<Option<String>> {
+        let name = name.to_owned();
+        self.read(move |tables| tables.property(&name)).await
+    }
+
+    async fn set_property(&self, name: &str, value: &str, over: Option<&str>) -> Result<String> {
+        let (name, value, over) = (name.to_owned(), value.to_owned(), over.map(str::to_owned));
+        self.read(move |tables| tables.set_property(&name, value, over)).await
     }
 }
 

@@ -57,12 +57,12 @@ pub struct Arrival {
 /// ```
 /// use std::sync::Arc;
 /// use hourlog::{LogId, Memory, Record, Seq, read::describe};
-/// use hourlog::store::{Arrival, EventRow, Store, Write};
+/// use hourlog::store::{Arrival, EventRow, Store, Width, Write};
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let (log, now): (LogId, _) = ("orders.eu".parse()?, "2018-02-04T10:00:00Z".parse()?);
 /// let arrival = Arrival { offset: now, time: now, max_time: now, seq: Seq::new(1, 42) };
 /// let rows: Arc<[_]> = [EventRow::new(&log, arrival, Record::new("paid"))].into();
-/// let write = Write::Events { log: log.clone(), rows };
+/// let write = Write::Events { log: log.clone(), rows, width: Width::default() };
 ///
 /// let store = Memory::new();
 /// store.write(vec![write.clone(), write]).await?; // delivered twice, counted once

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     ArrivalCursor, Event, LogId, Offset, Position, Result, Seq,
     index::{self, Counts},
-    store::{Bucket, BucketRow, EpochRow, EventRow, LogRow, Scan, SourceRow, Store, Widths, Write},
+    store::{Bucket, BucketRow, EpochRow, EventRow, LogRow, Scan, SourceRow, Store, Width, Widths, Write, no_property},
 };
 
 /// An archive in memory. Cheap to clone; the clones share its contents, which are lost with the last clone.
@@ -38,6 +38,7 @@ struct Tables {
     sources: BTreeMap<(String, u8), SourceRow>,
     epochs: BTreeMap<(u8, u32), EpochRow>,
     cursors: BTreeMap<(LogId, String), ArrivalCursor>,
+    properties: BTreeMap<String, String>,
 }
 
 impl Memory {
@@ -52,6 +53,9 @@ impl Memory {
 }
 
 impl Store for Memory {
+    const KIND: &'static str = "memory";
+    const IS_TEMPORARY: bool = true;
+
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         Ok(self.tables().logs.get(id).cloned())
     }
@@ -118,10 +122,16 @@ impl Store for Memory {
         let mut tables = self.tables();
         for write in writes {
             match write {
-                Write::Events { log, rows } => tables.write_events(log, &rows)?,
+                Write::Events { log, rows, width } => tables.write_events(log, &rows, width)?,
                 Write::Log(id, row) => {
                     let deleted_to = tables.deletions.get(&id).copied().unwrap_or(Seq::MIN).max(row.deleted_to);
-                    tables.logs.entry(id).or_insert(LogRow { deleted_to, ..row });
+                    let settings_at = row.settings_at.max(deleted_to);
+                    tables.logs.entry(id).or_insert(LogRow { deleted_to, settings_at, ..row });
+                }
+                Write::Settings(id, row) => {
+                    if let Some(stored) = tables.logs.get_mut(&id) {
+                        stored.apply(&row);
+                    }
                 }
                 Write::Head { ref stream, slot, .. } | Write::Archived { ref stream, slot, .. } => {
                     tables.sources.entry((stream.to_string(), slot)).or_insert(SourceRow::NOTHING).apply(&write);
@@ -134,10 +144,11 @@ impl Store for Memory {
                     }
                 }
                 Write::DeleteLog { log, seq } => tables.delete(&log, seq),
-                Write::Cursor { log, name, cursor } => {
-                    let stored = tables.cursors.entry((log, name)).or_insert(cursor);
-                    if cursor.seq >= stored.seq {
-                        *stored = cursor;
+                Write::Cursor { log, name, change } => {
+                    let key = (log, name);
+                    let stored = tables.cursors.remove(&key);
+                    if let Some(cursor) = change.apply(stored) {
+                        tables.cursors.insert(key, cursor);
                     }
                 }
             }
@@ -168,10 +179,36 @@ impl Store for Memory {
     async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<ArrivalCursor>> {
         Ok(self.tables().cursors.get(&(id.clone(), name.to_owned())).copied())
     }
+
+    async fn cursors(&self, id: &LogId) -> Result<Vec<(String, ArrivalCursor)>> {
+        let tables = self.tables();
+        let of_log = tables.cursors.iter().filter(|((log, _), _)| log == id);
+        Ok(of_log.map(|((_, name), cursor)| (name.clone(), *cursor)).collect())
+    }
+
+    async fn deleted_to(&self, id: &LogId) -> Result<Seq> {
+        let tables = self.tables();
+        let of_row = tables.logs.get(id).map(|row| row.deleted_to);
+        Ok(of_row.or_else(|| tables.deletions.get(id).copied()).unwrap_or(Seq::MIN))
+    }
+
+    async fn property(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.tables().properties.get(name).cloned())
+    }
+
+    async fn set_property(&self, name: &str, value: &str, over: Option<&str>) -> Result<String> {
+        let mut tables = self.tables();
+        let present = tables.properties.get(name).cloned();
+        if present.as_deref() == over {
+            tables.properties.insert(name.to_owned(), value.to_owned());
+            return Ok(value.to_owned());
+        }
+        present.ok_or_else(|| no_property(name))
+    }
 }
 
 impl Tables {
-    fn write_events(&mut self, log: LogId, rows: &[EventRow]) -> Result<()> {
+    fn write_events(&mut self, log: LogId, rows: &[EventRow], width: Width) -> Result<()> {
         let row = self.logs.get(&log);
         let deleted_to =
             row.map_or_else(|| self.deletions.get(&log).copied().unwrap_or(Seq::MIN), |row| row.deleted_to);
@@ -181,7 +218,7 @@ impl Tables {
         let widths: Widths = self
             .logs
             .entry(log.clone())
-            .or_insert_with(|| LogRow::of_first_event(&first.event, deleted_to))
+            .or_insert_with(|| LogRow::of_first_event(&first.event, width, deleted_to))
             .widths
             .clone();
         let load = |log: &LogId, bucket: Bucket| Ok(self.buckets.get(&(log.clone(), bucket.start)).cloned());

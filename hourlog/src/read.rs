@@ -35,7 +35,7 @@ use crate::{
 pub(crate) use self::index_walk::IndexWalk;
 pub use self::{
     arrival::{ArrivalPage, ArrivalQuery, arrivals_page},
-    describe::{Description, describe},
+    describe::{Description, describe, fitting_width, rate_warning},
     histogram::{Bin, Histogram, histogram},
     timeline::{Page, Query, page, seek},
 };
@@ -69,6 +69,15 @@ pub enum End {
     CaughtUp,
     /// The time for the request ran out.
     Deadline,
+    /// Retention or a purge has removed everything up to the bound of the query.
+    Expired,
+}
+
+impl End {
+    /// Returns true if a request for the next page would find nothing now.
+    pub fn is_last(self) -> bool {
+        matches!(self, Self::Bound | Self::CaughtUp | Self::Expired)
+    }
 }
 
 /// Returns the row of a log, or [`ErrorKind::NotFound`].

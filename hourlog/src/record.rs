@@ -4,10 +4,23 @@ use std::{collections::BTreeMap, fmt, ops::Deref};
 
 use crate::{Error, ErrorKind, Offset, Result};
 
-/// Metadata names with a meaning to the log.
+/// Metadata names with a meaning to the log, recognised in letters of any case.
 ///
 /// Those of a request are removed before the record is stored.
 pub mod header {
+    /// Returns true if `name` belongs to NATS: it begins with `Nats-`, in letters of any case.
+    ///
+    /// ```
+    /// use hourlog::header::is_nats;
+    /// assert!(is_nats("Nats-Msg-Id") && is_nats("nats-msg-id"));
+    /// assert!(!is_nats("Nats") && !is_nats("Kind"));
+    /// ```
+    pub fn is_nats(name: &str) -> bool {
+        name.get(..NATS_PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(NATS_PREFIX))
+    }
+
+    const NATS_PREFIX: &str = "Nats-";
+
     /// The event's own time: RFC 3339, or `@` and seconds. Without it the arrival time counts.
     pub const TIME: &str = "Hourlog-Time";
     /// A number n: store the event only if its log holds fewer than n + 1 equal ones.
@@ -20,9 +33,9 @@ pub mod header {
     pub const STORED_MSG_ID: &str = "Hourlog-Msg-Id";
     /// The reason for the rejection, on an event of `_rejected`.
     pub const REJECTED: &str = "Hourlog-Rejected";
-    /// The subject of the rejected message, on an event of `_rejected`.
-    pub const SUBJECT: &str = "Hourlog-Subject";
-    /// The publisher's message id: the only `Nats-` header that is stored.
+    /// The subject of the message, on an event of `_rejected` and where a part of the subject names the log.
+    pub const SUBJECT: &str = "Nats-Subject";
+    /// The publisher's message id. Beside [`SUBJECT`], it is the only `Nats-` header that is stored.
     pub const MSG_ID: &str = "Nats-Msg-Id";
 }
 
@@ -76,14 +89,16 @@ impl Record {
 
     /// Takes the event's own time off the record and returns the offset of an arrival at `arrived`.
     ///
-    /// The header [`header::TIME`] among the metadata means the same as [`Record::time`].
+    /// The header [`header::TIME`] among the metadata means the same as [`Record::time`], in letters
+    /// of any case.
     ///
     /// # Errors
     /// [`ErrorKind::Rejected`] if the time cannot be read, is given more than once or is more than
     /// [`Record::AHEAD_NANOS_MAX`] ahead of the arrival. The record stays as it is then.
     pub fn take_offset(&mut self, arrived: Offset) -> Result<Offset> {
         let rejected = |why: String| Error::new(ErrorKind::Rejected, why);
-        let offset = match (self.time, self.metadata.get(header::TIME)) {
+        let values: Vec<&str> = self.metadata.get_any_case(header::TIME).collect();
+        let offset = match (self.time, values.as_slice()) {
             (None, []) => return Ok(arrived),
             (Some(time), []) => time,
             (None, [value]) => value.parse().map_err(|error: Error| rejected(format!("{}: {error}", header::TIME)))?,
@@ -99,7 +114,7 @@ impl Record {
             )));
         }
         self.time = None;
-        self.metadata.remove(header::TIME);
+        self.metadata.remove_any_case(header::TIME);
         Ok(offset)
     }
 }
@@ -141,6 +156,38 @@ impl Metadata {
     /// Removes `name` and returns its values.
     pub fn remove(&mut self, name: &str) -> Option<Vec<String>> {
         self.0.remove(name)
+    }
+
+    /// The values of `name` in letters of any case: of `Kind`, `kind` and `KIND`.
+    ///
+    /// ```
+    /// use hourlog::Metadata;
+    /// let metadata: Metadata = [("Kind", "paid"), ("kind", "twice")].into_iter().collect();
+    /// assert!(metadata.get_any_case("KIND").eq(["paid", "twice"]));
+    /// ```
+    pub fn get_any_case<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let matching = self.0.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        matching.flat_map(|(_, values)| values.iter().map(String::as_str))
+    }
+
+    /// Removes `name` in letters of any case and returns all its values.
+    ///
+    /// ```
+    /// use hourlog::Metadata;
+    /// let mut metadata: Metadata = [("Kind", "paid"), ("kind", "twice")].into_iter().collect();
+    /// assert_eq!(metadata.remove_any_case("KIND"), ["paid", "twice"]);
+    /// assert!(metadata.is_empty());
+    /// ```
+    pub fn remove_any_case(&mut self, name: &str) -> Vec<String> {
+        let mut removed = Vec::new();
+        self.0.retain(|other, values| {
+            let matches = other.eq_ignore_ascii_case(name);
+            if matches {
+                removed.append(values);
+            }
+            !matches
+        });
+        removed
     }
 
     /// Returns true if there is no name.
@@ -279,6 +326,18 @@ mod tests {
         assert_eq!(header, Record::new("x"));
         let mut both = Record::new("x").at(arrived).with(header::TIME, "@5");
         assert_eq!(both.take_offset(arrived).expect_err("two times").kind(), ErrorKind::Rejected);
+    }
+
+    #[test]
+    fn the_header_is_recognised_in_any_case_and_two_spellings_are_two_times() {
+        let (arrived, own) = (Offset::from_nanos(10 * crate::time::HOUR), Offset::from_nanos(5 * crate::time::SECOND));
+        for name in ["hourlog-time", "HOURLOG-TIME", "Hourlog-time"] {
+            let mut record = Record::new("x").with(name, "@5");
+            assert_eq!(record.take_offset(arrived).expect("a good time"), own, "{name}");
+            assert_eq!(record, Record::new("x"), "{name}");
+        }
+        let mut two = Record::new("x").with(header::TIME, "@5").with("hourlog-time", "@6");
+        assert_eq!(two.take_offset(arrived).expect_err("two times").kind(), ErrorKind::Rejected);
     }
 
     #[test]

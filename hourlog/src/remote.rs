@@ -3,11 +3,13 @@
 //! - [`Remote`]: one method an endpoint, and [`Events`] for callers that need only a [`Log`](crate::Log).
 //! - [`RemoteBuilder`]: the options of a connection.
 //!
-//! Inside, `pages` reads the next page ahead, `tail` waits for what arrives, `log` is [`RemoteLog`].
+//! Inside, `pages` reads the next page ahead, `tail` waits for what arrives, `status` asks every
+//! instance, `log` is [`RemoteLog`].
 
 mod builder;
 mod log;
 mod pages;
+mod status;
 mod tail;
 
 use std::{sync::Arc, time::Duration};
@@ -23,11 +25,13 @@ use futures_util::Stream;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Cursor, Error, ErrorKind, Event, Events, LogId, Position, Record, Result, header,
+    ArrivalCursor, Cursor, Error, ErrorKind, Event, Events, LogId, Offset, Position, Record, Result, header,
     nats::without_secrets,
     read::End,
     wire::{
-        self, AppendReply, CreateRequest, DescribeReply, LogsReply, LogsRequest, ReplayRequest, Subjects,
+        self, AlterRequest, AppendReply, CreateRequest, CursorName, CursorReply, CursorRequest, CursorsReply,
+        DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, NamedCursor, PurgeRequest,
+        RemovedReply, ReplayRequest, RequeueReply, RequeueRequest, SetCursorReply, SetCursorRequest, Subjects,
         TimelineReply, TimelineRequest, proto, shorten,
     },
 };
@@ -36,6 +40,9 @@ pub use self::{builder::RemoteBuilder, log::RemoteLog};
 
 /// The default time for a reply.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// The time for a removal, on top of that for a reply: the service deletes before it answers.
+const REMOVAL_MAX: Duration = Duration::from_secs(120);
 
 /// The service, over a connection to NATS. Cheap to clone; clones share the connection.
 ///
@@ -90,6 +97,9 @@ pub struct RemotePage {
     pub resolved: Option<Position>,
     /// The number of events that were read to build the page.
     pub scanned: u64,
+    /// Set if the request begins before events that retention or a purge has removed: the time before which
+    /// they lay.
+    pub expired: Option<Offset>,
 }
 
 impl Remote {
@@ -163,6 +173,7 @@ impl Remote {
             end,
             resolved,
             scanned: page.scanned,
+            expired: page.expired.map(Offset::from_nanos),
         })
     }
 
@@ -210,6 +221,84 @@ impl Remote {
         self.ask_json(self.subjects.admin_create(log), request).await
     }
 
+    /// Returns the cursor that a reader of `log` has stored under `name`; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a log that does not exist.
+    pub async fn cursor(&self, log: &LogId, name: &CursorName) -> Result<Option<ArrivalCursor>> {
+        let request = CursorRequest { name: name.clone() };
+        let reply: CursorReply = self.ask_json(self.subjects.cursor_get(log), &request).await?;
+        Ok(reply.cursor)
+    }
+
+    /// Stores a cursor of a reader of `log`.
+    ///
+    /// A reader that does so after its work, with the `next` of each page, handles every event exactly once
+    /// over restarts. If it is killed between the two, it handles the events of one page again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a log that does not exist, [`ErrorKind::Refused`] if it has
+    /// [`CURSORS_MAX`](wire::CURSORS_MAX) others.
+    pub async fn set_cursor(&self, log: &LogId, request: &SetCursorRequest) -> Result<SetCursorReply> {
+        self.ask_json(self.subjects.cursor_set(log), request).await
+    }
+
+    /// Lists the cursors of the readers of `log`, by name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a log that does not exist.
+    pub async fn cursors(&self, log: &LogId) -> Result<Vec<NamedCursor>> {
+        let reply: CursorsReply = self.ask_json(self.subjects.cursor_list(log), &serde_json::Map::new()).await?;
+        Ok(reply.cursors)
+    }
+
+    /// Deletes a cursor of a reader of `log`. Returns false if there was none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a log that does not exist.
+    pub async fn delete_cursor(&self, log: &LogId, name: &CursorName) -> Result<bool> {
+        let request = CursorRequest { name: name.clone() };
+        let reply: DeleteCursorReply = self.ask_json(self.subjects.cursor_delete(log), &request).await?;
+        Ok(reply.deleted)
+    }
+
+    /// Changes the settings of `log`, and returns it as it is then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a log that does not exist, [`ErrorKind::Invalid`] if nothing is to change.
+    pub async fn alter(&self, log: &LogId, request: &AlterRequest) -> Result<DescribeReply> {
+        self.ask_json(self.subjects.admin_alter(log), request).await
+    }
+
+    /// Removes the buckets of `log` that end at or before a time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a log that does not exist, [`ErrorKind::Invalid`] for a time to come.
+    pub async fn purge(&self, log: &LogId, request: &PurgeRequest) -> Result<RemovedReply> {
+        self.ask_removal(self.subjects.admin_purge(log), request).await
+    }
+
+    /// Removes `log` with everything in it. Its next event creates it again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a log that does not exist.
+    pub async fn delete(&self, log: &LogId, request: &DeleteRequest) -> Result<RemovedReply> {
+        self.ask_removal(self.subjects.admin_delete(log), request).await
+    }
+
+    /// Sends a page of the rejected events in `log` to their logs again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a log that does not hold rejected events.
+    pub async fn requeue(&self, log: &LogId, request: &RequeueRequest) -> Result<RequeueReply> {
+        self.ask_removal(self.subjects.admin_requeue(log), request).await
+    }
+
+    /// Sends a request whose work takes longer than a read.
+    async fn ask_removal<Q: Serialize, A: DeserializeOwned>(&self, subject: String, request: &Q) -> Result<A> {
+        parse(&self.ask(subject, HeaderMap::new(), json(request)?, REMOVAL_MAX).await?)
+    }
+
     /// The events that `request` selects, as a stream; the next page is read ahead.
     ///
     /// The request's `limit` counts for all of them. Ends at the bound or at the end of the log, and after an
@@ -225,6 +314,17 @@ impl Remote {
     /// it has recovered. Any other error, and any error before the first reply, is the last item.
     pub fn tail(&self, log: LogId, request: ReplayRequest) -> impl Stream<Item = Result<Event>> + Send + use<> {
         tail::tail(self.clone(), log, request)
+    }
+
+    /// The pages of [`Remote::tail`], as a stream, for a reader that stores the cursor of each.
+    ///
+    /// A page that waited for events in vain is empty.
+    pub fn tail_pages(
+        &self,
+        log: LogId,
+        request: ReplayRequest,
+    ) -> impl Stream<Item = Result<RemotePage>> + Send + use<> {
+        tail::pages(self.clone(), log, request)
     }
 
     async fn ask_json<Q: Serialize, A: DeserializeOwned>(&self, subject: String, request: &Q) -> Result<A> {
@@ -257,7 +357,7 @@ impl Remote {
         // reports.)
         let for_service = [header::TIME, header::ONCE]
             .iter()
-            .flat_map(|name| record.metadata.get(name).iter().map(move |value| name.len() + value.len()));
+            .flat_map(|name| record.metadata.get_any_case(name).map(move |value| name.len() + value.len()));
         let bytes = record.bytes().saturating_sub(for_service.sum());
         if bytes > self.event_bytes_max() {
             return Err(self.too_large());

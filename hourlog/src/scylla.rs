@@ -1,20 +1,25 @@
 //! The archive in ScyllaDB or Cassandra: the tables of `schema/cql`.
 //!
 //! - `url`, `tls`, `session`, `errors`: the connection to the database.
+//! - `guardrail`, `timestamps`: checks at start that seqs can be write timestamps.
 //! - `schema`, `statements`, `values`: its tables, the statements, and rows as CQL stores them.
 //! - `writes`: events and their index rows; `removal`: deletion.
+//! - `cursors`: the cursors of readers.
 //! - `cache`: log and index rows kept in memory, with counts that are written later.
 //! - `heads`: the newest handed-out messages, stored once for all logs that wait.
 //! - `nodes`: detects nodes that restarted and may have lost writes.
 
 mod cache;
+mod cursors;
 mod errors;
+mod guardrail;
 mod heads;
 mod nodes;
 mod removal;
 mod schema;
 mod session;
 mod statements;
+mod timestamps;
 mod tls;
 mod url;
 mod values;
@@ -32,7 +37,7 @@ use scylla::{client::session::Session, statement::batch::Batch, value::CqlTimest
 
 use crate::{
     ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
-    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, Store, Write},
+    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, Store, Write, no_property},
 };
 
 pub use url::{ScyllaUrl, Tls};
@@ -87,6 +92,10 @@ struct Inner {
     ///
     /// Of concurrent transactions in a partition, all but one would have to retry.
     create_locks: [tokio::sync::Mutex<()>; LOG_SHARDS as usize],
+    /// The same for cursors, whose logs are partitions.
+    cursor_locks: [tokio::sync::Mutex<()>; LOG_SHARDS as usize],
+    /// Found when the archive was opened.
+    warnings: Vec<String>,
 }
 
 impl fmt::Debug for Scylla {
@@ -101,12 +110,14 @@ impl Scylla {
     ///
     /// # Errors
     /// - [`ErrorKind::Unavailable`] if no node answers.
-    /// - [`ErrorKind::NotAllowed`] if the database rejects the user.
+    /// - [`ErrorKind::NotAllowed`] if the database rejects the user, or it lacks a permission.
     /// - [`ErrorKind::NotFound`] if something is missing and `migrate` is false.
-    /// - [`ErrorKind::Refused`] if the tables are newer than this version.
+    /// - [`ErrorKind::Refused`] if the tables are newer than this version or were reloaded with other
+    ///   write timestamps, or a guardrail of the database forbids the archive's.
     pub async fn open(url: &ScyllaUrl, migrate: bool) -> Result<Self> {
         let session = session::connect(url).await?;
         schema::prepare(&session, url, migrate).await?;
+        let warnings = timestamps::check(&session, url).await?;
         let statements = Statements::prepare(&session).await?;
         let nodes = Nodes::observe(&session, url).await?;
         let event_batches = writes::event_batches(&statements.add_event);
@@ -119,7 +130,14 @@ impl Scylla {
             nodes,
             counts_lock: tokio::sync::Mutex::default(),
             create_locks: Default::default(),
+            cursor_locks: Default::default(),
+            warnings,
         })))
+    }
+
+    /// Returns what the operator should change in the database, although the archive works.
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -146,6 +164,7 @@ impl Scylla {
 }
 
 impl Store for Scylla {
+    const KIND: &'static str = "cql";
     const WRITES_ARE_ATOMIC: bool = false;
     const DURABLE_AFTER: Duration = DURABLE_AFTER;
     const CONCURRENT_WRITES: Option<usize> = Some(CONCURRENT_WRITES);
@@ -157,7 +176,8 @@ impl Store for Scylla {
     }
 
     async fn logs(&self, after: Option<&LogId>, limit: usize) -> Result<Vec<(LogId, LogRow)>> {
-        type ListedLog = (String, Option<i64>, Option<CqlWidths>, Option<i64>, Option<i64>);
+        type ListedLog =
+            (String, Option<i64>, Option<CqlWidths>, Option<i64>, Option<(i64, i64)>, Option<i64>, Option<i64>);
         let after = after.map_or("", LogId::as_str);
         let shards = (0..i32::from(LOG_SHARDS)).map(|shard| {
             // Deleted logs do not count towards the limit.
@@ -169,8 +189,9 @@ impl Store for Scylla {
             self.paged_rows_while(&self.0.statements.logs_after, (shard, after), cql_limit(limit), usize::MAX, more)
         });
         let mut logs = Vec::new();
-        for (id, created, widths, retention, deleted_to) in try_join_all(shards).await?.into_iter().flatten() {
-            if let Some(row) = values::log_row((created, widths, retention, deleted_to))?.0 {
+        let listed = try_join_all(shards).await?.into_iter().flatten();
+        for (id, created, widths, retention, removed, settings_at, deleted_to) in listed {
+            if let Some(row) = values::log_row((created, widths, retention, removed, settings_at, deleted_to))?.0 {
                 logs.push((id.parse::<LogId>()?, row));
             }
         }
@@ -255,8 +276,12 @@ impl Store for Scylla {
         let mut checkpoints = Vec::new();
         for write in writes {
             match write {
-                Write::Events { log, rows } => self.write_events(&log, &rows).await?,
-                Write::Log(id, row) => self.create_log(&id, &row).await.map(drop)?,
+                Write::Events { log, rows, width } => self.write_events(&log, &rows, width).await?,
+                Write::Log(id, row) => {
+                    let settings_at = row.settings_at.max(row.deleted_to).max(self.read_log(&id).await?.1);
+                    self.create_log(&id, &LogRow { settings_at, ..row }).await.map(drop)?;
+                }
+                Write::Settings(id, row) => self.write_settings(&id, &row).await?,
                 Write::Head { stream, slot, seq, time } => self.write_head(stream, slot, seq, time).await?,
                 // Up to 64 slots, all at once: no later item depends on them.
                 Write::Archived { stream, slot, seq, time, max_time } => checkpoints.push(async move {
@@ -268,10 +293,7 @@ impl Store for Scylla {
                 }
                 Write::UnlistBucket { log, bucket, seq } => self.unlist_bucket(&log, bucket, seq).await?,
                 Write::DeleteLog { log, seq } => self.delete_log(&log, seq).await?,
-                Write::Cursor { log, name, cursor } => {
-                    let values = (log.as_str(), name, (cursor.time.nanos(), cursor.seq), cursor.seq);
-                    self.execute(&statements.set_cursor, values).await?;
-                }
+                Write::Cursor { log, name, change } => self.change_cursor(&log, &name, change).await?,
             }
         }
         if !checkpoints.is_empty() {
@@ -335,10 +357,32 @@ impl Store for Scylla {
     }
 
     async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<ArrivalCursor>> {
-        let found: Vec<((i64, i64),)> = self.rows(&self.0.statements.cursor, (id.as_str(), name)).await?;
-        Ok(found
-            .first()
-            .map(|((time, seq),)| ArrivalCursor { time: Offset::from_nanos(*time), seq: Seq::from_number(*seq) }))
+        let found: Vec<(i64, i64)> = self.rows(&self.0.statements.cursor, (id.as_str(), name)).await?;
+        Ok(found.first().map(|(time, seq)| values::cursor(*time, *seq)))
+    }
+
+    async fn cursors(&self, id: &LogId) -> Result<Vec<(String, ArrivalCursor)>> {
+        let rows: Vec<(String, i64, i64)> = self.rows(&self.0.statements.cursors, (id.as_str(),)).await?;
+        Ok(rows.into_iter().map(|(name, time, seq)| (name, values::cursor(time, seq))).collect())
+    }
+
+    async fn deleted_to(&self, id: &LogId) -> Result<Seq> {
+        Ok(self.read_log(id).await?.1)
+    }
+
+    async fn property(&self, name: &str) -> Result<Option<String>> {
+        let found: Vec<(String,)> = self.rows(&self.0.statements.property, (name,)).await?;
+        Ok(found.into_iter().next().map(|(value,)| value))
+    }
+
+    async fn set_property(&self, name: &str, value: &str, over: Option<&str>) -> Result<String> {
+        let statements = &self.0.statements;
+        match over {
+            None => self.execute(&statements.create_property, (name, value)).await?,
+            Some(over) => self.execute(&statements.replace_property, (value, name, over)).await?,
+        };
+        // A retry of a transaction that was applied is not applied again. So the stored value decides.
+        self.property(name).await?.ok_or_else(|| no_property(name))
     }
 }
 

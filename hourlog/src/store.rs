@@ -4,11 +4,11 @@
 //! store into [`Events`](crate::Events).
 //!
 //! ```
-//! use hourlog::{Memory, store::{LogRow, Store, Widths, Write}, Offset, Seq};
+//! use hourlog::{Memory, store::{LogRow, Store, Widths, Write}, Offset};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let (store, id) = (Memory::new(), "orders.eu".parse()?);
-//! let row = LogRow { created: Offset::from_nanos(0), widths: Widths::default(), retention: None, deleted_to: Seq::MIN };
+//! let row = LogRow::new(Offset::from_nanos(0), Widths::default());
 //! store.write(vec![Write::Log(id, row.clone())]).await?;
 //! assert_eq!(store.log(&"orders.eu".parse()?).await?, Some(row));
 //! # Ok::<(), hourlog::Error>(())
@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{ArrivalCursor, Event, LogId, Offset, Position, Result, Seq};
+use crate::{ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq};
 
 #[cfg(feature = "embedded")]
 pub use crate::embedded::Missing;
@@ -33,7 +33,7 @@ pub use crate::{
     event::{Arrival, EventRow, Late},
     id::SLOTS,
     index::BucketRow,
-    retention::{Swept, sweep},
+    retention::{SweepCount, SweepPlan, Swept, count_sweep, newest_seq, plan_sweep, sweep},
 };
 
 /// An archive: events by log, bucket and position, with an index of the buckets.
@@ -54,10 +54,16 @@ pub use crate::{
 /// # }).unwrap();
 /// ```
 pub trait Store: Clone + Send + Sync + 'static {
+    /// The kind of archive, for those who watch a service: `embedded`, `cql`, `memory`.
+    const KIND: &'static str;
+
     /// True if a write is stored completely or not at all.
     ///
     /// If false, the last write of a killed writer may be there in part until it is repeated.
     const WRITES_ARE_ATOMIC: bool = true;
+
+    /// True if the archive is lost once its last clone is dropped.
+    const IS_TEMPORARY: bool = false;
 
     /// The time after [`flush`](Self::flush) during which a node may still lose earlier writes in a crash.
     ///
@@ -79,6 +85,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Returns the settings of a log; `None` if it does not exist.
     fn log(&self, id: &LogId) -> impl Future<Output = Result<Option<LogRow>>> + Send;
+
+    /// Returns the seq up to which the events of a log were deleted, also while the log does not exist.
+    fn deleted_to(&self, id: &LogId) -> impl Future<Output = Result<Seq>> + Send;
 
     /// Lists the logs after `after`, by id, at most `limit`.
     fn logs(&self, after: Option<&LogId>, limit: usize) -> impl Future<Output = Result<Vec<(LogId, LogRow)>>> + Send;
@@ -126,8 +135,23 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Begins an epoch. Returns false if it had been begun before.
     fn begin_epoch(&self, slot: u8, row: EpochRow) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Returns the newest cursor that was stored under `name`.
+    /// Returns the cursor of the reader `name`.
     fn cursor(&self, id: &LogId, name: &str) -> impl Future<Output = Result<Option<ArrivalCursor>>> + Send;
+
+    /// Lists the cursors of a log's readers by their names.
+    fn cursors(&self, id: &LogId) -> impl Future<Output = Result<Vec<(String, ArrivalCursor)>>> + Send;
+
+    /// Returns a property of the archive itself. See [`set_property`](Self::set_property).
+    fn property(&self, name: &str) -> impl Future<Output = Result<Option<String>>> + Send;
+
+    /// Stores a property if its present value equals `over` (`None` if there must be none yet), and returns
+    /// the value that is there afterwards.
+    ///
+    /// Of several instances that do so at once, one succeeds, and all get its value.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if it should replace a value, but there is none.
+    fn set_property(&self, name: &str, value: &str, over: Option<&str>) -> impl Future<Output = Result<String>> + Send;
 
     /// Makes earlier writes durable and the counts of the index current.
     fn flush(&self) -> impl Future<Output = Result<()>> + Send {
@@ -143,6 +167,12 @@ pub trait Store: Clone + Send + Sync + 'static {
         ready(false)
     }
 
+    /// Returns the room that the archive takes on its disk, and what is left of it; `None` for an archive
+    /// without a disk of its own.
+    fn disk(&self) -> impl Future<Output = Result<Option<Disk>>> + Send {
+        ready(Ok(None))
+    }
+
     /// Drops everything cached about earlier writes. Must be called while nothing is being written.
     fn forget(&self) -> impl Future<Output = ()> + Send {
         ready(())
@@ -152,12 +182,12 @@ pub trait Store: Clone + Send + Sync + 'static {
 /// One item of a write.
 ///
 /// ```
-/// use hourlog::{ArrivalCursor, LogId, Memory, store::{Store, Write}};
+/// use hourlog::{ArrivalCursor, LogId, Memory, store::{CursorChange, Store, Write}};
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let (store, log): (_, LogId) = (Memory::new(), "orders.eu".parse()?);
 /// for text in ["a:5-42", "a:5-41"] {
-///     let (log, name, cursor) = (log.clone(), "mailer".to_owned(), text.parse()?);
-///     store.write(vec![Write::Cursor { log, name, cursor }]).await?;
+///     let (log, name, change) = (log.clone(), "mailer".to_owned(), CursorChange::Advance(text.parse()?));
+///     store.write(vec![Write::Cursor { log, name, change }]).await?;
 /// }
 /// // The second write is delayed and older, so it changes nothing.
 /// assert_eq!(store.cursor(&log, "mailer").await?, Some("a:5-42".parse::<ArrivalCursor>()?));
@@ -173,9 +203,16 @@ pub enum Write {
         log: LogId,
         /// Its events, shared so that a failed write can be retried.
         rows: Arc<[EventRow]>,
+        /// The width of the log's buckets if these events create it.
+        width: Width,
     },
     /// Creates a log before its first event. Ignored if it exists.
     Log(LogId, LogRow),
+    /// Replaces the widths of a log, its retention and what is known of removed events. To be written by the
+    /// log's owner.
+    ///
+    /// Ignored unless the log exists and the row's `settings_at` is above the stored one.
+    Settings(LogId, LogRow),
     /// Records the newest message of a source that was handed out. Ignored if a newer one was, of any slot.
     Head {
         /// The source's name.
@@ -208,7 +245,7 @@ pub enum Write {
         log: LogId,
         /// The bucket, as its row has it.
         bucket: Bucket,
-        /// The newest archived seq. No event of the bucket is above it.
+        /// The seq of its newest event, or a greater one of the archive.
         seq: Seq,
         /// Deletes the bucket's list of late events, too.
         arrivals: bool,
@@ -231,15 +268,44 @@ pub enum Write {
         /// The newest archived seq. No event of the log is above it.
         seq: Seq,
     },
-    /// Stores a reader's cursor. Ignored if the stored one has a greater seq.
+    /// Changes the cursor of a reader.
     Cursor {
         /// The log.
         log: LogId,
         /// The reader's name.
         name: String,
-        /// Its cursor.
-        cursor: ArrivalCursor,
+        /// The change.
+        change: CursorChange,
     },
+}
+
+/// A change of a reader's cursor.
+///
+/// The archive compares and stores in one step, also among several instances. So no seq or clock has to
+/// decide between two changes, and a deleted cursor can be created again at any place.
+///
+/// ```
+/// use hourlog::{LogId, Memory, store::{CursorChange, Store, Write}};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let (store, id): (_, LogId) = (Memory::new(), "orders.eu".parse()?);
+/// let write = |change| vec![Write::Cursor { log: id.clone(), name: "mailer".to_owned(), change }];
+/// store.write(write(CursorChange::Advance("a:5-42".parse()?))).await?;
+/// store.write(write(CursorChange::Reset("a:5-7".parse()?))).await?; // back
+/// assert_eq!(store.cursors(&id).await?, [("mailer".to_owned(), "a:5-7".parse()?)]);
+/// store.write(write(CursorChange::Delete)).await?;
+/// assert_eq!(store.cursors(&id).await?, []);
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CursorChange {
+    /// Moves it forward. Ignored if the stored one has a greater seq.
+    Advance(ArrivalCursor),
+    /// Moves it to this place, also back. The reader must not run: its next change would move it forward
+    /// again.
+    Reset(ArrivalCursor),
+    /// Deletes it.
+    Delete,
 }
 
 /// The events of a bucket to read.
@@ -277,12 +343,10 @@ pub struct Scan {
 ///
 /// ```
 /// use std::time::Duration;
-/// use hourlog::{Seq, store::{LogRow, Width, Widths}};
+/// use hourlog::store::{LogRow, Width, Widths};
 /// let row = LogRow {
-///     created: "2018-02-04T10:00:00Z".parse()?,
-///     widths: Widths::new(Width::MINUTE),
 ///     retention: Some(Duration::from_secs(7 * 86_400)),
-///     deleted_to: Seq::MIN,
+///     ..LogRow::new("2018-02-04T10:00:00Z".parse()?, Widths::new(Width::MINUTE))
 /// };
 /// assert_eq!(row.widths.bucket(row.created).to_string(), "2018-02-04T10:00:00Z+1m");
 /// # Ok::<(), hourlog::Error>(())
@@ -293,10 +357,32 @@ pub struct LogRow {
     pub created: Offset,
     /// The widths of its buckets through time.
     pub widths: Widths,
-    /// The time for which events are kept; `None` for no limit.
+    /// The time for which events are kept: [`LogRow::FOREVER`] for no limit, `None` if the log has no setting
+    /// of its own.
     pub retention: Option<Duration>,
+    /// The range that retention and purges have removed; `None` if they have removed nothing.
+    pub removed: Option<Removed>,
+    /// The seq of these settings. Only settings with a greater one replace them.
+    pub settings_at: Seq,
     /// The seq up to which its events were deleted. A redelivery of one of them is ignored.
     pub deleted_to: Seq,
+}
+
+/// The events of a log that retention and purges have removed.
+///
+/// ```
+/// use hourlog::{Seq, store::Removed};
+/// let first = Removed { to: "2018-02-04T10:00:00Z".parse()?, seq: Seq::new(1, 42) };
+/// let then = Removed { to: "2018-02-04T09:00:00Z".parse()?, seq: Seq::new(1, 50) };
+/// assert_eq!(first.with(then), Removed { seq: then.seq, ..first });
+/// # Ok::<(), hourlog::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    /// The end of the latest bucket that was removed.
+    pub to: Offset,
+    /// The greatest seq in the removed buckets. Who follows from a smaller one may have missed events.
+    pub seq: Seq,
 }
 
 /// The stored checkpoint of a source in one slot, and its newest message.
@@ -329,6 +415,28 @@ pub struct SourceRow {
     pub max_time: Offset,
 }
 
+/// The disk of an archive. Its sizes are in bytes.
+///
+/// ```
+/// use hourlog::{Memory, store::{Disk, Store}};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let disk: Option<Disk> = Memory::new().disk().await?;
+/// assert_eq!(disk, None); // an embedded archive has one
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// The size of the journals.
+    pub journal_bytes: u64,
+    /// The size of the tables.
+    pub table_bytes: u64,
+    /// The free room for this user.
+    pub free_bytes: u64,
+    /// The size of the disk.
+    pub total_bytes: u64,
+}
+
 /// One life of a source within a slot.
 ///
 /// ```
@@ -355,17 +463,66 @@ pub struct EpochRow {
     pub started: Offset,
 }
 
+impl Removed {
+    /// Returns what both name together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self { to: self.to.max(other.to), seq: self.seq.max(other.seq) }
+    }
+}
+
 impl LogRow {
-    /// The retention in whole seconds, rounded up, as archives and replies have it; `None` for no limit.
+    /// A retention without limit.
+    pub const FOREVER: Duration = Duration::from_secs(i64::MAX as u64);
+
+    /// Creates the row of a log without other settings.
+    pub fn new(created: Offset, widths: Widths) -> Self {
+        Self { created, widths, retention: None, removed: None, settings_at: Seq::ZERO, deleted_to: Seq::MIN }
+    }
+
+    /// Returns the row with the seq of its next settings, given the newest archived seq of the log.
+    #[must_use]
+    pub fn with_next_settings(self, newest: Seq) -> Self {
+        let settings_at = newest.max(self.settings_at.next().unwrap_or(Seq::MAX));
+        Self { settings_at, ..self }
+    }
+
+    /// Applies a [`Write::Settings`]. Never moves back. Returns true if the row has changed.
+    pub(crate) fn apply(&mut self, settings: &Self) -> bool {
+        let is_newer = settings.settings_at > self.settings_at.max(self.deleted_to);
+        if is_newer {
+            let Self { widths, retention, removed, settings_at, .. } = settings.clone();
+            *self = Self { widths, retention, removed, settings_at, ..*self };
+        }
+        is_newer
+    }
+
+    /// The retention in whole seconds, rounded up, as archives have it.
     pub fn retention_seconds(&self) -> Option<i64> {
         let seconds = |kept: Duration| kept.as_secs() + u64::from(kept.subsec_nanos() > 0);
         self.retention.map(|kept| i64::try_from(seconds(kept)).unwrap_or(i64::MAX))
     }
 
     /// The row of a log that its first event creates.
-    pub(crate) fn of_first_event(event: &Event, deleted_to: Seq) -> Self {
-        Self { created: event.arrival_time(), widths: Widths::default(), retention: None, deleted_to }
+    pub(crate) fn of_first_event(event: &Event, width: Width, deleted_to: Seq) -> Self {
+        Self { deleted_to, ..Self::new(event.arrival_time(), Widths::new(width)) }
     }
+}
+
+impl CursorChange {
+    /// Returns the cursor after this change of `stored`.
+    pub(crate) fn apply(self, stored: Option<ArrivalCursor>) -> Option<ArrivalCursor> {
+        match self {
+            Self::Advance(cursor) => Some(stored.filter(|stored| stored.seq > cursor.seq).unwrap_or(cursor)),
+            Self::Reset(cursor) => Some(cursor),
+            Self::Delete => None,
+        }
+    }
+}
+
+/// The error of a property that was to be replaced, but does not exist.
+pub(crate) fn no_property(name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("the archive has no property {name} to replace; set it as a new one"))
 }
 
 impl SourceRow {

@@ -12,16 +12,29 @@
 //! # Ok::<(), hourlog::Error>(())
 //! ```
 
+mod admin;
+mod cursor;
 pub mod json;
 pub mod proto;
 mod request;
+mod status;
 mod text;
 mod when;
 
-pub use request::{
-    AppendReply, BinReply, CreateRequest, DescribeReply, LogReply, LogsReply, LogsRequest, Order, ReplayRequest,
-    TimelineReply, TimelineRequest,
+pub use admin::{
+    AlterRequest, CreateRequest, DeleteRequest, PurgeRequest, RemovedReply, RequeueReply, RequeueRequest, Retention,
+    StillRejected,
 };
+pub use cursor::{
+    CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, NamedCursor, SetCursorReply,
+    SetCursorRequest,
+};
+use request::is_default;
+pub use request::{
+    AppendReply, BinReply, DescribeReply, LogReply, LogsReply, LogsRequest, Order, ReplayRequest, TimelineReply,
+    TimelineRequest, WidthChange,
+};
+pub use status::{ArchiveStatus, ComponentStatus, CounterStatus, DiskStatus, ForkStatus, SourceStatus, StatusReply};
 pub use when::{Span, When};
 
 use crate::{Error, LogId, Result};
@@ -66,6 +79,13 @@ pub fn wal_subject(log: &LogId) -> String {
 }
 
 /// Returns the log of an event published on `subject`: the subject without a leading `log.`.
+///
+/// ```
+/// use hourlog::wire::log_of_wal_subject;
+/// assert_eq!(log_of_wal_subject("log.dev.4c:65:a8")?.as_str(), "dev.4c:65:a8");
+/// assert!(log_of_wal_subject("log._rejected").is_err());
+/// # Ok::<(), hourlog::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if that is not an id, or one of the system's own.
@@ -126,8 +146,53 @@ impl Subjects {
         format!("{}.logs", self.prefix)
     }
 
+    /// Reports on the service itself. Every instance replies.
+    pub fn status(&self) -> String {
+        format!("{}.status", self.prefix)
+    }
+
+    /// Returns a reader's cursor.
+    pub fn cursor_get(&self, log: &LogId) -> String {
+        format!("{}.cursor.get.{log}", self.prefix)
+    }
+
+    /// Stores a reader's cursor.
+    pub fn cursor_set(&self, log: &LogId) -> String {
+        format!("{}.cursor.set.{log}", self.prefix)
+    }
+
+    /// Lists the cursors of a log.
+    pub fn cursor_list(&self, log: &LogId) -> String {
+        format!("{}.cursor.list.{log}", self.prefix)
+    }
+
+    /// Deletes a reader's cursor.
+    pub fn cursor_delete(&self, log: &LogId) -> String {
+        format!("{}.cursor.delete.{log}", self.prefix)
+    }
+
     /// Creates a log before its first event.
     pub fn admin_create(&self, log: &LogId) -> String {
         format!("{}.admin.create.{log}", self.prefix)
+    }
+
+    /// Changes the settings of a log.
+    pub fn admin_alter(&self, log: &LogId) -> String {
+        format!("{}.admin.alter.{log}", self.prefix)
+    }
+
+    /// Removes old events of a log.
+    pub fn admin_purge(&self, log: &LogId) -> String {
+        format!("{}.admin.purge.{log}", self.prefix)
+    }
+
+    /// Removes a log.
+    pub fn admin_delete(&self, log: &LogId) -> String {
+        format!("{}.admin.delete.{log}", self.prefix)
+    }
+
+    /// Sends rejected events to their logs again.
+    pub fn admin_requeue(&self, log: &LogId) -> String {
+        format!("{}.admin.requeue.{log}", self.prefix)
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod append;
+mod cursor;
 mod describe;
 mod discovery;
 mod fresh;
@@ -9,6 +10,7 @@ mod inbox;
 mod logs;
 mod replay;
 mod reply;
+mod status;
 mod timeline;
 
 use std::{
@@ -20,28 +22,34 @@ use async_nats::{Client, Message, Subscriber, jetstream};
 use futures_util::StreamExt;
 use hourlog::{Error, ErrorKind, LogId, Result, store::Store};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::Semaphore,
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    archive_id::{ArchiveId, Instance},
     config::Settings,
     health::Health,
-    log_actor::LogMsg,
+    log_actor::{LogMsg, jobs::Job},
     logs::{LogsMsg, LogsRef},
-    stream::{connect, epochs::Epochs, wal},
+    rules::Rules,
+    sources::Sources,
+    stream::connect,
     waiters::Waiters,
 };
 
-use discovery::{Instance, Question};
+pub(crate) use discovery::find_instances;
+use discovery::{OwnInstance, Question};
 use reply::{Reply, Request};
 
 /// Limit of requests in progress. The service refuses any further request.
 const REQUESTS_MAX: usize = 4096;
 /// Longest wait for the restart of a failed log. After that, the request fails.
 const RESTART_MAX: Duration = Duration::from_secs(2);
+/// Longest wait for a change of a log. Less than the two minutes that a client waits for a removal.
+const JOB_MAX: Duration = Duration::from_secs(110);
 
 /// The parts of the service that the endpoints use.
 #[derive(Debug)]
@@ -51,8 +59,10 @@ pub(crate) struct Api<S> {
     pub(crate) logs: LogsRef,
     pub(crate) health: Arc<Health>,
     pub(crate) waiters: Arc<Waiters>,
-    /// The current epochs. A fork of the stream replaces them.
-    pub(crate) epochs: watch::Receiver<Arc<Epochs>>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) sources: Arc<Sources>,
+    /// The archive's id.
+    pub(crate) archive: ArchiveId,
     pub(crate) settings: Settings,
 }
 
@@ -64,7 +74,16 @@ enum Verb {
     Describe,
     Timeline,
     Logs,
+    Status,
     AdminCreate,
+    CursorGet,
+    CursorSet,
+    CursorList,
+    CursorDelete,
+    AdminAlter,
+    AdminPurge,
+    AdminDelete,
+    AdminRequeue,
 }
 
 /// The public face of a verb.
@@ -74,10 +93,28 @@ struct Endpoint {
     subject: &'static str,
     /// Set when the reply depends on archived events, so that it must wait for a catch-up.
     reads: bool,
+    /// Set when every instance replies, not only one of them.
+    of_each: bool,
 }
 
 impl Verb {
-    const ALL: [Self; 6] = [Self::Append, Self::Replay, Self::Describe, Self::Timeline, Self::Logs, Self::AdminCreate];
+    const ALL: [Self; 15] = [
+        Self::Append,
+        Self::Replay,
+        Self::Describe,
+        Self::Timeline,
+        Self::Logs,
+        Self::Status,
+        Self::AdminCreate,
+        Self::CursorGet,
+        Self::CursorSet,
+        Self::CursorList,
+        Self::CursorDelete,
+        Self::AdminAlter,
+        Self::AdminPurge,
+        Self::AdminDelete,
+        Self::AdminRequeue,
+    ];
 
     fn endpoint(self) -> Endpoint {
         let (name, subject, reads) = match self {
@@ -86,29 +123,46 @@ impl Verb {
             Self::Describe => ("describe", "describe.", true),
             Self::Timeline => ("timeline", "timeline.", true),
             Self::Logs => ("logs", "logs", true),
+            Self::Status => ("status", "status", false),
             Self::AdminCreate => ("admin-create", "admin.create.", false),
+            Self::CursorGet => ("cursor-get", "cursor.get.", false),
+            Self::CursorSet => ("cursor-set", "cursor.set.", false),
+            Self::CursorList => ("cursor-list", "cursor.list.", false),
+            Self::CursorDelete => ("cursor-delete", "cursor.delete.", false),
+            Self::AdminAlter => ("admin-alter", "admin.alter.", false),
+            Self::AdminPurge => ("admin-purge", "admin.purge.", true),
+            Self::AdminDelete => ("admin-delete", "admin.delete.", true),
+            Self::AdminRequeue => ("admin-requeue", "admin.requeue.", true),
         };
-        Endpoint { name, subject, reads }
+        Endpoint { name, subject, reads, of_each: self == Self::Status }
+    }
+
+    /// Returns the queue group that shares the requests; `None` if each instance replies.
+    fn queue_group(self) -> Option<&'static str> {
+        (!self.endpoint().of_each).then_some(discovery::QUEUE_GROUP)
     }
 }
 
 /// Starts the endpoints. They answer until `shutdown`, and then finish the requests in progress.
 ///
 /// # Errors
-/// [`ErrorKind::Unavailable`] when a subscription fails, and [`ErrorKind::Refused`] when the
-/// stream's settings could lose events.
+/// [`ErrorKind::Unavailable`] when a subscription fails or JetStream does not answer.
 pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) -> Result<JoinHandle<()>> {
     let unavailable = |error: async_nats::Error| {
         Error::new(ErrorKind::Unavailable, "failed to subscribe to the endpoints' subjects").because(error)
     };
     let client = api.client.clone();
-    let instance = Instance::new(&api.settings.prefix, (api.settings.clock)());
+    let presented = Instance { prefix: api.settings.prefix.clone(), archive: api.archive.clone() };
+    let instance = OwnInstance::new(presented, (api.settings.clock)());
     let served = Arc::new(Served { api, instance, limit: Arc::new(Semaphore::new(REQUESTS_MAX)), shutdown });
     let (requests, mut endpoints) = (TaskTracker::new(), JoinSet::new());
     for verb in Verb::ALL {
         let subject = served.instance.subject(verb);
-        let queue = discovery::QUEUE_GROUP.to_owned();
-        let endpoint = client.queue_subscribe(subject, queue).await.map_err(|error| unavailable(error.into()))?;
+        let endpoint = match verb.queue_group() {
+            Some(group) => client.queue_subscribe(subject, group.to_owned()).await,
+            None => client.subscribe(subject).await,
+        };
+        let endpoint = endpoint.map_err(|error| unavailable(error.into()))?;
         endpoints.spawn(Arc::clone(&served).serve(verb, endpoint, requests.clone()));
     }
     for question in Question::ALL {
@@ -118,8 +172,10 @@ pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) ->
     }
     // A flush does not prove that the server has processed the subscriptions. A reply on the same
     // connection does, because the server works in order.
-    let max_payload = client.server_info().max_payload;
-    wal::find_or_create(&served.api.jetstream(), &served.api.settings, max_payload).await?.1?;
+    let wal = &served.api.settings.stream;
+    served.api.jetstream().get_stream(wal).await.map_err(|error| {
+        Error::new(ErrorKind::Unavailable, format!("the stream {wal} does not answer")).because(error)
+    })?;
     Ok(tokio::spawn(async move {
         while endpoints.join_next().await.is_some() {}
         requests.close();
@@ -132,7 +188,7 @@ pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) ->
 #[derive(Debug)]
 struct Served<S> {
     api: Api<S>,
-    instance: Instance,
+    instance: OwnInstance,
     /// One permit per request in progress.
     limit: Arc<Semaphore>,
     shutdown: CancellationToken,
@@ -148,7 +204,7 @@ impl<S: Store> Served<S> {
                 let request = Request { message };
                 let outcome = match &permit {
                     Ok(_) => tokio::select! {
-                        outcome = served.api.answer(verb, &request) => outcome,
+                        outcome = served.api.answer(verb, &request, &served.instance) => outcome,
                         // A replay may wait for events for longer than the service has to stop.
                         () = grace_ended(&served.shutdown) => Err(stopping()),
                     },
@@ -157,9 +213,12 @@ impl<S: Store> Served<S> {
                         format!("the limit of {REQUESTS_MAX} requests in progress is reached; retry in a moment"),
                     )),
                 };
+                let code = outcome.as_ref().err().map(|error| u32::from(error.kind().code()));
                 let error = outcome.as_ref().err().map(|error| format!("{}:{error}", error.kind().code()));
                 request.respond(&served.api.client, outcome).await;
-                served.instance.count(verb, begun.elapsed(), error);
+                let took = begun.elapsed();
+                served.api.health.counters.answered(verb.endpoint().name, took, code);
+                served.instance.count(verb, took, error);
             });
         }
     }
@@ -216,19 +275,31 @@ impl<S: Store> Api<S> {
     }
 
     /// Passes a request to the handler of its verb.
-    async fn answer(&self, verb: Verb, request: &Request) -> Result<Reply> {
+    async fn answer(&self, verb: Verb, request: &Request, instance: &OwnInstance) -> Result<Reply> {
         let Endpoint { subject, reads, .. } = verb.endpoint();
-        if reads {
-            fresh::wait_for_catch_up(self).await?;
-        }
         let log = || self.log_in_subject(subject, request);
+        if reads && subject.ends_with('.') {
+            // Another source that cannot be read must not keep this log's readers out.
+            self.wait_for_catch_up_of(&log()?).await?;
+        } else if reads {
+            fresh::wait_for_catch_up(&self.health.sources).await?;
+        }
         match verb {
             Verb::Append => append::answer(self, &log()?, request).await,
             Verb::Replay => replay::answer(self, &log()?, request).await,
             Verb::Describe => describe::answer(self, &log()?).await,
             Verb::Timeline => timeline::answer(self, &log()?, request).await,
             Verb::Logs => logs::answer(self, request).await,
+            Verb::Status => status::answer(self, instance).await,
             Verb::AdminCreate => admin::create(self, &log()?, request).await,
+            Verb::CursorGet => cursor::get(self, &log()?, request).await,
+            Verb::CursorSet => cursor::set(self, &log()?, request).await,
+            Verb::CursorList => cursor::list(self, &log()?).await,
+            Verb::CursorDelete => cursor::delete(self, &log()?, request).await,
+            Verb::AdminAlter => admin::alter(self, &log()?, request).await,
+            Verb::AdminPurge => admin::purge(self, &log()?, request).await,
+            Verb::AdminDelete => admin::delete(self, &log()?, request).await,
+            Verb::AdminRequeue => admin::requeue(self, &log()?, request).await,
         }
     }
 
@@ -244,7 +315,8 @@ impl<S: Store> Api<S> {
         let begun = Instant::now();
         loop {
             let (reply, answer) = tokio::sync::oneshot::channel();
-            let _ = self.logs.send_message(LogsMsg::Ask(log.clone(), question(reply)));
+            let source = self.sources.of_log(&self.store, log).await?;
+            let _ = self.logs.send_message(LogsMsg::Ask { log: log.clone(), source, request: question(reply) });
             if let Ok(answer) = answer.await {
                 return Ok(answer);
             }
@@ -254,7 +326,27 @@ impl<S: Store> Api<S> {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
             // A rollback of the archive also ends actors, and a catch-up follows it.
-            fresh::wait_for_catch_up(self).await?;
+            self.wait_for_catch_up_of(log).await?;
+        }
+    }
+
+    /// Waits until the source of `log` has caught up.
+    async fn wait_for_catch_up_of(&self, log: &LogId) -> Result<()> {
+        let source = self.sources.of_log(&self.store, log).await?;
+        fresh::wait_for_catch_up(std::slice::from_ref(&source.health)).await
+    }
+
+    /// Has a log's actor carry out a job. One that has not begun when the wait ends is dropped.
+    ///
+    /// # Errors
+    /// The errors of the job, and [`ErrorKind::Deadline`] after `JOB_MAX`.
+    async fn run_job<T>(&self, log: &LogId, job: impl Fn(tokio::sync::oneshot::Sender<Result<T>>) -> Job) -> Result<T> {
+        match tokio::time::timeout(JOB_MAX, self.ask(log, |reply| LogMsg::Job(job(reply)))).await {
+            Ok(done) => done?,
+            Err(_) => Err(Error::new(
+                ErrorKind::Deadline,
+                format!("the change of log {log} has not ended yet; hourlog doctor says why, send the request again"),
+            )),
         }
     }
 
@@ -266,6 +358,6 @@ impl<S: Store> Api<S> {
     }
 
     fn jetstream(&self) -> jetstream::Context {
-        connect::jetstream(self.client.clone())
+        connect::jetstream(self.client.clone(), &self.settings)
     }
 }

@@ -1,11 +1,15 @@
 //! All settings of the service: flags override `HOURLOG_*` variables, and both override the TOML
 //! file.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+mod file;
+mod identity;
+mod print;
+
+use std::{ffi::OsString, io::Write, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{
-    CommandFactory, FromArgMatches, Parser,
-    builder::{BoolishValueParser, Resettable},
+    ArgMatches, CommandFactory, FromArgMatches, Parser, builder::BoolishValueParser, error::ErrorKind as ClapErrorKind,
+    parser::ValueSource,
 };
 use hourlog::{
     Error, Result,
@@ -18,6 +22,8 @@ use serde::Deserialize;
 
 use crate::{
     margin::Margin,
+    rules::{RetentionRule, Rules, WidthRule},
+    stream::mapping::Mapping,
     units::{ByteSize, ListenAddress, Seconds},
 };
 
@@ -27,6 +33,9 @@ Examples:
   hourlogd --store cql://scylla1,scylla2/hourlog --migrate
   hourlogd --store memory:                       to try things out: a stop loses the archive
   hourlogd --config /etc/hourlog.toml            store = \"file:…\"; flags override the file
+  hourlogd --config-template > hourlog.toml      every setting, as a comment
+
+Other users of the machine can read a password in a flag (ps). Variables and files are safer.
 
 Then: nats pub log.orders.eu '{\"id\":7}'   and   hourlog read orders.eu";
 
@@ -69,6 +78,28 @@ pub struct Options {
     /// [default: log.>].
     #[arg(long = "subject", value_name = "SUBJECT", env = "HOURLOG_SUBJECTS", value_delimiter = ',')]
     pub subjects: Option<Vec<String>>,
+    /// Which tokens of a subject name the log, separated by commas: with `sensors.*.>`, the subject
+    /// sensors.7.temperature belongs to the log sensors.7. The first match wins; a subject without a
+    /// match is the log's id as a whole.
+    #[arg(long, value_name = "PATTERN", env = "HOURLOG_LOGS", value_delimiter = ',')]
+    pub logs: Option<Vec<String>>,
+    /// Existing stream to archive too, as it is; may be repeated. Patterns after `=` say which tokens
+    /// name the log, such as ORDERS=orders.*.>
+    #[arg(long = "source", value_name = "STREAM[=PATTERN,…]", env = "HOURLOG_SOURCES", value_delimiter = ';')]
+    #[serde(rename = "source")]
+    pub sources: Option<Vec<SourceOption>>,
+    /// Take over a stream that belongs to another archive.
+    #[arg(long, env = "HOURLOG_ADOPT", value_parser = BoolishValueParser::new())]
+    pub adopt: bool,
+    /// Number of servers that hold a stream that the service creates [default: 1].
+    #[arg(long, value_name = "NUMBER", env = "HOURLOG_WAL_REPLICAS", value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub wal_replicas: Option<u8>,
+    /// JetStream domain.
+    #[arg(long, value_name = "DOMAIN", env = "HOURLOG_JS_DOMAIN")]
+    pub js_domain: Option<String>,
+    /// Prefix of JetStream's own subjects, where an account imports them [default: $JS.API].
+    #[arg(long, value_name = "PREFIX", env = "HOURLOG_JS_API_PREFIX", conflicts_with = "js_domain")]
+    pub js_api_prefix: Option<String>,
     /// Size limit of a stream that the service creates, such as 1GB, 512MiB or a number of bytes; a
     /// full stream refuses new events [default: 1GiB].
     #[arg(long, value_name = "BYTES", env = "HOURLOG_WAL_MAX_BYTES")]
@@ -128,12 +159,26 @@ pub struct Options {
     /// NATS credentials file for purging the stream.
     #[arg(long, value_name = "FILE", env = "HOURLOG_JANITOR_CREDS")]
     pub janitor_creds: Option<PathBuf>,
-    /// Address for GET /health and GET /metrics, such as localhost:9464, or :9464 for all interfaces;
+    /// Address for GET /livez, /readyz and /metrics, such as localhost:9464, or :9464 for all interfaces;
     /// off by default.
     #[arg(long, value_name = "ADDR", env = "HOURLOG_HTTP")]
     pub http: Option<ListenAddress>,
+    /// Time to keep events of logs whose ids match a pattern, such as 'debug.>=7d'; the first match
+    /// wins, and a log's own setting wins over all. In a file: `[[retention]]` logs = "debug.>" keep =
+    /// "7d".
+    #[arg(long, value_name = "PATTERN=TIME", env = "HOURLOG_RETENTION", value_delimiter = ',')]
+    pub retention: Option<Vec<RetentionRule>>,
+    /// Width of the buckets of new logs whose ids match a pattern, such as 'sensors.>=5m'; the first
+    /// match wins. In a file: `[[width]]` logs = "sensors.>" width = "5m".
+    #[arg(long, value_name = "PATTERN=WIDTH", env = "HOURLOG_WIDTH", value_delimiter = ',')]
+    pub width: Option<Vec<WidthRule>>,
+    /// Time between two removals of events that are no longer kept, in seconds or such as 1h
+    /// [default: 3600].
+    #[arg(long, value_name = "SECONDS", env = "HOURLOG_SWEEP_SECONDS", visible_alias = "sweep")]
+    #[serde(alias = "sweep")]
+    pub sweep_seconds: Option<Seconds>,
     /// Trace filter, such as `hourlogd=debug`; overrides RUST_LOG.
-    #[arg(long, value_name = "FILTER", env = "HOURLOG_TRACE")]
+    #[arg(long, value_name = "FILTER", env = "HOURLOG_TRACE", value_parser = crate::trace::parse_filter)]
     pub trace: Option<String>,
 }
 
@@ -145,15 +190,40 @@ impl std::fmt::Debug for Options {
 }
 
 impl Options {
-    /// Parses the command line and the environment. Exits with a message if that fails.
-    ///
-    /// An empty variable counts as unset: compose files and unit files often set one.
-    pub fn from_process() -> Self {
-        let command = Self::command().mut_args(|argument| {
-            let value = argument.get_env().and_then(std::env::var_os);
-            if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
-        });
-        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    /// Parses the command line and the environment. Exits if that fails. Returns `None` if the flags
+    /// only ask to print something, which is done.
+    pub fn from_process() -> Option<Self> {
+        let mut command = print::with_flags(Self::command());
+        let line: Vec<OsString> = std::env::args_os().collect();
+        let matches = arguments::parse(&command, &line).unwrap_or_else(|error| error.exit());
+        let options = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let Err(error) = options.check_variables(&matches) {
+            command.error(ClapErrorKind::ValueValidation, error).exit();
+        }
+        let options = options.with_typed_login(&matches);
+        match print::requested(&command, &matches, &options) {
+            Ok(None) => Some(options),
+            // If nobody reads the output, there is nobody left to tell.
+            Ok(Some(text)) => {
+                let _ = std::io::stdout().write_all(text.as_bytes());
+                None
+            }
+            Err(error) => command.error(ClapErrorKind::Io, error).exit(),
+        }
+    }
+
+    /// Checks the addresses that come from variables, whose names the errors then tell.
+    fn check_variables(&self, matches: &ArgMatches) -> Result<()> {
+        let is_variable = |id: &str| matches.value_source(id) == Some(ValueSource::EnvVariable);
+        let named = |name: &str, error: Error| Error::invalid(format!("{name}: {error}"));
+        if let Some(servers) = self.nats.clone().filter(|_| is_variable("nats")) {
+            let login = Login { servers, ..Login::default() };
+            login.check_addresses().map_err(|error| named("HOURLOG_NATS", error))?;
+        }
+        if let Some(store) = self.store.as_deref().filter(|_| is_variable("store")) {
+            store.parse::<StoreUrl>().map_err(|error| named("HOURLOG_STORE", error))?;
+        }
+        Ok(())
     }
 
     /// Returns these options, with missing values taken from the file named by `config`.
@@ -165,10 +235,8 @@ impl Options {
         let Some(path) = &self.config else {
             return Ok(self);
         };
-        let unreadable =
-            |cause: String| Error::invalid(format!("cannot use the configuration file {}: {cause}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-        let file: Self = toml::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        let file = file::options(path)?;
+        let login = self.login().or(file.login());
         Ok(Self {
             nats: self.nats.or(file.nats),
             store: self.store.or(file.store),
@@ -179,6 +247,12 @@ impl Options {
             store_ca: self.store_ca.or(file.store_ca),
             stream: self.stream.or(file.stream),
             subjects: self.subjects.or(file.subjects),
+            logs: self.logs.or(file.logs),
+            sources: self.sources.or(file.sources),
+            adopt: self.adopt || file.adopt,
+            wal_replicas: self.wal_replicas.or(file.wal_replicas),
+            js_domain: self.js_domain.or(file.js_domain),
+            js_api_prefix: self.js_api_prefix.or(file.js_api_prefix),
             wal_max_bytes: self.wal_max_bytes.or(file.wal_max_bytes),
             prefix: self.prefix.or(file.prefix),
             inbox_prefixes: self.inbox_prefixes.or(file.inbox_prefixes),
@@ -198,9 +272,13 @@ impl Options {
             janitor_password: self.janitor_password.or(file.janitor_password),
             janitor_creds: self.janitor_creds.or(file.janitor_creds),
             http: self.http.or(file.http),
+            retention: self.retention.or(file.retention),
+            width: self.width.or(file.width),
+            sweep_seconds: self.sweep_seconds.or(file.sweep_seconds),
             trace: self.trace.or(file.trace),
             config: self.config,
-        })
+        }
+        .with_login(login))
     }
 
     /// Returns the archive, with the database's user, password and certificates filled in.
@@ -246,7 +324,10 @@ impl Options {
     }
 
     /// Returns the settings of the service, with defaults for missing values.
-    pub fn settings(self) -> Settings {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) when a mapping cannot be parsed.
+    pub fn settings(self) -> Result<Settings> {
         let defaults = Settings::default();
         let janitor = (self.janitor_user.is_some() || self.janitor_creds.is_some()).then(|| Credentials {
             creds: self.janitor_creds,
@@ -258,7 +339,7 @@ impl Options {
             tls_first: self.tls_first,
             ..Credentials::default()
         });
-        Settings {
+        Ok(Settings {
             margin: Margin {
                 age: self.wal_keep_seconds.map_or(defaults.margin.age, Seconds::duration),
                 bytes: self.wal_keep_bytes.map_or(defaults.margin.bytes, ByteSize::bytes),
@@ -278,13 +359,21 @@ impl Options {
             },
             stream: self.stream.unwrap_or(defaults.stream),
             subjects: self.subjects.unwrap_or(defaults.subjects),
+            mapping: Mapping::new(&self.logs.unwrap_or_default())?,
+            sources: self.sources.unwrap_or_default(),
+            adopt: self.adopt,
+            wal_replicas: self.wal_replicas.map_or(defaults.wal_replicas, usize::from),
+            js_domain: self.js_domain,
+            js_api_prefix: self.js_api_prefix,
             wal_max_bytes: self.wal_max_bytes.map_or(defaults.wal_max_bytes, ByteSize::signed_bytes),
             prefix: self.prefix.unwrap_or(defaults.prefix),
             inbox_prefixes: self.inbox_prefixes.unwrap_or(defaults.inbox_prefixes),
             idle: self.idle_seconds.map_or(defaults.idle, Seconds::duration),
             http: self.http,
+            rules: Rules { retention: self.retention.unwrap_or_default(), widths: self.width.unwrap_or_default() },
+            sweep_every: self.sweep_seconds.map_or(defaults.sweep_every, Seconds::duration),
             clock: defaults.clock,
-        }
+        })
     }
 }
 
@@ -299,6 +388,18 @@ pub struct Settings {
     pub stream: String,
     /// Subjects to ingest.
     pub subjects: Vec<String>,
+    /// Which tokens of a subject name the log.
+    pub mapping: Mapping,
+    /// Existing streams to archive too.
+    pub sources: Vec<SourceOption>,
+    /// True to take over a stream that belongs to another archive.
+    pub adopt: bool,
+    /// Number of servers that hold a stream that the service creates.
+    pub wal_replicas: usize,
+    /// JetStream domain.
+    pub js_domain: Option<String>,
+    /// Prefix of JetStream's own subjects.
+    pub js_api_prefix: Option<String>,
     /// Size limit of a stream that the service creates, in bytes.
     pub wal_max_bytes: i64,
     /// Prefix of the service's own subjects.
@@ -313,6 +414,10 @@ pub struct Settings {
     pub janitor: Option<Credentials>,
     /// Address for health and metrics over HTTP.
     pub http: Option<ListenAddress>,
+    /// Settings of logs by their ids.
+    pub rules: Rules,
+    /// Time between two removals of events that are no longer kept.
+    pub sweep_every: Duration,
     /// Source of the current time.
     pub clock: Clock,
 }
@@ -336,6 +441,12 @@ impl Default for Settings {
             credentials: Credentials::default(),
             stream: wire::WAL_STREAM.to_owned(),
             subjects: vec![format!("{}>", wire::WAL_PREFIX)],
+            mapping: Mapping::default(),
+            sources: Vec::new(),
+            adopt: false,
+            wal_replicas: 1,
+            js_domain: None,
+            js_api_prefix: None,
             wal_max_bytes: 1 << 30,
             prefix: wire::SERVICE.to_owned(),
             inbox_prefixes: Vec::new(),
@@ -343,6 +454,8 @@ impl Default for Settings {
             margin: Margin::default(),
             janitor: None,
             http: None,
+            rules: Rules::default(),
+            sweep_every: Duration::from_secs(3_600),
             clock: system_clock,
         }
     }
@@ -373,6 +486,29 @@ impl Settings {
         let credentials = self.janitor.clone()?;
         // A login in the address would override the janitor's.
         Some(Self { nats: without_secrets(&self.nats), credentials, ..self.clone() })
+    }
+}
+
+/// An existing stream to archive.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceOption {
+    /// The name of the stream.
+    pub stream: String,
+    /// Which tokens of a subject name the log.
+    #[serde(default)]
+    pub logs: Mapping,
+}
+
+impl FromStr for SourceOption {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (stream, logs) = text.split_once('=').unwrap_or((text, ""));
+        if stream.is_empty() || stream.contains(['.', '*', '>']) || stream.contains(char::is_whitespace) {
+            return Err(Error::invalid(format!("{stream:?} is not the name of a stream; nats stream ls shows them")));
+        }
+        Ok(Self { stream: stream.to_owned(), logs: logs.parse()? })
     }
 }
 
@@ -448,7 +584,7 @@ mod tests {
         let flags = Options { config: Some(path), prefix: Some("flag".to_owned()), ..Options::default() };
         let options = flags.with_file().expect("the file is valid");
         assert_eq!(options.store().expect("the store URL is valid"), StoreUrl::Memory);
-        let settings = options.settings();
+        let settings = options.settings().expect("the settings are valid");
         assert_eq!((settings.prefix.as_str(), settings.idle), ("flag", Duration::from_secs(5)));
     }
 
@@ -482,7 +618,7 @@ mod tests {
         let path = path.to_str().expect("the path is UTF-8");
         let flags = ["hourlogd", "--config", path, "--wal-keep", "5m", "--http", "localhost:9464"];
         let flags = Options::try_parse_from(flags).expect("the flags are valid");
-        let settings = flags.with_file().expect("the file is valid").settings();
+        let settings = flags.with_file().expect("the file is valid").settings().expect("the settings are valid");
         assert_eq!(settings.wal_max_bytes, 1_000_000_000);
         assert_eq!(settings.margin, Margin { age: Duration::from_secs(300), bytes: 65_536 });
         assert_eq!(settings.idle, Duration::from_secs(120));

@@ -9,33 +9,37 @@
 mod checkpoint;
 mod chunk;
 mod consumer;
+mod gaps;
 
 use std::{
-    future::Future,
-    pin::Pin,
+    collections::HashSet,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use async_nats::jetstream;
-use hourlog::{Error, ErrorKind, Offset, Result, failpoint::Failpoint, nats::Backoff, store::Store};
+use hourlog::{Error, ErrorKind, LogId, Offset, Result, failpoint::Failpoint, nats::Backoff, store::Store};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::{self, Interval, MissedTickBehavior, interval, interval_at, sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     config::Settings,
-    health::{Component, Fork, Health},
-    logs::{LogsMsg, LogsRef},
+    health::{Fork, Health, SourceHealth},
+    logs::LogsRef,
+    origin::Origin,
     repeats::Repeats,
+    rollbacks::Rollbacks,
+    sources::{Source, Sources},
     stream::{
-        decode::{Decoded, Decoder},
+        decode::{Decoded, Decoder, Rejection},
         epochs::Epochs,
         forks::CurrentStream,
         message::{Message, MessageKey},
-        raw, wal,
+        raw,
+        source_stream::SourceStream,
     },
     trace::sentence,
     waiters::{Outcome, Waiters},
@@ -64,17 +68,21 @@ pub(crate) struct IngestArgs<S> {
     pub(crate) jetstream: jetstream::Context,
     pub(crate) store: S,
     pub(crate) logs: LogsRef,
-    pub(crate) stream: Arc<str>,
+    /// The source to read.
+    pub(crate) source: Arc<Source>,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) rollbacks: Arc<Rollbacks>,
     pub(crate) health: Arc<Health>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) settings: Settings,
-    /// Publishes the epochs to the logs and the endpoints after a fork.
-    pub(crate) epochs: watch::Sender<Arc<Epochs>>,
+    /// The stream and its rules.
+    pub(crate) stream: SourceStream,
     pub(crate) shutdown: CancellationToken,
 }
 
-/// The request to the archive that is under way.
-type ArchiveRequest = Pin<Box<dyn Future<Output = ArchiveReply> + Send>>;
+/// The request to the archive that is under way. A task of its own drives it, so that a lock that
+/// it holds is released even while the ingest waits for something else.
+type ArchiveRequest = AbortOnDropHandle<ArchiveReply>;
 
 /// The archive's reply to a request about the checkpoint.
 enum ArchiveReply {
@@ -110,8 +118,14 @@ pub(crate) struct Ingest<S> {
     store_failures: Repeats,
     /// Failures to fetch a message by itself.
     raw_failures: Repeats,
+    /// Messages that left the stream before they were archived.
+    removals: Repeats,
+    /// The sequence up to which they were reported.
+    removals_reported_to: u64,
     /// The archive may have lost epochs. Until they are restored, no checkpoint may be stored.
     epochs_may_be_lost: bool,
+    /// Number of rollbacks that this ingest has caught up after.
+    rollbacks_seen: u64,
 }
 
 /// Reads the stream until shutdown. Then waits until everything that was taken is archived, and
@@ -148,9 +162,9 @@ pub(crate) async fn run<S: Store>(mut ingest: Ingest<S>) -> Result<()> {
             }
         }
         let pause = backoff.next_pause();
-        if let Some(left_out) = ingest.args.health.degraded(Component::Nats, None, &error) {
+        if let Some(left_out) = ingest.source().nats.degraded(None, &error) {
             let cause = sentence(&error);
-            tracing::warn!(stream = %ingest.args.stream, cause, left_out, "reading the stream was interrupted; resuming after the last message taken");
+            tracing::warn!(stream = %ingest.name(), cause, left_out, "reading the stream was interrupted; resuming after the last message taken");
         }
         tokio::select! {
             () = sleep(pause) => {}
@@ -166,18 +180,20 @@ impl<S: Store> Ingest<S> {
     /// # Errors
     /// The store's error.
     pub(crate) async fn new(args: IngestArgs<S>) -> Result<Self> {
-        let sources = args.store.sources(&args.stream).await?;
-        let epochs = Arc::clone(&args.epochs.borrow());
-        let checkpoint = Checkpoint::load(&sources, &epochs, S::DURABLE_AFTER, Instant::now());
+        let stream = args.source.stream();
+        let sources = args.store.sources(stream).await?;
+        let checkpoint = Checkpoint::load(&sources, &args.source.epochs(), S::DURABLE_AFTER, Instant::now());
         let archived = checkpoint.archived().message.sequence;
-        args.health.archived.send_replace(archived);
+        let health = &args.source.health;
+        health.archived.send_replace(archived);
         if !S::WRITES_ARE_ATOMIC {
-            args.health.catch_up_to.send_replace(checkpoint.head().map_or(0, |head| head.sequence));
+            health.catch_up_to.send_replace(checkpoint.head().map_or(0, |head| head.sequence));
         }
-        tracing::info!(stream = %args.stream, archived, "reading the stream from its checkpoint");
+        tracing::info!(%stream, archived, "reading the stream from its checkpoint");
         Ok(Self {
+            decoder: Decoder::new(&args.source, &args.sources),
+            rollbacks_seen: *args.rollbacks.subscribe().borrow(),
             args,
-            decoder: Decoder::new(epochs),
             checkpoint,
             in_flight: InFlight::new(S::IN_FLIGHT_BYTES),
             archive_request: None,
@@ -185,30 +201,44 @@ impl<S: Store> Ingest<S> {
             rejections: Repeats::default(),
             store_failures: Repeats::default(),
             raw_failures: Repeats::default(),
+            removals: Repeats::default(),
+            removals_reported_to: 0,
             epochs_may_be_lost: false,
         })
     }
 
+    fn source(&self) -> &SourceHealth {
+        &self.args.source.health
+    }
+
+    /// Returns the name of the stream.
+    fn name(&self) -> &str {
+        self.args.source.stream()
+    }
+
     /// Reads until an error, until shutdown, or until the archive may have lost events.
     async fn read(&mut self) -> Result<ReadEnd> {
-        if !S::DURABLE_AFTER.is_zero() && self.args.store.needs_catch_up().await {
+        let mut rollbacks = self.args.rollbacks.subscribe();
+        if *rollbacks.borrow_and_update() != self.rollbacks_seen
+            || (!S::DURABLE_AFTER.is_zero() && self.args.store.needs_catch_up().await)
+        {
             return Ok(ReadEnd::NeedsCatchUp);
         }
         if self.epochs_may_be_lost {
             let now = (self.args.settings.clock)();
-            self.decoder.epochs().restore(&self.args.store, &self.args.stream, now).await?;
+            self.decoder.epochs().restore(&self.args.store, self.name(), now).await?;
             self.epochs_may_be_lost = false;
         }
-        let handle = self.check_stream().await?;
+        let handle = self.check_stream(None).await?;
         let taken = self.checkpoint.taken().message.sequence;
-        self.observe(&handle, taken + 1);
+        self.source().published.store(handle.cached_info().state.last_sequence.max(taken), Relaxed);
         let consumer = consumer::create(&handle, taken + 1).await?;
         if consumer.cached_info().num_pending == 0 {
-            self.args.health.limit_catch_up(taken);
+            self.source().limit_catch_up(taken);
         }
         let mut messages = Messages::pull(&consumer).await?;
-        if let Some(since) = self.args.health.recovered(Component::Nats, None) {
-            tracing::info!(stream = %self.args.stream, %since, "reading the stream again");
+        if let Some(since) = self.source().nats.recovered(None) {
+            tracing::info!(stream = self.name(), %since, "reading the stream again");
         }
         // Until the read takes a message, it counts as one without a message.
         self.reads_without_message += 1;
@@ -217,12 +247,13 @@ impl<S: Store> Ingest<S> {
         let mut checkpoint_tick = interval(CHECKPOINT_INTERVAL);
         checkpoint_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stream_check = interval_at(time::Instant::now() + STREAM_CHECK_INTERVAL, STREAM_CHECK_INTERVAL);
-        let (shutdown, health) = (self.args.shutdown.clone(), Arc::clone(&self.args.health));
+        let (shutdown, health) = (self.args.shutdown.clone(), Arc::clone(&self.args.source.health));
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(ReadEnd::Shutdown),
                 _ = losses.changed() => return Err(self.interrupted()),
+                _ = rollbacks.changed() => return Ok(ReadEnd::NeedsCatchUp),
                 Some(archived) = self.in_flight.next() => self.end_oldest_chunk(archived)?,
                 reply = reply_of(&mut self.archive_request) => match reply {
                     ArchiveReply::NeedsCatchUp(true) => return Ok(ReadEnd::NeedsCatchUp),
@@ -230,52 +261,59 @@ impl<S: Store> Ingest<S> {
                 },
                 _ = checkpoint_tick.tick() => {
                     if let Some(left_out) = self.rejections.overdue(Instant::now()) {
-                        tracing::warn!(left_out, "more events rejected; they are in the log _rejected");
+                        let log = &self.args.source.rejected_log;
+                        tracing::warn!(left_out, "more events rejected; they are in the log {log}");
                     }
                     self.request_due();
                 }
                 () = tick_or_asked(&mut stream_check, &health.check_stream) => {
                     let before = self.checkpoint.generation();
-                    self.check_stream().await?;
+                    self.check_stream(Some(&mut messages)).await?;
                     if self.checkpoint.generation() != before {
                         return Err(self.interrupted());
                     }
                 }
                 chunk = messages.next_chunk(), if !self.in_flight.is_full() => {
                     let chunk = chunk.ok_or_else(|| self.interrupted())?;
-                    self.take(chunk, &mut messages)?;
+                    self.take(chunk, &mut messages).await?;
                 }
             }
         }
     }
 
     /// Checks that the stream is the same as before: its settings, and the newest message taken
-    /// from it. Begins a new epoch if it has forked.
-    async fn check_stream(&mut self) -> Result<jetstream::stream::Stream> {
-        let number = self.args.health.stream_checks_begun.fetch_add(1, Relaxed) + 1;
+    /// from it. Begins a new epoch if it has forked. `messages` are those of the consumer that reads
+    /// it, if there is one.
+    async fn check_stream(&mut self, messages: Option<&mut Messages>) -> Result<jetstream::stream::Stream> {
+        let generation = self.checkpoint.generation();
+        let number = self.source().stream_checks_begun.fetch_add(1, Relaxed) + 1;
         let handle = self.check_settings_and_head().await?;
-        self.args.health.stream_checks_done.send_replace(number);
+        if self.checkpoint.generation() == generation {
+            self.skip_removed(&handle, messages).await?;
+        }
+        self.source().stream_checks_done.send_replace(number);
         Ok(handle)
     }
 
     async fn check_settings_and_head(&mut self) -> Result<jetstream::stream::Stream> {
-        let IngestArgs { client, jetstream, settings, health, .. } = &self.args;
-        let max_payload = client.server_info().max_payload;
-        let (handle, checked) = wal::find_or_create(jetstream, settings, max_payload).await?;
+        let IngestArgs { client, jetstream, stream, source, .. } = &self.args;
+        let (handle, checked) = stream.find(jetstream, client.server_info().max_payload).await?;
+        let health = &source.health;
+        health.measure(handle.cached_info());
         match checked {
             Ok(()) => {
-                health.recovered(Component::Wal, None);
+                health.settings.recovered(None);
             }
             // Go on reading: to stop would lose more events than the changed settings.
             Err(error) => {
-                if let Some(left_out) = health.degraded(Component::Wal, None, &error) {
+                if let Some(left_out) = health.settings.degraded(None, &error) {
                     tracing::error!(%error, left_out, "the stream's settings were changed");
                 }
             }
         }
         let head = self.checkpoint.head().filter(|_| !Failpoint::ForkUnseen.is_active());
         let Some(head) = head else { return Ok(handle) };
-        let stream = CurrentStream { client, info: handle.cached_info() };
+        let stream = CurrentStream { jetstream: &self.args.jetstream, info: handle.cached_info() };
         let archived = self.checkpoint.archived().message.sequence;
         let Some(from) = stream.find_fork(&self.args.store, &mut self.decoder, head, archived).await? else {
             return Ok(handle);
@@ -306,7 +344,8 @@ impl<S: Store> Ingest<S> {
 
     /// Begins a new epoch, because the stream uses its sequences again from `from` on.
     async fn begin_epoch(&mut self, from: u64, head: MessageKey) -> Result<()> {
-        let IngestArgs { stream, health, store, .. } = &self.args;
+        let IngestArgs { source, sources, store, .. } = &self.args;
+        let (stream, health) = (source.stream(), &source.health);
         let archived = self.checkpoint.archived().message.sequence;
         let now = (self.args.settings.clock)();
         let lost = (head.sequence >= from).then_some((from, head.sequence));
@@ -319,34 +358,40 @@ impl<S: Store> Ingest<S> {
         // Before the logs learn the epochs: a log must not take the old epoch's progress for
         // progress in the new one.
         health.archived.send_modify(|archived| *archived = (*archived).min(from - 1));
-        self.args.epochs.send_replace(Arc::clone(&epochs));
-        self.decoder = Decoder::new(epochs);
+        source.epochs.send_replace(epochs);
+        self.decoder = Decoder::new(source, sources);
         self.archive_request = None;
         self.checkpoint.fork(from);
+        self.removals_reported_to = 0;
         health.limit_catch_up(from - 1);
         health.checkpoint.send_replace(None);
         health.forked(fork);
         Ok(())
     }
 
-    /// Notes the stream's newest sequence. Reports a gap if messages were deleted that are not
-    /// archived.
-    fn observe(&self, handle: &jetstream::stream::Stream, next: u64) {
-        let state = &handle.cached_info().state;
-        self.args.health.published.store(state.last_sequence, Relaxed);
-        if state.first_sequence > next && state.messages > 0 {
-            let stream = &self.args.stream;
-            tracing::error!(%stream, from = next, to = state.first_sequence - 1, "the stream has lost messages before they were archived");
-        }
-    }
-
     /// Takes a chunk of messages and hands it out. After an error, hands out the messages before
     /// it.
-    fn take(&mut self, received: Vec<Received>, messages: &mut Messages) -> Result<()> {
+    async fn take(&mut self, received: Vec<Received>, messages: &mut Messages) -> Result<()> {
+        self.claim_logs(&received).await?;
         let mut chunk = Chunk::default();
         let outcome = received.into_iter().try_for_each(|message| self.take_one(message, messages, &mut chunk));
         self.hand_out(chunk);
         outcome
+    }
+
+    /// Claims the logs of these messages that belong to no source yet.
+    async fn claim_logs(&self, received: &[Received]) -> Result<()> {
+        let IngestArgs { store, sources, source, .. } = &self.args;
+        if !sources.must_claim() {
+            return Ok(());
+        }
+        let subjects: HashSet<&str> = received.iter().flatten().map(|message| message.subject.as_str()).collect();
+        let unclaimed: HashSet<LogId> =
+            subjects.into_iter().filter_map(|subject| self.decoder.unclaimed(subject)).collect();
+        if unclaimed.is_empty() {
+            return Ok(());
+        }
+        sources.claim(store, unclaimed.into_iter().collect(), source).await
     }
 
     fn take_one(&mut self, message: Received, messages: &mut Messages, chunk: &mut Chunk) -> Result<()> {
@@ -360,11 +405,18 @@ impl<S: Store> Ingest<S> {
         let time = i64::try_from(info.published.unix_timestamp_nanos());
         let time = Offset::from_nanos(time.map_err(|error| unexpected(error.to_string()))?);
         let time = if Failpoint::LocalClock.is_active() { (self.args.settings.clock)() } else { time };
-        self.args.health.published.store(sequence + info.pending, Relaxed);
+        let source = Arc::clone(&self.args.source);
+        let source = &source.health;
+        source.published.store(sequence + info.pending, Relaxed);
         if info.pending == 0 {
-            self.args.health.limit_catch_up(sequence);
+            source.limit_catch_up(sequence);
         }
-        let waiter = self.args.waiters.take(message.headers.as_ref());
+        let expected = self.checkpoint.taken().message.sequence + 1;
+        // Only the service's own stream has no gaps by itself.
+        if source.is_wal && sequence > expected {
+            self.report_removed(expected, sequence - 1);
+        }
+        let waiter = if source.is_wal { self.args.waiters.take(message.headers.as_ref()) } else { None };
         let key = MessageKey { sequence, time };
         let message = Message {
             subject: &message.subject,
@@ -386,10 +438,11 @@ impl<S: Store> Ingest<S> {
         waiter: Option<oneshot::Sender<Outcome>>,
     ) {
         self.checkpoint.take(message);
-        if let Some(error) = &decoded.rejected {
-            self.args.health.rejected.fetch_add(1, Relaxed);
+        if let Some(Rejection { reason, error }) = &decoded.rejected {
+            self.args.health.counters.reject(*reason);
             if let Some(left_out) = self.rejections.count(Instant::now()) {
-                tracing::warn!(sequence = message.sequence, %error, left_out, "event rejected; it is in the log _rejected");
+                let log = &self.args.source.rejected_log;
+                tracing::warn!(stream = self.name(), sequence = message.sequence, %error, left_out, "event rejected; it is in the log {log}");
             }
         }
         chunk.add(decoded, waiter);
@@ -398,9 +451,12 @@ impl<S: Store> Ingest<S> {
     /// Fetches the next message by itself, because the client may be unable to parse it.
     async fn take_raw(&mut self) -> Result<()> {
         let next = self.checkpoint.taken().message.sequence + 1;
-        let Some(raw) = raw::fetch(&self.args.client, &self.args.stream, next).await? else {
+        let Some(raw) = raw::fetch(&self.args.jetstream, self.name(), next).await? else {
             return Ok(());
         };
+        if let Some(log) = self.decoder.unclaimed(raw.subject()) {
+            self.args.sources.claim(&self.args.store, vec![log], &self.args.source).await?;
+        }
         let decoded = self.decoder.decode_raw(&raw, self.checkpoint.max_time_with(raw.key.time));
         let mut chunk = Chunk::default();
         self.add(&mut chunk, raw.key, decoded, None);
@@ -411,7 +467,14 @@ impl<S: Store> Ingest<S> {
     fn hand_out(&mut self, chunk: Chunk) {
         if !chunk.is_empty() {
             self.checkpoint.hand_out();
-            self.in_flight.dispatch(chunk, self.checkpoint.generation(), &self.args.logs);
+            self.args.health.counters.ingested.add(chunk.len(), chunk.record_bytes());
+            let origin = Origin {
+                source: Arc::clone(&self.args.source),
+                generation: self.checkpoint.generation(),
+                rollbacks: self.rollbacks_seen,
+            };
+            self.in_flight.dispatch(chunk, origin, &self.args.logs);
+            self.source().waits_since(self.in_flight.oldest());
         }
     }
 
@@ -420,7 +483,9 @@ impl<S: Store> Ingest<S> {
     fn end_oldest_chunk(&mut self, archived: bool) -> Result<()> {
         if archived {
             self.checkpoint.mark_oldest_chunk_archived();
-            self.args.health.archived.send_replace(self.checkpoint.archived().message.sequence);
+            let archived = self.checkpoint.archived().message;
+            self.source().archived.send_replace(archived.sequence);
+            self.source().waits_since(self.in_flight.oldest());
             return Ok(());
         }
         self.checkpoint.restart_from_archived();
@@ -434,20 +499,18 @@ impl<S: Store> Ingest<S> {
     async fn catch_up(&mut self) {
         // First, so that no reader goes on as if nothing were missing.
         let until = self.checkpoint.taken().message.sequence;
-        self.args.health.catch_up_to.send_modify(|catch_up_to| *catch_up_to = until.max(*catch_up_to));
+        let source = Arc::clone(&self.args.source);
+        source.health.catch_up_to.send_modify(|catch_up_to| *catch_up_to = until.max(*catch_up_to));
+        self.archive_request = None;
+        self.rollbacks_seen = self.args.rollbacks.handle(self.rollbacks_seen, &self.args.store).await;
         self.checkpoint.catch_up();
         self.in_flight.clear();
-        self.args.health.archived.send_replace(self.checkpoint.archived().message.sequence);
-        let (reply, ended) = oneshot::channel();
-        let _ = self.args.logs.send_message(LogsMsg::Restart { reply });
-        // An error means that the supervisor has stopped, and its logs with it.
-        let _ = ended.await;
-        self.args.store.forget().await;
-        self.archive_request = None;
+        source.health.archived.send_replace(self.checkpoint.archived().message.sequence);
         self.epochs_may_be_lost = true;
-        self.args.health.rollbacks.fetch_add(1, Relaxed);
         tracing::warn!(
-            stream = %self.args.stream, from = self.checkpoint.stored().message.sequence + 1, until,
+            stream = self.name(),
+            from = self.checkpoint.stored().message.sequence + 1,
+            until,
             "a node of the archive restarted and may have lost its newest events; reading them from the stream again"
         );
     }
@@ -463,14 +526,14 @@ impl<S: Store> Ingest<S> {
             Some(Due::Store(progress)) => {
                 let progress =
                     if Failpoint::CheckpointBeforeRows.is_active() { self.checkpoint.taken() } else { progress };
-                let writes = progress.writes(&self.args.stream, self.decoder.epochs());
-                Some(Box::pin(async move { ArchiveReply::Stored(progress, store.write(writes).await) }))
+                let writes = progress.writes(self.args.source.stream(), self.decoder.epochs());
+                Some(spawn(async move { ArchiveReply::Stored(progress, store.write(writes).await) }))
             }
             Some(Due::CheckForCatchUp) => {
-                Some(Box::pin(async move { ArchiveReply::NeedsCatchUp(store.needs_catch_up().await) }))
+                Some(spawn(async move { ArchiveReply::NeedsCatchUp(store.needs_catch_up().await) }))
             }
             Some(Due::Flush(progress)) => {
-                Some(Box::pin(async move { ArchiveReply::Flushed(progress, store.flush().await) }))
+                Some(spawn(async move { ArchiveReply::Flushed(progress, store.flush().await) }))
             }
         };
     }
@@ -479,19 +542,19 @@ impl<S: Store> Ingest<S> {
         match reply {
             ArchiveReply::NeedsCatchUp(_) => {}
             ArchiveReply::Flushed(progress, Ok(())) => {
-                self.args.health.recovered(Component::Archive, None);
+                self.args.health.archive.recovered(None);
                 self.checkpoint.flushed(progress, Instant::now());
             }
             // The next flush retries.
             ArchiveReply::Flushed(_, Err(error)) => {
-                if let Some(left_out) = self.args.health.degraded(Component::Archive, None, &error) {
+                if let Some(left_out) = self.args.health.archive.degraded(None, &error) {
                     let cause = sentence(&error);
                     tracing::error!(cause, left_out, "the archive does not answer; retrying");
                 }
             }
             ArchiveReply::Stored(progress, Ok(())) => {
                 self.checkpoint.mark_stored(progress);
-                self.args.health.checkpoint.send_replace(Some(progress.message));
+                self.source().checkpoint.send_replace(Some(progress.message));
             }
             // A later tick retries. Until then, a crash makes the ingest read more events twice;
             // nothing worse.
@@ -510,24 +573,28 @@ impl<S: Store> Ingest<S> {
                 break;
             }
         }
-        if let Some(request) = self.archive_request.take() {
-            let reply = request.await;
+        if self.archive_request.is_some() {
+            let reply = reply_of(&mut self.archive_request).await;
             self.handle_reply(reply);
         }
         // What is not durable yet is read again at the next start.
         self.args.store.flush().await?;
         if let Some(progress) = self.checkpoint.storable(Instant::now()).filter(|_| !self.epochs_may_be_lost) {
-            self.args.store.write(progress.writes(&self.args.stream, self.decoder.epochs())).await?;
+            self.args.store.write(progress.writes(self.args.source.stream(), self.decoder.epochs())).await?;
         }
         let archived = self.checkpoint.archived().message.sequence;
-        tracing::info!(stream = %self.args.stream, archived, "stopped reading the stream");
+        tracing::info!(stream = self.name(), archived, "stopped reading the stream");
         Ok(())
     }
 
     /// Returns the error for a consumer that can no longer be used.
     fn interrupted(&self) -> Error {
-        Error::new(ErrorKind::Unavailable, format!("the consumer of the stream {} is gone", self.args.stream))
+        Error::new(ErrorKind::Unavailable, format!("the consumer of the stream {} is gone", self.name()))
     }
+}
+
+fn spawn(request: impl Future<Output = ArchiveReply> + Send + 'static) -> ArchiveRequest {
+    AbortOnDropHandle::new(tokio::spawn(request))
 }
 
 /// Waits for the reply to the request and removes the request. Waits forever if there is none.
@@ -536,7 +603,7 @@ async fn reply_of(request: &mut Option<ArchiveRequest>) -> ArchiveReply {
         Some(pending) => {
             let reply = pending.await;
             *request = None;
-            reply
+            reply.expect("a request to the archive does not panic, and is aborted only when it is dropped")
         }
         None => std::future::pending().await,
     }

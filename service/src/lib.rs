@@ -2,24 +2,34 @@
 //!
 //! Layout, along the path of an event:
 //!
-//! - `config`: the settings; `units`: sizes, times and addresses as people write them; `margin`: how
-//!   many archived messages stay in the stream. `main.rs` reads the settings and runs the service
-//!   until a signal.
-//! - `stream`: the source. Connections, the stream and its settings, messages and their decoding,
-//!   epochs and forks, the janitor.
+//! - `config`: the settings, which login wins, and how both are printed; `units`: sizes, times and
+//!   addresses as people write them; `margin`: how many archived messages stay in the stream.
+//!   `main.rs` reads the settings and runs the service until a signal.
+//! - `stream`: the streams that events come from. Connections, the stream and its settings, messages
+//!   and their decoding, epochs and forks, the janitor. `sources`: which of them a log belongs to.
 //! - `ingest`: reads the stream and hands the events out. `ingest/checkpoint`: how far it has got,
-//!   as pure rules; `ingest/chunk`: events grouped by log; `ingest/consumer`: the pull consumer.
-//! - `logs`: the supervisor; `log_actor`: one log. `pending`: an event on its way; `completion`:
-//!   tells when a chunk is archived; `once`: events that are stored once.
+//!   as pure rules; `ingest/chunk`: events grouped by log; `ingest/consumer`: the pull consumer;
+//!   `ingest/gaps`: messages that are gone. `rollbacks`: reads all sources again after a rollback of the
+//!   archive.
+//! - `logs`: the supervisor; `log_actor`: one log. `pending`: an event on its way; `origin`: where it is
+//!   from; `completion`: tells when a chunk is archived; `once`: events that are stored once.
+//! - `sweeper`: has each log remove what it no longer keeps; `rules`: settings of logs by their ids;
+//!   `pattern`: patterns of ids.
+//! - `archive_id`: keeps two archives off one stream.
 //! - `api`: the endpoints, one file per endpoint. `waiters`: requests that wait until their message is
 //!   archived.
-//! - `health`: the state of the service; `http`, `metrics`: the same for monitoring; `trace`:
+//! - `health`: the state of the service; `counters`: what has happened since the start; `census`:
+//!   the sizes of the archive. `http`, `metrics`, `exposition`: the same for monitoring. `trace`:
 //!   traces; `repeats`: limits traces that repeat.
 //! - `faults`: faults that tests inject, with the feature `chaos` only.
 
 mod api;
+mod archive_id;
+mod census;
 mod completion;
 mod config;
+mod counters;
+mod exposition;
 #[cfg(feature = "chaos")]
 mod faults;
 mod health;
@@ -30,9 +40,15 @@ mod logs;
 mod margin;
 mod metrics;
 mod once;
+mod origin;
+mod pattern;
 mod pending;
 mod repeats;
+mod rollbacks;
+mod rules;
+mod sources;
 mod stream;
+mod sweeper;
 pub mod trace;
 mod units;
 mod waiters;
@@ -42,25 +58,31 @@ use std::{sync::Arc, time::Duration};
 use hourlog::{Error, ErrorKind, Result, store::Store};
 use ractor::{Actor, ActorRef};
 use tokio::{
-    sync::{Semaphore, watch},
-    task::JoinHandle,
+    sync::Semaphore,
+    task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Credentials, Options, Settings, StoreUrl};
+pub use config::{Credentials, Options, Settings, SourceOption, StoreUrl};
 pub use margin::Margin;
+pub use pattern::Pattern;
+pub use rules::{RetentionRule, Rules, WidthRule};
+pub use stream::mapping::Mapping;
 pub use units::{ByteSize, ListenAddress, Seconds};
 
 use crate::{
+    archive_id::{ArchiveId, Claim},
     health::Health,
     ingest::{Ingest, IngestArgs},
     logs::{Logs, LogsArgs, LogsMsg},
+    rollbacks::Rollbacks,
     stream::{
         connect::{self, Connection},
-        epochs::Epochs,
         janitor::Janitor,
+        source_stream::SourceStream,
         wal,
     },
+    sweeper::Sweeper,
     waiters::Waiters,
 };
 
@@ -76,6 +98,8 @@ pub struct Running {
     ingest: JoinHandle<Result<()>>,
     api: JoinHandle<()>,
     janitor: JoinHandle<()>,
+    census: JoinHandle<()>,
+    sweeper: JoinHandle<()>,
     logs: ActorRef<LogsMsg>,
     health: Arc<Health>,
 }
@@ -86,74 +110,133 @@ pub struct Running {
 /// [`ErrorKind::Unavailable`] if NATS does not answer, [`ErrorKind::Refused`] if the server is too
 /// old or the stream could lose events, and the store's errors.
 pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
+    sources::check_distinct(&settings)?;
     // Two connections, so that a message that breaks the ingest's does not break the endpoints'.
     let Connection { client: ingest_client, losses } = connect::connect(&settings, "ingest").await?;
     let api_client = connect::connect(&settings, "api").await?.client;
     let server = ingest_client.server_info();
     wal::check_server(&server.version)?;
-    let ingest_jetstream = connect::jetstream(ingest_client.clone());
-    let (_, checked) = wal::find_or_create(&ingest_jetstream, &settings, server.max_payload).await?;
-    checked?;
-
-    let health = Arc::new(Health::new(settings.clock));
-    let stream: Arc<str> = Arc::from(settings.stream.as_str());
-    let epochs = Epochs::load(&store, &stream, (settings.clock)()).await?;
-    let epochs = watch::Sender::new(Arc::new(epochs));
-    let waiters = Arc::new(Waiters::default());
-    let shutdown = CancellationToken::new();
-    if let Some(address) = &settings.http {
-        let address = http::start(address, Arc::clone(&health), shutdown.clone()).await?;
-        tracing::info!(%address, "health and metrics");
-    }
-    let logs_args = LogsArgs {
-        store: store.clone(),
-        stream: Arc::clone(&stream),
-        idle: settings.idle,
-        health: Arc::clone(&health),
-        epochs: (!S::WRITES_ARE_ATOMIC).then(|| epochs.subscribe()),
-        write_permits: S::CONCURRENT_WRITES.map(|at_once| Arc::new(Semaphore::new(at_once))),
-    };
-    let (logs, _) = Actor::spawn(None, Logs::new(), logs_args)
-        .await
-        .map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start the supervisor of the logs").because(error))?;
-    // Before the endpoints start: they must know how far the archive has got.
-    let ingest = Ingest::new(IngestArgs {
-        client: ingest_client,
-        losses,
-        jetstream: ingest_jetstream,
-        store: store.clone(),
-        logs: logs.clone(),
-        stream,
-        health: Arc::clone(&health),
-        waiters: Arc::clone(&waiters),
-        settings: settings.clone(),
-        epochs: epochs.clone(),
-        shutdown: shutdown.clone(),
-    });
-    let ingest = tokio::spawn(ingest::run(ingest.await?));
+    let jetstream = connect::jetstream(ingest_client.clone(), &settings);
     let janitor_client = match settings.of_janitor() {
         Some(settings) => connect::connect(&settings, "janitor").await?.client,
         None => api_client.clone(),
     };
+    let janitor_jetstream = connect::jetstream(janitor_client, &settings);
+    let (archive, claim) = claim_stream(&settings, &store, &api_client).await?;
+    let own = SourceStream::Own {
+        settings: Box::new(settings.clone()),
+        archive: archive.clone(),
+        is_taken_over: matches!(claim, Claim::TakenOver | Claim::Abandoned),
+    };
+    let existing = settings.sources.iter().map(|source| SourceStream::Existing(source.stream.clone()));
+    let existing: Vec<SourceStream> = existing.collect();
+    for stream in &existing {
+        let (found, _) = stream.find(&jetstream, server.max_payload).await?;
+        stream.warn(&found, server.max_payload);
+    }
+    let sources = Arc::new(sources::load(&settings, &store).await?);
+    // The own stream is last: it is neither claimed nor created if anything else is refused.
+    archive_id::carry_out(claim, &janitor_jetstream, &settings.stream, &archive).await?;
+    own.find(&jetstream, server.max_payload).await?.1?;
+    let streams: Vec<SourceStream> = std::iter::once(own).chain(existing).collect();
+
+    let health =
+        Arc::new(Health::new(settings.clock, sources.iter().map(|source| Arc::clone(&source.health)).collect()));
+    let waiters = Arc::new(Waiters::default());
+    let shutdown = CancellationToken::new();
+    if let Some(address) = &settings.http {
+        let address = http::start(address, Arc::clone(&health), settings.clock, shutdown.clone()).await?;
+        tracing::info!(%address, "health and metrics");
+    }
+    let rules = Arc::new(settings.rules.clone());
+    let logs_args = LogsArgs {
+        store: store.clone(),
+        idle: settings.idle,
+        health: Arc::clone(&health),
+        write_permits: S::CONCURRENT_WRITES.map(|at_once| Arc::new(Semaphore::new(at_once))),
+        rules: Arc::clone(&rules),
+        clock: settings.clock,
+    };
+    let (logs, _) = Actor::spawn(None, Logs::new(), logs_args)
+        .await
+        .map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start the supervisor of the logs").because(error))?;
+    let rollbacks = Arc::new(Rollbacks::new(logs.clone(), Arc::clone(&health)));
+    let mut ingests = JoinSet::new();
+    for (source, stream) in sources.iter().zip(streams) {
+        // Before the endpoints start: they must know how far the archive has got.
+        let ingest = Ingest::new(IngestArgs {
+            client: ingest_client.clone(),
+            losses: losses.clone(),
+            jetstream: jetstream.clone(),
+            store: store.clone(),
+            logs: logs.clone(),
+            source: Arc::clone(source),
+            sources: Arc::clone(&sources),
+            rollbacks: Arc::clone(&rollbacks),
+            health: Arc::clone(&health),
+            waiters: Arc::clone(&waiters),
+            settings: settings.clone(),
+            stream,
+            shutdown: shutdown.clone(),
+        });
+        ingests.spawn(ingest::run(ingest.await?));
+    }
+    let ingest = tokio::spawn(all_ended(ingests, shutdown.clone()));
+    let census = tokio::spawn(census::run(store.clone(), Arc::clone(&health), shutdown.clone()));
     let janitor = Janitor {
-        client: janitor_client,
-        stream: Arc::from(settings.stream.as_str()),
+        jetstream: janitor_jetstream,
+        stream: Arc::clone(sources.wal().stream()),
+        archive: archive.clone(),
         margin: settings.margin,
-        checkpoint: health.checkpoint.subscribe(),
+        checkpoint: sources.wal().health.checkpoint.subscribe(),
     };
     let janitor = tokio::spawn(janitor.run(shutdown.clone()));
+    let sweeper = Sweeper {
+        store: store.clone(),
+        logs: logs.clone(),
+        sources: Arc::clone(&sources),
+        health: Arc::clone(&health),
+        rules: Arc::clone(&rules),
+        clock: settings.clock,
+        every: settings.sweep_every,
+    };
+    let sweeper = tokio::spawn(sweeper.run(shutdown.clone()));
     let api = api::Api {
         client: api_client,
         store,
         logs: logs.clone(),
         health: Arc::clone(&health),
         waiters,
-        epochs: epochs.subscribe(),
+        rules,
+        sources,
+        archive,
         settings,
     };
     let api = api::start(api, shutdown.clone()).await?;
     tracing::info!(server = server.server_name, version = server.version, "hourlogd ready");
-    Ok(Running { shutdown, ingest, api, janitor, logs, health })
+    Ok(Running { shutdown, ingest, api, janitor, census, sweeper, logs, health })
+}
+
+/// Makes sure that the service's own stream and subjects belong to this archive alone, or may be taken
+/// over. Returns the archive's id.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] if they belong to another archive, and the errors of store and JetStream.
+async fn claim_stream<S: Store>(
+    settings: &Settings,
+    store: &S,
+    client: &async_nats::Client,
+) -> Result<(ArchiveId, Claim)> {
+    let (name, jetstream) = (&settings.stream, connect::jetstream(client.clone(), settings));
+    let stream = connect::find_stream(&jetstream, name).await?;
+    let carried = stream.as_ref().and_then(|stream| archive_id::of_stream(&stream.cached_info().config));
+    let archive = archive_id::load(store, name, carried).await?;
+    archive_id::check_others(&api::find_instances(client).await?, &settings.prefix, &archive)?;
+    if let Some(stream) = &stream {
+        wal::check(&stream.cached_info().config, client.server_info().max_payload)?;
+    }
+    let claim = archive_id::claim(name, stream.is_some(), carried, &archive, settings.adopt)?;
+    Ok((archive, claim))
 }
 
 impl Running {
@@ -208,8 +291,20 @@ impl Drop for Running {
         self.ingest.abort();
         self.api.abort();
         self.janitor.abort();
+        self.census.abort();
+        self.sweeper.abort();
         self.logs.kill();
     }
+}
+
+/// Waits until every ingest has ended. One that ends by itself ends the others.
+async fn all_ended(mut ingests: JoinSet<Result<()>>, shutdown: CancellationToken) -> Result<()> {
+    let mut all = Ok(());
+    while let Some(outcome) = ingests.join_next().await {
+        shutdown.cancel();
+        all = all.and(joined(outcome));
+    }
+    all
 }
 
 fn joined(outcome: Result<Result<()>, tokio::task::JoinError>) -> Result<()> {

@@ -1,13 +1,19 @@
-//! One log: appends in order, replays without blocking appends.
+//! One log: appends in order, replays without blocking appends, and changes between two appends.
+
+mod expired;
+pub(crate) mod jobs;
+mod removal;
+mod row;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use hourlog::{
-    LogId, Result, Seq,
+    LogId, Offset, Result, Seq,
     failpoint::Failpoint,
     nats::Backoff,
     read::{ArrivalPage, ArrivalQuery, End, Page, Query, arrivals_page, page},
     store::{EventRow, Store, Write},
+    time::Clock,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
@@ -17,13 +23,11 @@ use tokio::{
 };
 
 use crate::{
-    completion::CompletionGuard,
-    health::{Component, Health},
-    once,
-    pending::PendingEvent,
-    stream::epochs::Epochs,
+    completion::CompletionGuard, health::Health, once, pending::PendingEvent, rules::Rules, sources::Source,
     trace::sentence,
 };
+use expired::RemovedCache;
+use jobs::Job;
 
 /// A running log. Cheap to clone.
 pub(crate) type LogRef = ActorRef<LogMsg>;
@@ -46,9 +50,13 @@ pub(crate) enum LogMsg {
     /// Ends the current write, because the archive has taken it. Sent by the write task to its own
     /// actor.
     Written,
+    /// Ends the current job. Sent by its task to its own actor, with what is left of the job.
+    Ran(Option<Job>),
     /// Reads a page of the log. Runs beside later appends. Waits up to `wait` for an event if the
     /// page would be empty.
-    Replay { reading: Reading, wait: Duration, reply: oneshot::Sender<Result<Read>> },
+    Replay { reading: Reading, wait: Duration, reply: oneshot::Sender<Result<ReadPage>> },
+    /// Changes the log, once the current write has ended.
+    Job(Job),
     /// Runs `when_idle` if the log may be stopped, because it has nothing under way.
     Rest { when_idle: WhenIdle },
     /// Panics in the handler.
@@ -89,6 +97,14 @@ pub(crate) enum Read {
     Arrival(ArrivalPage),
 }
 
+/// A page, and what the reader has missed.
+#[derive(Debug)]
+pub(crate) struct ReadPage {
+    pub(crate) read: Read,
+    /// The time before which events were removed, if the read begins before it.
+    pub(crate) expired: Option<Offset>,
+}
+
 impl Read {
     fn is_empty_end(&self) -> bool {
         match self {
@@ -103,24 +119,26 @@ impl Read {
 pub(crate) struct LogArgs<S> {
     pub(crate) id: LogId,
     pub(crate) store: S,
-    pub(crate) stream: Arc<str>,
+    /// The source of the log's events.
+    pub(crate) source: Arc<Source>,
     pub(crate) health: Arc<Health>,
     /// Set if only some logs may write at once. A write then contains all events that are pending
     /// once it gets its permit.
     pub(crate) write_permits: Option<Arc<Semaphore>>,
-    /// Set if a write to the archive can be there in part.
-    pub(crate) epochs: Option<watch::Receiver<Arc<Epochs>>>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) clock: Clock,
+    /// Shared by the jobs and the readers of the log.
+    pub(crate) removed: Arc<RemovedCache>,
 }
 
-impl<S> LogArgs<S> {
+impl<S: Store> LogArgs<S> {
     /// Returns the seq up to which everything is in the archive while this log has nothing under
     /// way.
     ///
     /// If writes are atomic, that is everything. If not, it is the source's archived progress: a
     /// write beyond it may be there in part, and its events are read again.
     fn archived(&self) -> Seq {
-        let Some(epochs) = &self.epochs else { return Seq::MAX };
-        epochs.borrow().archived(self.id.slot(), *self.health.archived.borrow())
+        if S::WRITES_ARE_ATOMIC { Seq::MAX } else { self.source.archived(&self.id) }
     }
 }
 
@@ -140,7 +158,10 @@ pub(crate) struct LogState<S> {
     args: LogArgs<S>,
     /// The events that wait to be written.
     pending: VecDeque<Append>,
-    /// The current write, or the wait for its permit.
+    /// The changes that wait for the end of the current write. They come before the pending events:
+    /// the requester has waited for everything published before.
+    jobs: VecDeque<Job>,
+    /// The current write, the wait for its permit, or the current job.
     writing: Option<Writing>,
     /// The seq up to which everything is in the archive. Before the first write, it is
     /// [`LogArgs::archived`].
@@ -179,6 +200,7 @@ impl<S: Store> Actor for LogActor<S> {
     async fn pre_start(&self, _: LogRef, args: LogArgs<S>) -> Result<LogState<S>, ActorProcessingErr> {
         Ok(LogState {
             pending: VecDeque::new(),
+            jobs: VecDeque::new(),
             writing: None,
             visible: watch::Sender::new(args.archived()),
             args,
@@ -192,7 +214,9 @@ impl<S: Store> Actor for LogActor<S> {
             LogMsg::Append { events, guard } => state.append(&myself, events, guard),
             LogMsg::Permit(permit) => state.write(&myself, Some(permit)),
             LogMsg::Written => state.end_write(&myself),
+            LogMsg::Ran(rest) => state.end_job(&myself, rest),
             LogMsg::Replay { reading, wait, reply } => state.replay(reading, wait, reply),
+            LogMsg::Job(job) => state.add_job(&myself, job),
             LogMsg::Rest { when_idle } => state.rest(when_idle),
             #[cfg(test)]
             LogMsg::Panic => panic!("a test makes the log fail"),
@@ -218,6 +242,30 @@ impl<S: Store> LogState<S> {
         if self.writing.is_none() {
             self.begin_write(myself);
         }
+    }
+
+    fn add_job(&mut self, myself: &LogRef, job: Job) {
+        self.jobs.push_back(job);
+        if self.writing.is_none() {
+            self.begin_next(myself);
+        }
+    }
+
+    /// Begins the next job, or the next write.
+    fn begin_next(&mut self, myself: &LogRef) {
+        let Some(job) = self.jobs.pop_front() else {
+            if !self.pending.is_empty() {
+                self.begin_write(myself);
+            }
+            return;
+        };
+        let (args, written, myself) = (self.args.clone(), self.written, myself.clone());
+        let task = tokio::spawn(async move {
+            let rest = job.run(&args, written).await;
+            // An actor that has ended meanwhile does not need to know.
+            let _ = myself.send_message(LogMsg::Ran(rest));
+        });
+        self.writing = Some(Writing { last: Seq::MIN, guards: Vec::new(), task });
     }
 
     /// Writes the pending events, now or once there is a permit.
@@ -273,25 +321,42 @@ impl<S: Store> LogState<S> {
         let Some(mut writing) = self.writing.take() else {
             return;
         };
-        self.written = self.written.max(writing.last);
         writing.guards.drain(..).for_each(CompletionGuard::archived);
-        self.visible.send_replace(self.written);
-        if !self.pending.is_empty() {
+        if writing.last > self.written {
+            self.written = writing.last;
+            self.visible.send_replace(self.written);
+        }
+        self.begin_next(myself);
+    }
+
+    /// Ends a job. What is left of it waits for the events that have arrived meanwhile, so that a long
+    /// job does not hold them up.
+    fn end_job(&mut self, myself: &LogRef, rest: Option<Job>) {
+        self.writing = None;
+        let goes_on = rest.is_some();
+        self.jobs.extend(rest);
+        if goes_on && !self.pending.is_empty() {
             self.begin_write(myself);
+        } else {
+            self.begin_next(myself);
         }
     }
 
-    fn replay(&mut self, reading: Reading, wait: Duration, reply: oneshot::Sender<Result<Read>>) {
+    fn replay(&mut self, reading: Reading, wait: Duration, reply: oneshot::Sender<Result<ReadPage>>) {
         while self.readers.try_join_next().is_some() {}
-        if self.writing.is_none() && self.args.epochs.is_some() {
+        if self.writing.is_none() && !S::WRITES_ARE_ATOMIC {
             let archived = self.args.archived();
             self.visible.send_if_modified(|visible| archived > std::mem::replace(visible, archived.max(*visible)));
         }
         let (id, store, visible) = (self.args.id.clone(), self.args.store.clone(), self.visible.subscribe());
+        let removed = Arc::clone(&self.args.removed);
         self.readers.spawn(async move {
-            let read = read(&store, &id, reading, wait, visible).await;
+            let page = async {
+                let read = read(&store, &id, &reading, wait, visible).await?;
+                Ok(ReadPage { read, expired: expired::expired(&removed, &store, &id, &reading).await? })
+            };
             // The requester may have left; that is not a failure.
-            let _ = reply.send(read);
+            let _ = reply.send(page.await);
         });
     }
 
@@ -318,7 +383,7 @@ async fn write_with_retries<S: Store>(
     // itself is not stored.
     let newest = events.last().expect("a write has an event").row.event.clone();
     let head = Write::Head {
-        stream: Arc::clone(&args.stream),
+        stream: Arc::clone(args.source.stream()),
         slot: args.id.slot(),
         seq: newest.position.seq,
         time: newest.arrival_time(),
@@ -338,12 +403,17 @@ async fn write_with_retries<S: Store>(
             };
             #[cfg(feature = "chaos")]
             crate::faults::check(&args.id)?;
-            args.store.write(vec![head.clone(), Write::Events { log: args.id.clone(), rows }]).await
+            let (count, bytes) = (rows.len(), rows.iter().map(|row| row.event.record.bytes()).sum());
+            let events = Write::Events { log: args.id.clone(), rows, width: args.rules.width_of_new(&args.id) };
+            let begun = Instant::now();
+            args.store.write(vec![head.clone(), events]).await?;
+            args.health.counters.wrote(count, bytes, begun.elapsed());
+            Ok(())
         };
         match outcome.await {
             Ok(()) => {
                 drop(permit);
-                if let Some(since) = args.health.recovered(Component::Archive, Some(&args.id)) {
+                if let Some(since) = args.health.archive.recovered(Some(&args.id)) {
                     tracing::info!(log = %args.id, %since, "the archive takes writes again");
                 }
                 return;
@@ -351,7 +421,7 @@ async fn write_with_retries<S: Store>(
             Err(_) if Failpoint::BatchDropped.is_active() => return,
             Err(error) => {
                 permit = None;
-                if let Some(left_out) = args.health.degraded(Component::Archive, Some(&args.id), &error) {
+                if let Some(left_out) = args.health.archive.degraded(Some(&args.id), &error) {
                     let cause = sentence(&error);
                     tracing::error!(log = %args.id, cause, left_out, "the archive does not take a write; retrying until it does");
                 }
@@ -365,14 +435,14 @@ async fn write_with_retries<S: Store>(
 async fn read<S: Store>(
     store: &S,
     id: &LogId,
-    reading: Reading,
+    reading: &Reading,
     wait: Duration,
     mut visible: watch::Receiver<Seq>,
 ) -> Result<Read> {
     let deadline = Instant::now() + wait;
     loop {
         let last_visible = *visible.borrow_and_update();
-        let read = match &reading {
+        let read = match reading {
             Reading::Timeline(query) => Read::Timeline(page(store, id, query, last_visible).await?),
             Reading::Arrival(query) => Read::Arrival(arrivals_page(store, id, query, last_visible).await?),
         };

@@ -8,16 +8,18 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use hourlog::{LogId, nats::Backoff, store::Store};
+use hourlog::{LogId, nats::Backoff, store::Store, time::Clock};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorRuntime, SupervisionEvent};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     completion::CompletionGuard,
     health::Health,
-    log_actor::{LogActor, LogArgs, LogMsg, LogRef, WhenIdle},
+    log_actor::{LogActor, LogArgs, LogMsg, LogRef, WhenIdle, jobs::Job},
+    origin::Origin,
     pending::PendingEvent,
-    stream::epochs::Epochs,
+    rules::Rules,
+    sources::Source,
 };
 
 /// The supervisor of all logs. Cheap to clone. Every message to a log goes through it, so that none
@@ -40,10 +42,10 @@ pub(crate) enum LogsMsg {
     /// Hands out events for many logs, of one generation of the ingest. A guard that is dropped
     /// tells the ingest to restart with the next generation. Until then the failed log takes no
     /// more events, so that its events stay in order.
-    Deliver { generation: u64, deliveries: Vec<Delivery> },
-    /// Forwards a request to one log. Drops it, with its reply, while the log waits to be
-    /// restarted.
-    Ask(LogId, LogMsg),
+    Deliver { origin: Origin, deliveries: Vec<Delivery> },
+    /// Forwards a request to one log of a source. Drops it, with its reply, while the log waits to
+    /// be restarted.
+    Ask { log: LogId, source: Arc<Source>, request: LogMsg },
     /// Stops the log's actor, because it has nothing under way. Ignored if more messages than
     /// `forwarded` were sent to the log.
     Idle { log: LogId, actor: ActorId, forwarded: u64 },
@@ -52,8 +54,9 @@ pub(crate) enum LogsMsg {
     /// Looks for idle logs.
     Sweep,
     /// Stops all logs, with everything they have under way, and replies once they have ended. Each
-    /// is started again when it is needed.
-    Restart { reply: oneshot::Sender<()> },
+    /// is started again when it is needed. Events that were handed out before this rollback are
+    /// dropped from here on.
+    Restart { rollback: u64, reply: oneshot::Sender<()> },
 }
 
 /// Events for one log.
@@ -68,14 +71,13 @@ pub(crate) struct Delivery {
 #[derive(Debug, Clone)]
 pub(crate) struct LogsArgs<S> {
     pub(crate) store: S,
-    pub(crate) stream: Arc<str>,
     /// Time without a message after which a log is idle.
     pub(crate) idle: Duration,
     pub(crate) health: Arc<Health>,
-    /// Set if a write to the archive can be there in part.
-    pub(crate) epochs: Option<watch::Receiver<Arc<Epochs>>>,
     /// Set if only some logs may write at once.
     pub(crate) write_permits: Option<Arc<Semaphore>>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) clock: Clock,
 }
 
 /// The actor of the supervisor.
@@ -94,17 +96,22 @@ pub(crate) struct LogsState<S> {
     args: LogsArgs<S>,
     logs: HashMap<LogId, LogEntry>,
     running: HashMap<ActorId, LogId>,
+    /// The newest rollback of the archive.
+    rollbacks: u64,
 }
 
 /// A log that is running, was used lately, or failed lately.
 #[derive(Debug)]
 struct LogEntry {
     id: LogId,
+    source: Arc<Source>,
     actor: Option<LogRef>,
     /// Number of messages sent to the log.
     forwarded: u64,
     last_used: Instant,
     rate: Rate,
+    /// The last time that a log of the system was told its rate.
+    rate_told: Instant,
     started: Instant,
     backoff: Backoff,
     /// The earliest time of the next start.
@@ -122,19 +129,18 @@ impl<S: Store> Actor for Logs<S> {
 
     async fn pre_start(&self, myself: LogsRef, args: LogsArgs<S>) -> Result<LogsState<S>, ActorProcessingErr> {
         myself.send_interval(args.idle.div_f64(4.0).max(Duration::from_millis(50)), || LogsMsg::Sweep);
-        Ok(LogsState { args, logs: HashMap::new(), running: HashMap::new() })
+        Ok(LogsState { args, logs: HashMap::new(), running: HashMap::new(), rollbacks: 0 })
     }
 
     async fn handle(&self, myself: LogsRef, msg: LogsMsg, state: &mut LogsState<S>) -> Result<(), ActorProcessingErr> {
         match msg {
-            LogsMsg::Deliver { generation, deliveries } => {
-                deliveries.into_iter().for_each(|delivery| state.deliver(&myself, generation, delivery));
-            }
-            LogsMsg::Ask(log, request) => state.ask(&myself, log, request),
+            LogsMsg::Deliver { origin, deliveries } => state.deliver(&myself, &origin, deliveries),
+            LogsMsg::Ask { log, source, request } => state.ask(&myself, log, &source, request),
             LogsMsg::Idle { log, actor, forwarded } => state.stop_idle(&log, actor, forwarded),
             LogsMsg::Rates { logs, reply } => state.rates(&logs, reply),
             LogsMsg::Sweep => state.sweep(&myself),
-            LogsMsg::Restart { reply } => {
+            LogsMsg::Restart { rollback, reply } => {
+                state.rollbacks = rollback;
                 state.stop_all().await;
                 let _ = reply.send(());
             }
@@ -161,20 +167,27 @@ impl<S: Store> Actor for Logs<S> {
 }
 
 impl<S: Store> LogsState<S> {
-    fn deliver(&mut self, myself: &LogsRef, generation: u64, delivery: Delivery) {
-        let Delivery { log, events, guard } = delivery;
-        let entry = LogEntry::of(&mut self.logs, log);
-        if entry.failed_generation == Some(generation) {
+    fn deliver(&mut self, myself: &LogsRef, origin: &Origin, deliveries: Vec<Delivery>) {
+        // The ingest of another source may not have noticed the rollback yet. Its events must not
+        // be written before it reads them again.
+        if origin.rollbacks != self.rollbacks {
             return;
         }
-        entry.failed_generation = None;
-        entry.generation = generation;
-        entry.rate.add(events.len() as u64);
-        entry.forward(LogMsg::Append { events, guard }, myself, &self.args, &mut self.running);
+        for Delivery { log, events, guard } in deliveries {
+            let entry = LogEntry::of(&mut self.logs, log, &origin.source);
+            entry.set_source(&origin.source, &self.args, &mut self.running);
+            if entry.failed_generation == Some(origin.generation) {
+                continue;
+            }
+            entry.failed_generation = None;
+            entry.generation = origin.generation;
+            entry.rate.add(events.len() as u64);
+            entry.forward(LogMsg::Append { events, guard }, myself, &self.args, &mut self.running);
+        }
     }
 
-    fn ask(&mut self, myself: &LogsRef, log: LogId, request: LogMsg) {
-        LogEntry::of(&mut self.logs, log).forward(request, myself, &self.args, &mut self.running);
+    fn ask(&mut self, myself: &LogsRef, log: LogId, source: &Arc<Source>, request: LogMsg) {
+        LogEntry::of(&mut self.logs, log, source).forward(request, myself, &self.args, &mut self.running);
     }
 
     fn failed(&mut self, actor: ActorId, error: &str) {
@@ -203,6 +216,7 @@ impl<S: Store> LogsState<S> {
         // A failed log is remembered for as long as its backoff matters.
         self.logs
             .retain(|_, entry| entry.actor.is_some() || !is_idle(entry) || entry.started.elapsed() < RECOVERED_AFTER);
+        self.tell_rates();
         for entry in self.logs.values().filter(|entry| is_idle(entry)) {
             let Some(actor) = &entry.actor else { continue };
             let (logs, log, forwarded, id) = (myself.clone(), entry.id.clone(), entry.forwarded, actor.get_id());
@@ -211,6 +225,19 @@ impl<S: Store> LogsState<S> {
             // An actor that has just failed drops the question; the supervisor learns of the
             // failure otherwise.
             let _ = actor.send_message(LogMsg::Rest { when_idle });
+        }
+    }
+
+    /// Tells each log of the system its rate, so that its width can follow. Nobody else chooses it.
+    fn tell_rates(&mut self) {
+        let is_due = |entry: &&mut LogEntry| entry.id.is_system() && entry.rate_told.elapsed() >= RATE_WINDOW;
+        for entry in self.logs.values_mut().filter(is_due) {
+            entry.rate_told = Instant::now();
+            let rate = entry.rate.per_second();
+            if let Some(actor) = &entry.actor {
+                // An actor that has just failed drops it; the next one is told in a minute.
+                let _ = actor.send_message(LogMsg::Job(Job::Fit { rate }));
+            }
         }
     }
 
@@ -252,24 +279,41 @@ impl<S: Store> LogsState<S> {
 
 impl LogEntry {
     /// Returns the log's entry, adding one if there is none.
-    fn of(logs: &mut HashMap<LogId, Self>, log: LogId) -> &mut Self {
+    fn of<'a>(logs: &'a mut HashMap<LogId, Self>, log: LogId, source: &Arc<Source>) -> &'a mut Self {
         match logs.entry(log) {
             hash_map::Entry::Occupied(entry) => entry.into_mut(),
             hash_map::Entry::Vacant(entry) => {
                 let id = entry.key().clone();
-                entry.insert(Self::new(id))
+                entry.insert(Self::new(id, Arc::clone(source)))
             }
         }
     }
 
-    fn new(id: LogId) -> Self {
+    /// Replaces the source. A reader can ask for a log before its first event tells the source. The
+    /// actor has then written nothing, and its readers retry.
+    fn set_source<S>(&mut self, source: &Arc<Source>, args: &LogsArgs<S>, running: &mut HashMap<ActorId, LogId>) {
+        if Arc::ptr_eq(&self.source, source) {
+            return;
+        }
+        self.source = Arc::clone(source);
+        self.failed_generation = None;
+        if let Some(actor) = self.actor.take() {
+            running.remove(&actor.get_id());
+            args.health.actors.fetch_sub(1, Relaxed);
+            actor.stop(None);
+        }
+    }
+
+    fn new(id: LogId, source: Arc<Source>) -> Self {
         let now = Instant::now();
         Self {
             id,
+            source,
             actor: None,
             forwarded: 0,
             last_used: now,
             rate: Rate { from: now, current: 0, previous: 0 },
+            rate_told: now,
             started: now,
             backoff: Backoff::new(RESTART.0, RESTART.1),
             start_after: now,
@@ -299,10 +343,12 @@ impl LogEntry {
             let child = LogArgs {
                 id: self.id.clone(),
                 store: args.store.clone(),
-                stream: Arc::clone(&args.stream),
+                source: Arc::clone(&self.source),
                 health: Arc::clone(&args.health),
-                epochs: args.epochs.clone(),
                 write_permits: args.write_permits.clone(),
+                rules: Arc::clone(&args.rules),
+                clock: args.clock,
+                removed: Arc::default(),
             };
             match ActorRuntime::spawn_linked_instant(None, LogActor::new(), child, myself.get_cell()) {
                 Ok((actor, _)) => {
@@ -370,37 +416,56 @@ mod tests {
         time::system_clock,
     };
 
-    use crate::log_actor::{Read, Reading};
+    use crate::{
+        config::Settings,
+        log_actor::{Read, Reading},
+        sources,
+    };
 
-    async fn supervisor() -> LogsRef {
-        let health = Arc::new(Health::new(system_clock));
-        let args = LogsArgs {
-            store: Memory::new(),
-            stream: Arc::from("S"),
-            idle: RECOVERED_AFTER,
-            health,
-            epochs: None,
-            write_permits: None,
-        };
-        Actor::spawn(None, Logs::new(), args).await.expect("the supervisor starts").0
+    /// A running supervisor, and the source of its logs.
+    struct Fixture {
+        logs: LogsRef,
+        source: Arc<Source>,
     }
 
-    async fn deliver(logs: &LogsRef, generation: u64, log: &LogId, sequence: u64) -> Result<(), ()> {
+    async fn start() -> Fixture {
+        let store = Memory::new();
+        let sources = sources::load(&Settings::default(), &store).await.expect("a memory store answers");
+        let health = Arc::new(Health::new(system_clock, Vec::new()));
+        let args = LogsArgs {
+            store,
+            idle: RECOVERED_AFTER,
+            health,
+            write_permits: None,
+            rules: Arc::default(),
+            clock: system_clock,
+        };
+        let logs = Actor::spawn(None, Logs::new(), args).await.expect("the supervisor starts").0;
+        Fixture { logs, source: Arc::clone(sources.wal()) }
+    }
+
+    async fn deliver(fixture: &Fixture, generation: u64, log: &LogId, sequence: u64) -> Result<(), ()> {
         let at = Offset::from_nanos(sequence as i64);
         let arrived = Arrival { offset: at, time: at, max_time: at, seq: Seq::new(1, sequence) };
         let (sender, completed) = oneshot::channel();
         let guard = CompletionGuard::new(|complete| sender.send(complete).expect("the test receives it"));
         let events = vec![PendingEvent { row: EventRow::new(log, arrived, Record::new("x")), once: None }];
         let deliveries = vec![Delivery { log: log.clone(), events, guard }];
-        logs.send_message(LogsMsg::Deliver { generation, deliveries }).expect("the supervisor runs");
+        let origin = Origin { source: Arc::clone(&fixture.source), generation, rollbacks: 0 };
+        fixture.logs.send_message(LogsMsg::Deliver { origin, deliveries }).expect("the supervisor runs");
         completed.await.expect("a guard always reports").then_some(()).ok_or(())
     }
 
-    async fn count(logs: &LogsRef, log: &LogId) -> Option<usize> {
+    fn ask(fixture: &Fixture, log: &LogId, request: LogMsg) {
+        let ask = LogsMsg::Ask { log: log.clone(), source: Arc::clone(&fixture.source), request };
+        fixture.logs.send_message(ask).expect("the supervisor runs");
+    }
+
+    async fn count(fixture: &Fixture, log: &LogId) -> Option<usize> {
         let (reply, answer) = oneshot::channel();
         let request = LogMsg::Replay { reading: Reading::Timeline(Query::ALL), wait: Duration::ZERO, reply };
-        logs.send_message(LogsMsg::Ask(log.clone(), request)).expect("the supervisor runs");
-        match answer.await.ok()?.expect("the log exists") {
+        ask(fixture, log, request);
+        match answer.await.ok()?.expect("the log exists").read {
             Read::Timeline(page) => Some(page.events.len()),
             Read::Arrival(_) => None,
         }
@@ -408,22 +473,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_that_panics_answers_again_within_a_second_and_the_others_never_stop() {
-        let logs = supervisor().await;
+        let fixture = start().await;
         let [bad, good]: [LogId; 2] = ["bad", "good"].map(|id| id.parse().expect("a valid id"));
-        deliver(&logs, 1, &bad, 1).await.expect("the event is archived");
-        logs.send_message(LogsMsg::Ask(bad.clone(), LogMsg::Panic)).expect("the supervisor runs");
-        deliver(&logs, 1, &good, 2).await.expect("the other log goes on");
+        deliver(&fixture, 1, &bad, 1).await.expect("the event is archived");
+        ask(&fixture, &bad, LogMsg::Panic);
+        deliver(&fixture, 1, &good, 2).await.expect("the other log goes on");
 
         // The failed log takes no more events of this generation: those it lost must be sent first.
-        deliver(&logs, 1, &bad, 4).await.expect_err("an event was taken before those that were lost");
+        deliver(&fixture, 1, &bad, 4).await.expect_err("an event was taken before those that were lost");
         let begun = Instant::now();
         let mut generation = 2;
-        while deliver(&logs, generation, &bad, 3).await.is_err() {
+        while deliver(&fixture, generation, &bad, 3).await.is_err() {
             assert!(begun.elapsed() < Duration::from_secs(1), "the log does not answer again");
             generation += 1;
             tokio::task::yield_now().await;
         }
-        assert_eq!((count(&logs, &bad).await, count(&logs, &good).await), (Some(2), Some(1)));
-        logs.stop(None);
+        assert_eq!((count(&fixture, &bad).await, count(&fixture, &good).await), (Some(2), Some(1)));
+        fixture.logs.stop(None);
     }
 }

@@ -13,7 +13,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Options::from_process()).await {
+    let Some(options) = Options::from_process() else { return ExitCode::SUCCESS };
+    match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "{error}");
@@ -23,8 +24,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> hourlog::Result<()> {
-    trace::init(options.trace.as_deref());
-    let options = options.with_file()?;
+    let given = options.trace.clone();
+    let options = options.with_file();
+    trace::init(options.as_ref().map_or(given.as_deref(), |options| options.trace.as_deref()));
+    let options = options?;
     match options.store()? {
         StoreUrl::File(directory) => {
             let archive = Embedded::open(directory)?;
@@ -34,13 +37,16 @@ async fn run(options: Options) -> hourlog::Result<()> {
                     "the archive has lost acknowledged writes; reading the stream again from its oldest message"
                 );
             }
-            serve(options.settings(), archive).await
+            serve(options.settings()?, archive).await
         }
         StoreUrl::Scylla(url) => {
             let archive = Scylla::open(&url, options.migrate).await?;
-            serve(options.settings(), archive).await
+            for warning in archive.warnings() {
+                tracing::warn!("{warning}");
+            }
+            serve(options.settings()?, archive).await
         }
-        StoreUrl::Memory => serve(options.settings(), Memory::new()).await,
+        StoreUrl::Memory => serve(options.settings()?, Memory::new()).await,
     }
 }
 

@@ -5,88 +5,178 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
+use hourlog::{Offset, time::Clock};
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, info::Info},
+    registry::Registry,
 };
 
-use crate::health::{Component, Health};
+use crate::health::{Health, SourceHealth};
+
+/// Returns the registry of all metrics of the service and its process.
+pub(crate) fn registry(health: &Arc<Health>, clock: Clock) -> Registry {
+    let mut registry = Registry::default();
+    let own = registry.sub_registry_with_prefix("hourlog");
+    own.register("build", "Version of the service", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    health.counters.register(own);
+    own.register_collector(Box::new(State { health: Arc::clone(health), clock }));
+    #[cfg(target_os = "linux")]
+    registry.register_collector(Box::new(Process));
+    registry
+}
 
 /// Collector that reads the state at each scrape.
 #[derive(Debug)]
-pub(crate) struct Metrics(pub(crate) Arc<Health>);
+struct State {
+    health: Arc<Health>,
+    clock: Clock,
+}
 
-impl Collector for Metrics {
+impl Collector for State {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let health = &self.0;
-        let up = |component| i64::from(health.is_healthy(component));
-        let fork = health.last_fork();
-        let (lost_from, lost_to) = fork.as_ref().and_then(|fork| fork.lost).unwrap_or_default();
-        let gauges = [
-            ("archive_up", "1 while the archive accepts writes, otherwise 0", up(Component::Archive)),
-            ("stream_up", "1 while the stream can be read, otherwise 0", up(Component::Nats)),
-            (
-                "stream_settings_ok",
-                "1 while the stream's settings are safe for events, otherwise 0",
-                up(Component::Wal),
-            ),
-            ("lag_messages", "Messages in the stream that are not archived yet", gauge_value(health.lag())),
-            (
-                "archived_sequence",
-                "Sequence of the stream up to which all messages are archived",
-                gauge_value(*health.archived.borrow()),
-            ),
-            (
-                "catch_up_messages",
-                "Messages to read again before readers get replies; 0 when caught up",
-                gauge_value(health.catch_up_lag()),
-            ),
-            ("actors", "Logs with a running actor", gauge_value(health.actors.load(Relaxed) as u64)),
-            (
-                "fork_lost_first_sequence",
-                "First sequence that the stream lost in its last fork; 0 if none",
-                gauge_value(lost_from),
-            ),
-            (
-                "fork_lost_last_sequence",
-                "Last sequence that the stream lost in its last fork; 0 if none",
-                gauge_value(lost_to),
-            ),
-            (
-                "fork_archived_sequence",
-                "Sequence up to which the stream was archived before its last fork; 0 if none",
-                gauge_value(fork.map_or(0, |fork| fork.archived)),
-            ),
-        ];
-        for (name, help, value) in gauges {
-            let gauge = ConstGauge::new(value);
-            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        let health = &self.health;
+        gauge(
+            &mut encoder,
+            "archive_up",
+            "1 while the archive accepts writes, otherwise 0",
+            i64::from(health.archive.is_healthy()),
+        )?;
+        gauge(&mut encoder, "actors", "Logs with a running actor", number(health.actors.load(Relaxed) as u64))?;
+        if let Some(disk) = health.counters.disk() {
+            for (name, help, bytes) in [
+                ("archive_journal_bytes", "Bytes of the archive's journals", disk.journal_bytes),
+                ("archive_table_bytes", "Bytes of the archive's tables", disk.table_bytes),
+                ("archive_disk_free_bytes", "Free bytes of the archive's disk", disk.free_bytes),
+                ("archive_disk_bytes", "Size of the archive's disk in bytes", disk.total_bytes),
+            ] {
+                gauge(&mut encoder, name, help, number(bytes))?;
+            }
         }
-        let counters = [
-            ("forks", "Forks: times that the stream used sequences again", *health.forks.borrow()),
+        for (name, help, value) in [
             (
                 "archive_rollbacks",
                 "Rollbacks: times that an archive node recovered and the newest events were read again",
                 health.rollbacks.load(Relaxed),
             ),
-            ("events_rejected", "Events stored in the log _rejected", health.rejected.load(Relaxed)),
             (
                 "replies_dropped",
                 "Requests dropped because their reply subject is not an inbox",
                 health.replies_dropped.load(Relaxed),
             ),
+            ("sweeps", "Sweeps of logs that keep their events for a time", health.sweeps.load(Relaxed)),
+            (
+                "buckets_removed",
+                "Buckets removed by sweeps, purges and deletions",
+                health.buckets_removed.load(Relaxed),
+            ),
+            ("events_removed", "Events removed by sweeps, purges and deletions", health.events_removed.load(Relaxed)),
             ("actors_failed", "Log actors that ended with a panic or an error", health.actors_failed.load(Relaxed)),
-        ];
-        for (name, help, value) in counters {
+        ] {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        encode_sources(&mut encoder, &health.sources, (self.clock)())
+    }
+}
+
+/// A metric of each source: its name, its description, and how to read it.
+type OfSource<T> = (&'static str, &'static str, fn(&SourceHealth) -> T);
+
+const SOURCE_GAUGES: [OfSource<i64>; 10] = [
+    ("stream_up", "1 while the stream can be read, otherwise 0", |source| i64::from(source.nats.is_healthy())),
+    ("stream_settings_ok", "1 while the stream's settings are safe for events, otherwise 0", |source| {
+        i64::from(source.settings.is_healthy())
+    }),
+    ("lag_messages", "Messages in the stream that are not archived yet", |source| number(source.lag())),
+    ("archived_sequence", "Sequence of the stream up to which all messages are archived", |source| {
+        number(*source.archived.borrow())
+    }),
+    ("catch_up_messages", "Messages to read again before readers get replies; 0 when caught up", |source| {
+        number(source.catch_up_lag())
+    }),
+    ("wal_bytes", "Bytes of the stream's messages, at the last check", |source| number(source.fill().0)),
+    ("wal_bytes_max", "Limit of the stream in bytes; 0 for none", |source| number(source.fill().1.unwrap_or(0))),
+    ("fork_lost_first_sequence", "First sequence that the stream lost in its last fork; 0 if none", |source| {
+        number(source.last_fork().and_then(|fork| fork.lost).map_or(0, |lost| lost.0))
+    }),
+    ("fork_lost_last_sequence", "Last sequence that the stream lost in its last fork; 0 if none", |source| {
+        number(source.last_fork().and_then(|fork| fork.lost).map_or(0, |lost| lost.1))
+    }),
+    (
+        "fork_archived_sequence",
+        "Sequence up to which the stream was archived before its last fork; 0 if none",
+        |source| number(source.last_fork().map_or(0, |fork| fork.archived)),
+    ),
+];
+
+const SOURCE_COUNTERS: [OfSource<u64>; 2] = [
+    ("forks", "Forks: times that the stream used sequences again", |source| *source.forks.borrow()),
+    ("messages_removed", "Messages that left the stream before they were archived", |source| {
+        source.removed.load(Relaxed)
+    }),
+];
+
+/// Writes the metrics of the sources, each with the name of its stream as label.
+fn encode_sources(encoder: &mut DescriptorEncoder<'_>, sources: &[Arc<SourceHealth>], now: Offset) -> fmt::Result {
+    for (name, help, value) in SOURCE_GAUGES {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for source in sources {
+            metric.encode_family(&[("stream", &*source.stream)])?.encode_gauge(&value(source))?;
+        }
+    }
+    let help = "Age of the oldest message that was read and is not archived yet; 0 if there is none";
+    let mut metric = encoder.encode_descriptor("lag_seconds", help, None, MetricType::Gauge)?;
+    for source in sources {
+        metric.encode_family(&[("stream", &*source.stream)])?.encode_gauge(&source.lag_seconds(now))?;
+    }
+    for (name, help, value) in SOURCE_COUNTERS {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for source in sources {
+            metric
+                .encode_family(&[("stream", &*source.stream)])?
+                .encode_counter::<NoLabelSet, _, u64>(&value(source), None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Collector for the process, with the names that all Prometheus clients use.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Process;
+
+#[cfg(target_os = "linux")]
+impl Collector for Process {
+    /// Without `/proc`, there are no metrics of the process. The others still matter.
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Ok(process) = procfs::process::Process::myself() else { return Ok(()) };
+        let (Ok(stat), Ok(booted)) = (process.stat(), procfs::boot_time_secs()) else { return Ok(()) };
+        let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
+        let cpu = ConstCounter::new(seconds(stat.utime + stat.stime));
+        let help = "Processor time of the process in seconds";
+        cpu.encode(encoder.encode_descriptor("process_cpu_seconds", help, None, cpu.metric_type())?)?;
+        let memory = number(stat.rss.saturating_mul(procfs::page_size()));
+        gauge(&mut encoder, "process_resident_memory_bytes", "Resident memory of the process in bytes", memory)?;
+        let started = booted as f64 + seconds(stat.starttime);
+        gauge(&mut encoder, "process_start_time_seconds", "Start of the process in seconds since 1970", started)?;
+        if let Ok(files) = process.fd_count() {
+            gauge(&mut encoder, "process_open_fds", "Open file descriptors", number(files as u64))?;
         }
         Ok(())
     }
 }
 
+fn gauge<V>(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: V) -> fmt::Result
+where
+    ConstGauge<V>: EncodeMetric,
+{
+    let gauge = ConstGauge::new(value);
+    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
 /// Converts a number for a gauge; values beyond `i64` become its maximum.
-fn gauge_value(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -2,21 +2,33 @@
 
 #[path = "service/accounts.rs"]
 mod accounts;
+#[path = "service/admin.rs"]
+mod admin;
 #[path = "service/cql.rs"]
 mod cql;
+#[path = "service/cql_setup.rs"]
+mod cql_setup;
 #[path = "service/crash.rs"]
 mod crash;
+#[path = "service/cursors.rs"]
+mod cursors;
 #[cfg(target_os = "linux")]
 #[path = "service/disk.rs"]
 mod disk;
 #[path = "service/endpoints.rs"]
 mod endpoints;
+#[path = "service/failover.rs"]
+mod failover;
 #[path = "service/forks.rs"]
 mod forks;
 #[path = "service/guarantees.rs"]
 mod guarantees;
+#[path = "service/header_case.rs"]
+mod header_case;
 #[path = "service/http.rs"]
 mod http;
+#[path = "service/ids.rs"]
+mod ids;
 #[path = "service/kit.rs"]
 mod kit;
 #[path = "service/life.rs"]
@@ -36,5 +48,17 @@ mod poison;
 mod protocol;
 #[path = "service/refusals.rs"]
 mod refusals;
+#[path = "service/removed.rs"]
+mod removed;
+#[path = "service/retention.rs"]
+mod retention;
+#[path = "service/sources.rs"]
+mod sources;
+#[path = "service/status.rs"]
+mod status;
+#[path = "service/tls.rs"]
+mod tls;
+#[path = "service/two_archives.rs"]
+mod two_archives;
 #[path = "service/wal.rs"]
 mod wal;

@@ -80,12 +80,16 @@ impl Servers {
             start_nats_server(setup, &logs[0]).map_err(|error| with_last_lines(error, &logs[0]))?;
         let database = setup.archive.cql.map(Node::start).transpose()?;
         let mut hourlogd = Command::new(&setup.programs.hourlogd);
-        hourlogd.args(["--nats", &url, "--store"]);
-        match (&database, &setup.archive.store) {
-            (Some(node), _) => hourlogd.arg(format!("cql://{}/hourlog", node.login())).arg("--migrate"),
-            (None, Some(store)) => hourlogd.arg(store),
-            (None, None) => hourlogd.arg(format!("file:{}", setup.directory.join("archive").display())),
+        let store = match (&database, &setup.archive.store) {
+            (Some(node), _) => {
+                hourlogd.arg("--migrate");
+                format!("cql://{}/hourlog", node.login())
+            }
+            (None, Some(store)) => store.clone(),
+            (None, None) => format!("file:{}", setup.directory.join("archive").display()),
         };
+        // Other users of the machine see the arguments of a process, but not its environment.
+        hourlogd.args(["--nats", &url]).env("HOURLOG_STORE", store);
         let hourlogd = Server::start(log_output(&mut hourlogd, &logs[1])?)?;
         let mut servers = Self { url, hourlogd, nats_server, database, logs, _lock: lock };
         servers.wait_until_ready(&setup.programs.hourlog)?;

@@ -74,6 +74,8 @@ impl Programs {
 pub struct Cassandra {
     programs: Programs,
     directory: TempDir,
+    /// The part of `cassandra.yaml` that every node needs.
+    settings: String,
     ports: [u16; 2],
     child: Child,
     /// True once the node has created its user.
@@ -87,16 +89,30 @@ impl Cassandra {
     /// # Errors
     /// If its files cannot be written or Java cannot be started.
     pub fn start(programs: &Programs) -> Result<Self> {
+        Self::start_with(programs, "")
+    }
+
+    /// As [`start`](Self::start), with more lines in its `cassandra.yaml`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(programs: &Programs, more_settings: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let ports = free_ports()?;
         let certificate = settings::make_certificate(&programs.java, directory.path())?;
-        fs::write(
-            directory.path().join("cassandra.yaml"),
-            settings::node(&data_directory(directory.path()), ports, &certificate),
-        )?;
+        let settings = settings::node(&data_directory(directory.path()), ports, &certificate);
+        write_settings(directory.path(), &settings, more_settings)?;
         fs::write(directory.path().join("logback.xml"), settings::LOGBACK)?;
         let child = run(programs, directory.path())?;
-        Ok(Self { programs: programs.clone(), directory, ports, child, has_user: false })
+        Ok(Self { programs: programs.clone(), directory, settings, ports, child, has_user: false })
+    }
+
+    /// Replaces the additional settings. They apply once it is [started again](Self::start_again).
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn configure(&self, more_settings: &str) -> Result<()> {
+        write_settings(self.directory.path(), &self.settings, more_settings)
     }
 
     /// Returns its address, as `host:port`.
@@ -209,6 +225,10 @@ fn run(programs: &Programs, directory: &Path) -> Result<Child> {
     // Ctrl-C reaches the parent process, which then stops this one.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.spawn().with_context(|| format!("cannot start {}", programs.java.display()))
+}
+
+fn write_settings(directory: &Path, settings: &str, more_settings: &str) -> Result<()> {
+    Ok(fs::write(directory.join("cassandra.yaml"), format!("{settings}{more_settings}"))?)
 }
 
 fn data_directory(directory: &Path) -> PathBuf {

@@ -19,7 +19,8 @@ use crate::guard::{Guard, StoreGuard};
 const VARIABLE: &str = "HOURLOG_CQL";
 
 /// The tables of an archive.
-const TABLES: [&str; 8] = ["events", "buckets", "eras", "arrivals", "logs", "sources", "epochs", "cursors"];
+const TABLES: [&str; 9] =
+    ["events", "buckets", "eras", "arrivals", "logs", "sources", "epochs", "cursors", "properties"];
 
 /// Keyspaces to reuse: emptying one is faster than creating one.
 static UNUSED_KEYSPACES: Mutex<Vec<ScyllaUrl>> = Mutex::new(Vec::new());

@@ -15,10 +15,33 @@ impl CassandraNode {
     /// # Panics
     /// If Cassandra is not installed (the message says how to get it), or does not start.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// As [`CassandraNode::start`], with additional lines in `cassandra.yaml`.
+    ///
+    /// # Panics
+    /// As [`CassandraNode::start`].
+    pub async fn start_with(settings: &str) -> Self {
         let programs = Programs::from_environment().expect("the programs for a node of the test's own are known");
-        let mut node = Self(Cassandra::start(&programs).expect("Cassandra starts"));
+        let mut node = Self(Cassandra::start_with(&programs, settings).expect("Cassandra starts"));
         node.wait().await;
         node
+    }
+
+    /// Restarts the node with other additional lines in `cassandra.yaml`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn restart_with(&mut self, settings: &str) {
+        self.0.configure(settings).expect("the settings can be written");
+        self.kill();
+        self.start_again().await;
+    }
+
+    /// Returns its address, as `host:port`.
+    pub fn address(&self) -> String {
+        self.0.address()
     }
 
     /// Returns the URL of the keyspace `name`, as `hourlogd` accepts it.

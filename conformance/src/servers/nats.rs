@@ -26,6 +26,8 @@ pub struct NatsOptions {
     pub max_payload: Option<u64>,
     /// Further lines of its configuration file.
     pub config: String,
+    /// True for a server without JetStream, unless `config` switches it on.
+    pub without_jetstream: bool,
 }
 
 /// A running nats-server. Keeps its port and its directory over restarts, and is killed on drop.
@@ -51,7 +53,10 @@ impl NatsServer {
     /// As [`NatsServer::start`].
     pub async fn start_with(options: NatsOptions) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be created");
-        let mut config = format!("jetstream {{ store_dir: {:?} }}\n", directory.path().join("jetstream"));
+        let mut config = match options.without_jetstream {
+            true => String::new(),
+            false => format!("jetstream {{ store_dir: {:?} }}\n", directory.path().join("jetstream")),
+        };
         if let Some(bytes) = options.max_payload {
             config.push_str(&format!("max_payload: {bytes}\n"));
         }

@@ -1,12 +1,13 @@
-//! The other rows of an archive: logs, sources, epochs and the cursors of readers.
+//! The other rows of an archive: logs, sources and epochs.
 
 use hourlog::{
     ArrivalCursor, LogId, Offset, Record, Seq,
-    store::{EpochRow, EventRow, LogRow, SourceRow, Store, Width, Widths, Write},
+    store::{CursorChange, EpochRow, EventRow, LogRow, Removed, SourceRow, Store, Width, Widths, Write},
 };
 
 use crate::{
     guard::{Outcome, StoreGuard, log_id},
+    ids::odd_ids,
     kit::{at, id},
     rows::{self, RowSource},
 };
@@ -44,7 +45,9 @@ fn epoch_row(epoch: u32, stream: &str) -> EpochRow {
 
 pub async fn logs_are_listed_by_id_in_pages(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    let mut ids: Vec<_> = ["b", "a", "a.b", "orders.eu", "orders", "Z", "_rejected", "a-b", "a0"].map(id).to_vec();
+    let mut ids: Vec<_> =
+        ["b", "a.b", "orders.eu", "orders", "Z", "_rejected", "_rejected.ORDERS", "a-b", "a0"].map(id).to_vec();
+    ids.extend(odd_ids());
     for log in &ids {
         let row = RowSource::new(log.clone()).on_time(at("10:00:00"), "x");
         rows::write(store, log, &[row]).await?;
@@ -76,10 +79,12 @@ pub async fn the_settings_of_a_log_are_stored_unchanged(guard: impl StoreGuard) 
         created: at("10:00:00"),
         widths,
         retention: Some(std::time::Duration::from_secs(86_400 * 365)),
+        removed: Some(Removed { to: at("09:00:00"), seq: Seq::new(1, 5) }),
+        settings_at: Seq::new(1, 9),
         deleted_to: Seq::new(1, 7),
     };
     guard.store().write(vec![Write::Log(log_id(), row.clone())]).await?;
-    let other = LogRow { created: Offset::MIN, widths: Widths::default(), retention: None, deleted_to: Seq::MIN };
+    let other = LogRow { retention: Some(LogRow::FOREVER), ..LogRow::new(Offset::MIN, Widths::default()) };
     guard.store().write(vec![Write::Log(id("other"), other.clone())]).await?;
     let guard = guard.restart().await;
     assert_eq!(guard.store().log(&log_id()).await?, Some(row));
@@ -90,14 +95,24 @@ pub async fn the_settings_of_a_log_are_stored_unchanged(guard: impl StoreGuard) 
 
 pub async fn sources_are_stored_by_stream_and_slot(guard: impl StoreGuard) -> Outcome {
     assert_eq!(guard.store().sources("HOURLOG").await?, []);
-    // Some names begin with one another.
-    let rows = [("HOURLOG", 63, 1), ("HOURLOG", 0, i64::MAX), ("HOURLOG2", 7, 3), ("HOUR", 7, 4), ("HOURLOG", 7, 5)];
+    // Some names begin with one another. Those with a slash are of an archive's own writers.
+    let rows = [
+        ("HOURLOG", 63, 1),
+        ("HOURLOG", 0, i64::MAX),
+        ("HOURLOG2", 7, 3),
+        ("HOUR", 7, 4),
+        ("/HOUR", 7, 6),
+        ("//HOUR", 7, 8),
+        ("HOURLOG", 7, 5),
+    ];
     let writes =
         rows.into_iter().flat_map(|(stream, slot, seq)| [head(stream, slot, seq), archived(stream, slot, seq)]);
     guard.store().write(writes.collect()).await?;
     let guard = guard.restart().await;
     assert_eq!(guard.store().sources("HOURLOG").await?, [(0, source(i64::MAX)), (7, source(5)), (63, source(1))]);
     assert_eq!(guard.store().sources("HOUR").await?, [(7, source(4))]);
+    assert_eq!(guard.store().sources("/HOUR").await?, [(7, source(6))]);
+    assert_eq!(guard.store().sources("//HOUR").await?, [(7, source(8))]);
     assert_eq!(guard.store().sources("NOBODY").await?, []);
     Ok(())
 }
@@ -149,28 +164,9 @@ pub async fn one_of_several_concurrent_attempts_to_begin_an_epoch_succeeds(guard
     Ok(())
 }
 
-pub async fn the_newest_cursor_of_a_reader_wins(guard: impl StoreGuard) -> Outcome {
-    let cursor = |seq| ArrivalCursor { time: at("10:00:00"), seq: number(seq) };
-    let write = |name: &str, cursor| Write::Cursor { log: log_id(), name: name.to_owned(), cursor };
-    guard.store().write(vec![write("reader", cursor(5)), write("reader2", cursor(9))]).await?;
-    guard.store().write(vec![write("reader", cursor(3))]).await?;
-    assert_eq!(
-        guard.store().cursor(&log_id(), "reader").await?,
-        Some(cursor(5)),
-        "an older cursor must not replace it"
-    );
-    guard.store().write(vec![write("reader", cursor(8)), write("reader", cursor(7))]).await?;
-    let guard = guard.restart().await;
-    assert_eq!(guard.store().cursor(&log_id(), "reader").await?, Some(cursor(8)));
-    assert_eq!(guard.store().cursor(&log_id(), "reader2").await?, Some(cursor(9)));
-    assert_eq!(guard.store().cursor(&log_id(), "nobody").await?, None);
-    assert_eq!(guard.store().cursor(&id("orders"), "reader").await?, None);
-    Ok(())
-}
-
 pub async fn rows_written_together_are_stored_together(guard: impl StoreGuard) -> Outcome {
     let (mut here, mut there) = (RowSource::new(log_id()), RowSource::new(id("other")));
-    let events = |log: LogId, rows: Vec<EventRow>| Write::Events { log, rows: rows.into() };
+    let events = |log: LogId, rows: Vec<EventRow>| Write::Events { log, rows: rows.into(), width: Width::default() };
     let written = vec![
         head("HOURLOG", 7, 1),
         archived("HOURLOG", 7, 1),
@@ -180,7 +176,7 @@ pub async fn rows_written_together_are_stored_together(guard: impl StoreGuard) -
         Write::Cursor {
             log: log_id(),
             name: "reader".to_owned(),
-            cursor: ArrivalCursor { time: at("10:00:00"), seq: number(1) },
+            change: CursorChange::Advance(ArrivalCursor { time: at("10:00:00"), seq: number(1) }),
         },
     ];
     guard.store().write(written).await?;

@@ -94,10 +94,10 @@ pub async fn a_log_created_by_its_first_event_has_buckets_of_an_hour(guard: impl
 pub async fn a_log_created_without_events_is_known_and_empty(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let row = LogRow {
-        created: at("08:00:00"),
-        widths: Widths::new(Width::MINUTE),
         retention: Some(std::time::Duration::from_secs(3_600)),
+        settings_at: Seq::new(0, 7),
         deleted_to: Seq::new(0, 7),
+        ..LogRow::new(at("08:00:00"), Widths::new(Width::MINUTE))
     };
     store.write(vec![Write::Log(log_id(), row.clone())]).await?;
     assert_eq!(store.log(&log_id()).await?, Some(row.clone()));

@@ -1,15 +1,18 @@
 //! `doctor`: checks everything between this machine and the archive.
 //!
-//! This file gathers the facts; `checks` judges them.
+//! This file gathers the facts; `checks`, `stream_checks` and `service_checks` judge them.
 
 mod checks;
+mod finding;
+mod rejections;
+mod service_checks;
+mod stream_checks;
 
-use std::time::Duration;
-
-use async_nats::HeaderMap;
 use clap::Args;
-use futures_util::StreamExt;
-use hourlog::{ErrorKind, Offset, wire, wire::LogsRequest};
+use hourlog::{
+    Error, ErrorKind, LogId, Offset,
+    wire::{LogsRequest, ReplayRequest, Span, StatusReply},
+};
 use serde_json::Value;
 
 use crate::{
@@ -19,18 +22,26 @@ use crate::{
     session::Session,
 };
 
-use self::checks::{Finding, Severity, clock_ahead_nanos};
+use self::{
+    finding::{Finding, Severity},
+    rejections::REJECTIONS_MAX,
+};
+use super::status::INSTANCE_GAP_MAX;
 
-/// Check the server, JetStream, the service, its stream and the clocks
+/// Check the server, JetStream, the service, its streams and the clocks
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hourlog doctor
+  hourlog doctor --lag-max 1m || echo 'the archive is behind'
   hourlog doctor -s nats://staging:4222 -o ndjson")]
 pub(super) struct Doctor {
-    /// Stream that the service reads
-    #[arg(long, value_name = "NAME", env = "HOURLOG_STREAM", default_value = wire::WAL_STREAM)]
-    stream: String,
+    /// Stream to check [default: those that the service reads]
+    #[arg(long, value_name = "NAME", env = "HOURLOG_STREAM")]
+    stream: Option<String>,
+    /// Age of the oldest message that is not archived, above which the check of the lag fails
+    #[arg(long, value_name = "SPAN", default_value = "5m")]
+    lag_max: Span,
 }
 
 const COLUMNS: [TableColumn; 4] = [
@@ -39,15 +50,17 @@ const COLUMNS: [TableColumn; 4] = [
     TableColumn("found", Align::Left),
     TableColumn("advice", Align::Left),
 ];
-/// Time to wait for one more instance of the service after the last one has replied.
-const REPLY_GAP_MAX: Duration = Duration::from_millis(300);
 
 impl Doctor {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let mut findings = Vec::new();
-        // Denials go to a channel that nobody reads: here they are findings, not a reason to stop.
-        let usable = match session.connect.open(Denials::default()).await {
-            Ok(connection) => self.check_all(session, &connection, &mut findings).await,
+        // Here a denial is a finding, not a reason to stop.
+        let denials = Denials::default();
+        let usable = match session.connect.open(denials.clone()).await {
+            Ok(connection) => {
+                let checkup = Checkup { doctor: &self, session, connection: &connection, denials: &denials };
+                checkup.check_all(&mut findings).await
+            }
             Err(error) => {
                 findings.push(checks::unreachable(&error));
                 Err(error.kind())
@@ -66,77 +79,141 @@ impl Doctor {
             Ok(()) => Ok(()),
         }
     }
+}
 
-    /// Runs all checks over `connection`.
+/// The checks over one connection.
+struct Checkup<'a> {
+    doctor: &'a Doctor,
+    session: &'a Session,
+    connection: &'a Connection,
+    denials: &'a Denials,
+}
+
+impl Checkup<'_> {
+    /// Runs all checks.
     ///
     /// # Errors
     /// The kind of the service's error, if the service cannot be used at all.
-    async fn check_all(
-        &self,
-        session: &Session,
-        connection: &Connection,
-        findings: &mut Vec<Finding>,
-    ) -> Result<(), ErrorKind> {
-        let info = connection.remote.client().server_info();
-        findings.push(checks::server(&connection.server, &info.version));
-        let jetstream = jetstream_request(session, connection, "INFO").await;
+    async fn check_all(&self, findings: &mut Vec<Finding>) -> Result<(), ErrorKind> {
+        let remote = &self.connection.remote;
+        findings.push(checks::server(&self.connection.server, &remote.client().server_info().version));
+        // Alone, because without an inbox no other request can get a reply.
+        let jetstream = self.jetstream_request("INFO").await;
+        if let Some(denial) = self.denials.inbox() {
+            findings.push(checks::no_inbox(&denial));
+            return Err(ErrorKind::NotAllowed);
+        }
         findings.push(checks::jetstream(jetstream.map(drop)));
 
-        let request = LogsRequest { limit: Some(1), ..LogsRequest::default() };
-        let reply = connection.remote.logs(&request).await;
-        let reports = instance_reports(connection).await;
-        findings.push(checks::service(reply.as_ref().err(), reports.len(), &connection.server));
-        findings.extend(reports.iter().flat_map(checks::instance));
-
-        self.check_stream(session, connection, findings).await;
-        reply.map(drop).map_err(|error| error.kind())
+        let ((statuses, asked), logs) = tokio::join!(self.statuses(), self.logs());
+        findings.push(service_checks::service(&statuses, &self.connection.server, &self.inbox_prefix()));
+        findings.extend(service_checks::logs(&statuses, &logs, &remote.subjects().logs()));
+        let usable = match (&statuses, &logs) {
+            (Err(_), Err(error)) => Err(error.kind()),
+            _ => Ok(()),
+        };
+        let statuses = statuses.unwrap_or_default();
+        findings.extend(service_checks::archives(&statuses));
+        for status in &statuses {
+            findings.extend(service_checks::instance(status, self.doctor.lag_max));
+            findings.push(self.rejections(status).await);
+        }
+        for stream in self.streams(&statuses) {
+            self.check_stream(&stream, findings).await;
+        }
+        // The service answers at once, so its clock is compared like that of the server.
+        let now = statuses.iter().map(|status| checks::clock_ahead_nanos(asked.0, asked.1, status.now));
+        let largest = now.max_by_key(|ahead| ahead.saturating_abs());
+        findings.extend(largest.map(|ahead| checks::clocks("service clock", "hourlogd's", ahead)));
+        usable
     }
 
-    async fn check_stream(&self, session: &Session, connection: &Connection, findings: &mut Vec<Finding>) {
-        let before = session.now();
-        let info = match jetstream_request(session, connection, &format!("STREAM.INFO.{}", self.stream)).await {
+    /// Returns the statuses of all instances, and the times between which they were asked and replied.
+    async fn statuses(&self) -> (Result<Vec<StatusReply>, Error>, (Offset, Offset)) {
+        let (remote, before) = (&self.connection.remote, self.session.now());
+        let subject = remote.subjects().status();
+        let statuses = self.denials.unless(Some(&subject), remote.statuses(INSTANCE_GAP_MAX)).await;
+        // The request ends this long after the last reply.
+        let gap = i64::try_from(INSTANCE_GAP_MAX.as_nanos()).expect("the gap is short");
+        (statuses, (before, self.session.now().saturating_add_nanos(-gap)))
+    }
+
+    async fn logs(&self) -> Result<(), Error> {
+        let (remote, request) = (&self.connection.remote, LogsRequest { limit: Some(1), ..LogsRequest::default() });
+        self.denials.unless(Some(&remote.subjects().logs()), remote.logs(&request)).await.map(drop)
+    }
+
+    /// Judges the rejected events of an instance. Reads the newest ones only if there are any.
+    async fn rejections(&self, status: &StatusReply) -> Finding {
+        if status.counters.rejected == 0 {
+            return rejections::none();
+        }
+        let (remote, log) = (&self.connection.remote, LogId::rejected());
+        let request = ReplayRequest { reverse: true, limit: Some(REJECTIONS_MAX), ..ReplayRequest::default() };
+        let page = self.denials.unless(Some(&remote.subjects().replay(&log)), remote.replay(&log, &request)).await;
+        rejections::judge(status.counters.rejected, page.map(|page| page.events))
+    }
+
+    /// Returns the streams to check.
+    fn streams(&self, statuses: &[StatusReply]) -> Vec<String> {
+        if let Some(stream) = &self.doctor.stream {
+            return vec![stream.clone()];
+        }
+        let mut streams: Vec<String> =
+            statuses.iter().flat_map(|status| &status.sources).map(|source| source.stream.clone()).collect();
+        streams.sort_unstable();
+        streams.dedup();
+        if streams.is_empty() {
+            streams.push(hourlog::wire::WAL_STREAM.to_owned());
+        }
+        streams
+    }
+
+    async fn check_stream(&self, stream: &str, findings: &mut Vec<Finding>) {
+        let before = self.session.now();
+        let info = match self.jetstream_request(&format!("STREAM.INFO.{stream}")).await {
             Ok(info) => info,
-            Err(reason) => return findings.push(checks::no_stream(&self.stream, &reason)),
+            Err(error) => return findings.push(stream_checks::no_stream(stream, &error)),
         };
-        let after = session.now();
+        let after = self.session.now();
         match serde_json::from_value(info["config"].clone()) {
             Ok(config) => {
-                let max_payload = connection.remote.client().max_payload();
-                findings.push(checks::stream_settings(&self.stream, &config, max_payload));
+                let max_payload = self.connection.remote.client().max_payload();
+                findings.push(stream_checks::settings(stream, &config, max_payload));
             }
-            Err(error) => findings.push(checks::unknown_stream_settings(&self.stream, &error.to_string())),
+            Err(error) => findings.push(stream_checks::unknown_settings(stream, &error.to_string())),
         }
-        findings.push(checks::stream_fill(&info));
+        findings.push(stream_checks::fill(&info));
         if let Some(server_time) = info["ts"].as_str().and_then(|ts| ts.parse::<Offset>().ok()) {
-            findings.push(checks::clocks(clock_ahead_nanos(before, after, server_time)));
+            findings.push(checks::clocks(
+                "clocks",
+                "the server's",
+                checks::clock_ahead_nanos(before, after, server_time),
+            ));
         }
     }
-}
 
-/// Sends a request to the JetStream API. An error is a short text.
-async fn jetstream_request(session: &Session, connection: &Connection, subject: &str) -> Result<Value, String> {
-    let subject = format!("{}.{subject}", connection.jetstream);
-    let request = async_nats::Request::new().timeout(Some(session.connect.timeout));
-    let reply = connection.remote.client().send_request(subject, request).await.map_err(|error| error.to_string())?;
-    let value: Value = serde_json::from_slice(&reply.payload).map_err(|error| error.to_string())?;
-    match value["error"]["description"].as_str() {
-        Some(error) => Err(error.to_owned()),
-        None => Ok(value),
+    /// Sends a request to the JetStream API.
+    async fn jetstream_request(&self, subject: &str) -> Result<Value, Error> {
+        let subject = format!("{}.{subject}", self.connection.jetstream);
+        let unavailable = |error: String| Error::new(ErrorKind::Unavailable, error);
+        let request = async_nats::Request::new().timeout(Some(self.session.connect.timeout));
+        let client = self.connection.remote.client();
+        let reply = async {
+            let reply = client.send_request(subject.clone(), request).await;
+            reply.map_err(|error| unavailable(error.to_string()))
+        };
+        let reply = self.denials.unless(Some(&subject), reply).await?;
+        let value: Value = serde_json::from_slice(&reply.payload).map_err(|error| unavailable(error.to_string()))?;
+        match value["error"]["description"].as_str() {
+            Some(error) => Err(unavailable(error.to_owned())),
+            None => Ok(value),
+        }
     }
-}
 
-/// Returns the statistics of every instance of the service that replies.
-async fn instance_reports(connection: &Connection) -> Vec<Value> {
-    let client = connection.remote.client();
-    let inbox = client.new_inbox();
-    let Ok(mut replies) = client.subscribe(inbox.clone()).await else { return Vec::new() };
-    let subject = format!("$SRV.STATS.{}", wire::SERVICE);
-    if client.publish_with_reply_and_headers(subject, inbox, HeaderMap::new(), "".into()).await.is_err() {
-        return Vec::new();
+    /// Returns the prefix of the subjects on which this client receives replies.
+    fn inbox_prefix(&self) -> String {
+        let inbox = self.connection.remote.client().new_inbox();
+        inbox.rsplit_once('.').map_or(inbox.clone(), |(prefix, _)| prefix.to_owned())
     }
-    let mut reports = Vec::new();
-    while let Ok(Some(reply)) = tokio::time::timeout(REPLY_GAP_MAX, replies.next()).await {
-        reports.extend(serde_json::from_slice(&reply.payload));
-    }
-    reports
 }

@@ -1,16 +1,16 @@
 //! `import`: writes JSON lines to logs. Importing the same lines twice adds nothing.
 //!
-//! `line` parses a line, `plan` decides what to do with it, `lag` decides how long to wait for the
-//! archive. This file reads, publishes and shows progress.
+//! `line` parses a line, `plan` decides what to do with it, `archiving` decides how long to wait for
+//! the archive. This file reads, publishes and shows progress.
 
-mod lag;
+mod archiving;
 mod line;
 mod plan;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use hourlog::{Error, ErrorKind, LogId, Remote, wire::LogsRequest};
+use hourlog::{Error, ErrorKind, LogId, Remote};
 use indicatif::ProgressBar;
 use tokio::time::Instant;
 
@@ -22,11 +22,14 @@ use crate::{
 };
 
 use self::{
-    lag::{LagWatch, STALLED_AFTER, Trend},
+    archiving::{ArchiveWatch, Progress, SILENT_AFTER, STALLED_AFTER},
     line::Limits,
     plan::{Plan, Step, stopped_at_line},
 };
-use super::{input::FileOrStdin, publisher::Publisher};
+use super::{
+    input::FileOrStdin,
+    publisher::{Publisher, StreamMessage},
+};
 
 /// Import events from JSON lines, such as those that export writes
 ///
@@ -53,6 +56,8 @@ const PROGRESS: Templates =
     Templates { bar: "{bar:40} {percent:>3}%  {msg} events  {eta} left", spinner: "{spinner} {msg} events" };
 /// Lines between two updates of the event count on the progress bar.
 const LINES_PER_UPDATE: u64 = 256;
+/// Pause between two requests for the status.
+const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Import {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
@@ -88,7 +93,9 @@ impl Import {
         publisher.finish().await?;
         session.resume_with(resume_hint(publisher.acked()));
         bar.set_message(human_count(publisher.acked()));
-        wait_until_archived(&remote, plan.logs().next(), &bar).await?;
+        if let Some(last) = publisher.newest() {
+            wait_until_archived(&remote, last, &bar).await?;
+        }
         bar.finish_and_clear();
         if plan.lacks_trailer() {
             session.out.note(&format!("{name} has no trailer line; the export may be incomplete"));
@@ -103,31 +110,44 @@ fn resume_hint(sent: u64) -> String {
     format!("{} sent; import again to continue, nothing is added twice", counted(sent, "event"))
 }
 
-/// Waits until everything published is archived. The lag is read from `any_log`: it is the same for
-/// all logs.
-async fn wait_until_archived(remote: &Remote, any_log: Option<&LogId>, bar: &ProgressBar) -> Result<(), Failure> {
-    let request = LogsRequest { limit: Some(1), fresh: true, ..LogsRequest::default() };
-    let mut watch = LagWatch::new(Instant::now());
+/// Waits until the stream's message `last` is archived. The service reports the progress, whatever
+/// happens to other requests.
+async fn wait_until_archived(remote: &Remote, last: &StreamMessage, bar: &ProgressBar) -> Result<(), Failure> {
+    let mut watch = ArchiveWatch::new(last.sequence, Instant::now());
     loop {
-        let error = match remote.logs(&request).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Deadline => error,
+        let (archived, trouble) = match remote.status().await {
+            Ok(status) => {
+                let Some(source) = status.source(&last.stream) else {
+                    let stream = &last.stream;
+                    let context = format!(
+                        "all events are in the stream {stream}, but hourlogd does not read it; give hourlogd that stream, \
+                         or another server with -s"
+                    );
+                    return Err(Error::new(ErrorKind::Refused, context).into());
+                };
+                (
+                    Some(source.archived),
+                    status.archive.state.reason.as_ref().or(source.reading.reason.as_ref()).cloned(),
+                )
+            }
+            // A service that has reported may be restarting.
+            Err(error) if error.kind() == ErrorKind::Deadline => (None, Some(error.to_string())),
+            Err(error) if error.kind() == ErrorKind::Unavailable && watch.has_report() => {
+                (None, Some(error.to_string()))
+            }
             Err(error) => return Err(error.into()),
         };
-        let lag = match any_log {
-            Some(log) => remote.describe(log).await.map(|details| details.lag).ok(),
-            None => None,
+        let failed = |what: String| {
+            let reason = trouble.as_deref().unwrap_or("hourlog doctor says why");
+            let context = format!("all events were sent, but {what}; {reason}");
+            Err(Error::new(ErrorKind::Deadline, context).into())
         };
-        match watch.observe(lag, Instant::now()) {
-            Trend::Shrinking(lag) => bar.set_message(format!("archiving, {} left of all", human_count(lag))),
-            Trend::Waiting => {}
-            Trend::Stalled => {
-                let context = format!(
-                    "all events were sent, but the archive has made no progress for {STALLED_AFTER:?}; \
-                     hourlog doctor says why"
-                );
-                return Err(Error::new(ErrorKind::Deadline, context).because(error).into());
-            }
+        match watch.observe(archived, Instant::now()) {
+            Progress::Done => return Ok(()),
+            Progress::Left(left) => bar.set_message(format!("archiving, {} left of all", human_count(left))),
+            Progress::Stalled => return failed(format!("the archive has made no progress for {STALLED_AFTER:?}")),
+            Progress::Silent => return failed(format!("hourlogd has not answered for {SILENT_AFTER:?}")),
         }
+        tokio::time::sleep(STATUS_INTERVAL).await;
     }
 }

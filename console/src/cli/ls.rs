@@ -12,7 +12,7 @@ use crate::{
     session::Session,
 };
 
-use super::listing;
+use super::{describe, listing};
 
 /// List logs with their event counts, sizes and times
 #[derive(Debug, Args)]
@@ -20,22 +20,23 @@ use super::listing;
 Examples:
   hourlog ls
   hourlog ls 'orders.*' -o json
-  hourlog ls -o raw | xargs -n1 hourlog describe")]
+  hourlog ls -o raw | tr '\\n' '\\0' | xargs -0 -n1 hourlog describe")]
 pub(super) struct Ls {
-    /// Log id or pattern: orders.* for one more token, orders.> for any number [default: all logs]
+    /// Log id, or pattern: * stands for one token, a final > for one or more, as in orders.* [default: all logs]
     pattern: Option<String>,
     /// Also list system logs, whose ids start with _
     #[arg(short, long)]
     all: bool,
 }
 
-const COLUMNS: [TableColumn; 6] = [
+const COLUMNS: [TableColumn; 7] = [
     TableColumn("log", Align::Left),
     TableColumn("events", Align::Right),
     TableColumn("bytes", Align::Right),
     TableColumn("first", Align::Left),
     TableColumn("last", Align::Left),
     TableColumn("rate", Align::Right),
+    TableColumn("kept", Align::Left),
 ];
 
 impl Ls {
@@ -65,5 +66,6 @@ fn cells(session: &Session, log: &LogReply) -> Vec<String> {
         session.time_cell(log.first),
         session.time_cell(log.last),
         human_rate(log.rate),
+        describe::kept(log.retention_seconds, log.retention_rule.as_deref()),
     ]
 }

@@ -23,7 +23,7 @@ Examples:
   hourlog pub weather.bergen rain --at 'yesterday 9:00'
   tail -F app.log | hourlog pub app.lines - --lines")]
 pub(super) struct Publish {
-    /// Log id; the first event creates the log
+    /// Log id, such as orders.eu or dev.4c:65:a8; the first event creates the log
     log: LogId,
     /// Data of the event; - reads standard input, @FILE reads a file [default: no data]
     data: Option<OsString>,

@@ -11,6 +11,7 @@ use async_nats::{
         self, Context,
         context::{PublishAckFuture, PublishError, PublishErrorKind},
         message::PublishMessage,
+        publish::PublishAck,
     },
 };
 use bytes::Bytes;
@@ -36,6 +37,15 @@ pub(super) struct Message {
     pub(super) data: Bytes,
 }
 
+/// A message of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StreamMessage {
+    /// The name of the stream.
+    pub(super) stream: String,
+    /// Its sequence in the stream.
+    pub(super) sequence: u64,
+}
+
 /// A publisher with a window of messages in flight.
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -46,6 +56,7 @@ pub(super) struct Publisher {
     /// Acks of the first messages of the window. The other messages are not published yet.
     acks: VecDeque<PublishAckFuture>,
     acked: u64,
+    newest: Option<StreamMessage>,
     backoff: Backoff,
     /// Time of the first failure since the last ack.
     failing_since: Option<Instant>,
@@ -66,6 +77,7 @@ impl Publisher {
             window: VecDeque::new(),
             acks: VecDeque::new(),
             acked: 0,
+            newest: None,
             backoff: Backoff::new(RETRY.0, RETRY.1),
             failing_since: None,
         }
@@ -74,6 +86,11 @@ impl Publisher {
     /// Returns the number of messages that the stream has acknowledged.
     pub(super) fn acked(&self) -> u64 {
         self.acked
+    }
+
+    /// Returns the newest message that the stream has acknowledged.
+    pub(super) fn newest(&self) -> Option<&StreamMessage> {
+        self.newest.as_ref()
     }
 
     /// Publishes `message` after the earlier ones. Waits if too many messages are in flight.
@@ -116,7 +133,8 @@ impl Publisher {
 
     async fn wait_for_oldest_ack(&mut self) -> Result<(), PublishError> {
         if let Some(ack) = self.acks.pop_front() {
-            ack.await?;
+            let PublishAck { stream, sequence, .. } = ack.await?;
+            self.newest = Some(StreamMessage { stream, sequence });
             self.window.pop_front();
             self.acked += 1;
             self.backoff.reset();

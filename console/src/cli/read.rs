@@ -1,13 +1,14 @@
 //! `read`: plays events back, and follows new ones.
 
+mod by_cursor;
+
 use std::{collections::HashSet, pin::pin};
 
 use clap::Args;
 use futures_util::{FutureExt, Stream, StreamExt};
 use hourlog::{
     ArrivalCursor, Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Remote, Seq,
-    read::End,
-    wire::{Order, PAGE_EVENTS_MAX, ReplayRequest, When, json::JsonEvent},
+    wire::{CursorName, Order, PAGE_EVENTS_MAX, ReplayRequest, When, json::JsonEvent},
 };
 
 use crate::{
@@ -25,6 +26,7 @@ Examples:
   hourlog read orders.eu --since '2h ago'
   hourlog read orders.eu --since 9:00 --until 10:00 -o ndjson | jq .data
   hourlog read orders.eu --tail 10 -f
+  hourlog read orders.eu -f --cursor mailer -o ndjson | ./send-mails
   hourlog read orders.eu --after 1795415799411123024-1099511627818 --limit 100
   hourlog read photos.door --tail 1 -o raw > door.jpg")]
 pub(super) struct Read {
@@ -51,6 +53,10 @@ pub(super) struct Read {
     /// Follow new events as they arrive, in arrival order
     #[arg(short, long)]
     follow: bool,
+    /// Go on, in arrival order, where the last reader of this name stopped, or else at --since; the service keeps
+    /// the place, which moves once events are written out
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["until", "after", "tail", "reverse"])]
+    cursor: Option<CursorName>,
 }
 
 const COLUMNS: [TableColumn; 7] = [
@@ -81,7 +87,9 @@ impl Read {
         }
         let remote = session.open().await?.remote;
         let mut printer = EventPrinter { session, table: session.out.table(&COLUMNS), count: 0 };
-        if self.follow {
+        if let Some(name) = &self.cursor {
+            self.read_by_cursor(&remote, name, since, &mut printer).await?;
+        } else if self.follow {
             self.follow(&remote, since, after, &mut printer).await?;
         } else if let Some(tail) = self.tail {
             for event in tail_events(&remote, &self.log, until, tail).await? {
@@ -89,7 +97,7 @@ impl Read {
             }
         } else {
             let mode = if self.reverse { " --reverse" } else { "" };
-            session.resume_with(format!("resume with: hourlog read {}{mode} --after ", self.log));
+            session.resume_reading(&self.log, mode);
             let request = ReplayRequest {
                 from: when::lower_bound(since),
                 to: until.map(When::from),
@@ -99,6 +107,9 @@ impl Read {
                 reverse: self.reverse,
                 ..ReplayRequest::default()
             };
+            if since.is_some() || after.is_some() {
+                tell_expired(session, &remote, &self.log, &request).await?;
+            }
             let mut events = pin!(remote.events(self.log.clone(), request));
             while let Some(event) = printer.next(&mut events).await? {
                 printer.print(&event)?;
@@ -119,7 +130,7 @@ impl Read {
         printer: &mut EventPrinter<'_>,
     ) -> Result<(), Failure> {
         let session = printer.session;
-        session.resume_with(format!("resume with: hourlog read {} -f --after ", self.log));
+        session.resume_reading(&self.log, " -f");
         let mut printed: HashSet<Seq> = HashSet::new();
         let mut arrived_since = Offset::MIN;
         let tail = self.tail.or((since == Some(Moment::Last)).then_some(1));
@@ -146,6 +157,10 @@ impl Read {
             (None, ..) => None,
         };
         let request = ReplayRequest { after: from.map(Cursor::Arrival), ..ReplayRequest::default() };
+        if since.is_some() || after.is_some() {
+            let request = ReplayRequest { order: Order::Arrival, ..request.clone() };
+            tell_expired(session, remote, &self.log, &request).await?;
+        }
         let mut events = pin!(remote.tail(self.log.clone(), request));
         let limit = self.limit.map_or(u64::MAX, u64::from);
         while printer.count < limit {
@@ -160,6 +175,22 @@ impl Read {
     }
 }
 
+/// Tells the user if the read begins before events that retention or a purge has removed, and where it
+/// begins instead.
+async fn tell_expired(session: &Session, remote: &Remote, log: &LogId, request: &ReplayRequest) -> Result<(), Failure> {
+    let page = remote.replay(log, &ReplayRequest { limit: Some(1), ..request.clone() }).await?;
+    let Some(expired) = page.expired else { return Ok(()) };
+    let expired = when::show_with_zone(expired, &session.zone);
+    session.out.note(&match page.resolved.filter(|_| !request.reverse) {
+        Some(first) => {
+            let first = when::show_with_zone(first.offset, &session.zone);
+            format!("events of {log} before {expired} were removed; reading from {first}")
+        }
+        None => format!("events of {log} before {expired} were removed"),
+    });
+    Ok(())
+}
+
 fn parse_after(text: &str) -> Result<Cursor, Failure> {
     text.parse().map_err(|error: Error| Failure::usage(format!("--after: {error}")))
 }
@@ -170,7 +201,7 @@ fn arrival(event: &Event) -> ArrivalCursor {
 }
 
 /// Returns the arrival cursor just after the event at `position`.
-async fn arrival_at(remote: &Remote, log: &LogId, position: Position) -> Result<ArrivalCursor, Failure> {
+pub(super) async fn arrival_at(remote: &Remote, log: &LogId, position: Position) -> Result<ArrivalCursor, Failure> {
     let before = Position { seq: position.seq.saturating_previous(), ..position };
     let request = ReplayRequest { after: Some(Cursor::Timeline(before)), limit: Some(1), ..ReplayRequest::default() };
     match first(remote, log, request).await? {
@@ -184,7 +215,7 @@ async fn arrival_at(remote: &Remote, log: &LogId, position: Position) -> Result<
 }
 
 /// Returns the cursor after everything that has arrived so far; `None` for an empty log.
-async fn newest_arrival(remote: &Remote, log: &LogId) -> Result<Option<ArrivalCursor>, Failure> {
+pub(super) async fn newest_arrival(remote: &Remote, log: &LogId) -> Result<Option<ArrivalCursor>, Failure> {
     let request = ReplayRequest { reverse: true, limit: Some(1), ..ReplayRequest::default() };
     let Some(newest) = first(remote, log, request).await? else { return Ok(None) };
     let mut after = arrival(&newest);
@@ -205,7 +236,7 @@ async fn newest_arrival(remote: &Remote, log: &LogId) -> Result<Option<ArrivalCu
                 );
             }
         };
-        if matches!(page.end, End::CaughtUp | End::Bound) {
+        if page.end.is_last() {
             return Ok(Some(after));
         }
     }

@@ -59,6 +59,11 @@ impl Denials {
         }
     }
 
+    /// Returns the denial of our own inbox, if any. No reply can arrive then.
+    pub fn inbox(&self) -> Option<String> {
+        self.inbox.borrow().clone()
+    }
+
     /// Records a denial if `event` is one.
     pub(super) fn record(&self, event: &Event) {
         match event {

@@ -5,7 +5,6 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use futures_util::{Stream, StreamExt, future::try_join, stream};
 use hourlog::{
     Cursor, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
-    read::End,
     wire::{LogReply, LogsRequest, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, TimelineReply, TimelineRequest, When},
 };
 use tokio::{
@@ -309,7 +308,7 @@ impl Source for Remote {
         };
         let page = self.replay(log, &request).await?;
         // A page that the deadline cut short has not reached the end.
-        Ok((page.events, matches!(page.end, End::CaughtUp | End::Bound)))
+        Ok((page.events, page.end.is_last()))
     }
 
     async fn count(&self, log: &LogId, span: Option<(Offset, Offset)>, bins: u32) -> Result<TimelineReply> {

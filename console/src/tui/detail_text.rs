@@ -111,7 +111,7 @@ fn headers(event: &Event, zone: &TimeZone) -> String {
     if let Some(arrived) = event.arrived {
         let _ = writeln!(text, "arrived   {}", when::show_with_zone(arrived, zone));
     }
-    let _ = writeln!(text, "log       {}", event.log);
+    let _ = writeln!(text, "log       {}", sanitize(event.log.as_str()));
     let _ = writeln!(text, "data      {} bytes\n", human_count(event.record.data.len() as u64));
     for (name, values) in event.record.metadata.iter() {
         for value in values {

@@ -63,7 +63,7 @@ fn draw_header(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
     }
     let (outage, mut chips) = match &state.log {
         Some(log) => {
-            spans.extend([Span::raw(arrow), Span::styled(log.id.to_string(), looks.title())]);
+            spans.extend([Span::raw(arrow), Span::styled(sanitize(log.id.as_str()), looks.title())]);
             let (mode, style) = scrubber::mode(state, log, looks);
             (state.requests.log_outage(), vec![Span::styled(format!(" {mode} "), style)])
         }

@@ -21,7 +21,7 @@ use futures_util::StreamExt;
 use hourlog::{
     Cursor, Error, ErrorKind, Event, LogId, Memory, Offset, Position, Record, Result, Seq,
     read::{End, Query, describe, histogram, page},
-    store::{Arrival, EventRow, Store, Write as Put},
+    store::{Arrival, EventRow, Store, Width, Write as Put},
     wire::{BinReply, LogReply, TimelineReply},
 };
 use jiff::tz::TimeZone;
@@ -66,7 +66,10 @@ impl Archive {
             EventRow::new(&log, Arrival { offset: at, time: at, max_time: at, seq: Seq::new(1, number + 1) }, record);
         let event = row.event.clone();
         let rows: Arc<[EventRow]> = Arc::from([row]);
-        self.store.write(vec![Put::Events { log, rows }]).await.expect("writing to memory succeeds");
+        self.store
+            .write(vec![Put::Events { log, rows, width: Width::default() }])
+            .await
+            .expect("writing to memory succeeds");
         event
     }
 }
@@ -78,7 +81,16 @@ impl Source for Archive {
         for (id, _) in self.store.logs(None, 1_000).await? {
             let found = describe(&self.store, &id).await?;
             let (first, last) = (found.first, found.last);
-            logs.push(LogReply { log: id, events: found.count, bytes: found.bytes, first, last, rate: 0.5 });
+            logs.push(LogReply {
+                log: id,
+                events: found.count,
+                bytes: found.bytes,
+                first,
+                last,
+                rate: 0.5,
+                retention_seconds: None,
+                retention_rule: None,
+            });
         }
         Ok(logs)
     }
@@ -197,7 +209,7 @@ impl Harness {
             let rows: Arc<[EventRow]> = batch.iter().map(row).collect();
             archive
                 .store
-                .write(vec![Put::Events { log: log.clone(), rows }])
+                .write(vec![Put::Events { log: log.clone(), rows, width: Width::default() }])
                 .await
                 .expect("writing to memory succeeds");
         }
@@ -211,6 +223,15 @@ impl Harness {
         let mut console = Self::open(columns, rows).await;
         console.looks = Looks { mono: true, ascii: true };
         console.resize(columns, rows).await;
+        console
+    }
+
+    /// Opens a console on one log with this id and an event, and opens the log.
+    pub(crate) async fn log_named(id: &str, columns: u16, rows: u16) -> Self {
+        let archive = Archive::default();
+        archive.put(id, 0, START, Record::new("x")).await;
+        let mut console = Self::over(archive, columns, rows, Looks { mono: false, ascii: false }).await;
+        console.press("enter").await;
         console
     }
 

@@ -1,4 +1,4 @@
-//! Events cannot control the terminal: their bytes are shown and never obeyed.
+//! Events and log ids cannot control the terminal: their bytes are shown and never obeyed.
 
 use hourlog::Record;
 
@@ -41,4 +41,30 @@ async fn hostile_payloads_leave_the_rest_of_the_screen_unchanged() {
         console.press("home").await;
         assert!(console.cursor_row().contains("00:00:00.000"), "{}", console.text());
     }
+}
+
+#[tokio::test]
+async fn hostile_ids_are_shown_and_copied_as_text() {
+    const ID: &str = "it's;$(id)&\u{202e}\u{200b}.\u{301}é";
+    const SHOWN: &str = "it's;$(id)&<U+202E><U+200B>";
+    const IN_LIST: &str = "it's;$(id)&<U+202E>";
+    let hides = |screen: &str| screen.contains(['\x1b', '\u{202e}', '\u{200b}']);
+    let mut console = Harness::log_named(ID, 120, 40).await;
+    console.shows(&[SHOWN, "▸ "]).await;
+    console.press("tab tab tab").await;
+    console.shows(&[&format!("log       {SHOWN}")]).await;
+    assert!(!hides(&console.text()), "{}", console.text());
+    console.press("v v y").await;
+    let command = "hourlog read $'it\\'s;$(id)&\\U0000202e\\U0000200b.\\U00000301\\U000000e9' --since ";
+    assert!(console.copied().starts_with(command), "{}", console.copied());
+    // The list, the search by letters and the palette.
+    console.press("esc esc").await;
+    console.shows(&[IN_LIST, "the last minute"]).await;
+    console.press("/").await;
+    console.type_text("it'é").await;
+    console.shows(&[IN_LIST]).await;
+    console.press("esc :").await;
+    console.type_text("log it").await;
+    console.shows(&[&format!("log {SHOWN}")]).await;
+    assert!(!hides(&console.text()), "{}", console.text());
 }

@@ -73,6 +73,12 @@ pub(super) fn ordered(number: i64) -> [u8; 8] {
     ((number as u64) ^ (1 << 63)).to_be_bytes()
 }
 
+/// Returns the text that follows `prefix` in a key.
+pub(super) fn text_after(prefix: &[u8], key: &[u8]) -> Result<String> {
+    let text = key.strip_prefix(prefix).ok_or_else(unreadable)?;
+    std::str::from_utf8(text).map(str::to_owned).map_err(|_| unreadable())
+}
+
 /// Returns the log of a key of `logs`.
 pub(super) fn log(key: &[u8]) -> Result<LogId> {
     std::str::from_utf8(key).ok().and_then(|id| id.parse().ok()).ok_or_else(unreadable)
@@ -136,7 +142,9 @@ mod tests {
 
     #[test]
     fn keys_of_two_logs_never_mix() {
-        let [short, long]: [LogId; 2] = ["a", "a-b"].map(|id| id.parse().expect("a valid id"));
-        assert!(era(&short, Offset::MAX) < era(&long, Offset::MIN));
+        for (short, long) in [("a", "a-b"), ("a", "a!"), ("a", "a\u{e9}"), ("é", "é/")] {
+            let [short, long]: [LogId; 2] = [short, long].map(|id| id.parse().expect("a valid id"));
+            assert!(era(&short, Offset::MAX) < era(&long, Offset::MIN), "{short} and {long}");
+        }
     }
 }

@@ -5,7 +5,12 @@ use crate::{
     store::{Bucket, BucketRow, LogRow, Write},
 };
 
-use super::{Tables, broken, keys, values, writer::Cache};
+use super::{Tables, broken, compaction::DELETED, keys, values, writer::Cache};
+
+/// The most keys that one batch deletes. With the longest log ids they take 16 MiB of a journal.
+///
+/// An unfinished batch above [`UNFINISHED_BYTES_MAX`](super::writer::UNFINISHED_BYTES_MAX) counts as damage.
+const KEYS_PER_BATCH: usize = 50_000;
 
 impl Tables {
     /// Returns the seq up to which the events of a deleted log were deleted.
@@ -16,9 +21,10 @@ impl Tables {
 }
 
 impl Cache {
-    /// Deletes what `write` names, one bucket per batch.
+    /// Deletes what `write` names, each bucket in batches of its own.
     ///
-    /// After a crash in between, the counts are right and the deletion can be repeated.
+    /// The row that counts what is deleted changes last. So after a crash in between, no count is too small
+    /// and the deletion can be repeated.
     pub(super) fn remove(&mut self, tables: &Tables, write: Write, batches: &mut u64) -> Result<()> {
         match write {
             Write::DropBucket { log, bucket, seq, arrivals } => {
@@ -53,47 +59,204 @@ impl Cache {
         let (first, last) =
             (keys::event(log, bucket.start, Position::MIN), keys::event(log, bucket.start, Position::MAX));
         for guard in tables.events.range(first..=last) {
-            batch.remove(&tables.events, guard.key().map_err(broken)?);
+            self.delete_key(tables, &tables.events, guard, &mut batch, batches)?;
+            self.deleted += 1;
         }
         if arrivals {
             let (first, last) =
                 (keys::arrival(log, bucket.start, Seq::MIN), keys::arrival(log, bucket.start, Seq::MAX));
             for guard in tables.arrivals.range(first..=last) {
-                batch.remove(&tables.arrivals, guard.key().map_err(broken)?);
+                self.delete_key(tables, &tables.arrivals, guard, &mut batch, batches)?;
             }
         }
         let emptied = row.emptied(seq, arrivals);
         batch.insert(&tables.buckets, keys::bucket(log, era, bucket.start), values::bucket(&emptied));
         self.buckets.insert((log.clone(), bucket.start), emptied);
-        self.commit(tables, batch, batches)
+        self.commit_deletions(tables, batch, batches)
     }
 
+    /// Deletes a log.
+    ///
+    /// `deleted_to` is stored first, so that a redelivery and a reader know of the deletion wherever a crash
+    /// ends it. The log's row goes last: until then the rest belongs to the old log and can be deleted again.
     fn delete(&mut self, tables: &Tables, log: &LogId, seq: Seq, batches: &mut u64) -> Result<()> {
+        let mut batch = tables.batch();
+        batch.insert(&tables.deletions, log.as_str(), keys::ordered(seq.get()).to_vec());
+        if let Some(row) = self.log_row(tables, log)? {
+            let row = LogRow { deleted_to: row.deleted_to.max(seq), ..row };
+            batch.insert(&tables.logs, log.as_str(), values::log(&row));
+            self.logs.insert(log.clone(), row);
+        }
+        self.commit(tables, batch, batches)?;
         for row in tables.buckets(log, Offset::MIN..=Offset::MAX, false, usize::MAX)? {
             self.drop_bucket(tables, log, row.bucket, seq, true, batches)?;
         }
         let mut batch = tables.batch();
+        // The eras after the buckets, which are found through them.
         for table in [&tables.buckets, &tables.eras, &tables.cursors] {
             for guard in table.prefix(keys::log_prefix(log)) {
-                batch.remove(table, guard.key().map_err(broken)?);
+                self.delete_key(tables, table, guard, &mut batch, batches)?;
             }
         }
         batch.remove(&tables.logs, log.as_str());
-        batch.insert(&tables.deletions, log.as_str(), keys::ordered(seq.get()).to_vec());
         self.logs.remove(log);
         self.buckets.retain(|(id, _), _| id != log);
+        self.commit_deletions(tables, batch, batches)
+    }
+
+    /// Deletes one key of `table`. Commits the batch before that and begins the next one if it is full.
+    fn delete_key(
+        &mut self,
+        tables: &Tables,
+        table: &fjall::Keyspace,
+        guard: fjall::Guard,
+        batch: &mut fjall::OwnedWriteBatch,
+        batches: &mut u64,
+    ) -> Result<()> {
+        if batch.len() >= KEYS_PER_BATCH {
+            self.commit_deletions(tables, std::mem::replace(batch, tables.batch()), batches)?;
+        }
+        batch.remove(table, guard.key().map_err(broken)?);
+        Ok(())
+    }
+
+    /// Commits a batch with the number of events that were deleted since the last compaction.
+    fn commit_deletions(
+        &mut self,
+        tables: &Tables,
+        mut batch: fjall::OwnedWriteBatch,
+        batches: &mut u64,
+    ) -> Result<()> {
+        batch.insert(&tables.meta, DELETED, keys::ordered(self.deleted as i64).to_vec());
         self.commit(tables, batch, batches)
+    }
+
+    fn log_row(&self, tables: &Tables, log: &LogId) -> Result<Option<LogRow>> {
+        self.logs.get(log).cloned().map_or_else(|| tables.log(log), |row| Ok(Some(row)))
     }
 
     /// Returns the row of a bucket, with its era; `None` if it has none.
     fn row_of(&self, tables: &Tables, log: &LogId, bucket: Bucket) -> Result<Option<(Offset, BucketRow)>> {
-        let log_row = self.logs.get(log).cloned().map_or_else(|| tables.log(log), |row| Ok(Some(row)))?;
-        let Some(LogRow { widths, .. }) = log_row else { return Ok(None) };
+        let Some(LogRow { widths, .. }) = self.log_row(tables, log)? else { return Ok(None) };
         let era = widths.era(bucket.start);
         let row = match self.buckets.get(&(log.clone(), bucket.start)) {
             Some(row) => Some(row.clone()),
             None => tables.bucket(log, era, bucket.start)?,
         };
         Ok(row.map(|row| (era, row)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ArrivalCursor, Embedded, ErrorKind, Record,
+        read::{ArrivalQuery, arrivals_page},
+        store::{Arrival, EventRow, Removed, Scan, Store, Width},
+        time::HOUR,
+    };
+
+    /// The batches of the writes before and after a removal, even if there are none.
+    const BATCHES_AROUND: u64 = 2;
+
+    fn id() -> LogId {
+        "orders.eu".parse().expect("a valid id")
+    }
+
+    /// Returns `count` events of the first hour that arrive in the second one.
+    fn late_rows(count: usize) -> Vec<EventRow> {
+        let late = |at: u64| {
+            let (offset, time) = (Offset::from_nanos(at as i64), Offset::from_nanos(HOUR));
+            EventRow::new(&id(), Arrival { offset, time, max_time: time, seq: Seq::new(1, at) }, Record::new("x"))
+        };
+        (1..=count as u64).map(late).collect()
+    }
+
+    async fn write(store: &Embedded, rows: &[EventRow]) -> Result<Seq> {
+        store.write(vec![Write::Events { log: id(), rows: rows.into(), width: Width::default() }]).await?;
+        Ok(rows.last().expect("at least one row").event.position.seq)
+    }
+
+    /// Does what a deletion of the first bucket has done when a crash ends it: the events are gone, the row is not.
+    async fn drop_events(store: &Embedded) -> Result<()> {
+        let drop = |tables: &Tables| {
+            let mut batch = tables.batch();
+            for guard in tables.events.prefix(keys::log_prefix(&id())) {
+                batch.remove(&tables.events, guard.key().map_err(broken)?);
+            }
+            batch.commit().map_err(broken)
+        };
+        store.read(drop).await
+    }
+
+    async fn follow(store: &Embedded) -> Result<usize> {
+        let query = ArrivalQuery { after: ArrivalCursor::FIRST, limit: 100, bytes: usize::MAX };
+        Ok(arrivals_page(store, &id(), &query, Seq::MAX).await?.events.len())
+    }
+
+    #[tokio::test]
+    async fn a_large_bucket_is_deleted_in_several_batches() -> Result<()> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = Embedded::open(directory.path())?;
+        let seq = write(&store, &late_rows(KEYS_PER_BATCH + 1)).await?;
+        let batches = async || store.read(Tables::batches).await;
+
+        let before = batches().await?;
+        let bucket = store.buckets(&id(), Offset::MIN..=Offset::MAX, false, 1).await?[0].bucket;
+        store.write(vec![Write::DropBucket { log: id(), bucket, seq, arrivals: false }]).await?;
+        assert_eq!(batches().await? - before, 2 + BATCHES_AROUND);
+        let scan = Scan { from: Position::MIN, to: Position::MAX, reverse: false, limit: 1, bytes: usize::MAX };
+        assert_eq!(store.events(&id(), bucket, scan).await?, []);
+        let rows = store.buckets(&id(), Offset::MIN..=Offset::MAX, false, 10).await?;
+        assert_eq!((rows[0].count, rows[1].arrivals), (0, KEYS_PER_BATCH as u64 + 1));
+
+        let before = batches().await?;
+        store.write(vec![Write::DeleteLog { log: id(), seq }]).await?;
+        // `deleted_to`, the empty bucket, twice the bucket with the list of late events, and the log itself.
+        assert_eq!(batches().await? - before, 5 + BATCHES_AROUND);
+        assert_eq!((store.log(&id()).await?, store.deleted_to(&id()).await?), (None, seq));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_follower_passes_over_the_events_of_an_interrupted_removal() -> Result<()> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = Embedded::open(directory.path())?;
+        let seq = write(&store, &late_rows(3)).await?;
+        drop_events(&store).await?;
+        let lost = follow(&store).await.expect_err("nothing was removed");
+        assert_eq!(lost.kind(), ErrorKind::Integrity);
+
+        let removed = Some(Removed { to: Offset::from_nanos(HOUR), seq });
+        let row = store.log(&id()).await?.expect("the log exists");
+        store.write(vec![Write::Settings(id(), LogRow { removed, ..row }.with_next_settings(seq))]).await?;
+        assert_eq!(follow(&store).await?, 0);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_log_whose_deletion_was_interrupted_takes_no_redelivery_and_is_deleted_again() -> Result<()> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = Embedded::open(directory.path())?;
+        let rows = late_rows(3);
+        let seq = write(&store, &rows).await?;
+        let row = store.log(&id()).await?.expect("the log exists");
+        drop_events(&store).await?;
+        let begin = move |tables: &Tables| {
+            let mut batch = tables.batch();
+            batch.insert(&tables.logs, id().as_str(), values::log(&LogRow { deleted_to: seq, ..row }));
+            batch.commit().map_err(broken)
+        };
+        store.read(begin).await?;
+        drop(store);
+
+        let store = Embedded::open(directory.path())?;
+        assert_eq!(follow(&store).await?, 0);
+        write(&store, &rows).await?;
+        assert_eq!(follow(&store).await?, 0);
+        store.write(vec![Write::DeleteLog { log: id(), seq }]).await?;
+        assert_eq!(store.log(&id()).await?, None);
+        Ok(())
     }
 }

@@ -10,13 +10,13 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use crate::{
     Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
-    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow},
+    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, no_property},
 };
 
 use super::{keys, values};
 
 /// The format of the stored data. An archive with another one is refused.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// The key in `meta` of the number of batches ever written.
 pub(super) const BATCHES: &str = "batches";
 /// The memory for blocks read from the files.
@@ -42,9 +42,11 @@ pub(super) struct Tables {
     pub(super) sources: Keyspace,
     pub(super) epochs: Keyspace,
     pub(super) cursors: Keyspace,
+    /// The properties of the archive itself.
+    properties: Keyspace,
     pub(super) meta: Keyspace,
-    /// Makes the check for an epoch and its insertion one step.
-    begin_epoch_lock: Arc<Mutex<()>>,
+    /// Makes a check and the write that depends on it one step, for what the writing thread does not write.
+    check_and_write_lock: Arc<Mutex<()>>,
 }
 
 impl Tables {
@@ -85,10 +87,17 @@ impl Tables {
             sources: table("sources")?,
             epochs: table("epochs")?,
             cursors: table("cursors")?,
+            properties: table("properties")?,
             meta: table("meta")?,
-            begin_epoch_lock: Arc::default(),
+            check_and_write_lock: Arc::default(),
             database,
         })
+    }
+
+    /// Returns every table.
+    pub(super) fn all(&self) -> [&Keyspace; 10] {
+        let Self { events, buckets, eras, arrivals, logs, deletions, sources, epochs, cursors, meta, .. } = self;
+        [events, buckets, eras, arrivals, logs, deletions, sources, epochs, cursors, meta]
     }
 
     /// Creates a batch that its commit syncs to the disk.
@@ -115,9 +124,32 @@ impl Tables {
         }
     }
 
+    /// Returns the bytes of the journals and those of the tables.
+    pub(super) fn bytes(&self) -> Result<(u64, u64)> {
+        let tables = [
+            &self.events,
+            &self.buckets,
+            &self.eras,
+            &self.arrivals,
+            &self.logs,
+            &self.deletions,
+            &self.sources,
+            &self.epochs,
+            &self.cursors,
+            &self.meta,
+        ];
+        let tables = tables.into_iter().map(Keyspace::disk_space).sum();
+        Ok((self.database.disk_space().map_err(broken)?.saturating_sub(tables), tables))
+    }
+
     /// Returns the number of batches ever written.
     pub(super) fn batches(&self) -> Result<u64> {
-        let value = self.meta.get(BATCHES).map_err(broken)?;
+        self.number(BATCHES)
+    }
+
+    /// Returns the number under a key of `meta`; 0 if there is none.
+    pub(super) fn number(&self, key: &str) -> Result<u64> {
+        let value = self.meta.get(key).map_err(broken)?;
         value.map_or(Ok(0), |value| Ok(keys::last_offset(&value)?.nanos().unsigned_abs()))
     }
 
@@ -224,7 +256,7 @@ impl Tables {
 
     pub(super) fn begin_epoch(&self, slot: u8, row: &EpochRow) -> Result<bool> {
         let key = keys::epoch(slot, row.epoch);
-        let _guard = self.begin_epoch_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.check_and_write_lock.lock().unwrap_or_else(PoisonError::into_inner);
         if self.epochs.contains_key(&key).map_err(broken)? {
             return Ok(false);
         }
@@ -232,6 +264,22 @@ impl Tables {
         batch.insert(&self.epochs, key, values::epoch(row));
         batch.commit().map_err(broken)?;
         Ok(true)
+    }
+
+    pub(super) fn property(&self, name: &str) -> Result<Option<String>> {
+        self.properties.get(name).map_err(broken)?.map(|value| values::read_property(&value)).transpose()
+    }
+
+    pub(super) fn set_property(&self, name: &str, value: String, over: Option<String>) -> Result<String> {
+        let _guard = self.check_and_write_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = self.property(name)?;
+        if present != over {
+            return present.ok_or_else(|| no_property(name));
+        }
+        let mut batch = self.batch();
+        batch.insert(&self.properties, name, values::property(&value));
+        batch.commit().map_err(broken)?;
+        Ok(value)
     }
 }
 

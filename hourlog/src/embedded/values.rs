@@ -10,11 +10,14 @@ use bytes::Bytes;
 use crate::{
     ArrivalCursor, Error, ErrorKind, Event, LogId, Metadata, Offset, Position, Record, Result, Seq,
     bucket::Bucket,
-    store::{BucketRow, EpochRow, LogRow, SourceRow, Width, Widths},
+    store::{BucketRow, EpochRow, LogRow, Removed, SourceRow, Width, Widths},
 };
 
 /// The format of every value but an event.
 const FORMAT: u8 = 1;
+
+/// Stands for a log of which nothing was removed.
+const NOTHING_REMOVED: Removed = Removed { to: Offset::MIN, seq: Seq::MIN };
 
 // Tags of protobuf: field number << 3 | wire type.
 const ARRIVED: u8 = 3 << 3 | 1;
@@ -129,7 +132,11 @@ pub(super) fn log(row: &LogRow) -> Vec<u8> {
     value.extend(row.created.nanos().to_le_bytes());
     let seconds = row.retention_seconds().unwrap_or(-1);
     value.extend(seconds.to_le_bytes());
-    value.extend(row.deleted_to.get().to_le_bytes());
+    let removed = row.removed.unwrap_or(NOTHING_REMOVED);
+    let seqs = [row.deleted_to, row.settings_at, removed.seq].map(Seq::get);
+    for number in seqs.into_iter().chain([removed.to.nanos()]) {
+        value.extend(number.to_le_bytes());
+    }
     put_varint(&mut value, row.widths.first().nanos() as u64);
     for (from, width) in row.widths.changes() {
         value.extend(from.nanos().to_le_bytes());
@@ -143,13 +150,16 @@ pub(super) fn read_log(value: &[u8]) -> Result<LogRow> {
     let mut reader = Reader::new(value)?;
     let created = Offset::from_nanos(reader.fixed()?);
     let retention = u64::try_from(reader.fixed()?).ok().map(Duration::from_secs);
-    let deleted_to = reader.seq()?;
+    let (deleted_to, settings_at) = (reader.seq()?, reader.seq()?);
+    let removed = Removed { seq: reader.seq()?, to: Offset::from_nanos(reader.fixed()?) };
+    let removed = (removed != NOTHING_REMOVED).then_some(removed);
     let first = read_width(reader.varint()?)?;
     let mut changes = Vec::new();
     while !reader.0.is_empty() {
         changes.push((Offset::from_nanos(reader.fixed()?), read_width(reader.varint()?)?));
     }
-    Ok(LogRow { created, widths: Widths::from_parts(first, changes)?, retention, deleted_to })
+    let widths = Widths::from_parts(first, changes)?;
+    Ok(LogRow { created, widths, retention, removed, settings_at, deleted_to })
 }
 
 /// Encodes the checkpoint of a source.
@@ -203,6 +213,19 @@ pub(super) fn cursor(cursor: ArrivalCursor) -> Vec<u8> {
 pub(super) fn read_cursor(value: &[u8]) -> Result<ArrivalCursor> {
     let mut reader = Reader::new(value)?;
     Ok(ArrivalCursor { time: Offset::from_nanos(reader.fixed()?), seq: reader.seq()? })
+}
+
+/// Encodes a property of the archive.
+pub(super) fn property(text: &str) -> Vec<u8> {
+    let mut value = vec![FORMAT];
+    value.extend(text.as_bytes());
+    value
+}
+
+/// Decodes a property of the archive.
+pub(super) fn read_property(value: &[u8]) -> Result<String> {
+    let reader = Reader::new(value)?;
+    std::str::from_utf8(reader.0).map(str::to_owned).map_err(|_| unreadable())
 }
 
 fn read_width(nanos: u64) -> Result<Width> {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,11 +12,13 @@ use crate::{
     ArrivalCursor, Error, ErrorKind, LogId, Offset, Result,
     backoff::Backoff,
     index::{self, Counts},
-    store::{BucketRow, EventRow, LogRow, SourceRow, Write},
+    store::{BucketRow, EventRow, LogRow, SourceRow, Width, Write},
 };
 
 use super::{
-    Shared, keys,
+    Shared,
+    compaction::{Compaction, DELETED},
+    keys,
     tables::{BATCHES, Tables, broken},
     values,
     watermark::Watermark,
@@ -41,8 +44,15 @@ pub(super) struct Request {
 }
 
 /// Writes until every sender is dropped. `batches` is the number of batches written before.
-pub(super) fn run(shared: &Shared, mut requests: mpsc::Receiver<Request>, mut watermark: Watermark, mut batches: u64) {
-    let mut cache = Cache::default();
+pub(super) fn run(
+    shared: &Arc<Shared>,
+    mut requests: mpsc::Receiver<Request>,
+    mut watermark: Watermark,
+    mut batches: u64,
+) {
+    // If it cannot be read, the count begins at 0, and the next compaction is later than it could be.
+    let mut cache = Cache { deleted: shared.with(|tables| tables.number(DELETED)).unwrap_or(0), ..Cache::default() };
+    let mut compaction = Compaction::default();
     let mut failed: Option<Failed> = None;
     while let Some(first) = requests.blocking_recv() {
         let mut group = vec![first];
@@ -54,6 +64,8 @@ pub(super) fn run(shared: &Shared, mut requests: mpsc::Receiver<Request>, mut wa
         }
         let (writes, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|request| (request.writes, request.reply)).unzip();
+        // More deletions are likely to follow those of a sweep. Its last write has none.
+        let deletes = writes.iter().flatten().any(|write| matches!(write, Write::DropBucket { .. }));
         let reopened = failed.as_mut().map_or(Ok(()), |failed| failed.reopen(shared, &mut batches));
         let outcome = reopened.and_then(|()| shared.with(|tables| cache.write(tables, writes, &mut batches)));
         match &outcome {
@@ -61,10 +73,15 @@ pub(super) fn run(shared: &Shared, mut requests: mpsc::Receiver<Request>, mut wa
                 failed = None;
                 // If this fails, the file keeps an older count, which detects less but is never wrong.
                 let _ = watermark.reached(batches);
+                cache.deleted = cache.deleted.saturating_sub(compaction.given_back());
+                let is_due = |tables: &Tables| Ok(!deletes && compaction.is_due(tables, cache.deleted));
+                if shared.with(is_due).unwrap_or(false) {
+                    compaction.begin(shared, cache.deleted);
+                }
             }
             Err(error) => {
                 // The cache may be ahead of the tables.
-                cache = Cache::default();
+                cache = Cache { deleted: cache.deleted, ..Cache::default() };
                 if error.kind() == ErrorKind::Unavailable {
                     failed.get_or_insert_with(Failed::new).error = Some(error.flat_copy());
                 }
@@ -76,6 +93,7 @@ pub(super) fn run(shared: &Shared, mut requests: mpsc::Receiver<Request>, mut wa
         }
     }
     let _ = watermark.write(batches, failed.is_none());
+    compaction.close();
 }
 
 /// The state after a failed write. None is accepted until the tables have been reopened.
@@ -101,7 +119,7 @@ impl Failed {
             return Err(error.flat_copy());
         }
         self.retry_at = Instant::now() + self.pause;
-        let free = free_bytes(shared)?;
+        let (free, _) = shared.disk_bytes()?;
         if free < FREE_BYTES_MIN {
             let context = format!(
                 "the disk of the archive in {} has {} MiB left; free some: writes are accepted again from {} MiB",
@@ -128,15 +146,6 @@ impl Failed {
     }
 }
 
-/// Returns the free bytes of the archive's disk.
-fn free_bytes(shared: &Shared) -> Result<u64> {
-    let disk = nix::sys::statvfs::statvfs(&shared.directory).map_err(|error| {
-        Error::new(ErrorKind::Unavailable, "cannot read the free space of the archive's disk").because(error)
-    })?;
-    #[allow(clippy::useless_conversion, reason = "on other systems these numbers are shorter")]
-    Ok(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
-}
-
 impl Request {
     fn bytes(&self) -> usize {
         let write_bytes = |write: &Write| match write {
@@ -153,10 +162,12 @@ pub(super) struct Cache {
     pub(super) logs: HashMap<LogId, LogRow>,
     pub(super) buckets: HashMap<(LogId, Offset), BucketRow>,
     sources: HashMap<Vec<u8>, SourceRow>,
+    /// The number of events that were deleted since the last compaction.
+    pub(super) deleted: u64,
     /// The rows of the index that the current batch changes, with their eras.
     changed: HashMap<(LogId, Offset), Offset>,
-    /// The readers' cursors in the current batch.
-    cursors: HashMap<Vec<u8>, ArrivalCursor>,
+    /// The readers' cursors that the current batch changes; `None` if it deletes one.
+    cursors: HashMap<Vec<u8>, Option<ArrivalCursor>>,
 }
 
 impl Cache {
@@ -170,12 +181,21 @@ impl Cache {
                     self.commit(tables, std::mem::replace(&mut batch, tables.batch()), batches)?;
                     self.remove(tables, write, batches)?;
                 }
-                Write::Events { log, rows } => self.add_events(tables, &mut batch, &log, &rows)?,
+                Write::Events { log, rows, width } => self.add_events(tables, &mut batch, &log, &rows, width)?,
                 Write::Log(id, row) => {
                     if !self.logs.contains_key(&id) && tables.log(&id)?.is_none() {
-                        let row = LogRow { deleted_to: row.deleted_to.max(tables.deleted_to(&id)?), ..row };
+                        let deleted_to = row.deleted_to.max(tables.deleted_to(&id)?);
+                        let row = LogRow { deleted_to, settings_at: row.settings_at.max(deleted_to), ..row };
                         batch.insert(&tables.logs, id.as_str(), values::log(&row));
                         self.logs.insert(id, row);
+                    }
+                }
+                Write::Settings(id, row) => {
+                    let stored = self.logs.get(&id).cloned().map_or_else(|| tables.log(&id), |row| Ok(Some(row)))?;
+                    let Some(mut stored) = stored else { continue };
+                    if stored.apply(&row) {
+                        batch.insert(&tables.logs, id.as_str(), values::log(&stored));
+                        self.logs.insert(id, stored);
                     }
                 }
                 Write::Head { ref stream, slot, .. } | Write::Archived { ref stream, slot, .. } => {
@@ -191,18 +211,18 @@ impl Cache {
                         batch.insert(&tables.sources, key, values::source(&moved));
                     }
                 }
-                Write::Cursor { log, name, cursor } => {
+                Write::Cursor { log, name, change } => {
                     let key = keys::cursor(&log, &name);
-                    let newest = match self.cursors.get(&key) {
-                        Some(newest) => Some(*newest),
+                    let stored = match self.cursors.get(&key) {
+                        Some(changed) => *changed,
                         None => {
                             let stored = tables.cursors.get(&key).map_err(broken)?;
                             stored.map(|value| values::read_cursor(&value)).transpose()?
                         }
                     };
-                    if newest.is_none_or(|newest| newest.seq <= cursor.seq) {
-                        batch.insert(&tables.cursors, key.clone(), values::cursor(cursor));
-                        self.cursors.insert(key, cursor);
+                    let changed = change.apply(stored);
+                    if changed != stored {
+                        self.cursors.insert(key, changed);
                     }
                 }
             }
@@ -210,7 +230,7 @@ impl Cache {
         self.commit(tables, batch, batches)
     }
 
-    /// Commits a batch with the changed rows of the index.
+    /// Commits a batch with the changed rows of the index and the changed cursors.
     pub(super) fn commit(
         &mut self,
         tables: &Tables,
@@ -223,10 +243,15 @@ impl Cache {
             })?;
             batch.insert(&tables.buckets, keys::bucket(&bucket.0, era, bucket.1), values::bucket(row));
         }
+        for (key, cursor) in self.cursors.drain() {
+            match cursor {
+                Some(cursor) => batch.insert(&tables.cursors, key, values::cursor(cursor)),
+                None => batch.remove(&tables.cursors, key),
+            }
+        }
         batch.insert(&tables.meta, BATCHES, keys::ordered(*batches as i64 + 1).to_vec());
         batch.commit().map_err(broken)?;
         *batches += 1;
-        self.cursors.clear();
         if self.buckets.len() > CACHED_ROWS_MAX {
             self.buckets.clear();
         }
@@ -242,6 +267,7 @@ impl Cache {
         batch: &mut fjall::OwnedWriteBatch,
         log: &LogId,
         rows: &[EventRow],
+        width: Width,
     ) -> Result<()> {
         if !self.logs.contains_key(log) {
             let row = match tables.log(log)? {
@@ -251,7 +277,7 @@ impl Cache {
                     let Some(first) = rows.iter().find(|row| row.event.position.seq > deleted_to) else {
                         return Ok(());
                     };
-                    let row = LogRow::of_first_event(&first.event, deleted_to);
+                    let row = LogRow::of_first_event(&first.event, width, deleted_to);
                     batch.insert(&tables.logs, log.as_str(), values::log(&row));
                     row
                 }

@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind};
 pub fn connect_error(url: &str, error: ConnectError) -> Error {
     use ConnectErrorKind as Kind;
     let url = without_secrets(url);
-    let tls_cause = find_cause::<rustls::Error>(&error).map(ToString::to_string);
+    let tls_cause = find_cause::<rustls::Error>(&error);
     let io_kind = find_cause::<io::Error>(&error).map(io::Error::kind);
     let (kind, text) = match (error.kind(), tls_cause, io_kind) {
         (Kind::ServerParse, ..) => {
@@ -29,6 +29,17 @@ pub fn connect_error(url: &str, error: ConnectError) -> Error {
             ErrorKind::NotAllowed,
             format!("the NATS server at {url} refuses the login; check the user, the password or the credentials"),
         ),
+        // With `verify`, the client certificate is a login. A server that refuses it is like one that
+        // refuses a password, so a process exits with the same code.
+        (_, Some(cause), _) if refuses_certificate(cause) => (
+            ErrorKind::NotAllowed,
+            format!(
+                "TLS with the NATS server at {url} failed: it refuses the client certificate, or there is none \
+                 ({cause}); give a certificate that the server's CA has signed, and its key"
+            ),
+        ),
+        // Every other failure of TLS is a wrong setting, like a wrong address: a CA that did not sign
+        // the server's certificate, or TLS with a server that has none. A retry does not help.
         (_, Some(cause), _) => (
             ErrorKind::Invalid,
             format!(
@@ -52,12 +63,43 @@ pub fn connect_error(url: &str, error: ConnectError) -> Error {
                  another address"
             ),
         ),
+        (Kind::Io, _, io_kind) if io_kind.is_none_or(is_closed) => (
+            ErrorKind::Unavailable,
+            format!(
+                "the server at {url} closed the connection before the login; check that it is a NATS server, and \
+                 whether it expects TLS first or a client certificate"
+            ),
+        ),
         _ => (
             ErrorKind::Unavailable,
             format!("no NATS server answers at {url}; start one with nats-server -js, or give another address"),
         ),
     };
     Error::new(kind, text).because(error)
+}
+
+/// True if the server ended the handshake because of the client's certificate, or the lack of one.
+fn refuses_certificate(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        error,
+        rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+        )
+    )
+}
+
+/// True if the other side ended the connection.
+fn is_closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(kind, Kind::UnexpectedEof | Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe)
 }
 
 /// Explains that no server at `url` answered within the time limit.
@@ -176,6 +218,7 @@ mod tests {
     fn a_failed_connection_is_explained_by_its_cause() {
         use ConnectErrorKind as Kind;
         let tls = || rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let refused = || rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
         let io = io::Error::from;
         for (error, kind, text) in [
             (ConnectError::with_source(Kind::Io, io::Error::other(tls())), ErrorKind::Invalid, "TLS with"),
@@ -184,7 +227,9 @@ mod tests {
             (ConnectError::new(Kind::TimedOut), ErrorKind::Unavailable, "in time"),
             (ConnectError::from(io(io::ErrorKind::TimedOut)), ErrorKind::Unavailable, "in time"),
             (ConnectError::from(io(io::ErrorKind::ConnectionRefused)), ErrorKind::Unavailable, "was refused"),
-            (ConnectError::from(io(io::ErrorKind::UnexpectedEof)), ErrorKind::Unavailable, "start one"),
+            (ConnectError::from(io(io::ErrorKind::UnexpectedEof)), ErrorKind::Unavailable, "TLS first"),
+            (ConnectError::with_source(Kind::Io, "expected INFO, got nothing"), ErrorKind::Unavailable, "TLS first"),
+            (ConnectError::with_source(Kind::Io, io::Error::other(refused())), ErrorKind::NotAllowed, "TLS with"),
             (ConnectError::new(Kind::AuthorizationViolation), ErrorKind::NotAllowed, "refuses the login"),
         ] {
             let explained = connect_error("nats://me:secret@host", error);

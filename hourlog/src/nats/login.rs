@@ -1,14 +1,15 @@
 //! The login at a NATS server: addresses, credentials and TLS, for the service and its clients.
 
+mod address;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use async_nats::{Client, ConnectOptions, ServerAddr};
-use percent_encoding::percent_decode_str;
-use url::Url;
 
+use self::address::{Address, Identity, common_identity, parse_addresses};
 use super::errors::{connect_error, timeout_error, without_secrets};
 use crate::{Error, Result};
 
@@ -73,9 +74,9 @@ impl Login {
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if no server answers: a retry may
-    /// help. [`ErrorKind::NotAllowed`](crate::ErrorKind::NotAllowed) if the server refuses the login.
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if an address or a file cannot be used, or
-    /// TLS fails.
+    /// help. [`ErrorKind::NotAllowed`](crate::ErrorKind::NotAllowed) if the server refuses the login or
+    /// the client certificate. [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if an address or a
+    /// file cannot be used, or TLS fails for another reason.
     pub async fn connect(
         &self,
         timeout: Duration,
@@ -93,6 +94,67 @@ impl Login {
             Ok(connected) => connected.map_err(|error| connect_error(&self.servers, error)),
             Err(_) => Err(timeout_error(&self.servers)),
         }
+    }
+
+    /// Returns this login, completed by a weaker one: typed flags by variables, say, or variables by
+    /// a file.
+    ///
+    /// A user, a token, a credentials file, an NKey and a login in the addresses are identities. If
+    /// this login has one, those of `weaker` are left out, so that no secret of one reaches the
+    /// servers of the other. Only a password may complete a user of the other login.
+    ///
+    /// ```
+    /// use hourlog::nats::Login;
+    ///
+    /// let typed = Login { token: Some("typed".to_owned()), ..Login::default() };
+    /// let variables = Login { servers: "nats://me:secret@host".to_owned(), ..Login::default() };
+    /// let login = typed.or(variables);
+    /// assert_eq!((login.servers.as_str(), login.token.as_deref()), ("nats://host", Some("typed")));
+    /// ```
+    #[must_use]
+    pub fn or(mut self, mut weaker: Self) -> Self {
+        if self.user.is_none() && self.password.is_some() && !self.has_identity() {
+            self.user = weaker.user.take();
+        }
+        if self.has_identity() {
+            let completes = self.user.is_some() && weaker.user.is_none();
+            let password = weaker.password.take().filter(|_| completes);
+            weaker = Self { password, ..weaker.without_identity() };
+        }
+        Self {
+            servers: if self.servers.is_empty() { weaker.servers } else { self.servers },
+            name: self.name.or(weaker.name),
+            user: self.user.or(weaker.user),
+            password: self.password.or(weaker.password),
+            token: self.token.or(weaker.token),
+            creds: self.creds.or(weaker.creds),
+            nkey: self.nkey.or(weaker.nkey),
+            nkey_seed: self.nkey_seed.or(weaker.nkey_seed),
+            tls_ca: self.tls_ca.or(weaker.tls_ca),
+            tls_cert: self.tls_cert.or(weaker.tls_cert),
+            tls_key: self.tls_key.or(weaker.tls_key),
+            tls_first: self.tls_first || weaker.tls_first,
+            inbox_prefix: self.inbox_prefix.or(weaker.inbox_prefix),
+        }
+    }
+
+    fn has_identity(&self) -> bool {
+        let texts = [&self.user, &self.token, &self.nkey_seed];
+        let files = [&self.creds, &self.nkey];
+        texts.iter().any(|text| text.is_some()) || files.iter().any(|file| file.is_some()) || self.servers.contains('@')
+    }
+
+    fn without_identity(self) -> Self {
+        let servers = if self.servers.contains('@') { without_secrets(&self.servers) } else { self.servers };
+        Self { servers, user: None, password: None, token: None, creds: None, nkey: None, nkey_seed: None, ..self }
+    }
+
+    /// Checks the addresses, without connecting or reading a file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if one cannot be used.
+    pub fn check_addresses(&self) -> Result<()> {
+        common_identity(&parse_addresses(&self.servers)?, &self.servers).map(drop)
     }
 
     fn options(&self, addresses: &[Address]) -> Result<ConnectOptions> {
@@ -153,16 +215,8 @@ impl Login {
 
     /// Returns the user or token to log in with: that of the addresses, or else the given one.
     fn identity(&self, addresses: &[Address]) -> Result<Option<Identity>> {
-        let mut in_addresses = addresses.iter().filter_map(|address| address.identity.as_ref());
-        if let Some(first) = in_addresses.next() {
-            // async-nats has one login for all its servers.
-            if in_addresses.any(|other| other != first) {
-                return Err(Error::invalid(format!(
-                    "the addresses {} have different logins; use one login for all of them",
-                    without_secrets(&self.servers)
-                )));
-            }
-            return Ok(Some(first.clone()));
+        if let Some(identity) = common_identity(addresses, &self.servers)? {
+            return Ok(Some(identity.clone()));
         }
         Ok(match (&self.token, &self.user) {
             (Some(token), _) => Some(Identity::Token(token.clone())),
@@ -170,90 +224,6 @@ impl Login {
             (None, None) => None,
         })
     }
-}
-
-/// A user with a password, or a token.
-#[derive(Clone, PartialEq, Eq)]
-enum Identity {
-    User(String, String),
-    Token(String),
-}
-
-/// An address, with its login apart: async-nats ignores a login in an address, and traces it.
-struct Address {
-    server: ServerAddr,
-    identity: Option<Identity>,
-}
-
-fn parse_addresses(servers: &str) -> Result<Vec<Address>> {
-    let has_login = servers.contains('@');
-    let parts = servers.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let addresses: Vec<Address> = parts.map(|part| parse_address(part, has_login)).collect::<Result<_>>()?;
-    if addresses.is_empty() {
-        return Err(Error::invalid("no address of a NATS server is given; write nats://host:4222"));
-    }
-    Ok(addresses)
-}
-
-/// Parses one address. `has_login` is true if a login stands somewhere in the list: a comma in a
-/// password splits the list in the wrong place.
-fn parse_address(text: &str, has_login: bool) -> Result<Address> {
-    let invalid = || {
-        if has_login {
-            // Not even the host is shown: it may be a part of the password.
-            Error::invalid(
-                "an address with a login cannot be read; write the special characters of its user, password or token \
-                 percent-encoded, such as %40 for @, %2F for /, %2C for a comma and %25 for %",
-            )
-        } else {
-            Error::invalid(format!("{text:?} is not an address of a NATS server; write nats://host:4222"))
-        }
-    };
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("nats://{text}") };
-    let mut url = Url::parse(&with_scheme).map_err(|_| invalid())?;
-    match url.scheme() {
-        "nats" | "tls" => {}
-        "ws" | "wss" => {
-            return Err(Error::invalid(format!(
-                "{} is a WebSocket address, which is not supported; give the server's nats:// or tls:// address, \
-                 usually with port 4222",
-                without_secrets(text)
-            )));
-        }
-        _ => return Err(invalid()),
-    }
-    // A / ? or # in a password ends the host too early, and the rest of the login becomes a path.
-    let has_rest = [url.path(), url.query().unwrap_or_default(), url.fragment().unwrap_or_default()]
-        .iter()
-        .any(|rest| rest.contains('@'));
-    if has_rest || url.host_str().is_none_or(str::is_empty) {
-        return Err(invalid());
-    }
-    // `Url` drops an empty password.
-    let has_empty_password = with_scheme.rsplit_once('@').is_some_and(|(login, _)| login.ends_with(':'));
-    let identity = match (url.username(), url.password().or(has_empty_password.then_some(""))) {
-        ("", None) => None,
-        (token, None) => Some(Identity::Token(decode(token).ok_or_else(invalid)?)),
-        (user, Some(password)) => {
-            Some(Identity::User(decode(user).ok_or_else(invalid)?, decode(password).ok_or_else(invalid)?))
-        }
-    };
-    url.set_username("").map_err(|()| invalid())?;
-    url.set_password(None).map_err(|()| invalid())?;
-    let server = ServerAddr::from_url(url).map_err(|_| invalid())?;
-    Ok(Address { server, identity })
-}
-
-/// Decodes percent-encoding. `None` for a `%` without two hexadecimal digits.
-fn decode(text: &str) -> Option<String> {
-    let is_encoded = text.split('%').skip(1).all(|rest| {
-        let digits = rest.as_bytes().iter().take(2);
-        digits.clone().count() == 2 && digits.clone().all(u8::is_ascii_hexdigit)
-    });
-    if !is_encoded {
-        return None;
-    }
-    percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
 fn read(path: &Path, what: &str) -> Result<String> {
@@ -279,67 +249,6 @@ mod tests {
         Some(Identity::User(user.to_owned(), password.to_owned()))
     }
 
-    fn token(token: &str) -> Option<Identity> {
-        Some(Identity::Token(token.to_owned()))
-    }
-
-    #[test]
-    fn addresses_are_split_and_their_login_is_decoded_and_taken_out() {
-        let cases: [(&str, &[&str], Option<Identity>); 12] = [
-            ("localhost", &["nats://localhost"], None),
-            ("nats://a:4223", &["nats://a:4223"], None),
-            ("a, tls://b:1,", &["nats://a", "tls://b:1"], None),
-            ("[::1]:4222", &["nats://[::1]:4222"], None),
-            ("nats://me:p%40ss@host", &["nats://host"], user("me", "p@ss")),
-            ("nats://me:p@ss@host", &["nats://host"], user("me", "p@ss")),
-            ("me:secret@host:1", &["nats://host:1"], user("me", "secret")),
-            ("nats://me:@host", &["nats://host"], user("me", "")),
-            ("nats://t%2Fk%25n@host", &["nats://host"], token("t/k%n")),
-            ("token@host", &["nats://host"], token("token")),
-            ("a,me:%2C@b", &["nats://a", "nats://b"], user("me", ",")),
-            ("me:x@a,nats://me:x@b,c", &["nats://a", "nats://b", "nats://c"], user("me", "x")),
-        ];
-        for (text, servers, identity) in cases {
-            let addresses = parse_addresses(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            let parsed: Vec<_> = addresses.iter().map(|address| address.server.as_url_str()).collect();
-            assert_eq!(parsed, servers, "{text}");
-            let found = login(text).identity(&addresses).expect("the logins are equal");
-            assert!(found == identity, "{text} has another login");
-        }
-    }
-
-    #[test]
-    fn an_unusable_address_is_refused_with_the_reason_and_without_its_password() {
-        for (text, reason) in [
-            ("nats://me:se/cret@host", "percent-encoded"),
-            ("nats://me:se?cret@host", "percent-encoded"),
-            ("nats://me:se#cret@host", "percent-encoded"),
-            ("nats://me:1/secret@host", "percent-encoded"),
-            ("nats://me:se%cret@host", "percent-encoded"),
-            ("nats://me:secret%ff@host", "percent-encoded"),
-            ("nats://me:secret,x@host", "percent-encoded"),
-            ("nats://secret%@host", "percent-encoded"),
-            ("nats://me:secret@host:port", "percent-encoded"),
-            ("ws://me:secret@host", "WebSocket"),
-            ("wss://host", "nats://"),
-            ("http://host", "write nats://host:4222"),
-            ("nats://host:port", "write nats://host:4222"),
-            ("nats://", "write nats://host:4222"),
-            ("", "write nats://host:4222"),
-            (",", "write nats://host:4222"),
-        ] {
-            let Err(error) = parse_addresses(text) else { panic!("{text} was accepted") };
-            let shown = format!("{error} {error:?}");
-            assert_eq!(error.kind(), ErrorKind::Invalid, "{shown}");
-            assert!(shown.contains(reason), "{text}: {shown}");
-            assert!(!shown.contains("cret") && !shown.contains("secret"), "{text}: {shown}");
-        }
-        let addresses = parse_addresses("me:secret@a,you:secret@b").expect("both are valid");
-        let Err(error) = login("me:secret@a,you:secret@b").identity(&addresses) else { panic!("two logins") };
-        assert!(error.to_string().contains("a,b have different logins"), "{error}");
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
-
     #[test]
     fn a_login_in_an_address_overrides_the_given_user_and_token() {
         let given = Login { user: Some("other".to_owned()), token: Some("other".to_owned()), ..login("me:x@a") };
@@ -348,6 +257,42 @@ mod tests {
         let given = Login { user: Some("me".to_owned()), ..login("a") };
         let addresses = parse_addresses(&given.servers).expect("the address is valid");
         assert!(given.identity(&addresses).expect("there is one login") == user("me", ""));
+    }
+
+    #[test]
+    fn a_stronger_identity_leaves_nothing_of_a_weaker_one() {
+        let text = |text: &str| Some(text.to_owned());
+        let url = || login("nats://me:secret@a");
+        let user = || Login { user: text("me"), password: text("secret"), ..Login::default() };
+        let token = || Login { token: text("typed"), ..Login::default() };
+        let creds = || Login { creds: Some("/secret".into()), nkey: Some("/secret".into()), ..Login::default() };
+        let seed = || Login { nkey_seed: text("secret"), ..Login::default() };
+        for weaker in [url(), user(), creds(), seed(), Login { token: text("secret"), ..Login::default() }] {
+            for stronger in [token(), Login { user: text("you"), password: text("typed"), ..Login::default() }] {
+                let both = stronger.or(weaker.clone());
+                let shown = format!("{} {:?}", both.servers, (&both.user, &both.password, &both.token));
+                let files = (&both.creds, &both.nkey, &both.nkey_seed);
+                assert!(shown.contains("typed") && !shown.contains("secret"), "{shown}");
+                assert_eq!(files, (&None, &None, &None), "{shown}");
+            }
+        }
+        let both = login("nats://you:typed@b").or(user());
+        assert_eq!((both.servers.as_str(), both.user, both.password), ("nats://you:typed@b", None, None));
+        let both = login("b").or(url());
+        assert_eq!(both.servers, "b");
+    }
+
+    #[test]
+    fn a_user_and_a_password_may_stand_apart() {
+        let text = |text: &str| Some(text.to_owned());
+        let user = || Login { user: text("me"), ..Login::default() };
+        let password = || Login { password: text("x"), ..Login::default() };
+        for both in [user().or(password()), password().or(user()), password().or(user().or(login("nats://you:y@a")))] {
+            assert_eq!((both.user.as_deref(), both.password.as_deref()), (Some("me"), Some("x")));
+            assert!(!both.servers.contains('@'), "{}", both.servers);
+        }
+        let weaker = Login { user: text("you"), password: text("y"), ..Login::default() };
+        assert_eq!(user().or(weaker).password, None);
     }
 
     #[test]

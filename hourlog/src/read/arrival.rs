@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::{
     ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
-    store::{Bucket, Scan, Store},
+    store::{Bucket, Removed, Scan, Store},
 };
 
 use super::{End, IndexWalk, events_for, is_known_empty, known};
@@ -144,12 +144,17 @@ pub async fn arrivals_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery
 
 /// Returns true if the event at `position` was deleted with its bucket or its log.
 ///
-/// Its entry stays listed in the bucket of the source's `max_time` at its arrival.
+/// Its entry stays listed in the bucket of the source's `max_time` at its arrival. The bucket's row tells of the
+/// deletion only once it is complete, so the log's row, which tells of it before it begins, counts as well.
 async fn was_deleted<S: Store>(store: &S, id: &LogId, position: Position) -> Result<bool> {
     let offset = position.offset;
     let rows = store.buckets(id, offset..=offset, false, 1).await?;
     let row = rows.into_iter().find(|row| row.bucket.contains(offset));
-    Ok(row.is_none_or(|row| position.seq <= row.emptied_at))
+    if row.is_none_or(|row| position.seq <= row.emptied_at) {
+        return Ok(true);
+    }
+    let is_removed = |removed: Removed| offset < removed.to && position.seq <= removed.seq;
+    Ok(store.log(id).await?.is_none_or(|log| position.seq <= log.deleted_to || log.removed.is_some_and(is_removed)))
 }
 
 /// The on-time events of a bucket, by seq.

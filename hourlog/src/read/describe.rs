@@ -11,6 +11,8 @@ use super::{IndexWalk, known};
 const BUCKET_EVENTS_GUIDE: u64 = 100_000;
 /// The bytes of a bucket above which it is slow to read and heavy to store.
 const BUCKET_BYTES_GUIDE: u64 = 100_000_000;
+/// The widths that people choose, in seconds.
+const USUAL_SECONDS: [i64; 10] = [21_600, 3_600, 1_800, 900, 600, 300, 60, 30, 10, 5];
 
 /// The summary of a log.
 ///
@@ -32,6 +34,8 @@ const BUCKET_BYTES_GUIDE: u64 = 100_000_000;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
+    /// Its id.
+    pub log: LogId,
     /// Its settings.
     pub row: LogRow,
     /// The offset of its earliest event.
@@ -57,8 +61,17 @@ pub struct Description {
 /// store.
 pub async fn describe<S: Store>(store: &S, id: &LogId) -> Result<Description> {
     let row = known(store, id).await?;
-    let mut sum =
-        Description { row, first: None, last: None, count: 0, bytes: 0, buckets: 0, fullest: 0, warnings: Vec::new() };
+    let mut sum = Description {
+        log: id.clone(),
+        row,
+        first: None,
+        last: None,
+        count: 0,
+        bytes: 0,
+        buckets: 0,
+        fullest: 0,
+        warnings: Vec::new(),
+    };
     let mut heaviest: Option<(u64, BucketRow)> = None;
     let mut index = IndexWalk::new(id, Offset::MIN, Offset::MAX, false);
     while let Some(row) = index.next(store).await? {
@@ -77,7 +90,7 @@ pub async fn describe<S: Store>(store: &S, id: &LogId) -> Result<Description> {
         }
     }
     if let Some((times_over, row)) = heaviest {
-        let fits = fitting_width(row.bucket.width, times_over);
+        let fits = narrower_width(row.bucket.width, times_over);
         sum.warnings.push(format!(
             "the bucket of {} holds {} events ({} bytes), above the guide of {BUCKET_EVENTS_GUIDE} events or \
              {BUCKET_BYTES_GUIDE} bytes; a width of {fits} would fit",
@@ -87,9 +100,59 @@ pub async fn describe<S: Store>(store: &S, id: &LogId) -> Result<Description> {
     Ok(sum)
 }
 
+/// Returns a warning if buckets grow above the guide at this `rate` of events per second, and a width that
+/// fits.
+///
+/// ```
+/// use hourlog::{Archive, Events, Log, Memory, Record, read::{describe, rate_warning}, time::system_clock};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let events = Archive::new(Memory::new(), system_clock);
+/// # let id = "orders.eu".parse()?;
+/// events.log(&id).await?.write(Record::new("paid")).await?;
+/// let description = describe(events.store(), &id).await?;
+/// assert_eq!(rate_warning(&description, 5.0), None);
+/// // 833 a second are 3 million in an hour.
+/// assert!(rate_warning(&description, 833.0).is_some_and(|warning| warning.contains("a width of 1m")));
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+pub fn rate_warning(description: &Description, rate: f64) -> Option<String> {
+    let width = description.row.widths.current();
+    let fits = fitting_width(rate, description.bytes.checked_div(description.count).unwrap_or(0));
+    if fits >= width {
+        return None;
+    }
+    let seconds = width.nanos() as f64 / crate::time::SECOND as f64;
+    Some(format!(
+        "at {rate:.0} events a second, a bucket of {width} grows to {:.0} events, above the guide of \
+         {BUCKET_EVENTS_GUIDE} events or {BUCKET_BYTES_GUIDE} bytes; a width of {fits} fits: \
+         hourlog admin alter {} --width {fits}",
+        rate * seconds,
+        description.log
+    ))
+}
+
+/// Returns the widest usual width whose buckets stay below the guide at `rate` events per second of
+/// `event_bytes` each.
+///
+/// ```
+/// use hourlog::{read::fitting_width, store::Width};
+/// assert_eq!(fitting_width(0.0, 0), Width::DAY);
+/// assert_eq!(fitting_width(28.0, 256).to_string(), "30m");
+/// assert_eq!(fitting_width(1_000_000.0, 256), Width::SECOND);
+/// ```
+pub fn fitting_width(rate: f64, event_bytes: u64) -> Width {
+    let fits = |seconds: i64| {
+        let events = rate * seconds as f64;
+        events <= BUCKET_EVENTS_GUIDE as f64 && events * event_bytes as f64 <= BUCKET_BYTES_GUIDE as f64
+    };
+    let seconds =
+        if fits(86_400) { 86_400 } else { USUAL_SECONDS.into_iter().find(|seconds| fits(*seconds)).unwrap_or(1) };
+    Width::from_seconds(seconds).expect("the usual widths are within bounds")
+}
+
 /// Returns the widest usual width that is at least `times_over` times narrower than `width`.
-fn fitting_width(width: Width, times_over: u64) -> Width {
-    const USUAL_SECONDS: [i64; 10] = [21_600, 3_600, 1_800, 900, 600, 300, 60, 30, 10, 5];
+fn narrower_width(width: Width, times_over: u64) -> Width {
     let narrow = width.nanos() / i64::try_from(times_over).unwrap_or(i64::MAX) / crate::time::SECOND;
     let seconds = USUAL_SECONDS.into_iter().find(|seconds| *seconds <= narrow).unwrap_or(1);
     Width::from_seconds(seconds).expect("the usual widths are within bounds")

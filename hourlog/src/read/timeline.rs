@@ -150,10 +150,15 @@ pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query, visible: Seq) 
             }
         }
     }
-    if !found_any_bucket {
-        known(store, id).await?;
-    }
+    // The row of the log is read only if there is nothing else to show.
+    let log = if !found_any_bucket || (page.events.is_empty() && query.to.is_some()) {
+        Some(known(store, id).await?)
+    } else {
+        None
+    };
+    let removed = log.filter(|_| page.events.is_empty()).and_then(|log| log.removed);
     page.end = match (query.reverse, query.to) {
+        (_, Some(to)) if removed.is_some_and(|removed| to.offset <= removed.to) => End::Expired,
         (false, Some(_)) => End::Bound,
         (true, _) if query.from > Position::MIN => End::Bound,
         _ => End::CaughtUp,
@@ -175,7 +180,13 @@ pub async fn seek<S: Store>(store: &S, id: &LogId, offset: Offset, visible: Seq)
         Some(_) => {
             let backwards = Query { from: Position::MIN, to: Some(Position::at(offset)), reverse: true, ..forwards };
             let earlier = page(store, id, &backwards, visible).await?;
-            if earlier.events.is_empty() { Reason::BeforeFirst } else { Reason::Next }
+            if !earlier.events.is_empty() {
+                Reason::Next
+            } else if known(store, id).await?.removed.is_some_and(|removed| offset < removed.to) {
+                Reason::Expired
+            } else {
+                Reason::BeforeFirst
+            }
         }
     };
     Ok(Seeked { requested: offset, resolved, reason })

@@ -113,9 +113,9 @@ impl RemoteBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if no server answers,
-    /// [`ErrorKind::NotAllowed`](crate::ErrorKind::NotAllowed) if it refuses the login,
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if an address or a file cannot be used, or
-    /// TLS fails.
+    /// [`ErrorKind::NotAllowed`](crate::ErrorKind::NotAllowed) if it refuses the login or the
+    /// client certificate, [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if an address or a file
+    /// cannot be used, or TLS fails for another reason.
     pub async fn connect(self) -> Result<Remote> {
         let Self { login, prefix, timeout } = self;
         let client = login.connect(timeout, |options| options).await?;

@@ -19,8 +19,7 @@ use futures_util::{
 
 use crate::{
     ArrivalCursor, Cursor, Error, ErrorKind, Event, Log, LogId, Offset, Position, Reason, Record, Result, Seeked, Seq,
-    nats,
-    read::End,
+    header, nats,
     wire::{self, Order, PAGE_EVENTS_MAX, ReplayRequest, When},
 };
 
@@ -107,13 +106,21 @@ impl RemoteLog {
 
     /// Returns the first event that `request` selects.
     async fn first(&self, request: ReplayRequest) -> Result<Option<Event>> {
+        self.first_page(request).await.map(|(event, _)| event)
+    }
+
+    /// Returns the first event that `request` selects, and the time before which events were removed if the
+    /// request begins before it.
+    async fn first_page(&self, request: ReplayRequest) -> Result<(Option<Event>, Option<Offset>)> {
         let mut pages = Pages::new(self.remote.clone(), self.id.clone(), ReplayRequest { limit: Some(1), ..request });
+        let mut expired = None;
         while let Some(page) = pages.next().await? {
+            expired = expired.or(page.expired);
             if let Some(event) = page.events.into_iter().next() {
-                return Ok(Some(event));
+                return Ok((Some(event), expired));
             }
         }
-        Ok(None)
+        Ok((None, expired))
     }
 
     /// Writes each record with a request of its own, in order.
@@ -192,7 +199,7 @@ impl RemoteLog {
             if let Some(next) = page.next {
                 after = arrival(next)?;
             }
-            let caught_up = matches!(page.end, End::CaughtUp | End::Bound);
+            let caught_up = page.end.is_last();
             if caught_up || sequences.last().is_some_and(|last| found.contains_key(last)) {
                 break;
             }
@@ -253,13 +260,18 @@ impl Log for RemoteLog {
     async fn seek(&mut self, offset: Offset) -> Result<Seeked> {
         self.check_open()?;
         let at = Some(When::At(offset));
-        let resolved = self.first(ReplayRequest { from: at, ..Default::default() }).await?.map(|event| event.position);
+        let (first, expired) = self.first_page(ReplayRequest { from: at, ..Default::default() }).await?;
+        let resolved = first.map(|event| event.position);
         let reason = match resolved {
             Some(position) if position.offset == offset => Reason::Exact,
             None => Reason::AfterLast,
             Some(_) => {
                 let earlier = ReplayRequest { to: at, reverse: true, ..ReplayRequest::default() };
-                if self.first(earlier).await?.is_some() { Reason::Next } else { Reason::BeforeFirst }
+                match self.first(earlier).await? {
+                    Some(_) => Reason::Next,
+                    None if expired.is_some() => Reason::Expired,
+                    None => Reason::BeforeFirst,
+                }
             }
         };
         self.drop_ahead();
@@ -289,7 +301,7 @@ impl Log for RemoteLog {
             record.clone().take_offset(Offset::MAX)?;
         }
         self.drop_ahead();
-        let to_the_stream = |record: &Record| record.metadata.iter().any(|(name, _)| name.starts_with("Nats-"));
+        let to_the_stream = |record: &Record| record.metadata.iter().any(|(name, _)| header::is_nats(name));
         if records.len() < 3 || records.iter().any(to_the_stream) {
             return self.append_each(records).await;
         }
@@ -314,7 +326,7 @@ impl Log for RemoteLog {
             if let Some(next) = page.next {
                 after = arrival(next)?;
             }
-            if !page.events.is_empty() || matches!(page.end, End::CaughtUp | End::Bound) {
+            if !page.events.is_empty() || page.end.is_last() {
                 return Ok((page.events, after));
             }
         }

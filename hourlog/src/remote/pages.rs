@@ -7,7 +7,6 @@ use tokio::task::JoinHandle;
 
 use crate::{
     Error, ErrorKind, Event, LogId, Result,
-    read::End,
     wire::{PAGE_EVENTS_MAX, ReplayRequest},
 };
 
@@ -79,7 +78,7 @@ impl Pages {
         if let Some(left) = &mut self.left {
             *left = left.saturating_sub(u32::try_from(page.events.len()).unwrap_or(u32::MAX));
         }
-        self.has_ended = matches!(page.end, End::Bound | End::CaughtUp) || self.left == Some(0);
+        self.has_ended = page.end.is_last() || self.left == Some(0);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Following a log without end: pages in arrival order that wait at the end of the log.
 
-use std::{collections::VecDeque, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use futures_util::{
-    Stream,
+    Stream, StreamExt, TryStreamExt,
     future::{Either, select},
     stream,
 };
@@ -30,12 +30,21 @@ const CONNECTION_CHECK: Duration = Duration::from_millis(200);
 pub(super) fn tail(
     remote: Remote,
     log: LogId,
-    mut request: ReplayRequest,
+    request: ReplayRequest,
 ) -> impl Stream<Item = Result<Event>> + Send + use<> {
+    pages(remote, log, request).map_ok(|page| stream::iter(page.events).map(Ok)).try_flatten()
+}
+
+/// See [`Remote::tail_pages`].
+pub(super) fn pages(
+    remote: Remote,
+    log: LogId,
+    mut request: ReplayRequest,
+) -> impl Stream<Item = Result<RemotePage>> + Send + use<> {
     request.order = Order::Arrival;
     request.wait.get_or_insert(WAIT);
     request.limit.get_or_insert(PAGE_EVENTS_MAX);
-    let tail = Tail { remote, log, request, events: VecDeque::new(), was_answered: false, has_ended: false };
+    let tail = Tail { remote, log, request, was_answered: false, has_ended: false };
     stream::unfold(tail, |mut tail| async move {
         let item = tail.next().await?;
         Some((item, tail))
@@ -47,30 +56,27 @@ struct Tail {
     remote: Remote,
     log: LogId,
     request: ReplayRequest,
-    events: VecDeque<Event>,
     /// The service has answered once, so the request itself is good and an outage will pass.
     was_answered: bool,
     has_ended: bool,
 }
 
 impl Tail {
-    async fn next(&mut self) -> Option<Result<Event>> {
+    async fn next(&mut self) -> Option<Result<RemotePage>> {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         loop {
-            if let Some(event) = self.events.pop_front() {
-                return Some(Ok(event));
-            }
             if self.has_ended {
                 return None;
             }
             match self.page().await {
                 Ok(page) => {
                     self.was_answered = true;
-                    backoff.reset();
                     if page.next.is_some() {
+                        // The cursor is past a start such as `last`, which may be another event by now.
+                        self.request.from = None;
                         self.request.after = page.next;
                     }
-                    self.events = page.events.into();
+                    return Some(Ok(page));
                 }
                 Err(error) if self.was_answered && is_passing(&error) => {
                     tokio::time::sleep(backoff.next_pause()).await;

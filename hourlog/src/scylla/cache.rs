@@ -191,8 +191,7 @@ mod tests {
     #[test]
     fn a_row_stays_unwritten_until_its_newest_count_is_stored() {
         let (mut cache, id): (_, LogId) = (Cache::default(), "a".parse().expect("a valid id"));
-        let (widths, retention, deleted_to) = (crate::store::Widths::default(), None, Seq::MIN);
-        let log_row = LogRow { created: Offset::MIN, widths, retention, deleted_to };
+        let log_row = LogRow::new(Offset::MIN, crate::store::Widths::default());
         cache.put_log(0, &id, log_row.clone());
         cache.put_stored(0, &id, [row(0, 1, 1)]);
         assert_eq!(cache.unwritten(), 0);

@@ -7,7 +7,7 @@ use futures_util::future::try_join;
 
 use crate::{
     LogId, Offset, Result, Seq,
-    store::{Bucket, BucketRow, Store},
+    store::{Bucket, BucketRow, CursorChange, Store},
 };
 
 use super::{Scylla, shard, values};
@@ -69,7 +69,10 @@ impl Scylla {
             self.execute(&statements.delete_buckets, (seq, id.as_str(), era.nanos())).await?;
         }
         self.execute(&statements.delete_eras, (seq, id.as_str())).await?;
-        self.execute(&statements.delete_cursors, (seq, id.as_str())).await?;
+        // One after another: transactions on one partition wait for each other.
+        for (name, _) in self.cursors(id).await? {
+            self.change_cursor(id, &name, CursorChange::Delete).await?;
+        }
         self.execute(&statements.delete_log, (shard(id), id.as_str())).await?;
         self.cache().remove_log(id);
         Ok(())

@@ -2,18 +2,25 @@
 
 use std::time::Duration;
 
-use scylla::{client::session::Session, cluster::metadata::Table, serialize::row::SerializeRow};
+use scylla::{client::session::Session, cluster::metadata::Keyspace, serialize::row::SerializeRow};
 use uuid::Uuid;
 
 use crate::{Error, ErrorKind, Result};
 
-use super::{ScyllaUrl, errors::request_error, session::was_applied};
+use super::{
+    ScyllaUrl,
+    errors::{request_error, unreadable},
+    session::was_applied,
+};
 
 /// The migration steps, in order. A released step is never changed; a change is another step.
 const STEPS: [&str; 1] = [include_str!("../../../schema/cql/0001_tables.cql")];
 
 /// The tables that the steps create.
-const TABLES: [&str; 8] = ["events", "buckets", "eras", "arrivals", "logs", "sources", "epochs", "cursors"];
+const TABLES: [&str; 9] =
+    ["events", "buckets", "eras", "arrivals", "logs", "sources", "epochs", "cursors", "properties"];
+/// Columns that older versions did not have, with their tables.
+const NEWER_COLUMNS: [(&str, &str); 2] = [("logs", "deleted_to"), ("cursors", "seq")];
 /// The time after which the lock of an instance that creates tables expires.
 const LOCK_SECONDS: i32 = 60;
 /// The interval between retries while another instance creates tables.
@@ -117,15 +124,11 @@ async fn version(session: &Session, keyspace: &str) -> Result<i32> {
 
 /// Reads the number of steps that were applied.
 async fn stored_version(session: &Session) -> Result<i32> {
-    let unread = |error: &dyn std::fmt::Display| {
-        Error::new(
-            ErrorKind::Unavailable,
-            format!("cannot read the version of the tables: {error}; check the database and try again"),
-        )
-    };
-    let answer = session.query_unpaged(READ_VERSION, ()).await.map_err(|error| unread(&error))?;
-    let rows = answer.into_rows_result().map_err(|error| unread(&error))?;
-    let row = rows.maybe_first_row::<(Option<i32>,)>().map_err(|error| unread(&error))?;
+    let answer = session.query_unpaged(READ_VERSION, ()).await;
+    let context = "cannot read the version of the tables; check the database and try again";
+    let answer = answer.map_err(|error| request_error(context, error))?;
+    let rows = answer.into_rows_result().map_err(|error| unreadable(&error))?;
+    let row = rows.maybe_first_row::<(Option<i32>,)>().map_err(|error| unreadable(&error))?;
     Ok(row.and_then(|(version,)| version).unwrap_or(0))
 }
 
@@ -199,10 +202,11 @@ async fn decide(session: &Session, statement: &str, values: impl SerializeRow) -
 fn check_tables(session: &Session, keyspace: &str) -> Result<()> {
     let state = session.get_cluster_state();
     let known = state.get_keyspace(keyspace);
+    check_columns(known, keyspace)?;
     let is_missing = |table: &&str| known.is_some_and(|known| !known.tables.contains_key(*table));
     let missing: Vec<&str> = TABLES.into_iter().filter(is_missing).collect();
     if missing.is_empty() {
-        return check_columns(known.and_then(|known| known.tables.get("logs")), keyspace);
+        return Ok(());
     }
     let context = format!(
         "keyspace {keyspace} lacks these tables: {}; restore them from a backup, or name another keyspace",
@@ -212,8 +216,12 @@ fn check_tables(session: &Session, keyspace: &str) -> Result<()> {
 }
 
 /// Refuses tables of a version whose columns had other names.
-fn check_columns(logs: Option<&Table>, keyspace: &str) -> Result<()> {
-    if logs.is_none_or(|logs| logs.columns.contains_key("deleted_to")) {
+fn check_columns(known: Option<&Keyspace>, keyspace: &str) -> Result<()> {
+    let tables = known.map(|known| &known.tables);
+    let lacks = |(table, column): (&str, &str)| {
+        tables.and_then(|tables| tables.get(table)).is_some_and(|table| !table.columns.contains_key(column))
+    };
+    if !NEWER_COLUMNS.into_iter().any(lacks) {
         return Ok(());
     }
     let context = format!(
@@ -244,7 +252,7 @@ mod tests {
     #[test]
     fn every_step_consists_of_create_statements() {
         let all: Vec<String> = STEPS.iter().flat_map(|step| statements(step)).collect();
-        assert_eq!(all.len(), 9);
+        assert_eq!(all.len(), 10);
         assert!(all.iter().all(|statement| statement.starts_with("CREATE ")), "{all:?}");
     }
 }

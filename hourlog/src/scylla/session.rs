@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result};
 
 use super::{
     Scylla, ScyllaUrl,
-    errors::{NO_ANSWER, connect_error, request_error, unreadable},
+    errors::{DriverError, NO_ANSWER, connect_error, request_error, unreadable},
     tls,
 };
 
@@ -35,6 +35,27 @@ const PAGE_ROWS: i32 = 5_000;
 /// [`ErrorKind::Unavailable`] if no node answers, [`ErrorKind::NotAllowed`] if they reject the user,
 /// [`ErrorKind::NotFound`] or [`ErrorKind::Refused`] if a data centre must be named.
 pub(super) async fn connect(url: &ScyllaUrl) -> Result<Session> {
+    let tls = url.tls.as_ref().map(tls::context).transpose()?;
+    let open = async |nodes: &[String]| builder(url).known_nodes(nodes).tls_context(tls.clone()).build().await;
+    let session = match open(&url.nodes).await {
+        Ok(session) => session,
+        Err(mut error) => {
+            // The driver reports only the last node. That one may be down, while another rejects the
+            // user.
+            for node in &url.nodes {
+                match open(std::slice::from_ref(node)).await {
+                    Err(refused) if refused.refusal().is_some() => error = refused,
+                    _ => {}
+                }
+            }
+            return Err(connect_error(url, error));
+        }
+    };
+    check_datacenter(&session, url)?;
+    Ok(session)
+}
+
+fn builder(url: &ScyllaUrl) -> SessionBuilder {
     let policy = DefaultPolicy::builder().token_aware(true);
     let policy = match &url.datacenter {
         Some(name) => policy.prefer_datacenter(name.clone()),
@@ -47,21 +68,15 @@ pub(super) async fn connect(url: &ScyllaUrl) -> Result<Session> {
         .retry_policy(Arc::new(DefaultRetryPolicy::new()))
         .load_balancing_policy(policy.build())
         .build();
-    let mut builder = SessionBuilder::new()
-        .known_nodes(&url.nodes)
+    let builder = SessionBuilder::new()
         .default_execution_profile_handle(profile.into_handle())
         .connection_timeout(CONNECT_MAX)
         .keepalive_interval(KEEPALIVE)
         .keepalive_timeout(KEEPALIVE);
-    if let Some((name, password)) = &url.user {
-        builder = builder.user(name, password);
+    match &url.user {
+        Some((name, password)) => builder.user(name, password),
+        None => builder,
     }
-    if let Some(tls) = &url.tls {
-        builder = builder.tls_context(Some(tls::context(tls)?));
-    }
-    let session = builder.build().await.map_err(|error| connect_error(url, error))?;
-    check_datacenter(&session, url)?;
-    Ok(session)
 }
 
 /// Checks that a data centre is named if there are several: writes of one are read from the same

@@ -1,6 +1,9 @@
 //! The prepared statements. Ids and names from outside are always bound, never formatted in.
 
-use scylla::{client::session::Session, statement::prepared::PreparedStatement};
+use scylla::{
+    client::session::Session,
+    statement::{Consistency, prepared::PreparedStatement},
+};
 
 use crate::Result;
 
@@ -25,7 +28,12 @@ macro_rules! statements {
                     prepared.set_is_idempotent(true);
                     Ok::<_, crate::Error>(prepared)
                 };
-                Ok(Self { $($name: prepare($text).await?,)* })
+                let mut statements = Self { $($name: prepare($text).await?,)* };
+                // These read what transactions decide, at any consistency of the session.
+                for decided in [&mut statements.cursor, &mut statements.property] {
+                    decided.set_consistency(Consistency::LocalSerial);
+                }
+                Ok(statements)
             }
         }
     };
@@ -36,21 +44,26 @@ statements! {
     add_arrival: "INSERT INTO arrivals (log_id, hour_bucket, seq, time) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
     add_era: "INSERT INTO eras (log_id, era) VALUES (?, ?) USING TIMESTAMP ?",
     set_bucket: "INSERT INTO buckets (log_id, era, hour_bucket, counts) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
-    create_log: "UPDATE logs SET created = ?, widths = ?, retention_seconds = ? WHERE shard = ? AND log_id = ? IF created = null",
-    delete_log: "UPDATE logs SET created = null, widths = null, retention_seconds = null WHERE shard = ? AND log_id = ? IF created != null",
+    create_log: "UPDATE logs SET created = ?, widths = ?, retention_seconds = ?, removed = ?, settings_at = ? WHERE shard = ? AND log_id = ? IF created = null",
+    set_settings: "UPDATE logs SET widths = ?, retention_seconds = ?, removed = ?, settings_at = ? WHERE shard = ? AND log_id = ? IF settings_at < ?",
+    delete_log: "UPDATE logs SET created = null, widths = null, retention_seconds = null, removed = null, settings_at = null WHERE shard = ? AND log_id = ? IF created != null",
     delete_events: "DELETE FROM events USING TIMESTAMP ? WHERE log_id = ? AND hour_bucket = ?",
     delete_arrivals: "DELETE FROM arrivals USING TIMESTAMP ? WHERE log_id = ? AND hour_bucket = ?",
     delete_bucket: "DELETE FROM buckets USING TIMESTAMP ? WHERE log_id = ? AND era = ? AND hour_bucket = ?",
     delete_buckets: "DELETE FROM buckets USING TIMESTAMP ? WHERE log_id = ? AND era = ?",
     delete_eras: "DELETE FROM eras USING TIMESTAMP ? WHERE log_id = ?",
-    delete_cursors: "DELETE FROM cursors USING TIMESTAMP ? WHERE log_id = ?",
     set_deleted_to: "INSERT INTO logs (shard, log_id, deleted_to) VALUES (?, ?, ?) USING TIMESTAMP ?",
     set_source_checkpoint: "INSERT INTO sources (stream, slot, checkpoint) VALUES (?, ?, ?) USING TIMESTAMP ?",
     set_source_head: "INSERT INTO sources (stream, slot, head) VALUES (?, ?, ?) USING TIMESTAMP ?",
     begin_epoch: "INSERT INTO epochs (slot, epoch, stream, from_sequence, started) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS",
-    set_cursor: "INSERT INTO cursors (log_id, name, cursor) VALUES (?, ?, ?) USING TIMESTAMP ?",
-    log: "SELECT created, widths, retention_seconds, deleted_to FROM logs WHERE shard = ? AND log_id = ?",
-    logs_after: "SELECT log_id, created, widths, retention_seconds, deleted_to FROM logs WHERE shard = ? AND log_id > ?",
+    create_cursor: "INSERT INTO cursors (log_id, name, time, seq) VALUES (?, ?, ?, ?) IF NOT EXISTS",
+    advance_cursor: "UPDATE cursors SET time = ?, seq = ? WHERE log_id = ? AND name = ? IF seq <= ?",
+    reset_cursor: "UPDATE cursors SET time = ?, seq = ? WHERE log_id = ? AND name = ? IF EXISTS",
+    delete_cursor: "DELETE FROM cursors WHERE log_id = ? AND name = ? IF EXISTS",
+    create_property: "INSERT INTO properties (name, value) VALUES (?, ?) IF NOT EXISTS",
+    replace_property: "UPDATE properties SET value = ? WHERE name = ? IF value = ?",
+    log: "SELECT created, widths, retention_seconds, removed, settings_at, deleted_to FROM logs WHERE shard = ? AND log_id = ?",
+    logs_after: "SELECT log_id, created, widths, retention_seconds, removed, settings_at, deleted_to FROM logs WHERE shard = ? AND log_id > ?",
     eras: "SELECT era FROM eras WHERE log_id = ?",
     bucket: "SELECT counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket = ?",
     bucket_at: "SELECT hour_bucket FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket <= ? ORDER BY hour_bucket DESC LIMIT 1",
@@ -61,5 +74,7 @@ statements! {
     arrivals: "SELECT seq, time FROM arrivals WHERE log_id = ? AND hour_bucket = ? AND seq > ? LIMIT ?",
     sources: "SELECT slot, checkpoint, head FROM sources WHERE stream = ?",
     epochs: "SELECT epoch, stream, from_sequence, started FROM epochs WHERE slot = ?",
-    cursor: "SELECT cursor FROM cursors WHERE log_id = ? AND name = ?",
+    cursor: "SELECT time, seq FROM cursors WHERE log_id = ? AND name = ?",
+    cursors: "SELECT name, time, seq FROM cursors WHERE log_id = ?",
+    property: "SELECT value FROM properties WHERE name = ?",
 }

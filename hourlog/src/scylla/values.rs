@@ -15,9 +15,9 @@ use scylla::{
 };
 
 use crate::{
-    Data, Error, ErrorKind, Event, LogId, Metadata, Offset, Position, Record, Result, Seq,
+    ArrivalCursor, Data, Error, ErrorKind, Event, LogId, Metadata, Offset, Position, Record, Result, Seq,
     bucket::Bucket,
-    store::{BucketRow, LogRow, Width, Widths},
+    store::{BucketRow, LogRow, Removed, Width, Widths},
 };
 
 /// The counts of a bucket, in one cell.
@@ -38,6 +38,13 @@ pub(super) struct BucketCounts {
     counted_to: i64,
 }
 
+impl BucketCounts {
+    /// Returns the seq up to which the bucket's events are counted.
+    pub(super) fn counted_to(&self) -> i64 {
+        self.counted_to
+    }
+}
+
 impl SerializeCql for Seq {
     fn serialize<'b>(
         &self,
@@ -52,8 +59,9 @@ impl SerializeCql for Seq {
 pub(super) type CqlWidths = Vec<(i64, i32)>;
 /// The columns of an event: time, seq, arrived, metadata, data.
 pub(super) type CqlEvent = (i64, i64, Option<i64>, Option<BTreeMap<String, Vec<String>>>, Option<Vec<u8>>);
-/// The columns of a log: created, widths, retention, `deleted_to`. A deleted log has only the last.
-pub(super) type CqlLog = (Option<i64>, Option<CqlWidths>, Option<i64>, Option<i64>);
+/// The columns of a log: created, widths, retention, removed, `settings_at`, `deleted_to`. A deleted log
+/// has only the last.
+pub(super) type CqlLog = (Option<i64>, Option<CqlWidths>, Option<i64>, Option<(i64, i64)>, Option<i64>, Option<i64>);
 
 /// Returns a bucket's start as a timestamp. Every start is in whole seconds, except `Offset::MIN`.
 pub(super) fn hour_bucket(start: Offset) -> CqlTimestamp {
@@ -106,7 +114,9 @@ pub(super) fn widths(widths: &Widths) -> Result<CqlWidths> {
 }
 
 /// Returns the row of a log, if it exists, and the seq up to which its events were deleted.
-pub(super) fn log_row((created, stored, retention, deleted_to): CqlLog) -> Result<(Option<LogRow>, Seq)> {
+pub(super) fn log_row(
+    (created, stored, retention, removed, settings_at, deleted_to): CqlLog,
+) -> Result<(Option<LogRow>, Seq)> {
     let deleted_to = deleted_to.map_or(Seq::MIN, Seq::from_number);
     let (Some(created), Some(stored)) = (created, stored) else { return Ok((None, deleted_to)) };
     let mut stored = stored.into_iter();
@@ -114,7 +124,18 @@ pub(super) fn log_row((created, stored, retention, deleted_to): CqlLog) -> Resul
     let changes = stored.map(|(from, seconds)| Ok((Offset::from_nanos(from), width(seconds)?)));
     let widths = Widths::from_parts(width(first)?, changes.collect::<Result<_>>()?)?;
     let retention = retention.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
-    Ok((Some(LogRow { created: Offset::from_nanos(created), widths, retention, deleted_to }), deleted_to))
+    let removed = removed.map(|(to, seq)| Removed { to: Offset::from_nanos(to), seq: Seq::from_number(seq) });
+    let settings_at = settings_at.map_or(Seq::ZERO, Seq::from_number);
+    let created = Offset::from_nanos(created);
+    Ok((Some(LogRow { created, widths, retention, removed, settings_at, deleted_to }), deleted_to))
+}
+
+pub(super) fn removed(removed: Removed) -> (i64, i64) {
+    (removed.to.nanos(), removed.seq.get())
+}
+
+pub(super) fn cursor(time: i64, seq: i64) -> ArrivalCursor {
+    ArrivalCursor { time: Offset::from_nanos(time), seq: Seq::from_number(seq) }
 }
 
 pub(super) fn metadata(metadata: &Metadata) -> BTreeMap<&str, &[String]> {
@@ -160,7 +181,7 @@ mod tests {
     fn widths_survive_their_columns() {
         let mut before = Widths::new("1m".parse().expect("a valid width"));
         before.change("1h".parse().expect("a valid width"), Offset::from_nanos(1_517_738_400 * crate::time::SECOND));
-        let row = (Some(5), Some(widths(&before).expect("the widths fit their column")), Some(7), None);
+        let row = (Some(5), Some(widths(&before).expect("the widths fit their column")), Some(7), None, None, None);
         let after = log_row(row).expect("the columns are valid").0.expect("the log exists");
         assert_eq!((after.widths, after.retention, after.deleted_to), (before, Some(Duration::from_secs(7)), Seq::MIN));
     }

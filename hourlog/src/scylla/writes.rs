@@ -18,7 +18,7 @@ use scylla::{
 use crate::{
     Error, Event, LogId, Offset, Position, Result, Seq,
     index::{self, Counts},
-    store::{Bucket, BucketRow, EventRow, LogRow, Widths},
+    store::{Bucket, BucketRow, EventRow, LogRow, Width, Widths},
 };
 
 use super::{
@@ -57,7 +57,9 @@ impl Scylla {
     /// Creates a log unless it exists. Returns its row, and true if it was created.
     pub(super) async fn create_log(&self, id: &LogId, row: &LogRow) -> Result<(LogRow, bool)> {
         let retention = row.retention_seconds().map_or(MaybeUnset::Unset, MaybeUnset::Set);
-        let values = (row.created.nanos(), values::widths(&row.widths)?, retention, shard(id), id.as_str());
+        let removed = row.removed.map_or(MaybeUnset::Unset, |removed| MaybeUnset::Set(values::removed(removed)));
+        let (created, widths, settings_at) = (row.created.nanos(), values::widths(&row.widths)?, row.settings_at);
+        let values = (created, widths, retention, removed, settings_at, shard(id), id.as_str());
         let is_created = {
             let _lock = self.0.create_locks[shard(id) as usize].lock().await;
             was_applied(self.execute(&self.0.statements.create_log, values).await?)?
@@ -72,10 +74,28 @@ impl Scylla {
         Ok((stored.unwrap_or_else(|| row.clone()), is_created))
     }
 
-    /// Writes events of one log with their index rows; their counts are written later.
-    pub(super) async fn write_events(&self, id: &LogId, rows: &[EventRow]) -> Result<()> {
+    /// Replaces the settings of a log, unless it has newer ones or does not exist.
+    pub(super) async fn write_settings(&self, id: &LogId, row: &LogRow) -> Result<()> {
         let generation = self.cache().generation();
-        let Some((log_row, is_new)) = self.log_of(generation, id, rows).await? else { return Ok(()) };
+        let (widths, retention) = (values::widths(&row.widths)?, row.retention_seconds());
+        let (removed, at) = (row.removed.map(values::removed), row.settings_at);
+        {
+            let _lock = self.0.create_locks[shard(id) as usize].lock().await;
+            let values = (widths, retention, removed, at, shard(id), id.as_str(), at);
+            self.execute(&self.0.statements.set_settings, values).await?;
+        }
+        if let (Some(stored), _) = self.read_log(id).await? {
+            self.cache().put_log(generation, id, stored);
+        }
+        Ok(())
+    }
+
+    /// Writes events of one log with their index rows; their counts are written later.
+    ///
+    /// If they create the log, its buckets have this width.
+    pub(super) async fn write_events(&self, id: &LogId, rows: &[EventRow], width: Width) -> Result<()> {
+        let generation = self.cache().generation();
+        let Some((log_row, is_new)) = self.log_of(generation, id, rows, width).await? else { return Ok(()) };
         let (widths, deleted_to) = (&log_row.widths, log_row.deleted_to);
         let listed = self.list_buckets(generation, id, &log_row, is_new, rows).await?;
         let load = |_: &LogId, bucket: Bucket| Ok(listed.get(&bucket).cloned());
@@ -95,7 +115,13 @@ impl Scylla {
     ///
     /// A missing log is created for the first of `rows` that was not deleted. Returns `None` if all
     /// of them were deleted.
-    async fn log_of(&self, generation: u64, id: &LogId, rows: &[EventRow]) -> Result<Option<(LogRow, bool)>> {
+    async fn log_of(
+        &self,
+        generation: u64,
+        id: &LogId,
+        rows: &[EventRow],
+        width: Width,
+    ) -> Result<Option<(LogRow, bool)>> {
         if let Some(row) = self.cache().log(id) {
             return Ok(Some((row, false)));
         }
@@ -103,7 +129,9 @@ impl Scylla {
             (Some(row), _) => (row, false),
             (None, deleted_to) => {
                 let Some(first) = rows.iter().find(|row| row.event.position.seq > deleted_to) else { return Ok(None) };
-                let wanted = LogRow::of_first_event(&first.event, Seq::MIN);
+                // A delayed change of the deleted log's settings must not apply to the new one.
+                let settings_at = deleted_to.max(Seq::ZERO);
+                let wanted = LogRow { settings_at, ..LogRow::of_first_event(&first.event, width, Seq::MIN) };
                 let (created, is_created) = self.create_log(id, &wanted).await?;
                 let is_new = is_created && deleted_to == Seq::MIN;
                 (LogRow { deleted_to: created.deleted_to.max(deleted_to), ..created }, is_new)

@@ -124,6 +124,10 @@ pub struct JsonPage {
     /// The position of the first event of the page.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub resolved: Option<Position>,
+    /// Present if the request begins before events that retention or a purge has removed: the time before
+    /// which they lay.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expired: Option<Offset>,
     /// The number of events that were read to build the page.
     pub scanned: u64,
 }
@@ -146,6 +150,8 @@ pub enum JsonEnd {
     CaughtUp,
     /// See [`End::Deadline`].
     Deadline,
+    /// See [`End::Expired`].
+    Expired,
 }
 
 impl From<End> for JsonEnd {
@@ -155,6 +161,7 @@ impl From<End> for JsonEnd {
             End::Bound => Self::Bound,
             End::CaughtUp => Self::CaughtUp,
             End::Deadline => Self::Deadline,
+            End::Expired => Self::Expired,
         }
     }
 }

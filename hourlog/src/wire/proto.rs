@@ -73,6 +73,7 @@ impl From<crate::read::End> for End {
             crate::read::End::Bound => Self::Bound,
             crate::read::End::CaughtUp => Self::CaughtUp,
             crate::read::End::Deadline => Self::Deadline,
+            crate::read::End::Expired => Self::Expired,
         }
     }
 }
@@ -84,6 +85,7 @@ impl From<End> for crate::read::End {
             End::Bound => Self::Bound,
             End::CaughtUp => Self::CaughtUp,
             End::Deadline => Self::Deadline,
+            End::Expired => Self::Expired,
         }
     }
 }

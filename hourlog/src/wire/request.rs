@@ -205,6 +205,12 @@ pub struct LogReply {
     pub last: Option<Offset>,
     /// The events per second that arrived during the last minute.
     pub rate: f64,
+    /// The seconds for which events are kept; absent for no limit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retention_seconds: Option<i64>,
+    /// The pattern of the service's configuration that says so; absent if the log has a retention of its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retention_rule: Option<String>,
 }
 
 /// The description of a log.
@@ -240,9 +246,18 @@ pub struct DescribeReply {
     pub fullest_bucket: u64,
     /// The current width of its buckets.
     pub width: Width,
+    /// The width of later buckets, if it was changed and the change is still to come.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_width: Option<WidthChange>,
     /// The seconds for which events are kept; absent for no limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retention_seconds: Option<i64>,
+    /// The pattern of the service's configuration that says so; absent if the log has a retention of its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retention_rule: Option<String>,
+    /// The time before which retention or a purge has removed events; absent if they have removed none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expired: Option<Offset>,
     /// The events per second that arrived during the last minute.
     pub rate: f64,
     /// The messages of the stream that are not archived yet, of all logs.
@@ -251,23 +266,20 @@ pub struct DescribeReply {
     pub warnings: Vec<String>,
 }
 
-/// Creates a log before its first event, to set how it is stored.
+/// A change of a log's width.
 ///
 /// ```
-/// use hourlog::{store::Width, wire::CreateRequest};
-/// let request = CreateRequest { width: Some(Width::MINUTE), retention_seconds: Some(604_800) };
-/// assert_eq!(serde_json::to_string(&request)?, r#"{"width":"1m","retention_seconds":604800}"#);
+/// use hourlog::wire::WidthChange;
+/// let change: WidthChange = serde_json::from_str(r#"{"width":"5m","from":"2018-02-04T11:00:00Z"}"#)?;
+/// assert_eq!(change.width.to_string(), "5m");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CreateRequest {
-    /// The width of its buckets; an hour by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub width: Option<Width>,
-    /// The seconds for which events are kept; no limit by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retention_seconds: Option<i64>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WidthChange {
+    /// The new width.
+    pub width: Width,
+    /// The time from which it applies.
+    pub from: Offset,
 }
 
 /// The position of an appended record.
@@ -294,6 +306,6 @@ pub struct AppendReply {
     pub duplicate: bool,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -81,7 +81,7 @@ impl FromStr for When {
     }
 }
 
-/// A length of time in nanoseconds, written `90s`, `1h30m`, `250ms`.
+/// A length of time in nanoseconds, written `90s`, `1h30m`, `1.5s`, `250ms`.
 ///
 /// ```
 /// use hourlog::wire::Span;
@@ -139,12 +139,30 @@ impl FromStr for Span {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             let count: i64 = rest[..digits].parse().map_err(|_| wrong())?;
             rest = &rest[digits..];
+            let mut fraction = 0;
+            if let Some(decimals) = rest.strip_prefix('.') {
+                let digits = decimals.bytes().take_while(u8::is_ascii_digit).count();
+                fraction = billionths(&decimals[..digits]).ok_or_else(wrong)?;
+                rest = &decimals[digits..];
+            }
             let (letters, nanos) = UNITS.iter().find(|(letters, _)| rest.starts_with(letters)).ok_or_else(wrong)?;
             rest = &rest[letters.len()..];
-            total = count.checked_mul(*nanos).and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
+            let whole = count.checked_mul(*nanos).and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
+            let part = i128::from(fraction) * i128::from(*nanos) / i128::from(SECOND);
+            let part = i64::try_from(part).expect("a part of a unit is shorter than the unit");
+            total = whole.checked_add(part).ok_or_else(wrong)?;
         }
         Ok(Self(total))
     }
+}
+
+/// Returns the decimals of a number in billionths: `5` is 500,000,000. `None` if there are none or
+/// more than nine.
+fn billionths(decimals: &str) -> Option<i64> {
+    if !(1..=9).contains(&decimals.len()) {
+        return None;
+    }
+    format!("{decimals:0<9}").parse().ok()
 }
 
 #[cfg(test)]
@@ -156,7 +174,24 @@ mod tests {
         for text in ["30s", "250ms", "1h30m", "7d", "1m5us", "0s"] {
             assert_eq!(text.parse::<Span>().expect(text).to_string(), text);
         }
-        for text in ["", "30", "s", "1.5h", "-1h", "1w", "1h-3m", "99999999999d"] {
+        for (text, shown) in [("1.5s", "1s500ms"), ("2m0.25s", "2m250ms"), ("1500ms", "1s500ms"), ("0.1ns", "0s")] {
+            assert_eq!(text.parse::<Span>().expect(text).to_string(), shown);
+        }
+        for text in [
+            "",
+            "30",
+            "s",
+            "1.h",
+            ".5h",
+            "1.5",
+            "1.-5s",
+            "1.0000000001s",
+            "9223372036854775807.9ns5s",
+            "-1h",
+            "1w",
+            "1h-3m",
+            "99999999999d",
+        ] {
             assert!(text.parse::<Span>().is_err(), "{text:?} was taken");
         }
     }

@@ -1,6 +1,6 @@
 //! `append`: writes one record and replies with its position once it is archived.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_nats::HeaderMap;
 use hourlog::{
@@ -13,6 +13,7 @@ use hourlog::{
 
 use crate::stream::{
     decode::{Decoded, Decoder},
+    headers::one_value,
     raw,
 };
 
@@ -34,7 +35,20 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
             format!("a record of {} bytes is above this server's limit of {bytes_max}", request.payload().len());
         return Err(Error::new(ErrorKind::TooLarge, context));
     }
-    let headers = headers(log, request.headers());
+    let mapped = api.sources.wal().mapping.log(&wal_subject(log))?;
+    if mapped != *log {
+        return Err(Error::invalid(format!(
+            "by the patterns of the service's --logs, an event on the subject {} belongs to log {mapped}; append to that log",
+            wal_subject(log)
+        )));
+    }
+    let owner = api.sources.of_log(&api.store, log).await?;
+    if !owner.health.is_wal {
+        let context =
+            format!("log {log} belongs to the stream {}; publish to a subject of that stream", owner.stream());
+        return Err(Error::new(ErrorKind::Refused, context));
+    }
+    let headers = headers(log, request.headers())?;
     let id = headers.get(header::MSG_ID).map(|id| id.as_str().to_owned()).unwrap_or_default();
     let outcome = api.waiters.wait_for(&id);
     let waits = outcome.is_some();
@@ -57,7 +71,8 @@ async fn append<S: Store>(
     request: &Request,
     outcome: Option<tokio::sync::oneshot::Receiver<Result<Position>>>,
 ) -> Result<(Position, bool)> {
-    let stream = &api.settings.stream;
+    let wal = api.sources.wal();
+    let stream = &**wal.stream();
     let failed = |error| publish_error(&format!("the stream {stream}"), error);
     let jetstream = api.jetstream();
     let published = jetstream
@@ -66,7 +81,7 @@ async fn append<S: Store>(
         .map_err(failed)?
         .await
         .map_err(failed)?;
-    if published.stream != *stream {
+    if published.stream != stream {
         return Err(Error::new(
             ErrorKind::Refused,
             format!(
@@ -99,23 +114,25 @@ async fn append<S: Store>(
 /// that the ingest has not noticed yet, the computed position is wrong: so this looks the event up.
 async fn archived_at<S: Store>(api: &Api<S>, log: &LogId, sequence: u64) -> Result<Position> {
     loop {
-        fresh::wait_until_archived(api, sequence, ARCHIVED_MAX).await?;
+        let wal = &api.sources.wal().health;
+        fresh::wait_until_archived(wal, sequence, ARCHIVED_MAX).await?;
         let position = position(api, log, sequence).await?;
         if api.store.event(log, position).await?.is_some() {
             return Ok(position);
         }
-        fresh::wait_for_stream_check(api, ARCHIVED_MAX).await?;
+        fresh::wait_for_stream_check(wal, ARCHIVED_MAX).await?;
     }
 }
 
 /// Returns the position of the archived message `sequence`. The position is a pure function of the
 /// message. When the stream no longer has the message, this searches the latest arrivals.
 async fn position<S: Store>(api: &Api<S>, log: &LogId, sequence: u64) -> Result<Position> {
-    let (epochs, stream) = (Arc::clone(&api.epochs.borrow()), &api.settings.stream);
-    let seq = epochs.seq(log.slot(), sequence);
-    if let Some(raw) = raw::fetch(&api.client, stream, sequence).await?.filter(|raw| raw.key.sequence == sequence) {
-        return match Decoder::new(epochs).decode_raw(&raw, raw.key.time) {
-            Decoded { rejected: Some(error), .. } => Err(error),
+    let (wal, jetstream) = (api.sources.wal(), api.jetstream());
+    let seq = wal.epochs().seq(log.slot(), sequence);
+    let raw = raw::fetch(&jetstream, wal.stream(), sequence).await?;
+    if let Some(raw) = raw.filter(|raw| raw.key.sequence == sequence) {
+        return match Decoder::new(wal, &api.sources).decode_raw(&raw, raw.key.time) {
+            Decoded { rejected: Some(rejection), .. } => Err(rejection.error),
             Decoded { row, .. } => Ok(row.event.position),
         };
     }
@@ -136,20 +153,38 @@ async fn position<S: Store>(api: &Api<S>, log: &LogId, sequence: u64) -> Result<
 
 /// Returns the headers to publish: those of the request without NATS's own, and a message id that
 /// begins with the log id. JetStream compares message ids across the whole stream, so the ids of
-/// two logs must differ.
-fn headers(log: &LogId, requested: Option<&HeaderMap>) -> HeaderMap {
+/// two logs must differ. The blank keeps them apart, because no log id contains one.
+fn headers(log: &LogId, requested: Option<&HeaderMap>) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, values) in requested.into_iter().flat_map(HeaderMap::iter) {
         let name_text: &str = name.as_ref();
         // `Hourlog-Once` could skip the record, but an append must store it to return a position.
-        if !name_text.starts_with("Nats-") && name_text != header::ONCE {
+        let is_replaced = [header::ONCE, header::STORED_MSG_ID].iter().any(|own| name_text.eq_ignore_ascii_case(own));
+        if !is_replaced && !header::is_nats(name_text) {
             values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
         }
     }
-    let value = |name| requested.and_then(|requested| requested.get_last(name)).map(|id| id.as_str().to_owned());
-    let id = value(header::MSG_ID);
-    let stored_id = value(header::STORED_MSG_ID).or_else(|| id.clone()).unwrap_or_default();
+    let id = one_value(requested, header::MSG_ID)?;
+    let stored_id = one_value(requested, header::STORED_MSG_ID)?.or(id).unwrap_or_default();
     headers.insert(header::STORED_MSG_ID, stored_id);
-    headers.insert(header::MSG_ID, format!("{log}:{}", id.unwrap_or_else(|| nuid::next().to_string())));
-    headers
+    headers.insert(header::MSG_ID, format!("{log} {}", id.map_or_else(|| nuid::next().to_string(), str::to_owned)));
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_ids_of_two_logs_never_collide() {
+        let published = |log: &str, id: &str| {
+            let mut requested = HeaderMap::new();
+            requested.insert("nats-msg-id", id);
+            let headers = headers(&log.parse().expect("a valid id"), Some(&requested)).expect("one message id");
+            headers.get(header::MSG_ID).map(ToString::to_string).expect("a message has an id")
+        };
+        assert_ne!(published("a", "b:c"), published("a:b", "c"));
+        assert_ne!(published("a", "b c"), published("a.b", "c"));
+        assert_eq!(published("a:b", "c"), "a:b c");
+    }
 }

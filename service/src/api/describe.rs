@@ -1,12 +1,21 @@
 //! `describe`: returns the counts, times, settings and warnings of one log.
 
-use hourlog::{LogId, Result, read::describe, store::Store, wire::DescribeReply};
+use hourlog::{
+    LogId, Result,
+    read::{describe, rate_warning},
+    store::Store,
+    wire::{DescribeReply, WidthChange},
+};
 
 use super::{Api, Reply};
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId) -> Result<Reply> {
     let known = describe(&api.store, log).await?;
     let rate = api.rates(vec![log.clone()]).await.first().copied().unwrap_or(0.0);
+    let (now, widths) = ((api.settings.clock)(), &known.row.widths);
+    let next_width = widths.changes().last().filter(|(from, _)| *from > now);
+    let kept = api.rules.kept(log, &known.row);
+    let rate_warning = rate_warning(&known, rate);
     Reply::json(&DescribeReply {
         log: log.clone(),
         created: known.row.created,
@@ -16,10 +25,13 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId) -> Result<Reply>
         bytes: known.bytes,
         buckets: known.buckets,
         fullest_bucket: known.fullest,
-        width: known.row.widths.current(),
-        retention_seconds: known.row.retention_seconds(),
+        width: widths.bucket(now).width,
+        next_width: next_width.map(|&(from, width)| WidthChange { width, from }),
+        retention_seconds: kept.seconds(),
+        retention_rule: kept.rule,
+        expired: known.row.removed.map(|removed| removed.to),
         rate,
-        lag: api.health.lag(),
-        warnings: known.warnings,
+        lag: api.sources.of_log(&api.store, log).await?.health.lag(),
+        warnings: known.warnings.into_iter().chain(rate_warning).collect(),
     })
 }

@@ -13,22 +13,53 @@ use std::{
 };
 
 use async_nats::{Client, Subscriber};
-use hourlog::Offset;
+use futures_util::StreamExt;
+use hourlog::{Error, ErrorKind, Offset, Result};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::Verb;
+use crate::archive_id::Instance;
 
 /// Service name that all instances share.
 const NAME: &str = "hourlog";
+/// Longest wait for a further answer of another service.
+const ANSWERS_MAX: Duration = Duration::from_millis(300);
 /// Queue group that shares the requests, as the Services API defines it.
 pub(super) const QUEUE_GROUP: &str = "q";
 
+/// Returns the services that answer on this account now.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] if the server does not take the question.
+pub(crate) async fn find_instances(client: &Client) -> Result<Vec<Instance>> {
+    let unavailable =
+        |error: async_nats::Error| Error::new(ErrorKind::Unavailable, "cannot ask for other services").because(error);
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| unavailable(error.into()))?;
+    let question = format!("$SRV.INFO.{NAME}");
+    client.publish_with_reply(question, inbox, "".into()).await.map_err(|error| unavailable(error.into()))?;
+    let mut found = Vec::new();
+    // The server says at once if there is no other service.
+    while let Ok(Some(answer)) = timeout(ANSWERS_MAX, answers.next()).await {
+        if answer.status.is_some() {
+            break;
+        }
+        let Ok(answer) = serde_json::from_slice::<Value>(&answer.payload) else { continue };
+        let metadata = &answer["metadata"];
+        if let (Some(prefix), Some(archive)) = (metadata["prefix"].as_str(), metadata["archive"].as_str()) {
+            found.push(Instance { prefix: prefix.to_owned(), archive: archive.into() });
+        }
+    }
+    Ok(found)
+}
+
 /// This instance and its request statistics.
 #[derive(Debug)]
-pub(super) struct Instance {
-    id: String,
-    prefix: String,
-    started: Offset,
+pub(super) struct OwnInstance {
+    pub(super) id: String,
+    pub(super) presented: Instance,
+    pub(super) started: Offset,
     endpoints: [Counters; Verb::ALL.len()],
 }
 
@@ -61,12 +92,12 @@ impl Question {
     }
 }
 
-impl Instance {
-    /// Creates an instance whose endpoints lie below `prefix`, started at `now`.
-    pub(super) fn new(prefix: &str, now: Offset) -> Self {
+impl OwnInstance {
+    /// Creates an instance that was started at `now`.
+    pub(super) fn new(presented: Instance, now: Offset) -> Self {
         Self {
             id: nuid::next().to_string(),
-            prefix: prefix.to_owned(),
+            presented,
             started: now,
             endpoints: std::array::from_fn(|_| Counters::default()),
         }
@@ -88,7 +119,7 @@ impl Instance {
     pub(super) fn subject(&self, verb: Verb) -> String {
         let subject = verb.endpoint().subject;
         let wildcard = if subject.ends_with('.') { ">" } else { "" };
-        format!("{}.{subject}{wildcard}", self.prefix)
+        format!("{}.{subject}{wildcard}", self.presented.prefix)
     }
 
     /// Counts an answered request, which took `took` and failed if there is an `error`.
@@ -102,6 +133,14 @@ impl Instance {
         }
     }
 
+    /// Returns the number of requests that were answered, and that of those that failed.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        let sum = |count: fn(&Counters) -> &AtomicU64| {
+            self.endpoints.iter().map(|counters| count(counters).load(Relaxed)).sum()
+        };
+        (sum(|counters| &counters.requests), sum(|counters| &counters.errors))
+    }
+
     /// Returns the answer to `question`. `data` reports the state of the service; only statistics
     /// use it.
     pub(super) fn answer(&self, question: Question, data: impl Fn() -> Value) -> Value {
@@ -110,7 +149,7 @@ impl Instance {
             "name": NAME,
             "id": self.id,
             "version": env!("CARGO_PKG_VERSION"),
-            "metadata": {},
+            "metadata": { "prefix": self.presented.prefix, "archive": &*self.presented.archive },
         });
         match question {
             Question::Ping => {}
@@ -129,7 +168,7 @@ impl Instance {
 
     fn info(&self, verb: Verb) -> Value {
         let name = verb.endpoint().name;
-        json!({ "name": name, "subject": self.subject(verb), "queue_group": QUEUE_GROUP, "metadata": {} })
+        json!({ "name": name, "subject": self.subject(verb), "queue_group": verb.queue_group().unwrap_or_default(), "metadata": {} })
     }
 
     fn stats(&self, verb: Verb, data: &Value) -> Value {
@@ -139,7 +178,7 @@ impl Instance {
         json!({
             "name": name,
             "subject": self.subject(verb),
-            "queue_group": QUEUE_GROUP,
+            "queue_group": verb.queue_group().unwrap_or_default(),
             "num_requests": requests,
             "num_errors": errors.load(Relaxed),
             "last_error": *last_error.lock().unwrap_or_else(PoisonError::into_inner),

@@ -1,8 +1,15 @@
 //! Waits that make a reply current: for a catch-up, for the archive, for a check of the stream.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
+use futures_util::future::join_all;
 use hourlog::{Error, ErrorKind, Result, store::Store};
+use tokio::time::{Instant, timeout_at};
+
+use crate::health::SourceHealth;
 
 use super::{Api, stopping};
 
@@ -11,14 +18,19 @@ const CATCH_UP_MAX: Duration = Duration::from_secs(2);
 /// Longest wait until everything published so far is archived.
 const FRESH_MAX: Duration = Duration::from_secs(60);
 
-/// Waits until the archive holds everything that the stream held at the time of the call.
+/// Wait for the archive, after which the ingest is asked to check the stream: its last messages may
+/// have been removed.
+const CHECK_AFTER: Duration = Duration::from_secs(1);
+
+/// Waits until the archive holds everything that the stream of `source` held at the time of the
+/// call.
 ///
 /// # Errors
 /// [`ErrorKind::Deadline`] after a minute, [`ErrorKind::Unavailable`] when JetStream does not
 /// answer.
-pub(super) async fn wait_until_fresh<S: Store>(api: &Api<S>) -> Result<()> {
-    let stream = &api.settings.stream;
-    let before = *api.health.archived.borrow();
+pub(super) async fn wait_until_fresh<S: Store>(api: &Api<S>, source: &SourceHealth) -> Result<()> {
+    let stream = &*source.stream;
+    let before = *source.archived.borrow();
     let info = api.jetstream().get_stream(stream).await.map_err(|error| {
         Error::new(ErrorKind::Unavailable, format!("the stream {stream} does not answer; hourlog doctor says why"))
             .because(error)
@@ -27,19 +39,19 @@ pub(super) async fn wait_until_fresh<S: Store>(api: &Api<S>) -> Result<()> {
     if before >= last {
         // Either everything is archived, or the stream has forked and the ingest has not noticed
         // yet.
-        wait_for_stream_check(api, FRESH_MAX).await?;
+        wait_for_stream_check(source, FRESH_MAX).await?;
     }
-    wait_until_archived(api, last, FRESH_MAX).await
+    wait_until_archived(source, last, FRESH_MAX).await
 }
 
 /// Waits until the ingest has checked the stream for a fork, in a check that began after the call.
 ///
 /// # Errors
 /// [`ErrorKind::Deadline`] after `limit`.
-pub(super) async fn wait_for_stream_check<S: Store>(api: &Api<S>, limit: Duration) -> Result<()> {
-    let before = api.health.stream_checks_begun.load(Relaxed);
-    let mut checks_done = api.health.stream_checks_done.subscribe();
-    api.health.check_stream.notify_one();
+pub(super) async fn wait_for_stream_check(source: &SourceHealth, limit: Duration) -> Result<()> {
+    let before = source.stream_checks_begun.load(Relaxed);
+    let mut checks_done = source.stream_checks_done.subscribe();
+    source.check_stream.notify_one();
     match tokio::time::timeout(limit, checks_done.wait_for(|checks_done| *checks_done > before)).await {
         Ok(_) => Ok(()),
         Err(_) => Err(Error::new(ErrorKind::Deadline, "the stream does not answer; hourlog doctor says why")),
@@ -50,9 +62,13 @@ pub(super) async fn wait_for_stream_check<S: Store>(api: &Api<S>, limit: Duratio
 ///
 /// # Errors
 /// [`ErrorKind::Deadline`] after `limit`.
-pub(super) async fn wait_until_archived<S: Store>(api: &Api<S>, sequence: u64, limit: Duration) -> Result<()> {
-    let mut archived = api.health.archived.subscribe();
-    match tokio::time::timeout(limit, archived.wait_for(|archived| *archived >= sequence)).await {
+pub(super) async fn wait_until_archived(source: &SourceHealth, sequence: u64, limit: Duration) -> Result<()> {
+    let (begun, mut archived) = (Instant::now(), source.archived.subscribe());
+    let is_archived = |archived: &u64| *archived >= sequence;
+    if timeout_at(begun + CHECK_AFTER.min(limit), archived.wait_for(is_archived)).await.is_err() {
+        source.check_stream.notify_one();
+    }
+    match timeout_at(begun + limit, archived.wait_for(is_archived)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(stopping()),
         Err(_) => Err(Error::new(
@@ -62,34 +78,24 @@ pub(super) async fn wait_until_archived<S: Store>(api: &Api<S>, sequence: u64, l
     }
 }
 
-/// Waits until the service has caught up after a start or a rollback of the archive. Before that, a
+/// Waits until `sources` have caught up after a start or a rollback of the archive. Before that, a
 /// reader could miss events that the archive held earlier.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] after two seconds.
-pub(super) async fn wait_for_catch_up<S: Store>(api: &Api<S>) -> Result<()> {
-    if api.health.catch_up_lag() == 0 {
+pub(super) async fn wait_for_catch_up(sources: &[Arc<SourceHealth>]) -> Result<()> {
+    let lag = || sources.iter().map(|source| source.catch_up_lag()).sum::<u64>();
+    if lag() == 0 {
         return Ok(());
     }
-    let (mut archived, mut catch_up_to) = (api.health.archived.subscribe(), api.health.catch_up_to.subscribe());
-    let caught_up = async {
-        while api.health.catch_up_lag() > 0 {
-            let changed = tokio::select! {
-                changed = archived.changed() => changed,
-                changed = catch_up_to.changed() => changed,
-            };
-            if changed.is_err() {
-                return;
-            }
-        }
-    };
+    let caught_up = join_all(sources.iter().map(|source| source.caught_up()));
     match tokio::time::timeout(CATCH_UP_MAX, caught_up).await {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         Err(_) => {
             let context = format!(
                 "the service is catching up on {} messages that its archive may have lost; retry in a moment, hourlog doctor \
                  shows the progress",
-                api.health.catch_up_lag()
+                lag()
             );
             Err(Error::new(ErrorKind::Unavailable, context))
         }

@@ -13,7 +13,10 @@ use hourlog::{
     },
 };
 
-use crate::log_actor::{LogMsg, Read, Reading};
+use crate::{
+    counters::Traffic,
+    log_actor::{LogMsg, Read, ReadPage, Reading},
+};
 
 use super::{Api, Reply, Request, fresh};
 
@@ -28,6 +31,8 @@ struct AnyPage {
     next: Option<Cursor>,
     end: End,
     scanned: u64,
+    /// The time before which events were removed, if the request begins before it.
+    expired: Option<Offset>,
 }
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
@@ -38,7 +43,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         )));
     }
     if requested.fresh {
-        fresh::wait_until_fresh(api).await?;
+        fresh::wait_until_fresh(api, &api.sources.of_log(&api.store, log).await?.health).await?;
     }
     let wait = requested.wait.map_or(Duration::ZERO, |span| span.duration().min(WAIT_MAX));
     let reply_bytes_max = api.client.max_payload().saturating_sub(HEADROOM_BYTES / 2);
@@ -46,7 +51,12 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     let reading = api.reading(log, &requested, bytes).await?;
     let read = api.ask(log, |reply| LogMsg::Replay { reading: reading.clone(), wait, reply }).await?;
     let page = any_page(read?, requested.after);
-    if request.wants_protobuf() { as_protobuf(page, reply_bytes_max) } else { as_json(page, reply_bytes_max) }
+    let replayed = &api.health.counters.replayed;
+    if request.wants_protobuf() {
+        as_protobuf(page, reply_bytes_max, replayed)
+    } else {
+        as_json(page, reply_bytes_max, replayed)
+    }
 }
 
 impl<S: Store> Api<S> {
@@ -119,43 +129,49 @@ impl<S: Store> Api<S> {
     }
 }
 
-fn any_page(read: Read, after: Option<Cursor>) -> AnyPage {
+fn any_page(ReadPage { read, expired }: ReadPage, after: Option<Cursor>) -> AnyPage {
     match read {
         Read::Timeline(page) => AnyPage {
             next: page.events.last().map(|event| Cursor::Timeline(event.position)).or(after),
             events: page.events,
             end: page.end,
             scanned: page.scanned,
+            expired,
         },
         Read::Arrival(page) => AnyPage {
             next: Some(Cursor::Arrival(page.next)),
             events: page.events,
             end: page.end,
             scanned: page.scanned,
+            expired,
         },
     }
 }
 
-fn as_protobuf(page: AnyPage, bytes_max: usize) -> Result<Reply> {
+fn as_protobuf(page: AnyPage, bytes_max: usize, replayed: &Traffic) -> Result<Reply> {
     let page = page.cut_to(bytes_max, "protobuf", proto::size)?;
+    page.count(replayed);
     let resolved = page.resolved().map(|resolved| resolved.to_string());
     let events = page.events.into_iter().map(proto::Event::from).collect();
     let end = proto::End::from(page.end) as i32;
     let next = page.next.map(|next| next.to_string());
-    let page = proto::Page { events, next, end, resolved, scanned: page.scanned };
+    let page =
+        proto::Page { events, next, end, resolved, scanned: page.scanned, expired: page.expired.map(Offset::nanos) };
     Ok(Reply { body: proto::encode(&page), content_type: PROTOBUF })
 }
 
-fn as_json(page: AnyPage, bytes_max: usize) -> Result<Reply> {
+fn as_json(page: AnyPage, bytes_max: usize, replayed: &Traffic) -> Result<Reply> {
     // JSON escapes make an event larger, so only encoding it tells its size.
     let size =
         |event: &Event| serde_json::to_string(&JsonEvent::from(event)).map_or(usize::MAX / 2, |text| text.len() + 1);
     let page = page.cut_to(bytes_max, "JSON", size)?;
+    page.count(replayed);
     Reply::json(&JsonPage {
         resolved: page.resolved(),
         events: page.events.iter().map(JsonEvent::from).collect(),
         next: page.next,
         end: page.end.into(),
+        expired: page.expired,
         scanned: page.scanned,
     })
 }
@@ -164,6 +180,10 @@ impl AnyPage {
     /// Returns the position of the first event.
     fn resolved(&self) -> Option<Position> {
         self.events.first().map(|event| event.position)
+    }
+
+    fn count(&self, replayed: &Traffic) {
+        replayed.add(self.events.len(), self.events.iter().map(|event| event.record.bytes()).sum());
     }
 
     /// Cuts the page before the first event that would exceed `bytes_max`.

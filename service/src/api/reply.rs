@@ -8,7 +8,7 @@ use hourlog::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::trace::sentence;
+use crate::{stream::headers::values, trace::sentence};
 
 /// A request to an endpoint.
 #[derive(Debug)]
@@ -47,19 +47,17 @@ impl Request {
 
     /// Returns true when the requester accepts protobuf.
     pub(super) fn wants_protobuf(&self) -> bool {
-        self.headers().and_then(|headers| headers.get(ACCEPT)).is_some_and(|accept| accept.as_str() == PROTOBUF)
+        values(self.headers(), ACCEPT).any(|format| format == PROTOBUF)
     }
 
-    /// Parses the body. An empty body means defaults only.
+    /// Parses the body. An empty body means defaults only, as `{}` does.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) when the endpoint does not accept the
     /// body.
-    pub(super) fn body<T: DeserializeOwned + Default>(&self) -> Result<T> {
-        if self.payload().is_empty() {
-            return Ok(T::default());
-        }
-        serde_json::from_slice(self.payload())
+    pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T> {
+        let payload: &[u8] = if self.payload().is_empty() { b"{}" } else { self.payload() };
+        serde_json::from_slice(payload)
             .map_err(|error| Error::invalid(format!("{} does not accept this request: {error}", self.subject())))
     }
 

@@ -1,14 +1,15 @@
 //! Chunks: decoded messages, grouped by log and handed out together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use futures_util::{StreamExt, stream::FuturesOrdered};
-use hourlog::{LogId, Position};
+use hourlog::{LogId, Offset, Position};
 use tokio::sync::oneshot;
 
 use crate::{
     completion::CompletionGuard,
     logs::{Delivery, LogsMsg, LogsRef},
+    origin::Origin,
     pending::PendingEvent,
     stream::decode::Decoded,
     waiters::Outcome,
@@ -22,21 +23,38 @@ const EVENT_OVERHEAD_BYTES: usize = 256;
 pub(super) struct Chunk {
     events: HashMap<LogId, Vec<PendingEvent>>,
     answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
-    bytes: usize,
+    /// The time of the first message.
+    begun: Option<Offset>,
+    count: usize,
+    /// Bytes of the events' data and metadata.
+    record_bytes: usize,
 }
 
 impl Chunk {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn record_bytes(&self) -> usize {
+        self.record_bytes
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.count == 0
     }
 
     /// Adds a decoded message. `waiter` gets the outcome once the chunk is archived.
     pub(super) fn add(&mut self, decoded: Decoded, waiter: Option<oneshot::Sender<Outcome>>) {
         let position: Position = decoded.row.event.position;
         if let Some(waiter) = waiter {
-            self.answers.push((waiter, decoded.rejected.as_ref().map_or(Ok(position), |error| Err(error.flat_copy()))));
+            self.answers.push((
+                waiter,
+                decoded.rejected.as_ref().map_or(Ok(position), |rejection| Err(rejection.error.flat_copy())),
+            ));
         }
-        self.bytes += decoded.row.event.record.bytes() + EVENT_OVERHEAD_BYTES;
+        self.begun.get_or_insert(decoded.row.event.arrival_time());
+        self.count += 1;
+        self.record_bytes += decoded.row.event.record.bytes();
         let event = PendingEvent { row: decoded.row, once: decoded.once };
         match self.events.get_mut(&event.row.event.log) {
             Some(events) => events.push(event),
@@ -52,6 +70,8 @@ impl Chunk {
 pub(super) struct InFlight {
     /// Each receives the chunk's bytes once it is archived, and an error if it failed.
     chunks: FuturesOrdered<oneshot::Receiver<usize>>,
+    /// The time of the first message of each chunk; `None` for a chunk without events.
+    begun: VecDeque<Option<Offset>>,
     bytes: usize,
     bytes_max: usize,
     is_full: bool,
@@ -59,7 +79,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { chunks: FuturesOrdered::new(), bytes: 0, bytes_max, is_full: false }
+        Self { chunks: FuturesOrdered::new(), begun: VecDeque::new(), bytes: 0, bytes_max, is_full: false }
     }
 
     /// Returns true while no further chunk should be taken.
@@ -72,9 +92,15 @@ impl InFlight {
         *self = Self::new(self.bytes_max);
     }
 
+    /// Returns the time of the oldest message.
+    pub(super) fn oldest(&self) -> Option<Offset> {
+        self.begun.iter().copied().flatten().next()
+    }
+
     /// Hands the events of a chunk out to their logs.
-    pub(super) fn dispatch(&mut self, chunk: Chunk, generation: u64, logs: &LogsRef) {
-        let Chunk { events, answers, bytes } = chunk;
+    pub(super) fn dispatch(&mut self, chunk: Chunk, origin: Origin, logs: &LogsRef) {
+        let Chunk { events, answers, begun, count, record_bytes } = chunk;
+        let bytes = record_bytes + count * EVENT_OVERHEAD_BYTES;
         let (archived, outcome) = oneshot::channel();
         let guard = CompletionGuard::new(move |complete| {
             if !complete {
@@ -91,16 +117,28 @@ impl InFlight {
         let deliveries = events.into_iter().map(|(log, events)| Delivery { log, events, guard: guard.clone() });
         // If the supervisor has ended, the message is dropped, and the guards report a failed
         // chunk.
-        let _ = logs.send_message(LogsMsg::Deliver { generation, deliveries: deliveries.collect() });
+        let _ = logs.send_message(LogsMsg::Deliver { origin, deliveries: deliveries.collect() });
         guard.archived();
         self.chunks.push_back(outcome);
+        self.begun.push_back(begun);
         self.add(bytes);
+    }
+
+    /// Adds a chunk without events, which needs no log: it ends once those before it have.
+    pub(super) fn push_archived(&mut self) {
+        let (archived, outcome) = oneshot::channel();
+        // The receiver is right here.
+        let _ = archived.send(0);
+        self.chunks.push_back(outcome);
+        self.begun.push_back(None);
     }
 
     /// Waits for the oldest chunk. Returns true if it is archived, false if it failed, `None` if
     /// there is no chunk.
     pub(super) async fn next(&mut self) -> Option<bool> {
-        match self.chunks.next().await? {
+        let oldest = self.chunks.next().await?;
+        self.begun.pop_front();
+        match oldest {
             Ok(bytes) => {
                 self.remove(bytes);
                 Some(true)

@@ -93,6 +93,11 @@ impl Messages {
         Some(chunk)
     }
 
+    /// Returns the messages that are ready now, if there are any.
+    pub(super) fn next_ready_chunk(&mut self) -> Option<Vec<Received>> {
+        self.next_chunk().now_or_never().flatten()
+    }
+
     /// Returns the metadata of the next message.
     ///
     /// # Errors

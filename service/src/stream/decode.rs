@@ -7,16 +7,15 @@ use async_nats::HeaderMap;
 use hourlog::{
     Error, ErrorKind, LogId, Metadata, Offset, Record, Result, header,
     store::{Arrival, EventRow},
-    wire::log_of_wal_subject,
+    wire::WAL_PREFIX,
 };
 
-use super::{epochs::Epochs, message::Message, raw::RawMessage};
+use super::{epochs::Epochs, headers::one_value, message::Message, raw::RawMessage};
+use crate::sources::{Source, Sources};
 
 /// Number of subjects whose log is remembered, so that each is parsed once. Beyond it, all are
 /// forgotten.
 const SUBJECTS_MAX: usize = 65_536;
-/// Prefix of NATS's own headers.
-const NATS_PREFIX: &str = "Nats-";
 
 /// An event to be archived.
 #[derive(Debug)]
@@ -25,41 +24,98 @@ pub(crate) struct Decoded {
     /// `n`: the event is stored only if the log holds fewer than n + 1 equal events.
     pub(crate) once: Option<u64>,
     /// The reason why the event goes to `_rejected` instead of its own log.
-    pub(crate) rejected: Option<Error>,
+    pub(crate) rejected: Option<Rejection>,
 }
 
-/// Decodes the messages of one stream.
+/// The reason why an event is rejected.
+#[derive(Debug)]
+pub(crate) struct Rejection {
+    pub(crate) reason: Reason,
+    pub(crate) error: Error,
+}
+
+/// The kind of a reason, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The subject names no log.
+    Subject,
+    /// The log belongs to another source.
+    Source,
+    /// The headers cannot be parsed, or contradict each other.
+    Headers,
+    /// The time cannot be parsed, or is too far ahead.
+    Time,
+}
+
+impl Reason {
+    pub(crate) const ALL: [Self; 4] = [Self::Subject, Self::Source, Self::Headers, Self::Time];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Source => "source",
+            Self::Headers => "headers",
+            Self::Time => "time",
+        }
+    }
+}
+
+/// Decodes the messages of one source.
 #[derive(Debug)]
 pub(crate) struct Decoder {
+    source: Arc<Source>,
+    /// Set if a log can belong to another source.
+    sources: Option<Arc<Sources>>,
     epochs: Arc<Epochs>,
     subjects: HashMap<String, LogId>,
-    rejected_log: LogId,
 }
 
 impl Decoder {
-    pub(crate) fn new(epochs: Arc<Epochs>) -> Self {
-        Self { epochs, subjects: HashMap::new(), rejected_log: LogId::rejected() }
+    /// Returns a decoder of `source`'s messages in its current epochs.
+    pub(crate) fn new(source: &Arc<Source>, sources: &Arc<Sources>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            sources: sources.must_claim().then(|| Arc::clone(sources)),
+            epochs: source.epochs(),
+            subjects: HashMap::new(),
+        }
     }
 
     pub(crate) fn epochs(&self) -> &Epochs {
         &self.epochs
     }
 
+    /// Returns the log of `subject` if its source is not known yet.
+    pub(crate) fn unclaimed(&self, subject: &str) -> Option<LogId> {
+        let sources = self.sources.as_ref().filter(|_| !self.subjects.contains_key(subject))?;
+        self.source.mapping.log(subject).ok().filter(|log| sources.owner(log).is_none())
+    }
+
     /// Decodes `message`. `max_time` is the greatest time of a message so far, including this one.
     pub(crate) fn decode(&mut self, message: Message<'_>, max_time: Offset) -> Decoded {
         let log = match self.log(message.subject) {
             Ok(log) => log,
-            Err(error) => return self.reject(message, max_time, error),
+            Err(error) => {
+                let reason = if error.kind() == ErrorKind::Rejected { Reason::Source } else { Reason::Subject };
+                return self.reject(reason, message, max_time, error);
+            }
         };
-        let mut record =
-            Record { time: None, metadata: metadata(message.headers), data: message.payload.clone().into() };
+        let mut metadata = match metadata(message.headers) {
+            Ok(metadata) => metadata,
+            Err(error) => return self.reject(Reason::Headers, message, max_time, error),
+        };
+        if !names_log(message.subject, &log) {
+            metadata.remove_any_case(header::SUBJECT);
+            metadata.push(header::SUBJECT, message.subject);
+        }
+        let mut record = Record { time: None, metadata, data: message.payload.clone().into() };
         let offset = match record.take_offset(message.key.time) {
             Ok(offset) => offset,
-            Err(error) => return self.reject(message, max_time, error),
+            Err(error) => return self.reject(Reason::Time, message, max_time, error),
         };
         let once = match once(message.headers) {
             Ok(once) => once,
-            Err(error) => return self.reject(message, max_time, error),
+            Err(error) => return self.reject(Reason::Headers, message, max_time, error),
         };
         let seq = self.epochs.seq(log.slot(), message.key.sequence);
         let arrived = Arrival { offset, time: message.key.time, max_time, seq };
@@ -70,11 +126,19 @@ impl Decoder {
         if let Some(log) = self.subjects.get(subject) {
             return Ok(log.clone());
         }
-        let log = log_of_wal_subject(subject)?;
-        if self.subjects.len() >= SUBJECTS_MAX {
-            self.subjects.clear();
+        let log = self.source.mapping.log(subject)?;
+        let owner = self.sources.as_ref().and_then(|sources| sources.owner(&log));
+        if let Some(owner) = owner.filter(|owner| !Arc::ptr_eq(owner, &self.source)) {
+            let context = format!("log {log} belongs to the stream {}; map the subject to another log", owner.stream());
+            return Err(Error::new(ErrorKind::Rejected, context));
         }
-        self.subjects.insert(subject.to_owned(), log.clone());
+        // A log that is not claimed yet must stay unknown, so that it is claimed.
+        if owner.is_some() || self.sources.is_none() {
+            if self.subjects.len() >= SUBJECTS_MAX {
+                self.subjects.clear();
+            }
+            self.subjects.insert(subject.to_owned(), log.clone());
+        }
         Ok(log)
     }
 
@@ -82,60 +146,76 @@ impl Decoder {
     pub(crate) fn decode_raw(&mut self, raw: &RawMessage, max_time: Offset) -> Decoded {
         match raw.headers() {
             Ok(headers) => self.decode(raw.message(Some(&headers)), max_time),
-            Err(error) => self.rejected(raw.message(None), raw.metadata(), max_time, error),
+            Err(error) => self.rejected(Reason::Headers, raw.message(None), raw.metadata(), max_time, error),
         }
     }
 
-    fn reject(&self, message: Message<'_>, max_time: Offset, error: Error) -> Decoded {
+    fn reject(&self, reason: Reason, message: Message<'_>, max_time: Offset, error: Error) -> Decoded {
         let metadata = all_headers(message.headers);
-        self.rejected(message, metadata, max_time, error)
+        self.rejected(reason, message, metadata, max_time, error)
     }
 
     /// Returns the event for `_rejected`: the message unchanged, with the reason and the subject.
-    fn rejected(&self, message: Message<'_>, mut metadata: Metadata, max_time: Offset, error: Error) -> Decoded {
-        metadata.remove(header::REJECTED);
-        metadata.remove(header::SUBJECT);
+    fn rejected(
+        &self,
+        reason: Reason,
+        message: Message<'_>,
+        mut metadata: Metadata,
+        max_time: Offset,
+        error: Error,
+    ) -> Decoded {
+        metadata.remove_any_case(header::REJECTED);
+        metadata.remove_any_case(header::SUBJECT);
         metadata.push(header::REJECTED, error.to_string());
         metadata.push(header::SUBJECT, message.subject);
         let record = Record { time: None, metadata, data: message.payload.into() };
-        let seq = self.epochs.seq(self.rejected_log.slot(), message.key.sequence);
+        let log = &self.source.rejected_log;
+        let seq = self.epochs.seq(log.slot(), message.key.sequence);
         let arrived = Arrival { offset: message.key.time, time: message.key.time, max_time, seq };
         let error = Error::new(ErrorKind::Rejected, error.to_string());
-        Decoded { row: EventRow::new(&self.rejected_log, arrived, record), once: None, rejected: Some(error) }
+        let rejected = Some(Rejection { reason, error });
+        Decoded { row: EventRow::new(log, arrived, record), once: None, rejected }
     }
 }
 
-/// Returns the headers as metadata, without NATS's own. The message id stays.
-fn metadata(headers: Option<&HeaderMap>) -> Metadata {
+/// Returns true if the subject says no more than the log's id.
+fn names_log(subject: &str, log: &LogId) -> bool {
+    subject.strip_prefix(WAL_PREFIX).unwrap_or(subject) == log.as_str()
+}
+
+/// Returns the headers as metadata, without NATS's own. The message id and an earlier subject stay.
+fn metadata(headers: Option<&HeaderMap>) -> Result<Metadata> {
     let mut metadata = Metadata::new();
-    let mut stored_id = None;
     for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {
         let name: &str = name.as_ref();
-        match name {
-            header::ONCE => {}
-            header::STORED_MSG_ID => stored_id = values.last().map(|value| value.as_str().to_owned()),
-            _ if name.starts_with(NATS_PREFIX) && name != header::MSG_ID => {}
-            _ => values.iter().for_each(|value| metadata.push(name, value.as_str())),
+        if name.eq_ignore_ascii_case(header::SUBJECT) {
+            values.iter().for_each(|value| metadata.push(header::SUBJECT, value.as_str()));
+            continue;
+        }
+        let is_for_service = [header::ONCE, header::STORED_MSG_ID].iter().any(|own| name.eq_ignore_ascii_case(own));
+        if !is_for_service && !header::is_nats(name) {
+            values.iter().for_each(|value| metadata.push(name, value.as_str()));
         }
     }
-    if let Some(id) = stored_id {
-        metadata.remove(header::MSG_ID);
+    let id = match one_value(headers, header::STORED_MSG_ID)? {
         // An empty stored id means that the publisher gave none: the service made the message's id.
-        if !id.is_empty() {
-            metadata.push(header::MSG_ID, id);
-        }
+        Some(stored_id) => Some(stored_id).filter(|id| !id.is_empty()),
+        None => one_value(headers, header::MSG_ID)?,
+    };
+    if let Some(id) = id {
+        metadata.push(header::MSG_ID, id);
     }
-    metadata
+    Ok(metadata)
 }
 
 /// Parses [`header::ONCE`].
 fn once(headers: Option<&HeaderMap>) -> Result<Option<u64>> {
-    let Some(value) = headers.and_then(|headers| headers.get_last(header::ONCE)) else {
+    let Some(value) = one_value(headers, header::ONCE)? else {
         return Ok(None);
     };
     // A `u32` is more than any file has lines; a larger number would overflow where equal events
     // are counted.
-    let number: Option<u32> = value.as_str().parse().ok();
+    let number: Option<u32> = value.parse().ok();
     let number = number
         .ok_or_else(|| Error::invalid(format!("{} must be a whole number from 0 to 4294967295", header::ONCE)))?;
     Ok(Some(u64::from(number)))

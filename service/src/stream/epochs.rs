@@ -81,9 +81,19 @@ impl Epochs {
         }
     }
 
+    /// Returns true if `seq` belongs to an epoch of this source in `slot`.
+    pub(crate) fn contains(&self, slot: u8, seq: Seq) -> bool {
+        self.0[usize::from(slot)].iter().any(|(_, epoch)| *epoch == seq.epoch())
+    }
+
+    /// Returns the newest epoch of `slot`.
+    pub(crate) fn newest(&self, slot: u8) -> u32 {
+        self.0[usize::from(slot)].last().map_or(0, |(_, epoch)| *epoch)
+    }
+
     /// Returns true if `seq` belongs to the newest epoch of `slot`.
     pub(crate) fn is_newest(&self, slot: u8, seq: Seq) -> bool {
-        self.0[usize::from(slot)].last().is_some_and(|(_, epoch)| *epoch == seq.epoch())
+        self.newest(slot) == seq.epoch()
     }
 }
 

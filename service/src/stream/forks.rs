@@ -5,7 +5,7 @@
 //! unseen message on then belongs to a new epoch, so that none of those messages is mistaken for an
 //! archived one.
 
-use async_nats::{Client, jetstream::stream::Info};
+use async_nats::jetstream::{Context, stream::Info};
 use hourlog::{LogId, Offset, Result, store::Store};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 /// The stream in its current state on the server.
 #[derive(Debug)]
 pub(crate) struct CurrentStream<'a> {
-    pub(crate) client: &'a Client,
+    pub(crate) jetstream: &'a Context,
     pub(crate) info: &'a Info,
 }
 
@@ -77,7 +77,7 @@ impl CurrentStream<'_> {
     }
 
     async fn first_from(&self, sequence: u64) -> Result<Option<RawMessage>> {
-        raw::fetch(self.client, &self.info.config.name, sequence).await
+        raw::fetch(self.jetstream, &self.info.config.name, sequence).await
     }
 }
 

@@ -9,13 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::{Client, jetstream};
+use async_nats::jetstream;
 use hourlog::{Error, ErrorKind, Offset, Result};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{connect, forks::CurrentStream, message::MessageKey, raw};
-use crate::{margin::Margin, repeats::Repeats, trace::sentence};
+use super::{forks::CurrentStream, message::MessageKey, raw};
+use crate::{
+    archive_id::{self, ArchiveId},
+    margin::Margin,
+    repeats::Repeats,
+    trace::sentence,
+};
 
 /// Interval between purges while the checkpoint does not move.
 const IDLE_INTERVAL: Duration = Duration::from_secs(30);
@@ -27,8 +32,10 @@ const PAUSE_WHILE_FULL: Duration = Duration::from_millis(100);
 /// The janitor of one stream.
 #[derive(Debug)]
 pub(crate) struct Janitor {
-    pub(crate) client: Client,
+    pub(crate) jetstream: jetstream::Context,
     pub(crate) stream: Arc<str>,
+    /// The archive's id. The janitor deletes nothing from a stream of another archive.
+    pub(crate) archive: ArchiveId,
     pub(crate) margin: Margin,
     /// The message at the stored checkpoint; `None` while none is known.
     pub(crate) checkpoint: watch::Receiver<Option<MessageKey>>,
@@ -46,7 +53,6 @@ struct Purged {
 impl Janitor {
     /// Purges the stream whenever the checkpoint moves, until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let jetstream = connect::jetstream(self.client.clone());
         self.checkpoint.mark_changed();
         let mut failures = Repeats::default();
         loop {
@@ -57,7 +63,7 @@ impl Janitor {
                 () = shutdown.cancelled() => return,
             }
             let mut pause = PAUSE;
-            match self.purge(&jetstream).await {
+            match self.purge().await {
                 Ok(Purged { deleted, is_nearly_full }) => {
                     if is_nearly_full {
                         pause = PAUSE_WHILE_FULL;
@@ -85,13 +91,16 @@ impl Janitor {
     }
 
     /// Deletes the messages outside the margin.
-    async fn purge(&self, jetstream: &jetstream::Context) -> Result<Purged> {
+    async fn purge(&self) -> Result<Purged> {
         let Some(checkpoint) = *self.checkpoint.borrow() else { return Ok(Purged::default()) };
         let unavailable = |error: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Unavailable, format!("the stream {} does not answer: {error}", self.stream))
         };
-        let handle = jetstream.get_stream(&*self.stream).await.map_err(|error| unavailable(&error))?;
+        let handle = self.jetstream.get_stream(&*self.stream).await.map_err(|error| unavailable(&error))?;
         let info = handle.cached_info();
+        if let Some(other) = archive_id::of_another(&info.config, &self.archive) {
+            return Err(archive_id::belongs_to_another(&self.stream, other, &self.archive));
+        }
         let state = &info.state;
         let bytes_max = u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX);
         // The limit of an existing stream is its own, not the one of the settings.
@@ -102,7 +111,7 @@ impl Janitor {
         }
         // A forked stream uses these sequences for other messages. Purge only if the message at the
         // checkpoint is the one that was archived.
-        let at_checkpoint = raw::fetch(&self.client, &self.stream, checkpoint.sequence).await?;
+        let at_checkpoint = raw::fetch(&self.jetstream, &self.stream, checkpoint.sequence).await?;
         if at_checkpoint.is_none_or(|message| message.key != checkpoint) {
             return Ok(nothing);
         }
@@ -114,7 +123,7 @@ impl Janitor {
         let keep_by_age = if keep_by_bytes > state.first_sequence {
             keep_by_bytes
         } else {
-            CurrentStream { client: &self.client, info }.first_later(kept_since).await?
+            CurrentStream { jetstream: &self.jetstream, info }.first_later(kept_since).await?
         };
         let keep_from = keep_by_bytes.max(keep_by_age).min(checkpoint.sequence + 1);
         if keep_from <= state.first_sequence {

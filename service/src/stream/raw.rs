@@ -6,8 +6,9 @@
 //! past such a message.
 
 use async_nats::{
-    Client, HeaderMap,
+    HeaderMap,
     header::{HeaderName, HeaderValue},
+    jetstream::{self, response::Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -30,8 +31,7 @@ pub(crate) struct RawMessage {
 
 #[derive(Deserialize)]
 struct Reply {
-    message: Option<StoredMessage>,
-    error: Option<Failure>,
+    message: StoredMessage,
 }
 
 #[derive(Deserialize)]
@@ -45,34 +45,21 @@ struct StoredMessage {
     data: String,
 }
 
-#[derive(Deserialize)]
-struct Failure {
-    code: u16,
-    #[serde(default)]
-    description: String,
-}
-
 /// Returns the stream's first message at or after `sequence`, if there is one. The stream's leader
 /// answers.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] if JetStream does not answer, or answers without a message.
-pub(crate) async fn fetch(client: &Client, stream: &str, sequence: u64) -> Result<Option<RawMessage>> {
+pub(crate) async fn fetch(jetstream: &jetstream::Context, stream: &str, sequence: u64) -> Result<Option<RawMessage>> {
     let unavailable = |cause: String| {
         Error::new(ErrorKind::Unavailable, format!("cannot read message {sequence} of the stream {stream}: {cause}"))
     };
-    let request = serde_json::json!({ "seq": sequence, "next_by_subj": ">" }).to_string();
-    let reply = client
-        .request(format!("$JS.API.STREAM.MSG.GET.{stream}"), request.into())
-        .await
-        .map_err(|error| unavailable(error.to_string()))?;
-    let reply: Reply = serde_json::from_slice(&reply.payload).map_err(|error| unavailable(error.to_string()))?;
-    let message = match (reply.message, reply.error) {
-        (Some(message), _) => message,
-        (None, Some(Failure { code: 404, .. })) => return Ok(None),
-        (None, failure) => {
-            return Err(unavailable(failure.map_or_else(String::new, |failure| failure.description)));
-        }
+    let request = serde_json::json!({ "seq": sequence, "next_by_subj": ">" });
+    let reply = jetstream.request(format!("STREAM.MSG.GET.{stream}"), &request).await;
+    let message = match reply.map_err(|error| unavailable(error.to_string()))? {
+        Response::Ok(Reply { message }) => message,
+        Response::Err { error } if error.code() == 404 => return Ok(None),
+        Response::Err { error } => return Err(unavailable(error.to_string())),
     };
     let bytes = |text: &str| BASE64_STANDARD.decode(text).map_err(|error| unavailable(error.to_string()));
     Ok(Some(RawMessage {
@@ -84,6 +71,10 @@ pub(crate) async fn fetch(client: &Client, stream: &str, sequence: u64) -> Resul
 }
 
 impl RawMessage {
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// Parses the headers.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! Hourlog's write-ahead log: the stream that holds events until the archive does. Creates or
 //! checks it.
 
+use std::collections::HashMap;
+
 use async_nats::jetstream::{
     self,
     stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
@@ -10,7 +12,8 @@ use hourlog::{
     nats::{RiskySetting, ServerVersion, message_bytes_max, risky_settings, server_version},
 };
 
-use crate::config::Settings;
+use super::connect;
+use crate::{archive_id, config::Settings};
 
 /// Refuses a server that is too old, and warns about one with known security holes.
 ///
@@ -33,8 +36,8 @@ pub(crate) fn check_server(version: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the stream that `settings` name, and the outcome of checking its settings. Creates a
-/// missing stream.
+/// Returns the service's own stream, and the outcome of checking its settings. Creates a missing
+/// stream.
 ///
 /// The outcome of the check is separate, because only a start may refuse a lossy stream. Once the
 /// service runs, reading on loses fewer events than stopping would.
@@ -42,38 +45,25 @@ pub(crate) fn check_server(version: &str) -> Result<()> {
 /// # Errors
 /// [`ErrorKind::Unavailable`] if JetStream does not answer, [`ErrorKind::Refused`] if it refuses to
 /// create the stream.
-pub(crate) async fn find_or_create(
+pub(super) async fn find_or_create(
     jetstream: &jetstream::Context,
     settings: &Settings,
+    archive: &str,
     max_payload: usize,
 ) -> Result<(jetstream::stream::Stream, Result<()>)> {
-    use async_nats::jetstream::{ErrorCode, context::GetStreamErrorKind};
-    match jetstream.get_stream(&settings.stream).await {
-        Ok(stream) => {
+    match connect::find_stream(jetstream, &settings.stream).await? {
+        Some(stream) => {
             let checked = check(&stream.cached_info().config, max_payload);
             Ok((stream, checked))
         }
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                Ok((create(jetstream, settings, max_payload).await?, Ok(())))
-            }
-            _ => Err(unavailable(&settings.stream).because(error)),
-        },
+        None => Ok((create(jetstream, settings, archive, max_payload).await?, Ok(()))),
     }
-}
-
-fn unavailable(stream: &str) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        format!(
-            "JetStream does not answer for the stream {stream}; check that it is enabled (nats-server -js) and that this user may use it"
-        ),
-    )
 }
 
 async fn create(
     jetstream: &jetstream::Context,
     settings: &Settings,
+    archive: &str,
     max_payload: usize,
 ) -> Result<jetstream::stream::Stream> {
     let config = Config {
@@ -87,12 +77,13 @@ async fn create(
         retention: RetentionPolicy::Limits,
         max_bytes: settings.wal_max_bytes,
         max_message_size: message_bytes_max(max_payload),
-        num_replicas: 1,
+        num_replicas: settings.wal_replicas,
+        metadata: HashMap::from([(archive_id::STREAM_METADATA.to_owned(), archive.to_owned())]),
         ..Config::default()
     };
     let stream = jetstream.create_stream(config).await.map_err(|error| {
         let context = format!(
-            "cannot create the stream {} of {} bytes on {}; check --wal-max-bytes and --subject",
+            "cannot create the stream {} of {} bytes on {}; check --wal-max-bytes, --wal-replicas and --subject",
             settings.stream,
             settings.wal_max_bytes,
             settings.subjects.join(", ")
@@ -107,7 +98,7 @@ async fn create(
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] with the name of the setting and advice.
-fn check(config: &Config, max_payload: usize) -> Result<()> {
+pub(crate) fn check(config: &Config, max_payload: usize) -> Result<()> {
     match risky_settings(config, max_payload).into_iter().next() {
         None => Ok(()),
         Some(RiskySetting { name, advice, .. }) => Err(Error::new(

@@ -74,6 +74,8 @@ async fn an_unusable_database_is_refused_with_what_to_do() {
 
 /// Limit of the service's memory during an outage of its archive.
 const RESIDENT_MIB_MAX: u64 = 400;
+/// Limit of the traces of two outages, which together last a minute and a half.
+const TRACES_MAX: usize = 50;
 /// Limit of the growth of that memory.
 const RESIDENT_GROWTH_MIB_MAX: u64 = 100;
 
@@ -117,6 +119,9 @@ async fn a_database_killed_and_paused_during_ingest_gets_every_event_once() {
     }
     let most = service.process.resident_mib_max();
     assert!(most <= RESIDENT_MIB_MAX && most <= before + RESIDENT_GROWTH_MIB_MAX, "{before} MiB became {most} MiB");
+    // The driver alone would trace four lines a second.
+    let traces = service.process.stderr_lines();
+    assert!(traces.len() < TRACES_MAX, "{} traces: {traces:#?}", traces.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -198,7 +198,7 @@ async fn a_duplicate_right_after_a_fork_gets_its_position_in_the_new_epoch() {
         // This is a first attempt whose reply was lost: the stream holds the record, and the
         // service has not noticed the fork yet.
         let mut headers = async_nats::HeaderMap::new();
-        headers.insert("Nats-Msg-Id", format!("fork.0:{round}"));
+        headers.insert("Nats-Msg-Id", format!("fork.0 {round}"));
         headers.insert("Hourlog-Msg-Id", round.to_string());
         let jetstream = service.jetstream().await;
         // A server that has just started may not have its stream yet.

@@ -27,13 +27,13 @@ fn block(line: &[u8]) -> Vec<u8> {
 }
 
 /// Publishes a malformed message over a plain socket, because no client would.
-async fn publish(service: &Service, subject: &str, reply: &str, line: &[u8], payload: &str) {
+async fn publish(service: &Service, subject: &[u8], reply: &str, line: &[u8], payload: &str) {
     let mut socket =
         TcpStream::connect(("127.0.0.1", service.nats.port())).await.expect("the server accepts a connection");
     let headers = block(line);
     let (length, total) = (headers.len(), headers.len() + payload.len());
     let mut bytes = b"CONNECT {\"verbose\":false,\"headers\":true}\r\n".to_vec();
-    bytes.extend(format!("HPUB {subject} {reply} {length} {total}\r\n").into_bytes());
+    bytes.extend([b"HPUB ", subject, format!(" {reply} {length} {total}\r\n").as_bytes()].concat());
     bytes.extend(&headers);
     bytes.extend(payload.as_bytes());
     bytes.extend(b"\r\nPING\r\n");
@@ -52,7 +52,7 @@ async fn every_kind_of_poison_message_is_rejected_and_the_next_event_is_readable
     let service = service().await;
     let remote = service.remote().await;
     for (at, (line, reason)) in SHAPES.into_iter().enumerate() {
-        publish(&service, "log.poison", "", line, "kept").await;
+        publish(&service, b"log.poison", "", line, "kept").await;
         let begun = Instant::now();
         remote.append(&log("good"), Record::new("next")).await.expect("the record is archived");
         assert!(begun.elapsed() < READABLE_WITHIN, "{reason}: reading took {:?}", begun.elapsed());
@@ -61,11 +61,24 @@ async fn every_kind_of_poison_message_is_rejected_and_the_next_event_is_readable
         let record = &rejected[at].record;
         assert_eq!(&*record.data, b"kept");
         assert_eq!(record.metadata.get("Hourlog-Rejected"), [reason]);
-        assert_eq!(record.metadata.get("Hourlog-Subject"), ["log.poison"]);
+        assert_eq!(record.metadata.get("Nats-Subject"), ["log.poison"]);
         assert_eq!(record.metadata.get("Good"), ["yes"]);
         assert_eq!(record.metadata.get("Hourlog-Headers-Base64"), [BASE64_STANDARD.encode(block(line))]);
     }
     assert_eq!(events(&remote, "good").await.len(), SHAPES.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subject_that_is_not_utf8_is_rejected_and_does_not_become_a_log() {
+    let service = service().await;
+    let remote = service.remote().await;
+    publish(&service, b"log.\xff\xfe", "", b"Kind: odd", "kept").await;
+    remote.append(&log("good"), Record::new("next")).await.expect("the record is archived");
+    let rejected = events(&remote, "_rejected").await;
+    assert_eq!(rejected.len(), 1);
+    let record = &rejected[0].record;
+    assert!(record.metadata.get("Hourlog-Rejected")[0].contains("is not UTF-8"), "{record:?}");
+    assert_eq!((record.metadata.get("Kind"), &*record.data), (&["odd".to_owned()][..], &b"kept"[..]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +87,7 @@ async fn poison_published_while_the_service_is_down_is_rejected_once_each() {
     service.process.kill();
     let jetstream = service.jetstream().await;
     for (line, _) in SHAPES {
-        publish(&service, "log.poison", "", line, "kept").await;
+        publish(&service, b"log.poison", "", line, "kept").await;
         jetstream
             .publish("log.good", "next".into())
             .await
@@ -96,7 +109,7 @@ async fn a_poison_request_makes_the_api_reconnect_and_leaves_the_ingest_alone() 
     // retries.
     let remote = service.remote().await.with_timeout(Duration::from_secs(1));
     remote.append(&log("good"), Record::new("one")).await.expect("the record is archived");
-    publish(&service, "hourlog.replay.good", "_INBOX.x.y", SHAPES[1].0, "{}").await;
+    publish(&service, b"hourlog.replay.good", "_INBOX.x.y", SHAPES[1].0, "{}").await;
     let begun = Instant::now();
     while remote.append(&log("good"), Record::new("two")).await.is_err() {
         assert!(begun.elapsed() < WAIT_MAX, "the API does not recover");

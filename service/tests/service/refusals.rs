@@ -97,7 +97,7 @@ async fn bad_events_are_rejected_with_a_reason_and_do_not_block_later_events() {
     let (remote, jetstream) = (service.remote().await, service.jetstream().await);
     let far_ahead = "2200-01-01T00:00:00Z";
     for (subject, time) in
-        [("log.bad!id", None), ("log._own", None), ("log.a", Some("soon")), ("log.a", Some(far_ahead))]
+        [("log.bad*id", None), ("log._own", None), ("log.a", Some("soon")), ("log.a", Some(far_ahead))]
     {
         let mut headers = async_nats::HeaderMap::new();
         headers.insert("Kind", "odd");
@@ -119,7 +119,7 @@ async fn bad_events_are_rejected_with_a_reason_and_do_not_block_later_events() {
     let reasons: Vec<String> = (0..rejected.len()).map(|at| value(at, "Hourlog-Rejected")).collect();
     assert_eq!(reasons.len(), 4, "{reasons:?}");
     for (at, (subject, reason)) in [
-        ("log.bad!id", "character"),
+        ("log.bad*id", "character"),
         ("log._own", "belongs to the system"),
         ("log.a", "not a time"),
         ("log.a", "5 minutes ahead"),
@@ -127,7 +127,7 @@ async fn bad_events_are_rejected_with_a_reason_and_do_not_block_later_events() {
     .into_iter()
     .enumerate()
     {
-        assert_eq!(value(at, "Hourlog-Subject"), subject);
+        assert_eq!(value(at, "Nats-Subject"), subject);
         assert!(reasons[at].contains(reason), "{}", reasons[at]);
         assert_eq!((value(at, "Kind"), &*rejected[at].record.data), ("odd".to_owned(), &b"x"[..]));
     }
@@ -155,7 +155,9 @@ async fn an_invalid_request_gets_an_error_that_says_what_is_wrong() {
         ("replay.nope", "{}", ErrorKind::NotFound, "no log nope"),
         ("describe.nope", "", ErrorKind::NotFound, "no log nope"),
         ("timeline.nope", "", ErrorKind::NotFound, "no log nope"),
-        ("replay.a!", "{}", ErrorKind::Invalid, "not allowed"),
+        ("replay.a->b", "{}", ErrorKind::Invalid, "for patterns"),
+        ("replay.$JS", "{}", ErrorKind::Invalid, "begins with $"),
+        ("replay.a!", "{}", ErrorKind::NotFound, "no log a!"),
         ("append._own", "x", ErrorKind::Invalid, "system log"),
         ("logs", r#"{"pattern":"a..b"}"#, ErrorKind::Invalid, "not a pattern"),
         ("admin.create.a", "{}", ErrorKind::Refused, "already exists"),

@@ -14,7 +14,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use hourlog::{
     Data, LogId, Offset, Record, Scylla, Seq,
     read::{End, Query, page},
-    store::{Arrival, EventRow, ScyllaUrl, Store, Write},
+    store::{Arrival, EventRow, ScyllaUrl, Store, Width, Write},
     time::HOUR,
 };
 use scylla::{
@@ -42,11 +42,11 @@ const BATCH_ROWS: usize = 50;
 /// The concurrent batches of the driver.
 const BATCHES_AT_ONCE: usize = 64;
 /// The events of a page, of both the archive and the driver.
-const PAGE_EVENTS: usize = 5_000;
+pub(crate) const PAGE_EVENTS: usize = 5_000;
 /// The events per bucket of the log that is read: half the recommended maximum of a partition.
 const BUCKET_EVENTS: u64 = 50_000;
 /// The time of the first event: an hour of 2025.
-const BEGIN: i64 = 490_000 * HOUR;
+pub(crate) const BEGIN: i64 = 490_000 * HOUR;
 /// The log that is read.
 const LOG: &str = "bench";
 
@@ -104,7 +104,7 @@ pub(crate) async fn replay(options: &BenchOptions) -> Figure {
 
 /// A keyspace with the tables of an archive, and a session of the driver in it.
 #[derive(Debug)]
-struct Keyspace {
+pub(crate) struct Keyspace {
     url: ScyllaUrl,
     session: Session,
 }
@@ -112,7 +112,7 @@ struct Keyspace {
 impl Keyspace {
     /// Creates a keyspace. The archive creates the tables for the driver too, so they have the same
     /// shape.
-    async fn create() -> Self {
+    pub(crate) async fn create() -> Self {
         let url: ScyllaUrl = new_keyspace().parse().expect("the benchmark's own URL is valid");
         Scylla::open(&url, true).await.expect("the database answers");
         let profile = ExecutionProfile::builder()
@@ -131,7 +131,7 @@ impl Keyspace {
     }
 
     /// Opens an archive without the caches of an earlier run.
-    async fn open(&self) -> Scylla {
+    pub(crate) async fn open(&self) -> Scylla {
         Scylla::open(&self.url, false).await.expect("the database answers")
     }
 
@@ -142,7 +142,7 @@ impl Keyspace {
     }
 
     /// Drops the keyspace.
-    async fn remove(self) {
+    pub(crate) async fn remove(self) {
         let statement = format!("DROP KEYSPACE {}", self.url.keyspace);
         self.session.query_unpaged(statement, ()).await.expect("the database drops it");
     }
@@ -210,7 +210,10 @@ async fn write(store: &Scylla, log: &LogId, events: u64) {
                 EventRow::new(log, arrived, Record::new(data.clone()))
             })
             .collect();
-        store.write(vec![Write::Events { log: log.clone(), rows }]).await.expect("the database accepts the write");
+        store
+            .write(vec![Write::Events { log: log.clone(), rows, width: Width::default() }])
+            .await
+            .expect("the database accepts the write");
     }
 }
 
@@ -246,7 +249,7 @@ async fn read_bare(session: &Session, select: &PreparedStatement, events: u64) -
 }
 
 /// Returns the seq of an event. Sequences begin at 1.
-fn seq_of(number: u64) -> Seq {
+pub(crate) fn seq_of(number: u64) -> Seq {
     Seq::new(1, number + 1)
 }
 

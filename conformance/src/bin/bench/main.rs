@@ -2,6 +2,7 @@
 //!
 //! Both sides are measured in one run, in alternating order.
 
+mod busy;
 mod cql;
 mod ingest;
 mod measure;
@@ -57,6 +58,9 @@ async fn main() -> ExitCode {
     }
     if wanted("replay, CQL, one log, decoded") {
         figures.push(cql::replay(&options).await);
+    }
+    if wanted("busy log, CQL") {
+        figures.extend(busy::measure(&options).await);
     }
     let report = report(&options, &machine, &Machine::probe(), &figures);
     #[expect(clippy::print_stdout, reason = "printing the report is the purpose of the program")]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use async_nats::HeaderMap;
+use async_nats::{
+    HeaderMap,
+    header::{HeaderName, HeaderValue},
+};
 use bytes::Bytes;
 use hourlog::{
     Error, ErrorKind, LogId, Metadata, Offset, Record, header, remote,
@@ -70,8 +73,20 @@ pub(super) fn parse(line: &[u8], log: Option<&LogId>, limits: Limits) -> Result<
         MetadataField::One(value) => (name, vec![value]),
         MetadataField::Many(values) => (name, values),
     });
-    let record = json::record(metadata.collect(), fields.data, fields.data_base64)?;
-    let published = Record { metadata: without_reserved_names(&record.metadata)?, ..Record::default() };
+    let mut record = json::record(metadata.collect(), fields.data, fields.data_base64)?;
+    let mut published = Record::default();
+    if record.metadata.get(header::REJECTED).is_empty() {
+        let message_id = take_message_id(&mut record.metadata)?;
+        check_names(&record.metadata)?;
+        published.metadata = record.metadata.clone();
+        if let Some(id) = message_id {
+            // Under its own name, the stream could drop the event as a duplicate.
+            published.metadata.push(header::STORED_MSG_ID, &id);
+            record.metadata.push(header::MSG_ID, id);
+        }
+    } else {
+        published.metadata = without_rejected_names(&record.metadata);
+    }
     let headers = remote::header_map(&published)?;
     published.at(offset).take_offset(limits.now).map_err(|error| Error::invalid(error.to_string()))?;
     let Record { metadata, data, .. } = record;
@@ -154,22 +169,49 @@ fn offset(offset: Option<OffsetField>, time: Option<String>) -> Result<Offset, E
     }
 }
 
-/// Returns the metadata under names that may be sent. The message id gets another name: under its
-/// own, the stream could drop the event as a duplicate.
-fn without_reserved_names(metadata: &Metadata) -> Result<Metadata, Error> {
-    let mut headers = metadata.clone();
-    for value in headers.remove(header::MSG_ID).unwrap_or_default() {
-        headers.push(header::STORED_MSG_ID, value);
+/// Takes the message id off the metadata, in letters of any case.
+fn take_message_id(metadata: &mut Metadata) -> Result<Option<String>, Error> {
+    let mut ids = metadata.remove_any_case(header::MSG_ID);
+    ids.dedup();
+    match ids.len() {
+        0 | 1 => Ok(ids.pop()),
+        _ => Err(Error::invalid(format!("metadata name {} has different values; keep one", header::MSG_ID))),
     }
-    let reserved = |name: &str| {
-        name.starts_with("Nats-")
-            || [header::TIME, header::ONCE].contains(&name)
-            || (name == header::STORED_MSG_ID && !metadata.get(name).is_empty())
-    };
-    if let Some((name, _)) = headers.iter().find(|(name, _)| reserved(name)) {
-        return Err(Error::invalid(format!("metadata name {name} is reserved by the server; rename it")));
+}
+
+/// Refuses metadata under names that mean something to NATS or to the service.
+fn check_names(metadata: &Metadata) -> Result<(), Error> {
+    let own = [header::TIME, header::ONCE, header::STORED_MSG_ID];
+    // The subject of an event from a mapped stream is kept.
+    let is_nats = |name: &str| header::is_nats(name) && !name.eq_ignore_ascii_case(header::SUBJECT);
+    let is_reserved = |name: &str| is_nats(name) || own.iter().any(|own| name.eq_ignore_ascii_case(own));
+    match metadata.iter().find(|(name, _)| is_reserved(name)) {
+        Some((name, _)) => Err(Error::invalid(format!("metadata name {name} is reserved by the server; rename it"))),
+        None => Ok(()),
     }
-    Ok(headers)
+}
+
+/// Returns the metadata of a rejected event without what cannot be sent again. It holds every header as it
+/// was published: also those that were meant for the stream, and those for which it was rejected.
+fn without_rejected_names(metadata: &Metadata) -> Metadata {
+    let is_sendable =
+        |name: &str, value: &str| name.parse::<HeaderName>().is_ok() && value.parse::<HeaderValue>().is_ok();
+    let mut headers = Metadata::new();
+    let has_stored_id = metadata.get_any_case(header::STORED_MSG_ID).next().is_some();
+    for (name, values) in metadata.iter() {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        let name = if is(header::MSG_ID) && !has_stored_id {
+            header::STORED_MSG_ID
+        } else if is(header::TIME) || is(header::ONCE) || (header::is_nats(name) && !is(header::SUBJECT)) {
+            continue;
+        } else {
+            name
+        };
+        for value in values.iter().filter(|value| is_sendable(name, value)) {
+            headers.push(name, value.as_str());
+        }
+    }
+    headers
 }
 
 #[cfg(test)]
@@ -202,8 +244,24 @@ mod tests {
         let with_id = event(r#"{"log":"a","time":"@1.5","metadata":{"Nats-Msg-Id":"id"}}"#);
         assert!(with_id.headers.get(header::MSG_ID).is_none());
         assert_eq!(with_id.headers.get(header::STORED_MSG_ID).map(|id| id.as_str()), Some("id"));
+        let in_lowercase = event(r#"{"log":"a","time":"@1.5","metadata":{"nats-msg-id":"id"}}"#);
+        assert_eq!(in_lowercase.headers, with_id.headers);
+        assert_eq!(in_lowercase.hash(), with_id.hash(), "both are stored as one event");
+        assert_eq!(event(r#"{"log":"dev.4c:65:a8","time":"@1"}"#).log.as_str(), "dev.4c:65:a8");
         assert!(matches!(parsed(" \r\n"), Ok(ParsedLine::Blank)));
         assert!(matches!(parsed(r#"{"trailer":{"events":1,"sha256":"00"}}"#), Ok(ParsedLine::Trailer(_))));
+    }
+
+    #[test]
+    fn a_rejected_event_is_imported_at_its_arrival_with_the_headers_that_can_be_sent() {
+        let line = r#"{"log":"a","offset":"5","metadata":{"Hourlog-Rejected":["too far ahead"],"Nats-Subject":["log.a"],
+            "hourlog-time":["2200-01-01T00:00:00Z"],"HOURLOG-ONCE":["x"],"nats-rollup":["all"],"nats-msg-id":["id"],
+            "two words":["1"],"kind":["paid"]},"data":"x"}"#;
+        let event = event(&line.replace('\n', ""));
+        let mut names: Vec<&str> = event.headers.iter().map(|(name, _)| AsRef::<str>::as_ref(name)).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["Hourlog-Msg-Id", "Hourlog-Rejected", "Nats-Subject", "kind"]);
+        assert_eq!(event.offset.nanos(), 5);
     }
 
     #[test]
@@ -223,6 +281,11 @@ mod tests {
             (r#"{"log":"a","time":"@1","datum":"x"}"#, "datum"),
             (r#"{"log":"a","time":"@1","metadata":{"Nats-TTL":"1s"}}"#, "Nats-TTL"),
             (r#"{"log":"a","time":"@1","metadata":{"Hourlog-Once":"1"}}"#, "Hourlog-Once"),
+            (r#"{"log":"a","time":"@1","metadata":{"nats-ttl":"1s"}}"#, "nats-ttl"),
+            (r#"{"log":"a","time":"@1","metadata":{"HOURLOG-TIME":"@1"}}"#, "HOURLOG-TIME"),
+            (r#"{"log":"a","time":"@1","metadata":{"Hourlog-Msg-Id":"1"}}"#, "Hourlog-Msg-Id"),
+            (r#"{"log":"a","time":"@1","metadata":{"Nats-Msg-Id":"1","nats-msg-id":"2"}}"#, "different values"),
+            (r#"{"log":"a*b","time":"@1"}"#, "patterns"),
             (r#"{"log":"a","time":"@1","metadata":{"two words":"1"}}"#, "two words"),
             (&long, "1001 bytes"),
         ] {

@@ -3,6 +3,7 @@
 use hourlog::{ErrorKind, Event, Offset, Position, Result, wire::TimelineReply};
 
 use crate::{
+    shell,
     tui::{
         detail_text,
         keymap::Action,
@@ -296,7 +297,8 @@ fn copy(state: &mut State, effects: &mut Vec<Effect>) {
     if let Some((from, last)) = log.range_times() {
         // `--until` is exclusive, and a range includes its last event.
         let until: Offset = last.saturating_add_nanos(1);
-        effects.push(Effect::Copy(format!("hourlog read {}{} --since {from} --until {until}", log.id, state.flags)));
+        let options = format!("{} --since {from} --until {until}", state.flags);
+        effects.push(Effect::Copy(shell::command("read", &options, &log.id, "")));
         state.say("copied the command that reads the range, by OSC 52");
     } else if let Some(event) = log.cursor_event() {
         let json = serde_json::to_string(&hourlog::wire::json::JsonEvent::from(event));

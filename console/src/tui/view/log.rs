@@ -13,6 +13,7 @@ use ratatui::{
 use crate::{
     output::{counted, human_count},
     sanitize::{sanitize, sanitize_bytes},
+    shell,
     tui::{
         layout,
         state::{Log, RequestKind, State, TimeStyle},
@@ -155,7 +156,7 @@ fn placeholder(state: &State, log: &Log) -> Vec<Line<'static>> {
     if log.empty {
         return vec![
             Line::from("no event yet; this publishes one:"),
-            Line::from(format!("  hourlog pub {} '{{\"id\":7}}'", log.id)),
+            Line::from(format!("  {}", shell::command("pub", "", &log.id, " '{\"id\":7}'"))),
         ];
     }
     if let Some(outage) = state.requests.outage(RequestKind::Events) {

@@ -1,0 +1,340 @@
+//! Checks of the service: from the status of each instance.
+
+use std::time::Duration;
+
+use hourlog::{
+    Error, ErrorKind,
+    wire::{ComponentStatus, DiskStatus, SourceStatus, Span, StatusReply},
+};
+
+use crate::{
+    cli::status::state,
+    output::{counted, human_bytes},
+};
+
+use super::finding::Finding;
+
+/// Free bytes of the archive's disk with which writes may soon fail. A merge of tables needs room for
+/// a copy of them.
+const DISK_FAIL_BYTES: u64 = 256 << 20;
+/// Free bytes of the archive's disk that are worth a warning.
+const DISK_WARN_BYTES: u64 = 1 << 30;
+/// Free part of the archive's disk that is worth a warning, in percent.
+const DISK_WARN_PERCENT: u64 = 5;
+
+/// Judges the statuses of all instances, or the reason why there is none.
+pub(super) fn service(statuses: &Result<Vec<StatusReply>, Error>, server: &str, inbox_prefix: &str) -> Finding {
+    match statuses {
+        Ok(statuses) => {
+            let versions: Vec<&str> = statuses.iter().map(|status| status.version.as_str()).collect();
+            let running = counted(statuses.len() as u64, "instance");
+            Finding::ok("hourlogd", format!("{running} running, version {}", versions.join(", ")))
+        }
+        Err(error) => Finding::not_checked("hourlogd", error).unwrap_or_else(|| {
+            // The service drops a request whose reply subject it does not know as an inbox.
+            let advice = if error.kind() == ErrorKind::Deadline && !inbox_prefix.starts_with("_INBOX") {
+                format!("replies go to {inbox_prefix}.>; start hourlogd with --inbox-prefix {inbox_prefix}")
+            } else if error.kind() == ErrorKind::Deadline {
+                "read hourlogd's trace; install the same version of hourlogd and hourlog".to_owned()
+            } else {
+                format!("start hourlogd --nats {server} --store file:DIR; compare --prefix on both sides")
+            };
+            Finding::fail("hourlogd", error.to_string(), advice)
+        }),
+    }
+}
+
+/// Judges the reply to a reader's request, if it fails although the service runs.
+pub(super) fn logs(
+    statuses: &Result<Vec<StatusReply>, Error>,
+    logs: &Result<(), Error>,
+    subject: &str,
+) -> Option<Finding> {
+    let error = logs.as_ref().err()?;
+    let not_allowed = Finding::not_checked("readers", error);
+    not_allowed.or_else(|| {
+        statuses.is_ok().then(|| {
+            Finding::fail("readers", format!("{subject}: {error}"), "wait if it is catching up; read hourlogd's trace")
+        })
+    })
+}
+
+/// Judges the archives of several instances on one prefix.
+pub(super) fn archives(statuses: &[StatusReply]) -> Option<Finding> {
+    let mut ids: Vec<&str> = statuses.iter().map(|status| status.archive.id.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    (ids.len() > 1).then(|| {
+        Finding::fail(
+            "archives",
+            format!("{} archives answer on one prefix: {}", ids.len(), ids.join(", ")),
+            "stop one instance, or give it a --prefix and a --stream of its own",
+        )
+    })
+}
+
+/// Judges the status of one instance: its archive, its disk and its streams.
+pub(super) fn instance(status: &StatusReply, lag_max: Span) -> Vec<Finding> {
+    let archive = &status.archive;
+    let mut findings = vec![component(
+        "archive",
+        "",
+        &archive.state,
+        "check that its disk has space and no errors, or that its nodes run; events wait in the stream meanwhile",
+    )];
+    findings.extend(archive.disk.as_ref().map(disk));
+    for source in &status.sources {
+        findings.extend([
+            component(
+                "ingest",
+                &source.stream,
+                &source.reading,
+                "read the log of nats-server; hourlogd reconnects by itself",
+            ),
+            component("wal", &source.stream, &source.settings, "restore the stream's settings"),
+            lag(source, lag_max.duration()),
+            catch_up(source, archive.rollbacks),
+            fork(source),
+            removed(source),
+        ]);
+    }
+    findings.push(replies_dropped(status.counters.replies_dropped));
+    findings
+}
+
+fn component(check: &'static str, stream: &str, status: &ComponentStatus, advice: &str) -> Finding {
+    let found = if stream.is_empty() { state(status) } else { format!("{stream} is {}", state(status)) };
+    if status.ok { Finding::ok(check, found) } else { Finding::fail(check, found, advice) }
+}
+
+fn disk(disk: &DiskStatus) -> Finding {
+    let (free, total) = (disk.free_bytes, disk.total_bytes);
+    let used = disk.table_bytes + disk.journal_bytes;
+    let found =
+        format!("{} of {} free; the archive takes {}", human_bytes(free), human_bytes(total), human_bytes(used));
+    let advice = "free some room, or set a retention; a full disk stops the archive, and events wait in the stream";
+    if free < DISK_FAIL_BYTES {
+        Finding::fail("disk", found, advice)
+    } else if free < DISK_WARN_BYTES || free < total / 100 * DISK_WARN_PERCENT {
+        Finding::warn("disk", found, advice)
+    } else {
+        Finding::ok("disk", found)
+    }
+}
+
+fn lag(source: &SourceStatus, lag_max: Duration) -> Finding {
+    let found = format!(
+        "{}: {} to archive, the oldest {:.1} s old",
+        source.stream,
+        counted(source.lag_messages, "message"),
+        source.lag_seconds
+    );
+    if source.lag_seconds > lag_max.as_secs_f64() {
+        Finding::fail(
+            "lag",
+            format!("{found}, above the limit of {lag_max:?}"),
+            "check the load of the archive; events wait in the stream, which refuses them once it is full",
+        )
+    } else {
+        Finding::ok("lag", found)
+    }
+}
+
+fn catch_up(source: &SourceStatus, restarts: u64) -> Finding {
+    match (source.catching_up, restarts) {
+        (0, 0) => Finding::ok("reread", "nothing to read from the stream again"),
+        (0, restarts) => Finding::ok(
+            "reread",
+            format!("{} of an archive node; hourlogd has caught up", counted(restarts, "restart")),
+        ),
+        (messages, _) => Finding::warn(
+            "reread",
+            format!("{} to read again, because the archive may have lost them", counted(messages, "message")),
+            "wait: hourlogd answers readers once it has caught up",
+        ),
+    }
+}
+
+fn fork(source: &SourceStatus) -> Finding {
+    match &source.fork {
+        None => Finding::ok("fork", format!("{} has not reused any sequence", source.stream)),
+        Some(fork) => {
+            let lost = fork.lost.map_or_else(|| "none".to_owned(), |(first, last)| format!("{first}-{last}"));
+            Finding::warn(
+                "fork",
+                format!(
+                    "at {} {} began to reuse sequences, from {} on; lost messages: {lost}; archived up to message {}",
+                    fork.at, source.stream, fork.from, fork.archived
+                ),
+                "publish the lost messages above the archived ones again; everything published since is archived",
+            )
+        }
+    }
+}
+
+fn removed(source: &SourceStatus) -> Finding {
+    match source.removed {
+        None => Finding::ok("removed", format!("{} has lost no message before it was archived", source.stream)),
+        Some((first, last)) => Finding::warn(
+            "removed",
+            format!(
+                "{}: {} removed before archived, the newest {first} to {last}",
+                source.stream,
+                counted(source.removed_messages, "message")
+            ),
+            "publish them again, and let only hourlogd purge the stream",
+        ),
+    }
+}
+
+fn replies_dropped(count: u64) -> Finding {
+    match count {
+        0 => Finding::ok("replies", "no request was dropped"),
+        count => Finding::warn(
+            "replies",
+            format!("{} dropped, because the reply subject is not an inbox", counted(count, "request")),
+            "start hourlogd with --inbox-prefix, if these are the inboxes of a client; its trace names them",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::finding::Severity;
+    use hourlog::wire::{ArchiveStatus, CounterStatus, ForkStatus};
+
+    fn healthy() -> StatusReply {
+        let state = ComponentStatus { ok: true, since: None, log: None, reason: None };
+        let at = "2018-02-04T21:56:42Z".parse().expect("a valid time");
+        let archive = ArchiveStatus {
+            kind: "embedded".to_owned(),
+            id: "a".to_owned(),
+            state: state.clone(),
+            rollbacks: 0,
+            disk: None,
+        };
+        let source = SourceStatus {
+            stream: "HOURLOG".to_owned(),
+            kind: "wal".to_owned(),
+            reading: state.clone(),
+            settings: state,
+            lag_messages: 0,
+            lag_seconds: 0.0,
+            published: 7,
+            archived: 7,
+            stored: Some(7),
+            catching_up: 0,
+            messages: 7,
+            bytes: 700,
+            bytes_max: Some(1_000_000),
+            fork: None,
+            removed_messages: 0,
+            removed: None,
+        };
+        StatusReply {
+            instance: "i".to_owned(),
+            version: "0.1.0".to_owned(),
+            started: at,
+            now: at,
+            prefix: "hourlog".to_owned(),
+            archive,
+            sources: vec![source],
+            counters: CounterStatus::default(),
+        }
+    }
+
+    /// Checks which findings of an instance are not ok.
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut StatusReply), expected: &[(&str, Severity, &str)]) {
+        let mut status = healthy();
+        change(&mut status);
+        let findings = instance(&status, Span(60 * hourlog::time::SECOND));
+        let problems: Vec<_> = findings.iter().filter(|finding| finding.state != Severity::Ok).collect();
+        assert_eq!(problems.len(), expected.len(), "{problems:?}");
+        for (problem, (check, state, found)) in problems.iter().zip(expected) {
+            assert_eq!((problem.check, problem.state), (*check, *state), "{problem:?}");
+            assert!(problem.found.contains(found), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_healthy_instance_has_no_problem() {
+        check(|_| {}, &[]);
+    }
+
+    #[test]
+    fn a_degraded_component_is_reported_with_its_reason() {
+        check(
+            |status| {
+                status.archive.state = ComponentStatus {
+                    ok: false,
+                    since: Some(status.now),
+                    log: "orders.eu".parse().ok(),
+                    reason: Some("no space".to_owned()),
+                }
+            },
+            &[("archive", Severity::Fail, "degraded since 2018-02-04T21:56:42Z, orders.eu: no space")],
+        );
+    }
+
+    #[test]
+    fn a_lag_above_the_limit_fails() {
+        check(|status| status.sources[0].lag_seconds = 60.0, &[]);
+        check(
+            |status| (status.sources[0].lag_messages, status.sources[0].lag_seconds) = (7, 61.5),
+            &[("lag", Severity::Fail, "7 messages to archive, the oldest 61.5 s old")],
+        );
+    }
+
+    #[test]
+    fn lost_messages_and_dropped_requests_are_reported() {
+        check(
+            |status| {
+                status.sources[0].removed = Some((2, 6));
+                status.sources[0].catching_up = 3;
+                status.sources[0].fork =
+                    Some(ForkStatus { at: status.now, from: 11, lost: Some((11, 15)), archived: 15 });
+                status.counters.replies_dropped = 1;
+            },
+            &[
+                ("reread", Severity::Warn, "3 messages"),
+                ("fork", Severity::Warn, "lost messages: 11-15"),
+                ("removed", Severity::Warn, "the newest 2 to 6"),
+                ("replies", Severity::Warn, "1 request dropped"),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_disk_is_reported_before_it_is_full() {
+        const GIB: u64 = 1 << 30;
+        for (free_bytes, total_bytes, state) in [
+            (90 * GIB, 100 * GIB, Severity::Ok),
+            (4 * GIB, 100 * GIB, Severity::Warn),
+            (GIB / 2, 2 * GIB, Severity::Warn),
+            (GIB / 8, 2 * GIB, Severity::Fail),
+        ] {
+            let status = DiskStatus { journal_bytes: 1, table_bytes: 2, free_bytes, total_bytes };
+            assert_eq!(disk(&status).state, state, "{free_bytes} of {total_bytes}");
+        }
+    }
+
+    #[test]
+    fn two_archives_on_one_prefix_fail() {
+        let (first, mut second) = (healthy(), healthy());
+        assert_eq!(archives(&[first.clone(), second.clone()]), None, "two instances of one archive");
+        second.archive.id = "b".to_owned();
+        let finding = archives(&[first, second]).expect("there are two archives");
+        assert!(finding.state == Severity::Fail && finding.found.contains("a, b"), "{finding:?}");
+    }
+
+    #[test]
+    fn a_service_that_does_not_answer_is_told_apart_from_a_reply_that_it_drops() {
+        let fails = |kind, inbox: &str| service(&Err(Error::new(kind, "x")), "nats://a", inbox);
+        assert!(fails(ErrorKind::Unavailable, "_INBOX").advice.contains("start hourlogd --nats nats://a"));
+        assert!(fails(ErrorKind::Deadline, "clients.bob").advice.contains("--inbox-prefix clients.bob"));
+        assert_eq!(fails(ErrorKind::NotAllowed, "_INBOX").state, Severity::Warn);
+        assert_eq!(service(&Ok(vec![healthy(), healthy()]), "nats://a", "_INBOX").state, Severity::Ok);
+    }
+}

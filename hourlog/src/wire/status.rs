@@ -1,0 +1,230 @@
+//! The status of a running service.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{LogId, Offset};
+
+/// The status of one instance of the service.
+///
+/// ```
+/// use hourlog::wire::StatusReply;
+/// let reply: StatusReply = serde_json::from_str(
+///     r#"{"instance":"Vj9","version":"0.1.0","started":"2018-02-04T10:00:00Z",
+///         "now":"2018-02-04T11:00:00Z","prefix":"hourlog",
+///         "archive":{"kind":"embedded","id":"x7","state":{"ok":true},"rollbacks":0},"sources":[],
+///         "counters":{"ingested":7,"ingested_bytes":70,"archived":7,"archived_bytes":70,
+///         "replayed":0,"replayed_bytes":0,"rejected":0,"requests":1,"request_errors":0,
+///         "replies_dropped":0,"logs":1,"logs_awake":1,"logs_failed":0}}"#,
+/// )?;
+/// assert!(reply.archive.state.ok);
+/// assert_eq!(reply.source("HOURLOG"), None);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusReply {
+    /// The id of this run, as `nats micro ls` shows it.
+    pub instance: String,
+    /// Its version.
+    pub version: String,
+    /// The time of its start.
+    pub started: Offset,
+    /// Its present time.
+    pub now: Offset,
+    /// The prefix of its subjects.
+    pub prefix: String,
+    /// Its archive.
+    pub archive: ArchiveStatus,
+    /// The streams that it reads.
+    pub sources: Vec<SourceStatus>,
+    /// Its counters since its start.
+    pub counters: CounterStatus,
+}
+
+impl StatusReply {
+    /// Returns the source that reads `stream`.
+    pub fn source(&self, stream: &str) -> Option<&SourceStatus> {
+        self.sources.iter().find(|source| source.stream == stream)
+    }
+}
+
+/// The state of a part of the service.
+///
+/// ```
+/// use hourlog::wire::ComponentStatus;
+/// let state: ComponentStatus =
+///     serde_json::from_str(r#"{"ok":false,"since":"2018-02-04T10:00:00Z","reason":"no space"}"#)?;
+/// assert_eq!((state.ok, state.reason.as_deref()), (false, Some("no space")));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentStatus {
+    /// True unless it is degraded.
+    pub ok: bool,
+    /// The time since which it is degraded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Offset>,
+    /// The log for which it is degraded; absent if it is for all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log: Option<LogId>,
+    /// The reason: a sentence.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+}
+
+/// The archive of a service.
+///
+/// ```
+/// use hourlog::wire::ArchiveStatus;
+/// let archive: ArchiveStatus =
+///     serde_json::from_str(r#"{"kind":"memory","id":"x7","state":{"ok":true},"rollbacks":0}"#)?;
+/// assert_eq!((archive.id.as_str(), archive.disk), ("x7", None));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveStatus {
+    /// Its kind: `embedded`, `cql` or `memory`.
+    pub kind: String,
+    /// Its id, which was made with it and never changes.
+    pub id: String,
+    /// Degraded while it accepts no writes.
+    pub state: ComponentStatus,
+    /// The number of times that one of its nodes restarted, and the newest events were read again.
+    pub rollbacks: u64,
+    /// The room that it takes on its disk, if it has one of its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub disk: Option<DiskStatus>,
+}
+
+/// The disk of an embedded archive. Its sizes are in bytes.
+///
+/// ```
+/// use hourlog::wire::DiskStatus;
+/// let disk: DiskStatus = serde_json::from_str(
+///     r#"{"journal_bytes":10,"table_bytes":20,"free_bytes":30,"total_bytes":100}"#,
+/// )?;
+/// assert_eq!(disk.total_bytes - disk.free_bytes, 70);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStatus {
+    /// The size of the journals.
+    pub journal_bytes: u64,
+    /// The size of the tables.
+    pub table_bytes: u64,
+    /// The free room.
+    pub free_bytes: u64,
+    /// The size of the disk.
+    pub total_bytes: u64,
+}
+
+/// A stream that a service reads.
+///
+/// ```
+/// use hourlog::wire::SourceStatus;
+/// let source: SourceStatus = serde_json::from_str(
+///     r#"{"stream":"HOURLOG","kind":"wal","reading":{"ok":true},"settings":{"ok":true},
+///         "lag_messages":3,"lag_seconds":0.5,"published":10,"archived":7,"stored":7,
+///         "catching_up":0,"messages":10,"bytes":500,"bytes_max":1000,"removed_messages":0}"#,
+/// )?;
+/// assert_eq!(source.published - source.archived, source.lag_messages);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// The name of the stream.
+    pub stream: String,
+    /// `wal` for the stream that the service purges, `existing` for one that it only reads.
+    pub kind: String,
+    /// Degraded while the stream cannot be read.
+    pub reading: ComponentStatus,
+    /// Degraded while the stream's settings can lose events.
+    pub settings: ComponentStatus,
+    /// The number of messages that are not archived yet.
+    pub lag_messages: u64,
+    /// The age in seconds of the oldest message that was read and is not archived yet; 0 if there is none.
+    pub lag_seconds: f64,
+    /// The sequence of the newest message.
+    pub published: u64,
+    /// The sequence up to which everything is archived.
+    pub archived: u64,
+    /// The sequence after which a restart would go on; absent until one is stored after the start.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stored: Option<u64>,
+    /// The number of messages to read again before readers get replies; 0 when caught up.
+    pub catching_up: u64,
+    /// The number of messages that the stream holds.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The limit of `bytes`; absent for no limit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bytes_max: Option<u64>,
+    /// The newest fork since the start.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fork: Option<ForkStatus>,
+    /// The number of messages that left the stream before they were archived, since the start.
+    pub removed_messages: u64,
+    /// The newest of them: the first and the last sequence.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub removed: Option<(u64, u64)>,
+}
+
+/// A fork: the stream began to use its sequences again, for other messages.
+///
+/// ```
+/// use hourlog::wire::ForkStatus;
+/// let fork: ForkStatus =
+///     serde_json::from_str(r#"{"at":"2018-02-04T10:00:00Z","from":11,"lost":[11,15],"archived":15}"#)?;
+/// assert_eq!(fork.lost, Some((11, 15)));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkStatus {
+    /// The time at which it was detected.
+    pub at: Offset,
+    /// The first sequence that was used again.
+    pub from: u64,
+    /// The first and the last sequence that the stream has lost, as far as they had been read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lost: Option<(u64, u64)>,
+    /// The sequence up to which the lost messages are archived.
+    pub archived: u64,
+}
+
+/// Counters of a service since its start.
+///
+/// ```
+/// use hourlog::wire::CounterStatus;
+/// let counters = CounterStatus { ingested: 7, ..CounterStatus::default() };
+/// assert!(serde_json::to_string(&counters)?.starts_with(r#"{"ingested":7,"#));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CounterStatus {
+    /// Events read from the streams, including those that were read again.
+    pub ingested: u64,
+    /// The bytes of their data and metadata.
+    pub ingested_bytes: u64,
+    /// Events written to the archive, including those that were written again.
+    pub archived: u64,
+    /// The bytes of their data and metadata.
+    pub archived_bytes: u64,
+    /// Events returned by replays.
+    pub replayed: u64,
+    /// The bytes of their data and metadata.
+    pub replayed_bytes: u64,
+    /// Events that went to `_rejected`.
+    pub rejected: u64,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Those of them that were answered with an error.
+    pub request_errors: u64,
+    /// Requests that were dropped, because their reply subject is not an inbox.
+    pub replies_dropped: u64,
+    /// Logs in the archive, counted once a minute.
+    pub logs: u64,
+    /// Logs with a running actor.
+    pub logs_awake: u64,
+    /// Actors that failed and were restarted.
+    pub logs_failed: u64,
+}

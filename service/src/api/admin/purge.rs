@@ -1,0 +1,22 @@
+//! `admin.purge`: removes the buckets of a log that end at or before a time.
+
+use hourlog::{Error, LogId, Result, store::Store, wire::PurgeRequest};
+
+use crate::{
+    api::{Api, Reply, Request, fresh},
+    log_actor::jobs::Job,
+};
+
+pub(in crate::api) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
+    let requested: Option<PurgeRequest> = request.body()?;
+    let PurgeRequest { before, dry_run } =
+        requested.ok_or_else(|| Error::invalid("the request names no time; give one as before"))?;
+    let now = (api.settings.clock)();
+    let before = before.offset(now).filter(|before| *before <= now).ok_or_else(|| {
+        Error::invalid(format!("{before} is not a time before which a log can be purged; give one in the past"))
+    })?;
+    // What was published before the request must not arrive in a purged bucket after it.
+    fresh::wait_until_fresh(api, &api.sources.of_log(&api.store, log).await?.health).await?;
+    let removed = api.run_job(log, |reply| Job::Purge { before, dry_run, reply }).await?;
+    Reply::json(&removed)
+}

@@ -1,0 +1,93 @@
+//! Patterns of log ids.
+
+use std::{fmt, str::FromStr};
+
+use hourlog::{Error, LogId, Result};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// A pattern of log ids in the syntax of NATS subjects: `*` matches one token, and a final `>`
+/// matches one or more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Vec<String>);
+
+impl Pattern {
+    /// Returns true if `id` matches.
+    pub(crate) fn matches(&self, id: &LogId) -> bool {
+        let mut tokens = id.as_str().split('.');
+        for pattern in &self.0 {
+            match (pattern.as_str(), tokens.next()) {
+                (_, None) => return false,
+                (">", Some(_)) => return true,
+                ("*", Some(_)) => {}
+                (literal, Some(token)) if literal == token => {}
+                _ => return false,
+            }
+        }
+        tokens.next().is_none()
+    }
+
+    /// Returns true if the first token is a wildcard.
+    pub(crate) fn begins_with_wildcard(&self) -> bool {
+        matches!(self.0[0].as_str(), "*" | ">")
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let tokens: Vec<String> = text.split('.').map(str::to_owned).collect();
+        let last = tokens.len() - 1;
+        let valid = |(at, token): (usize, &String)| match token.as_str() {
+            "" => false,
+            ">" => at == last,
+            token => token == "*" || !token.contains(['*', '>']),
+        };
+        if !tokens.iter().enumerate().all(valid) {
+            return Err(Error::invalid(format!(
+                "{:?} is not a pattern; write orders.*, orders.> or an id",
+                hourlog::wire::shorten(text)
+            )));
+        }
+        Ok(Self(tokens))
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        String::deserialize(source)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_log_ids_like_nats_subjects() {
+        for (pattern, id, expected) in [
+            (">", "a.b", true),
+            ("a", "a", true),
+            ("a", "a.b", false),
+            ("a.*", "a.b", true),
+            ("a.*", "a", false),
+            ("a.*", "a.b.c", false),
+            ("a.>", "a.b.c", true),
+            ("a.>", "a", false),
+            ("*.b", "a.b", true),
+        ] {
+            let id: LogId = id.parse().expect("a valid id");
+            let pattern: Pattern = pattern.parse().expect("a valid pattern");
+            assert_eq!(pattern.matches(&id), expected);
+        }
+        for bad in ["", "a..b", ">.a", "a*", "a.>b"] {
+            assert!(bad.parse::<Pattern>().is_err(), "{bad:?} was accepted");
+        }
+    }
+}
