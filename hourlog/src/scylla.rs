@@ -90,7 +90,7 @@ struct Inner {
     counts_lock: tokio::sync::Mutex<()>,
     /// One lock per shard, held while a log is created.
     ///
-    /// Of concurrent transactions in a partition, all but one would have to retry.
+    /// Of several concurrent transactions in a partition, all but one would have to retry.
     create_locks: [tokio::sync::Mutex<()>; LOG_SHARDS as usize],
     /// The same for cursors, whose logs are partitions.
     cursor_locks: [tokio::sync::Mutex<()>; LOG_SHARDS as usize],

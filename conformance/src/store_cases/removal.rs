@@ -159,7 +159,7 @@ pub async fn a_skipped_duplicate_is_not_stored_after_a_sweep(guard: impl StoreGu
     let skipped = source.arrival(at("10:00:00"), at("12:50:00"), Record::new("10:00:00"));
     let written = skipped.event.position.seq;
     let plan = plan_sweep(store, &log_id(), Offset::MIN..at("11:00:00"), Seq::ZERO, written).await?;
-    // Who follows after the last event has missed none.
+    // A follower whose cursor lies after the last event has missed none.
     assert_eq!(plan.removed.map(|removed| removed.seq), Some(newest(&rows)));
     plan.execute(store).await?;
     let guard = guard.restart().await;

@@ -117,7 +117,7 @@ fn compact(tables: &Tables, free: u64, deleted: u64) -> Result<()> {
         );
         return Err(Error::new(ErrorKind::Unavailable, context));
     }
-    // What is only in memory keeps the journals, which hold the deleted events, too.
+    // Data that is only in memory keeps its journals, and they hold the deleted events, too.
     for table in tables.all() {
         table.rotate_memtable_and_wait().map_err(broken)?;
     }

@@ -45,7 +45,7 @@ pub(super) struct Tables {
     /// The properties of the archive itself.
     properties: Keyspace,
     pub(super) meta: Keyspace,
-    /// Makes a check and the write that depends on it one step, for what the writing thread does not write.
+    /// Held from a check until its write, for writes that do not go through the writing thread.
     check_and_write_lock: Arc<Mutex<()>>,
 }
 
