@@ -405,18 +405,18 @@ impl<S: Store> Ingest<S> {
         let time = i64::try_from(info.published.unix_timestamp_nanos());
         let time = Offset::from_nanos(time.map_err(|error| unexpected(error.to_string()))?);
         let time = if Failpoint::LocalClock.is_active() { (self.args.settings.clock)() } else { time };
-        let source = Arc::clone(&self.args.source);
-        let source = &source.health;
+        let source = self.source();
         source.published.store(sequence + info.pending, Relaxed);
         if info.pending == 0 {
             source.limit_catch_up(sequence);
         }
+        let is_wal = source.is_wal;
         let expected = self.checkpoint.taken().message.sequence + 1;
         // Only the service's own stream has no gaps by itself.
-        if source.is_wal && sequence > expected {
+        if is_wal && sequence > expected {
             self.report_removed(expected, sequence - 1);
         }
-        let waiter = if source.is_wal { self.args.waiters.take(message.headers.as_ref()) } else { None };
+        let waiter = if is_wal { self.args.waiters.take(message.headers.as_ref()) } else { None };
         let key = MessageKey { sequence, time };
         let message = Message {
             subject: &message.subject,
