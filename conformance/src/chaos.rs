@@ -13,7 +13,7 @@ pub mod readers;
 pub mod verdict;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -114,7 +114,8 @@ impl ChaosRun {
 
         let begun = Instant::now();
         let random = StdRng::seed_from_u64(self.seed);
-        let mut nemesis = Nemesis { service: &mut service, database: node.as_mut(), fault_file, gate, random };
+        let (database, ledger_of_run) = (node.as_mut(), Arc::clone(&ledger));
+        let mut nemesis = Nemesis { service: &mut service, database, fault_file, gate, ledger: ledger_of_run, random };
         let mut rounds = 0;
         while rounds < self.rounds_min || begun.elapsed() < self.duration_min {
             nemesis.round(&self.disruptions).await;
@@ -249,8 +250,14 @@ async fn judge(
         if !events.iter().map(|event| event.position).eq(arrived.iter().copied()) {
             verdict.note(Finding::Inconsistent, || format!("{log}: the arrival order is not the order of the seqs"));
         }
-        if let Some(followed) = followed.get(&number).filter(|followed| **followed != arrived) {
-            verdict.note(Finding::Missed, || first_difference(&log, followed, &arrived));
+        if let Some(followed) = followed.get(&number) {
+            // A follower may have seen events before they were lost.
+            let kept: HashSet<Position> = arrived.iter().copied().collect();
+            let (still_there, lost): (Vec<Position>, Vec<Position>) =
+                followed.iter().partition(|position| kept.contains(position));
+            if still_there != arrived || (!lost.is_empty() && ledger.losses().is_empty()) {
+                verdict.note(Finding::Missed, || first_difference(&log, followed, &arrived));
+            }
         }
     }
     for log in counts.keys().filter(|log| !log.as_str().starts_with("chaos.")) {

@@ -7,7 +7,7 @@ use std::{
 
 use hourlog::{
     ArrivalCursor, Event, LogId, Offset, Position, Record, Seq,
-    read::{ArrivalQuery, End, Query, arrivals_page, describe, histogram, page},
+    read::{Ahead, ArrivalQuery, Counting, End, Query, ahead, arrivals_page, describe, histogram, page},
     store::{EventRow, Store},
     time::{HOUR, MINUTE},
 };
@@ -233,12 +233,56 @@ async fn check_counts(store: &impl Store, log: &LogId, by_time: &[Event]) -> Res
     prop_assert_eq!((described.count, described.bytes), (by_time.len() as u64, bytes as u64));
     let ends = (by_time.first().map(|e| e.position.offset), by_time.last().map(|e| e.position.offset));
     prop_assert_eq!((described.first, described.last), ends);
-    for (from, to, bins) in [("10:00:00", "18:00:00", 8), ("10:00:00", "12:00:00", 120), ("11:59:00", "12:02:00", 3)] {
-        for bin in histogram(store, log, at(from), at(to), bins).await.map_err(failed)?.bins {
-            let by_hand = by_time.iter().filter(|event| (bin.from..bin.to).contains(&event.position.offset)).count();
-            prop_assert_eq!(bin.count, by_hand as u64, "from {} to {}", bin.from, bin.to);
+    for (from, to, bins) in [
+        ("10:00:00", "18:00:00", 8),
+        ("10:00:00", "12:00:00", 120),
+        ("11:59:00", "12:02:00", 3),
+        ("10:17:03.4", "17:42:59.9", 11),
+        ("11:59:59.999", "12:00:00.001", 7),
+    ] {
+        check_histogram(store, log, by_time, at(from), at(to), bins).await?;
+    }
+    // From one event to another: the edges lie anywhere.
+    let offset = |part: usize| by_time.get(by_time.len() * part / 7).map(|event| event.position.offset);
+    for (from, to, bins) in [(0, 5, 3), (1, 6, 1), (2, 4, 50)] {
+        if let (Some(from), Some(to)) = (offset(from), offset(to))
+            && to.duration_since(from).as_nanos() > bins as u128
+        {
+            check_histogram(store, log, by_time, from, to, bins as usize).await?;
         }
     }
+    let limits = by_time.iter().step_by(7).map(|event| event.position.offset);
+    let limits =
+        limits.flat_map(|limit| [-MINUTE, -1, 0, 1, 7 * MINUTE].map(|nanos| limit.saturating_add_nanos(nanos)));
+    for limit in limits.chain([Offset::MIN, Offset::MAX]) {
+        let after: Vec<Offset> = by_time.iter().map(|e| e.position.offset).filter(|offset| *offset > limit).collect();
+        let by_hand = after.first().zip(after.last()).map(|(first, last)| Ahead {
+            count: after.len() as u64,
+            first: *first,
+            last: *last,
+            is_exact: true,
+        });
+        prop_assert_eq!(ahead(store, log, limit).await.map_err(failed)?, by_hand, "after {}", limit);
+    }
+    Ok(())
+}
+
+async fn check_histogram(
+    store: &impl Store,
+    log: &LogId,
+    by_time: &[Event],
+    from: Offset,
+    to: Offset,
+    bins: usize,
+) -> Result<(), TestCaseError> {
+    let counting = Counting::new(Counting::equal_bins(from, to, bins).map_err(failed)?);
+    let found = histogram(store, log, &counting).await.map_err(failed)?;
+    for bin in &found.bins {
+        let by_hand = by_time.iter().filter(|event| (bin.from..bin.to).contains(&event.position.offset)).count();
+        prop_assert_eq!(bin.count, by_hand as u64, "from {} to {}", bin.from, bin.to);
+    }
+    let all = by_time.iter().filter(|event| (from..to).contains(&event.position.offset)).count();
+    prop_assert_eq!(found.count, all as u64);
     Ok(())
 }
 

@@ -140,9 +140,12 @@ macro_rules! store_suite {
                 a_redelivered_event_is_not_returned_again
             }
             counts {
+                a_check_finds_every_bucket_whole
                 a_bucket_that_is_too_large_gives_a_warning_with_a_better_width
                 a_description_summarizes_what_was_written
                 a_histogram_matches_counting_by_hand
+                a_histogram_in_slices_equals_the_whole
+                a_histogram_without_reads_says_what_it_does_not_know
                 a_histogram_of_narrow_buckets_matches_counting_by_hand
                 a_histogram_of_an_empty_range_is_refused
                 redelivered_events_are_stored_once
@@ -181,6 +184,7 @@ macro_rules! store_suite {
                 a_sparse_year_costs_one_read_per_existing_bucket
                 a_year_of_hours_costs_one_read_per_bucket
                 counts_are_answered_by_the_index_alone
+                events_ahead_of_now_cost_one_read_of_the_index
             }
             records {
                 an_epoch_is_begun_once

@@ -1,6 +1,7 @@
 //! The command line: global flags, subcommands, and how a run ends.
 
 mod admin;
+mod ahead;
 mod completions;
 mod config;
 mod cursor;

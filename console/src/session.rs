@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use hourlog::{Cursor, LogId, Offset, time::Clock};
+use hourlog::{Cursor, ErrorKind, LogId, Offset, time::Clock};
 use jiff::tz::TimeZone;
+use tokio::sync::OnceCell;
 
 use crate::{
     connect::{Connect, Connection, Denials},
@@ -12,6 +13,13 @@ use crate::{
     shell,
     when::{self, Moment},
 };
+
+/// Returns how far another clock is ahead of ours, in nanoseconds. It was read between `before` and
+/// `after` by our clock.
+pub(crate) fn clock_ahead_nanos(before: Offset, after: Offset, other: Offset) -> i64 {
+    let middle = before.nanos() + (after.nanos() - before.nanos()) / 2;
+    other.nanos().saturating_sub(middle)
+}
 
 /// One run of one command.
 #[derive(Debug)]
@@ -28,6 +36,8 @@ pub struct Session {
     pub verbose: bool,
     /// Permissions that the server has denied.
     pub denials: Denials,
+    /// How far JetStream's clock is ahead of this machine's, once the service has told it.
+    service_ahead_nanos: OnceCell<i64>,
     resume: Mutex<Option<Resume>>,
     /// Locked while the command is in a step that must be complete.
     complete: tokio::sync::Mutex<()>,
@@ -52,6 +62,7 @@ impl Session {
             clock,
             verbose,
             denials: Denials::default(),
+            service_ahead_nanos: OnceCell::new(),
             resume: Mutex::new(None),
             complete: tokio::sync::Mutex::default(),
         }
@@ -72,15 +83,41 @@ impl Session {
         Ok(connection)
     }
 
-    /// Parses the value of a time flag, and prints what it means to stderr.
-    pub(crate) fn moment(&self, flag: &str, text: Option<&str>) -> Result<Option<Moment>, Failure> {
+    /// Parses the value of a time flag, and prints what it means to stderr. A relative time goes by the
+    /// service's clock.
+    pub(crate) async fn moment(&self, flag: &str, text: Option<&str>) -> Result<Option<Moment>, Failure> {
         let Some(text) = text else { return Ok(None) };
-        let moment =
-            when::parse(text, self.now(), &self.zone).map_err(|error| Failure::usage(format!("{flag}: {error}")))?;
+        let parse = |now| when::parse(text, now, &self.zone);
+        let mut moment = parse(self.now()).map_err(|error| Failure::usage(format!("{flag}: {error}")))?;
+        if when::is_relative(text, self.now(), &self.zone) {
+            moment = parse(self.now().saturating_add_nanos(self.service_ahead_nanos().await?))?;
+        }
         if let Moment::At(offset) = moment {
             self.out.note(&format!("{flag} {offset} ({})", when::show_with_zone(offset, &self.zone)));
         }
         Ok(Some(moment))
+    }
+
+    /// Returns how far JetStream's clock, by which events and the service go, is ahead of this machine's. Asks
+    /// once.
+    ///
+    /// For a user who may not ask for the status it is 0; the user is told so.
+    pub(crate) async fn service_ahead_nanos(&self) -> Result<i64, Failure> {
+        let ahead = self.service_ahead_nanos.get_or_try_init(|| async {
+            // A connection of its own, because a denial ends the command on the other one.
+            let denials = Denials::default();
+            let remote = self.connect.open(denials.clone()).await?.remote;
+            let asked = self.now();
+            match denials.unless(Some(&remote.subjects().status()), remote.status()).await {
+                Ok(status) => Ok(status.jetstream_now.map_or(0, |now| clock_ahead_nanos(asked, self.now(), now))),
+                Err(error) if error.kind() == ErrorKind::NotAllowed => {
+                    self.out.note(&format!("relative times go by this machine's clock: {error}"));
+                    Ok(0)
+                }
+                Err(error) => Err(Failure::from(error)),
+            }
+        });
+        ahead.await.copied()
     }
 
     /// Formats a time for a table cell; `-` if there is none.
@@ -124,6 +161,40 @@ impl Session {
                 let options = format!("{options} --after {}", reached?);
                 Some(format!("resume with: {}", shell::command("read", &options, &log, "")))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use hourlog::time::{DAY, HOUR};
+
+    use super::*;
+    use crate::output::{ColorMode, Format};
+
+    const NOON: Offset = Offset::from_nanos(1_000 * DAY + DAY / 2);
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        connect: Connect,
+    }
+
+    #[tokio::test]
+    async fn relative_times_go_by_the_clock_of_the_service() {
+        let connect = Line::parse_from(["hourlog"]).connect;
+        let out = Output::new(Some(Format::Ndjson), ColorMode::Never, true);
+        let session = Session::new(connect, out, TimeZone::UTC, || NOON, false);
+        session.service_ahead_nanos.set(-2 * DAY).expect("it is not set yet");
+        for (text, expected) in [
+            ("now", NOON.saturating_add_nanos(-2 * DAY)),
+            ("1h", NOON.saturating_add_nanos(-2 * DAY - HOUR)),
+            ("yesterday", NOON.saturating_add_nanos(-3 * DAY - DAY / 2)),
+            ("2018-02-04T21:56:42Z", "2018-02-04T21:56:42Z".parse().expect("a valid time")),
+        ] {
+            let moment = session.moment("--since", Some(text)).await.expect("a valid time");
+            assert_eq!(moment, Some(Moment::At(expected)), "{text}");
         }
     }
 }

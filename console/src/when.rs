@@ -17,8 +17,10 @@ pub enum Moment {
     At(Offset),
     /// The log's first event.
     First,
-    /// The log's newest event.
+    /// The log's newest event that does not lie ahead of now.
     Last,
+    /// The end of the log: after its last event, however far ahead of now that lies.
+    End,
 }
 
 impl From<Moment> for wire::When {
@@ -27,6 +29,7 @@ impl From<Moment> for wire::When {
             Moment::At(offset) => Self::At(offset),
             Moment::First => Self::First,
             Moment::Last => Self::Last,
+            Moment::End => Self::End,
         }
     }
 }
@@ -40,6 +43,7 @@ pub fn parse(text: &str, now: Offset, zone: &TimeZone) -> Result<Moment> {
     match text {
         "first" => return Ok(Moment::First),
         "last" => return Ok(Moment::Last),
+        "end" => return Ok(Moment::End),
         "now" => return Ok(Moment::At(now)),
         _ => {}
     }
@@ -51,6 +55,13 @@ pub fn parse(text: &str, now: Offset, zone: &TimeZone) -> Result<Moment> {
             shorten(text)
         ))
     })
+}
+
+/// Returns true if `text` means another time at another `now`: `2h ago`, `yesterday`, `14:05`.
+pub(crate) fn is_relative(text: &str, now: Offset, zone: &TimeZone) -> bool {
+    // Longer than a day, because `14:05` may mean the same time until tomorrow.
+    let later = now.saturating_add_nanos(10 * hourlog::time::DAY);
+    parse(text, now, zone).ok() != parse(text, later, zone).ok()
 }
 
 /// Returns the inclusive lower bound of a read; `first` needs none.
@@ -176,6 +187,7 @@ mod tests {
             Ok(Moment::At(offset)) => offset.to_string(),
             Ok(Moment::First) => "first".to_owned(),
             Ok(Moment::Last) => "last".to_owned(),
+            Ok(Moment::End) => "end".to_owned(),
             Err(_) => "error".to_owned(),
         }
     }
@@ -186,6 +198,7 @@ mod tests {
             ("now", NOW),
             ("first", "first"),
             ("last", "last"),
+            ("end", "end"),
             ("today", "2018-02-03T23:00:00Z"),
             ("yesterday", "2018-02-02T23:00:00Z"),
             ("2018-02-04T21:56:42Z", "2018-02-04T21:56:42Z"),
@@ -222,6 +235,19 @@ mod tests {
         let error = parse("soon", now, &zone).expect_err("this is not a time").to_string();
         for example in ["2018-02-04T21:56:42Z", "2h ago", "yesterday 9:00"] {
             assert!(error.contains(example) && parse(example, now, &zone).is_ok(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_relative_if_it_depends_on_now() {
+        let (now, zone) = (NOW.parse().expect("a valid time"), TimeZone::UTC);
+        for text in ["now", "today", "yesterday", "2h ago", "-30m", "+5m", "14:05", "yesterday 9:00"] {
+            assert!(is_relative(text, now, &zone), "{text}");
+        }
+        for text in
+            ["first", "last", "end", "2018-02-04T21:56:42Z", "@1517781402.5", "1517781402", "2018-02-01", "soon"]
+        {
+            assert!(!is_relative(text, now, &zone), "{text}");
         }
     }
 

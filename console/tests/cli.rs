@@ -2,6 +2,8 @@
 
 #[path = "cli/admin.rs"]
 mod admin;
+#[path = "cli/clocks.rs"]
+mod clocks;
 #[path = "cli/cursors.rs"]
 mod cursors;
 #[path = "cli/ids.rs"]
@@ -10,6 +12,8 @@ mod ids;
 mod login;
 #[path = "cli/reimport.rs"]
 mod reimport;
+#[path = "cli/set_back.rs"]
+mod set_back;
 #[path = "cli/watching.rs"]
 mod watching;
 
@@ -415,6 +419,14 @@ async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
         let parts = json_lines(&stage.run(args).await.stdout);
         assert_eq!(parts.iter().filter_map(|part| part["count"].as_u64()).sum::<u64>(), 168, "{args}");
     }
+    let range = "quakes.us --since '2018-02-06 12:10' --until '2018-02-06 18:05'";
+    let read = json_lines(&stage.run(&format!("read {range}")).await.stdout).len() as u64;
+    for step in ["", "--step 1h", "--step 1d", "--step 1mo", "--step 7s", "--bins 9"] {
+        let parts = json_lines(&stage.run(&format!("hist {range} {step}")).await.stdout);
+        assert_eq!(parts.iter().filter_map(|part| part["count"].as_u64()).sum::<u64>(), read, "{step}");
+    }
+    let last = json_lines(&stage.run("hist quakes.us --until last --step 1y").await.stdout);
+    assert_eq!(last.iter().filter_map(|part| part["count"].as_u64()).sum::<u64>(), 168);
     let bars = redacted(&stage.run("hist quakes.us --bins 7 -o table").await.stdout);
     assert!(bars.starts_with("FROM") && bars.contains('█'), "{bars}");
 
@@ -543,8 +555,9 @@ async fn doctor_reports_what_is_healthy_and_what_is_missing() {
     let healthy = stage.run("doctor").await;
     assert_eq!(
         states(&healthy),
-        "server:ok jetstream:ok hourlogd:ok archive:ok ingest:ok wal:ok lag:ok reread:ok fork:ok removed:ok \
-         replies:ok rejected:ok stream:ok stream fill:ok clocks:ok service clock:ok"
+        "server:ok jetstream:ok hourlogd:ok archive:ok ingest:ok wal:ok answers:ok stores:ok progress:ok lag:ok \
+         reread:ok fork:ok set back:ok removed:ok poison:ok replies:ok rejected:ok stream:ok stream fill:ok clocks:ok \
+         ahead:ok"
     );
     assert_eq!(healthy.code, Some(0));
     stage.running.stop().await.expect("the service stops");

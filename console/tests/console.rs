@@ -47,6 +47,64 @@ async fn a_first_session_without_instructions_works() {
 }
 
 #[tokio::test]
+async fn events_ahead_of_now_are_drawn_behind_it() {
+    const CENTURY: i64 = 100 * 365 * DAY;
+    let mut console = Harness::log("quakes", 120, 40).await;
+    let newest = console.playhead();
+    for number in 0..3 {
+        console.receive_at(number, newest.nanos() + CENTURY + number.cast_signed() * 1_000_000_000).await;
+    }
+    // Within two seconds, the counts tell of them.
+    console.advance(3_000).await;
+    console.shows(&["LIVE 2018-02-04 23:59:00.000", "+3 ahead", "1,440 events in window"]).await;
+    for keys in ["g G", "t"] {
+        console.press(keys).await;
+    }
+    console.type_text("last").await;
+    console.press("enter").await;
+    assert_eq!(console.playhead(), newest);
+    // They are rows behind the newest event, and end goes to the last one.
+    console.press("down").await;
+    assert_eq!(console.playhead().nanos(), newest.nanos() + CENTURY);
+    console.press("t").await;
+    console.type_text("end").await;
+    console.press("enter").await;
+    assert_eq!(console.playhead().nanos(), newest.nanos() + CENTURY + 2_000_000_000);
+    // Playing towards them ends at now, and so does a new opening.
+    console.press("G").await;
+    console.press("k k k space").await;
+    console.advance(1_000).await;
+    console.press("space q").await;
+    let mut console = console.reopened("quakes").await;
+    console.shows(&["LIVE 2018-02-04 23:59:00.000", "+3 ahead", "1,440 events in window"]).await;
+    console.press("space").await;
+    console.shows(&["LIVE"]).await;
+    assert_eq!(console.playhead(), newest);
+}
+
+#[tokio::test]
+async fn a_log_with_events_ahead_only_shows_them() {
+    let mut console = Harness::log_at("dev.7", 100 * 365 * DAY, 120, 40).await;
+    console.shows(&["+1 ahead", "ahead of its time"]).await;
+    console.press("g").await;
+    console.shows(&["ahead of its time"]).await;
+}
+
+#[tokio::test]
+async fn typed_times_and_ages_go_by_the_clock_of_the_service() {
+    let mut console = Harness::open(120, 40).await;
+    console.set_service_clock(-DAY / 2);
+    console.advance(3_000).await;
+    console.press("enter").await;
+    console.press("t").await;
+    console.type_text("2h ago").await;
+    // The console's own clock is at midnight, twelve hours ahead.
+    console.shows(&["go to: 2h ago", "2018-02-04 10:00:0", "2h 0m ago"]).await;
+    console.press("enter").await;
+    console.shows(&["PAUSED 2018-02-04 10:0"]).await;
+}
+
+#[tokio::test]
 async fn jumps_are_undone_and_redone_and_marks_are_visited() {
     let mut console = Harness::log("quakes", 120, 40).await;
     console.press("t").await;

@@ -3,11 +3,21 @@
 //! One thread writes. It collects all waiting writes into one atomic batch with the index rows that they
 //! change, syncs it to the disk once, and answers all of them. Readers never wait for it.
 
+pub(crate) mod backup;
+mod backup_links;
+pub(crate) mod check;
 mod compaction;
+mod directory_lock;
+mod files;
 mod journals;
 mod keys;
+mod open_files;
+mod precheck;
 mod recovery;
 mod removal;
+pub(crate) mod repair;
+pub(crate) mod restore;
+mod swap;
 mod tables;
 mod values;
 mod watermark;
@@ -27,8 +37,9 @@ use crate::{
     store::{Bucket, BucketRow, Disk, EpochRow, LogRow, Scan, SourceRow, Store, Write},
 };
 
+use directory_lock::DirectoryLock;
 pub use recovery::Missing;
-use recovery::{DirectoryLock, Recovered};
+use recovery::Recovered;
 use tables::{Tables, broken};
 
 /// The writes that may wait for the writing thread. Further ones wait to be queued.
@@ -65,7 +76,7 @@ struct Inner {
 /// The state that readers and the writing thread share.
 struct Shared {
     directory: PathBuf,
-    /// `None` if they could not be reopened after a failed write.
+    /// `None` if they could not be reopened after a failed write. Each later write tries it again.
     tables: RwLock<Option<Tables>>,
 }
 
@@ -130,12 +141,7 @@ impl Shared {
 
     /// Returns the free bytes of the archive's disk, and its size.
     fn disk_bytes(&self) -> Result<(u64, u64)> {
-        let disk = nix::sys::statvfs::statvfs(&self.directory).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "cannot read the free space of the archive's disk").because(error)
-        })?;
-        #[allow(clippy::useless_conversion, reason = "on other systems these numbers are shorter")]
-        let bytes = |blocks| u64::from(blocks).saturating_mul(u64::from(disk.fragment_size()));
-        Ok((bytes(disk.blocks_available()), bytes(disk.blocks())))
+        disk_bytes(&self.directory)
     }
 
     /// Reopens the tables once their readers have finished. Returns the number of batches in them.
@@ -295,6 +301,19 @@ impl Store for Embedded {
     }
 }
 
+/// Returns the free bytes of the disk of a directory, and its size.
+fn disk_bytes(directory: &Path) -> Result<(u64, u64)> {
+    let disk = nix::sys::statvfs::statvfs(directory).map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "cannot read the free space of the archive's disk").because(error)
+    })?;
+    #[allow(clippy::useless_conversion, reason = "on other systems these numbers are shorter")]
+    let bytes = |blocks| u64::from(blocks).saturating_mul(u64::from(disk.fragment_size()));
+    Ok((bytes(disk.blocks_available()), bytes(disk.blocks())))
+}
+
 fn not_open() -> Error {
-    Error::new(ErrorKind::Unavailable, "the archive could not be reopened after its disk failed; check the disk")
+    Error::new(
+        ErrorKind::Unavailable,
+        "the archive could not be reopened after a failed write; hourlog doctor says why, and it is tried again",
+    )
 }

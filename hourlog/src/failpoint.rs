@@ -13,10 +13,18 @@ pub enum Failpoint {
     BatchDropped,
     /// The stream is not checked for a fork.
     ForkUnseen,
+    /// A stream that is being restored is taken for one that has lost its newest messages.
+    RestoreUnseen,
+    /// A message of the stream is new if it is later than all before, and old if not.
+    AgeByTime,
     /// A redelivered event is counted again.
     CountedToIgnored,
     /// A restarted node is trusted to have everything that it acknowledged.
     RollbackUnseen,
+    /// The ingest stands still, as if it waited for a lock that nobody releases.
+    IngestStands,
+    /// The ends of archive and stream are not compared at the start.
+    SetBackUnseen,
 }
 
 #[cfg(not(feature = "chaos"))]
@@ -30,13 +38,17 @@ impl Failpoint {
 #[cfg(feature = "chaos")]
 impl Failpoint {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::CheckpointBeforeRows,
         Self::LocalClock,
         Self::BatchDropped,
         Self::ForkUnseen,
+        Self::RestoreUnseen,
+        Self::AgeByTime,
         Self::CountedToIgnored,
         Self::RollbackUnseen,
+        Self::IngestStands,
+        Self::SetBackUnseen,
     ];
     /// The environment variable that names the one to switch on.
     pub const VARIABLE: &str = "HOURLOG_FAILPOINT";
@@ -48,8 +60,12 @@ impl Failpoint {
             Self::LocalClock => "local-clock",
             Self::BatchDropped => "batch-dropped",
             Self::ForkUnseen => "fork-unseen",
+            Self::RestoreUnseen => "restore-unseen",
+            Self::AgeByTime => "age-by-time",
             Self::CountedToIgnored => "counted-to-ignored",
             Self::RollbackUnseen => "rollback-unseen",
+            Self::IngestStands => "ingest-stands",
+            Self::SetBackUnseen => "set-back-unseen",
         }
     }
 

@@ -67,7 +67,8 @@ impl BucketRow {
         self.count == 0 && self.arrivals == 0
     }
 
-    fn count(&mut self, event: &Event) {
+    /// Counts an event.
+    pub(crate) fn count(&mut self, event: &Event) {
         let offset = event.position.offset;
         self.count += 1;
         self.bytes += event.record.bytes() as u64;

@@ -75,6 +75,7 @@
 //! # Map
 //! - [`LogId`], [`Offset`], [`Position`], [`Record`], [`Event`], [`Error`]: one file per idea, without I/O.
 //! - [`mod@store`]: what an archive implements; [`mod@read`]: pages and counts over any store.
+//! - [`maintenance`]: checking an archive; for a directory, also repair and backup.
 //! - [`time`]: the clock and its units; [`mod@header`]: metadata with a meaning.
 //! - `wire`: what crosses NATS; `nats`: connecting and publishing; `remote`: the client of the service.
 
@@ -90,10 +91,12 @@ mod event;
 pub mod failpoint;
 mod id;
 mod index;
+pub mod maintenance;
 mod memory;
 mod position;
 pub mod read;
 mod record;
+mod resets;
 mod retention;
 pub mod store;
 pub mod time;

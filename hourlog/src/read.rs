@@ -3,7 +3,8 @@
 //!
 //! - [`page`], [`seek`]: by time, for looking back.
 //! - [`arrivals_page`]: by arrival, for following.
-//! - [`describe`], [`histogram`]: from the rows of the index alone.
+//! - [`describe`]: from the rows of the index alone. [`ahead`]: the events after a time.
+//! - [`histogram`]: from the rows of the index where they are fine enough, else from the events.
 //!
 //! ```
 //! use hourlog::{Archive, Events, Log, Memory, Record, Seq, read, time::system_clock};
@@ -21,6 +22,7 @@
 //! # }).unwrap();
 //! ```
 
+mod ahead;
 mod arrival;
 mod describe;
 mod histogram;
@@ -34,9 +36,10 @@ use crate::{
 
 pub(crate) use self::index_walk::IndexWalk;
 pub use self::{
+    ahead::{Ahead, ahead},
     arrival::{ArrivalPage, ArrivalQuery, arrivals_page},
     describe::{Description, describe, fitting_width, rate_warning},
-    histogram::{Bin, Histogram, histogram},
+    histogram::{Bin, Counting, Histogram, histogram},
     timeline::{Page, Query, page, seek},
 };
 

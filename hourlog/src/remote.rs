@@ -29,10 +29,10 @@ use crate::{
     nats::without_secrets,
     read::End,
     wire::{
-        self, AlterRequest, AppendReply, CreateRequest, CursorName, CursorReply, CursorRequest, CursorsReply,
-        DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, NamedCursor, PurgeRequest,
-        RemovedReply, ReplayRequest, RequeueReply, RequeueRequest, SetCursorReply, SetCursorRequest, Subjects,
-        TimelineReply, TimelineRequest, proto, shorten,
+        self, AheadReply, AlterRequest, AppendReply, CreateRequest, CursorName, CursorReply, CursorRequest,
+        CursorsReply, DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, Moved, NamedCursor,
+        PurgeRequest, RemovedReply, ReplayRequest, RequeueReply, RequeueRequest, SetCursorReply, SetCursorRequest,
+        Subjects, TimelineReply, TimelineRequest, proto, shorten,
     },
 };
 
@@ -100,6 +100,10 @@ pub struct RemotePage {
     /// Set if the request begins before events that retention or a purge has removed: the time before which
     /// they lay.
     pub expired: Option<Offset>,
+    /// Set if the request's cursor is ahead of what its log will get: where it was moved.
+    pub moved: Option<Moved>,
+    /// In a reverse page without `to`: the events that lie ahead of now, before which the page begins.
+    pub ahead: Option<AheadReply>,
 }
 
 impl Remote {
@@ -167,6 +171,7 @@ impl Remote {
         let unexpected = |error: Error| Error::new(ErrorKind::Unexpected, error.to_string());
         let resolved = page.resolved.as_deref().map(str::parse).transpose().map_err(unexpected)?;
         let next = page.next.as_deref().map(str::parse).transpose().map_err(unexpected)?;
+        let moved = page.moved.map(Moved::try_from).transpose().map_err(unexpected)?;
         Ok(RemotePage {
             events: page.events.into_iter().map(|event| event.of_log(log)).collect(),
             next,
@@ -174,6 +179,8 @@ impl Remote {
             resolved,
             scanned: page.scanned,
             expired: page.expired.map(Offset::from_nanos),
+            moved,
+            ahead: page.ahead.map(AheadReply::from),
         })
     }
 
@@ -311,14 +318,16 @@ impl Remote {
     /// stream.
     ///
     /// Never ends by itself. After the first reply, an outage of the server or the service is retried until
-    /// it has recovered. Any other error, and any error before the first reply, is the last item.
+    /// it has recovered. A refusal by a limit is retried from the first request on. Any other error is the last
+    /// item, and so is an outage before the first reply.
     pub fn tail(&self, log: LogId, request: ReplayRequest) -> impl Stream<Item = Result<Event>> + Send + use<> {
         tail::tail(self.clone(), log, request)
     }
 
     /// The pages of [`Remote::tail`], as a stream, for a reader that stores the cursor of each.
     ///
-    /// A page that waited for events in vain is empty.
+    /// A page that waited for events in vain is empty. [`RemotePage::moved`] tells a reader that its cursor was
+    /// ahead of an archive that was set back; [`Remote::tail`] just goes on.
     pub fn tail_pages(
         &self,
         log: LogId,

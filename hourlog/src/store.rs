@@ -33,6 +33,7 @@ pub use crate::{
     event::{Arrival, EventRow, Late},
     id::SLOTS,
     index::BucketRow,
+    resets::reset_checkpoints,
     retention::{SweepCount, SweepPlan, Swept, count_sweep, newest_seq, plan_sweep, sweep},
 };
 

@@ -18,6 +18,7 @@ pub mod json;
 pub mod proto;
 mod request;
 mod status;
+mod step;
 mod text;
 mod when;
 
@@ -26,16 +27,20 @@ pub use admin::{
     StillRejected,
 };
 pub use cursor::{
-    CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, NamedCursor, SetCursorReply,
-    SetCursorRequest,
+    CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, Moved, NamedCursor,
+    SetCursorReply, SetCursorRequest,
 };
 use request::is_default;
 pub use request::{
     AppendReply, BinReply, DescribeReply, LogReply, LogsReply, LogsRequest, Order, ReplayRequest, TimelineReply,
     TimelineRequest, WidthChange,
 };
-pub use status::{ArchiveStatus, ComponentStatus, CounterStatus, DiskStatus, ForkStatus, SourceStatus, StatusReply};
-pub use when::{Span, When};
+pub use status::{
+    ArchiveStatus, ComponentStatus, CounterStatus, DiskStatus, ForkStatus, MissingStatus, SetBackStatus, SourceStatus,
+    StatusReply,
+};
+pub use step::Step;
+pub use when::{AheadReply, Span, When};
 
 use crate::{Error, LogId, Result};
 

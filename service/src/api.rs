@@ -1,13 +1,16 @@
 //! The endpoints, served by the NATS Services API: `nats micro ls`, `info` and `stats` show them.
 
 mod admin;
+mod ahead;
 mod append;
 mod cursor;
 mod describe;
 mod discovery;
 mod fresh;
 mod inbox;
+pub(crate) mod lasting;
 mod logs;
+mod moved;
 mod replay;
 mod reply;
 mod status;
@@ -18,22 +21,24 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Client, Message, Subscriber, jetstream};
+use async_nats::{Client, Message, Subject, Subscriber, jetstream};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use hourlog::{Error, ErrorKind, LogId, Result, store::Store};
 use tokio::{
-    sync::Semaphore,
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admission::{Admission, Requester, Turn},
     archive_id::{ArchiveId, Instance},
     config::Settings,
     health::Health,
     log_actor::{LogMsg, jobs::Job},
     logs::{LogsMsg, LogsRef},
+    message_ids::MessageIds,
     rules::Rules,
     sources::Sources,
     stream::connect,
@@ -44,17 +49,22 @@ pub(crate) use discovery::find_instances;
 use discovery::{OwnInstance, Question};
 use reply::{Reply, Request};
 
-/// Limit of requests in progress. The service refuses any further request.
-const REQUESTS_MAX: usize = 4096;
+/// Size of a payload below which a request gets a copy of its own.
+const COPIED_BYTES_MAX: usize = 16 << 10;
+/// Approximate memory of a description while it is read: a part of the index.
+const DESCRIBE_BYTES: usize = 64 << 10;
 /// Longest wait for the restart of a failed log. After that, the request fails.
 const RESTART_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for a change of a log. Less than the two minutes that a client waits for a removal.
 const JOB_MAX: Duration = Duration::from_secs(110);
 
 /// The parts of the service that the endpoints use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Api<S> {
     pub(crate) client: Client,
+    pub(crate) message_ids: MessageIds,
+    /// Sends the large replies.
+    pub(crate) answers_client: Client,
     pub(crate) store: S,
     pub(crate) logs: LogsRef,
     pub(crate) health: Arc<Health>,
@@ -63,6 +73,7 @@ pub(crate) struct Api<S> {
     pub(crate) sources: Arc<Sources>,
     /// The archive's id.
     pub(crate) archive: ArchiveId,
+    pub(crate) admission: Admission,
     pub(crate) settings: Settings,
 }
 
@@ -143,18 +154,19 @@ impl Verb {
     }
 }
 
-/// Starts the endpoints. They answer until `shutdown`, and then finish the requests in progress.
+/// Starts the endpoints. They answer until `shutdown`, or until the client ends, and then finish the
+/// requests in progress.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] when a subscription fails or JetStream does not answer.
-pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) -> Result<JoinHandle<()>> {
+async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) -> Result<JoinHandle<()>> {
     let unavailable = |error: async_nats::Error| {
         Error::new(ErrorKind::Unavailable, "failed to subscribe to the endpoints' subjects").because(error)
     };
-    let client = api.client.clone();
+    let (client, answers_client) = (api.client.clone(), api.answers_client.clone());
     let presented = Instance { prefix: api.settings.prefix.clone(), archive: api.archive.clone() };
     let instance = OwnInstance::new(presented, (api.settings.clock)());
-    let served = Arc::new(Served { api, instance, limit: Arc::new(Semaphore::new(REQUESTS_MAX)), shutdown });
+    let served = Arc::new(Served { api, instance, shutdown });
     let (requests, mut endpoints) = (TaskTracker::new(), JoinSet::new());
     for verb in Verb::ALL {
         let subject = served.instance.subject(verb);
@@ -173,14 +185,19 @@ pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) ->
     // A flush does not prove that the server has processed the subscriptions. A reply on the same
     // connection does, because the server works in order.
     let wal = &served.api.settings.stream;
-    served.api.jetstream().get_stream(wal).await.map_err(|error| {
-        Error::new(ErrorKind::Unavailable, format!("the stream {wal} does not answer")).because(error)
-    })?;
+    let shutdown = served.shutdown.clone();
+    // The reply may be that the stream is gone: it may be restored.
+    connect::find_stream(&served.api.jetstream(), wal).await?;
     Ok(tokio::spawn(async move {
         while endpoints.join_next().await.is_some() {}
+        if !shutdown.is_cancelled() {
+            // The client has ended, so the requests in progress cannot be answered.
+            return;
+        }
         requests.close();
         requests.wait().await;
         let _ = client.flush().await;
+        let _ = answers_client.flush().await;
     }))
 }
 
@@ -189,33 +206,32 @@ pub(crate) async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) ->
 struct Served<S> {
     api: Api<S>,
     instance: OwnInstance,
-    /// One permit per request in progress.
-    limit: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
 
 impl<S: Store> Served<S> {
     /// Answers the requests of one endpoint, each in its own task.
     async fn serve(self: Arc<Self>, verb: Verb, mut endpoint: Subscriber, requests: TaskTracker) {
-        while let Some(message) = self.next(&mut endpoint).await {
-            let (served, permit) = (Arc::clone(&self), Arc::clone(&self.limit).try_acquire_owned());
+        while let Some((message, requester)) = self.next(&mut endpoint).await {
+            let (served, place) = (Arc::clone(&self), self.api.admission.places.take(requester, message.payload.len()));
             requests.spawn(async move {
                 let begun = Instant::now();
-                let request = Request { message };
-                let outcome = match &permit {
-                    Ok(_) => tokio::select! {
-                        outcome = served.api.answer(verb, &request, &served.instance) => outcome,
-                        // A replay may wait for events for longer than the service has to stop.
-                        () = grace_ended(&served.shutdown) => Err(stopping()),
-                    },
-                    Err(_) => Err(Error::new(
-                        ErrorKind::Refused,
-                        format!("the limit of {REQUESTS_MAX} requests in progress is reached; retry in a moment"),
-                    )),
+                let (message, place, outcome) = match place {
+                    Ok(place) => {
+                        let request = Request { message: compact(message), place };
+                        let outcome = tokio::select! {
+                            outcome = served.api.answer(verb, &request, &served.instance) => outcome,
+                            // A replay may wait for events for longer than the service has to stop.
+                            () = grace_ended(&served.shutdown) => Err(stopping()),
+                        };
+                        (request.message, Some(request.place), outcome)
+                    }
+                    Err(refused) => (message, None, Err(refused)),
                 };
                 let code = outcome.as_ref().err().map(|error| u32::from(error.kind().code()));
                 let error = outcome.as_ref().err().map(|error| format!("{}:{error}", error.kind().code()));
-                request.respond(&served.api.client, outcome).await;
+                served.api.respond(message, outcome).await;
+                drop(place);
                 let took = begun.elapsed();
                 served.api.health.counters.answered(verb.endpoint().name, took, code);
                 served.instance.count(verb, took, error);
@@ -225,15 +241,15 @@ impl<S: Store> Served<S> {
 
     /// Answers discovery questions about this instance.
     async fn present(self: Arc<Self>, question: Question, mut questions: Subscriber) {
-        while let Some(message) = self.next(&mut questions).await {
+        while let Some((message, _)) = self.next(&mut questions).await {
             let answer = self.instance.answer(question, || self.api.health.report());
-            Request { message }.respond(&self.api.client, Reply::json(&answer)).await;
+            self.api.respond(message, Reply::json(&answer)).await;
         }
     }
 
     /// Waits for the next request whose reply goes to an inbox. During shutdown, returns only
     /// requests that the server has already sent.
-    async fn next(&self, requests: &mut Subscriber) -> Option<Message> {
+    async fn next(&self, requests: &mut Subscriber) -> Option<(Message, Requester)> {
         loop {
             let message = tokio::select! {
                 biased;
@@ -243,11 +259,22 @@ impl<S: Store> Served<S> {
                 }
                 message = requests.next() => message?,
             };
-            if self.api.may_answer(&message) {
-                return Some(message);
+            if let Some(requester) = self.api.requester(&message) {
+                return Some((message, requester));
             }
         }
     }
+}
+
+/// Returns a message that owns its small parts. They share a block of the connection's buffer, and a request
+/// that waits would keep the whole block in memory.
+fn compact(message: Message) -> Message {
+    let own = |subject: &Subject| Subject::from(subject.to_string());
+    let payload = match message.payload.len() {
+        small if small < COPIED_BYTES_MAX => Bytes::copy_from_slice(&message.payload),
+        _ => message.payload,
+    };
+    Message { subject: own(&message.subject), reply: message.reply.as_ref().map(own), payload, ..message }
 }
 
 /// Waits until shutdown begins, and then long enough for requests that wait for nothing.
@@ -262,22 +289,26 @@ fn stopping() -> Error {
 }
 
 impl<S: Store> Api<S> {
-    /// Returns true when the reply subject is an inbox; otherwise counts the request as dropped.
+    /// Returns the requester when the reply subject is an inbox; otherwise counts the request as dropped.
     /// The reply is published with the rights of the service, so a requester could use any other
     /// reply subject to write where it may not.
-    fn may_answer(&self, message: &Message) -> bool {
-        let allowed = message.reply.as_ref().is_some_and(|reply| inbox::is_inbox(reply, &self.settings.inbox_prefixes));
-        if !allowed {
+    fn requester(&self, message: &Message) -> Option<Requester> {
+        let reply = message.reply.as_ref();
+        let requester = reply.and_then(|reply| inbox::requester(reply, &self.settings.inbox_prefixes));
+        if requester.is_none() {
             self.health.replies_dropped.fetch_add(1, Relaxed);
             tracing::warn!(subject = %message.subject, reply = message.reply.as_deref().map(hourlog::wire::shorten), "request dropped: its reply subject is not an inbox");
         }
-        allowed
+        requester.map(Requester::new)
     }
 
     /// Passes a request to the handler of its verb.
     async fn answer(&self, verb: Verb, request: &Request, instance: &OwnInstance) -> Result<Reply> {
         let Endpoint { subject, reads, .. } = verb.endpoint();
         let log = || self.log_in_subject(subject, request);
+        if reads && self.health.catch_up_lag() > 0 {
+            request.place.begin_wait()?;
+        }
         if reads && subject.ends_with('.') {
             // Another source that cannot be read must not keep this log's readers out.
             self.wait_for_catch_up_of(&log()?).await?;
@@ -287,7 +318,10 @@ impl<S: Store> Api<S> {
         match verb {
             Verb::Append => append::answer(self, &log()?, request).await,
             Verb::Replay => replay::answer(self, &log()?, request).await,
-            Verb::Describe => describe::answer(self, &log()?).await,
+            Verb::Describe => {
+                let turn = self.turn(request, DESCRIBE_BYTES, false).await?;
+                Ok(describe::answer(self, &log()?).await?.with_turn(turn))
+            }
             Verb::Timeline => timeline::answer(self, &log()?, request).await,
             Verb::Logs => logs::answer(self, request).await,
             Verb::Status => status::answer(self, instance).await,
@@ -348,6 +382,12 @@ impl<S: Store> Api<S> {
                 format!("the change of log {log} has not ended yet; hourlog doctor says why, send the request again"),
             )),
         }
+    }
+
+    /// Waits for the turn of a request to read an answer that takes up to `bytes` of memory.
+    /// It is `large` if reading it takes milliseconds.
+    async fn turn(&self, request: &Request, bytes: usize, large: bool) -> Result<Turn> {
+        self.admission.turn(request.place.requester(), bytes, large).await
     }
 
     /// Returns the events per second of each of `logs` during the last minute.

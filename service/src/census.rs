@@ -6,27 +6,25 @@ use std::{
 };
 
 use hourlog::{Result, store::Store};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{health::Health, repeats::Repeats, trace::sentence};
+use crate::{health::Health, new_logs::NewLogs, repeats::Repeats, trace::sentence};
 
-/// Interval between two counts. Counting reads the row of every log.
-const INTERVAL: Duration = Duration::from_secs(60);
+/// The shortest pause between two counts. Counting reads the row of every log.
+const PAUSE_MIN: Duration = Duration::from_secs(60);
+/// The pause after a count, in multiples of the time that it took.
+const PAUSE_PER_COUNT: u32 = 60;
 /// Rows per read of the log table.
 const ROWS_PER_READ: usize = 1_000;
 
-/// Counts now and then once a minute, until `shutdown`.
-pub(crate) async fn run<S: Store>(store: S, health: Arc<Health>, shutdown: CancellationToken) {
-    let (mut ticks, mut failures) = (interval(INTERVAL), Repeats::default());
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Counts now and then once a minute, or more rarely if that takes long, until `shutdown`.
+pub(crate) async fn run<S: Store>(store: S, health: Arc<Health>, new_logs: Arc<NewLogs>, shutdown: CancellationToken) {
+    let mut failures = Repeats::default();
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = shutdown.cancelled() => return,
-        }
+        let begun = Instant::now();
         let counted = tokio::select! {
-            counted = count(&store, &health) => counted,
+            counted = count(&store, &health, &new_logs) => counted,
             () = shutdown.cancelled() => return,
         };
         if let Err(error) = counted
@@ -34,11 +32,16 @@ pub(crate) async fn run<S: Store>(store: S, health: Arc<Health>, shutdown: Cance
         {
             tracing::warn!(cause = sentence(&error), left_out, "cannot measure the archive; retrying");
         }
+        tokio::select! {
+            () = sleep(PAUSE_MIN.max(begun.elapsed() * PAUSE_PER_COUNT)) => {}
+            () = shutdown.cancelled() => return,
+        }
     }
 }
 
-async fn count<S: Store>(store: &S, health: &Health) -> Result<()> {
+async fn count<S: Store>(store: &S, health: &Health, new_logs: &NewLogs) -> Result<()> {
     health.counters.set_disk(store.disk().await?);
+    new_logs.begin_count();
     let (mut logs, mut after) = (0, None);
     loop {
         let rows = store.logs(after.as_ref(), ROWS_PER_READ).await?;
@@ -46,6 +49,7 @@ async fn count<S: Store>(store: &S, health: &Health) -> Result<()> {
         logs += rows.len();
         after = Some(last.clone());
     }
+    new_logs.end_count(logs as u64);
     health.counters.logs.set(i64::try_from(logs).unwrap_or(i64::MAX));
     Ok(())
 }

@@ -4,12 +4,13 @@
 mod file;
 mod identity;
 mod print;
+mod subcommands;
 
 use std::{ffi::OsString, io::Write, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{
-    ArgMatches, CommandFactory, FromArgMatches, Parser, builder::BoolishValueParser, error::ErrorKind as ClapErrorKind,
-    parser::ValueSource,
+    ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, builder::BoolishValueParser,
+    error::ErrorKind as ClapErrorKind, parser::ValueSource,
 };
 use hourlog::{
     Error, Result,
@@ -27,6 +28,8 @@ use crate::{
     units::{ByteSize, ListenAddress, Seconds},
 };
 
+pub use subcommands::{Maintenance, Output};
+
 const EXAMPLES: &str = "\
 Examples:
   hourlogd --nats nats://localhost:4222 --store file:/var/lib/hourlog
@@ -34,6 +37,10 @@ Examples:
   hourlogd --store memory:                       to try things out: a stop loses the archive
   hourlogd --config /etc/hourlog.toml            store = \"file:…\"; flags override the file
   hourlogd --config-template > hourlog.toml      every setting, as a comment
+  hourlogd check /var/lib/hourlog                is the archive whole? The service must be stopped
+  hourlogd repair /var/lib/hourlog               keep what can be read of a damaged archive
+  hourlogd backup /var/lib/hourlog /backup/1     copy it, also while the service runs
+  hourlogd restore /backup/1 /var/lib/hourlog
 
 Other users of the machine can read a password in a flag (ps). Variables and files are safer.
 
@@ -104,6 +111,11 @@ pub struct Options {
     /// full stream refuses new events [default: 1GiB].
     #[arg(long, value_name = "BYTES", env = "HOURLOG_WAL_MAX_BYTES")]
     pub wal_max_bytes: Option<ByteSize>,
+    /// Time after which the service's stream is created again if it is gone, in seconds or such as
+    /// 10m. Until then it can be restored; 0 creates it at once [default: 60].
+    #[arg(long, value_name = "SECONDS", env = "HOURLOG_WAL_RECREATE_SECONDS", visible_alias = "wal-recreate")]
+    #[serde(alias = "wal-recreate")]
+    pub wal_recreate_seconds: Option<Seconds>,
     /// Prefix of the service's own subjects [default: hourlog].
     #[arg(long, value_name = "PREFIX", env = "HOURLOG_PREFIX")]
     pub prefix: Option<String>,
@@ -177,9 +189,25 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", env = "HOURLOG_SWEEP_SECONDS", visible_alias = "sweep")]
     #[serde(alias = "sweep")]
     pub sweep_seconds: Option<Seconds>,
+    /// Number of logs beyond which events of new ones go to `_rejected` [default: 1000000].
+    #[arg(long, value_name = "NUMBER", env = "HOURLOG_LOGS_MAX")]
+    pub logs_max: Option<u64>,
+    /// Number of new logs a second beyond which events of further ones go to `_rejected`; those of 30
+    /// seconds may come at once [default: 1000].
+    #[arg(long, value_name = "NUMBER", env = "HOURLOG_NEW_LOGS_A_SECOND")]
+    pub new_logs_a_second: Option<u64>,
     /// Trace filter, such as `hourlogd=debug`; overrides RUST_LOG.
     #[arg(long, value_name = "FILTER", env = "HOURLOG_TRACE", value_parser = crate::trace::parse_filter)]
     pub trace: Option<String>,
+}
+
+/// A request of the command line.
+#[derive(Debug)]
+pub enum Request {
+    /// Run the service.
+    Service(Box<Options>),
+    /// Work on an archive without the service. The options may have the login of a database.
+    Maintenance(Maintenance, Box<Options>),
 }
 
 impl std::fmt::Debug for Options {
@@ -192,8 +220,9 @@ impl std::fmt::Debug for Options {
 impl Options {
     /// Parses the command line and the environment. Exits if that fails. Returns `None` if the flags
     /// only ask to print something, which is done.
-    pub fn from_process() -> Option<Self> {
-        let mut command = print::with_flags(Self::command());
+    pub fn from_process() -> Option<Request> {
+        let command = print::with_flags(Self::command());
+        let mut command = Maintenance::augment_subcommands(command).disable_help_subcommand(true);
         let line: Vec<OsString> = std::env::args_os().collect();
         let matches = arguments::parse(&command, &line).unwrap_or_else(|error| error.exit());
         let options = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -201,8 +230,12 @@ impl Options {
             command.error(ClapErrorKind::ValueValidation, error).exit();
         }
         let options = options.with_typed_login(&matches);
+        if matches.subcommand_name().is_some() {
+            let maintenance = Maintenance::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+            return Some(Request::Maintenance(maintenance, Box::new(options)));
+        }
         match print::requested(&command, &matches, &options) {
-            Ok(None) => Some(options),
+            Ok(None) => Some(Request::Service(Box::new(options))),
             // If nobody reads the output, there is nobody left to tell.
             Ok(Some(text)) => {
                 let _ = std::io::stdout().write_all(text.as_bytes());
@@ -254,6 +287,7 @@ impl Options {
             js_domain: self.js_domain.or(file.js_domain),
             js_api_prefix: self.js_api_prefix.or(file.js_api_prefix),
             wal_max_bytes: self.wal_max_bytes.or(file.wal_max_bytes),
+            wal_recreate_seconds: self.wal_recreate_seconds.or(file.wal_recreate_seconds),
             prefix: self.prefix.or(file.prefix),
             inbox_prefixes: self.inbox_prefixes.or(file.inbox_prefixes),
             idle_seconds: self.idle_seconds.or(file.idle_seconds),
@@ -275,6 +309,8 @@ impl Options {
             retention: self.retention.or(file.retention),
             width: self.width.or(file.width),
             sweep_seconds: self.sweep_seconds.or(file.sweep_seconds),
+            logs_max: self.logs_max.or(file.logs_max),
+            new_logs_a_second: self.new_logs_a_second.or(file.new_logs_a_second),
             trace: self.trace.or(file.trace),
             config: self.config,
         }
@@ -366,12 +402,15 @@ impl Options {
             js_domain: self.js_domain,
             js_api_prefix: self.js_api_prefix,
             wal_max_bytes: self.wal_max_bytes.map_or(defaults.wal_max_bytes, ByteSize::signed_bytes),
+            wal_recreate_after: self.wal_recreate_seconds.map_or(defaults.wal_recreate_after, Seconds::duration),
             prefix: self.prefix.unwrap_or(defaults.prefix),
             inbox_prefixes: self.inbox_prefixes.unwrap_or(defaults.inbox_prefixes),
             idle: self.idle_seconds.map_or(defaults.idle, Seconds::duration),
             http: self.http,
             rules: Rules { retention: self.retention.unwrap_or_default(), widths: self.width.unwrap_or_default() },
             sweep_every: self.sweep_seconds.map_or(defaults.sweep_every, Seconds::duration),
+            logs_max: self.logs_max.unwrap_or(defaults.logs_max),
+            new_logs_per_second: self.new_logs_a_second.unwrap_or(defaults.new_logs_per_second),
             clock: defaults.clock,
         })
     }
@@ -402,6 +441,8 @@ pub struct Settings {
     pub js_api_prefix: Option<String>,
     /// Size limit of a stream that the service creates, in bytes.
     pub wal_max_bytes: i64,
+    /// Time after which the service's stream is created again if it is gone.
+    pub wal_recreate_after: Duration,
     /// Prefix of the service's own subjects.
     pub prefix: String,
     /// Inbox prefixes that replies may go to, in addition to `_INBOX`.
@@ -418,6 +459,10 @@ pub struct Settings {
     pub rules: Rules,
     /// Time between two removals of events that are no longer kept.
     pub sweep_every: Duration,
+    /// Number of logs beyond which events of new ones are rejected.
+    pub logs_max: u64,
+    /// Number of new logs a second beyond which events of further ones are rejected.
+    pub new_logs_per_second: u64,
     /// Source of the current time.
     pub clock: Clock,
 }
@@ -448,6 +493,7 @@ impl Default for Settings {
             js_domain: None,
             js_api_prefix: None,
             wal_max_bytes: 1 << 30,
+            wal_recreate_after: Duration::from_secs(60),
             prefix: wire::SERVICE.to_owned(),
             inbox_prefixes: Vec::new(),
             idle: Duration::from_secs(60),
@@ -456,6 +502,8 @@ impl Default for Settings {
             http: None,
             rules: Rules::default(),
             sweep_every: Duration::from_secs(3_600),
+            logs_max: 1_000_000,
+            new_logs_per_second: 1_000,
             clock: system_clock,
         }
     }

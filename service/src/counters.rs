@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::stream::decode::Reason;
+use crate::{admission::limit::Limit, stream::decode::Reason};
 
 /// Upper bounds of the times that a reply or a write takes, in seconds. The last one is just above
 /// the longest time that a request can wait.
@@ -36,6 +36,8 @@ pub(crate) struct Counters {
     request_errors: Family<EndpointError, Counter>,
     request_seconds: Family<Endpoint, Histogram, fn() -> Histogram>,
     rejected: Family<Rejected, Counter>,
+    /// Requests in progress, and those that a limit refused.
+    pub(crate) admitted: Admitted,
     /// Logs in the archive, counted once a minute.
     pub(crate) logs: Gauge,
     disk: Mutex<Option<Disk>>,
@@ -46,6 +48,48 @@ pub(crate) struct Counters {
 pub(crate) struct Traffic {
     pub(crate) events: Counter,
     pub(crate) bytes: Counter,
+}
+
+/// Requests in progress, and those that a limit refused. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    /// Requests that the service works on.
+    pub(crate) working: Gauge,
+    /// Requests that wait for an event or for the archive.
+    pub(crate) waiting: Gauge,
+    /// Bytes of answers under way.
+    pub(crate) answer_bytes: Gauge,
+    refused: Family<Refused, Counter>,
+}
+
+/// The label of refused requests: the name of the limit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    limit: &'static str,
+}
+
+impl Admitted {
+    fn new() -> Self {
+        let refused = Family::default();
+        for limit in Limit::ALL {
+            // Creates it, so that a scrape shows it before the first refusal.
+            drop(refused.get_or_create(&Refused { limit: limit.name() }));
+        }
+        Self { working: Gauge::default(), waiting: Gauge::default(), answer_bytes: Gauge::default(), refused }
+    }
+
+    /// Counts a request that `limit` refuses.
+    pub(crate) fn refused(&self, limit: Limit) {
+        self.refused.get_or_create(&Refused { limit: limit.name() }).inc();
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("requests_working", "Requests that the service works on", self.working.clone());
+        let help = "Requests that wait for an event or for the archive";
+        registry.register("requests_waiting", help, self.waiting.clone());
+        registry.register("answer_bytes", "Bytes of memory of the answers under way", self.answer_bytes.clone());
+        registry.register("requests_refused", "Requests that a limit refused, by its name", self.refused.clone());
+    }
 }
 
 /// The label of rejected events: the kind of reason.
@@ -90,6 +134,7 @@ impl Default for Counters {
         }
         Self {
             rejected,
+            admitted: Admitted::new(),
             ingested: Traffic::default(),
             archived: Traffic::default(),
             replayed: Traffic::default(),
@@ -172,6 +217,7 @@ impl Counters {
             "Time until a request was answered, including the time that it asked to wait for events",
             self.request_seconds.clone(),
         );
+        self.admitted.register(registry);
         registry.register("logs", "Logs in the archive, counted once a minute", self.logs.clone());
     }
 }

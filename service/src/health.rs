@@ -15,15 +15,17 @@ use std::sync::{
 use hourlog::time::Clock;
 use serde_json::{Value, json};
 
-use crate::counters::Counters;
+use crate::{counters::Counters, server_time::ServerTime};
 pub(crate) use component::Component;
-pub(crate) use source::{Fork, Removed, SourceHealth};
+pub(crate) use source::SourceHealth;
 
 /// The state of the service, shared by all of its tasks.
 #[derive(Debug)]
 pub(crate) struct Health {
     /// Degraded while the archive takes no writes.
     pub(crate) archive: Component,
+    /// JetStream's time, by which requests and retention go.
+    pub(crate) time: ServerTime,
     /// The state of each source; the service's own stream is the first.
     pub(crate) sources: Vec<Arc<SourceHealth>>,
     /// Number of rollbacks: a node of the archive restarted, and the newest events were read again.
@@ -50,6 +52,7 @@ impl Health {
     pub(crate) fn new(clock: Clock, sources: Vec<Arc<SourceHealth>>) -> Self {
         Self {
             archive: Component::new(clock),
+            time: ServerTime::new(clock),
             sources,
             rollbacks: AtomicU64::new(0),
             replies_dropped: AtomicU64::new(0),
@@ -73,8 +76,9 @@ impl Health {
         self.archive.is_healthy() && self.sources.iter().all(|source| source.is_healthy())
     }
 
-    /// Returns the number of messages of all sources that are not archived yet, as far as is known.
-    pub(crate) fn lag(&self) -> u64 {
+    /// Returns the number of messages of all sources that are not archived yet; `None` while one of them
+    /// does not answer.
+    pub(crate) fn lag(&self) -> Option<u64> {
         self.sources.iter().map(|source| source.lag()).sum()
     }
 
@@ -92,7 +96,7 @@ impl Health {
             "archive": self.archive.status(),
             "lag": self.lag(),
             "rereading": self.catch_up_lag(),
-            "set_backs": self.rollbacks.load(Relaxed),
+            "rollbacks": self.rollbacks.load(Relaxed),
             "rejected": self.counters.rejected(),
             "replies_dropped": self.replies_dropped.load(Relaxed),
             "sweeps": self.sweeps.load(Relaxed),

@@ -1,7 +1,8 @@
 //! Health and metrics over HTTP: `GET /livez`, `GET /readyz`, `GET /metrics`.
 //!
 //! No client can hold anything up. Each connection carries one request and ends within
-//! [`CONNECTION_MAX`], and there are at most [`CONNECTIONS_MAX`]. No handler reads a request's body,
+//! [`CONNECTION_MAX`], and there are at most [`CONNECTIONS_MAX`], and never so many that the archive lacks
+//! files. No handler reads a request's body,
 //! so none is received.
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
@@ -17,7 +18,7 @@ use axum::{
     routing::get,
     serve::Listener,
 };
-use hourlog::{Error, ErrorKind, Result, time::Clock};
+use hourlog::{Error, ErrorKind, Result};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -30,11 +31,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{exposition::Format, health::Health, metrics, units::ListenAddress};
+use crate::{exposition::Format, health::Health, metrics, open_files, units::ListenAddress};
 
 /// Number of connections at once. A further one ends the oldest, so clients that hold theirs cannot
 /// keep a probe out.
 const CONNECTIONS_MAX: usize = 64;
+/// Part of the process's open files that connections may take.
+const FILES_DIVISOR: u64 = 8;
 /// Time limit for the head of a request.
 const HEAD_MAX: Duration = Duration::from_secs(5);
 /// Time limit for a connection, from its first byte to the last one of the response.
@@ -56,7 +59,6 @@ struct Monitored {
 pub(crate) async fn start(
     address: &ListenAddress,
     health: Arc<Health>,
-    clock: Clock,
     shutdown: CancellationToken,
 ) -> Result<SocketAddr> {
     let refused = |error: std::io::Error| {
@@ -65,7 +67,7 @@ pub(crate) async fn start(
     };
     let listener = address.bind().await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    let registry = metrics::registry(&health, clock);
+    let registry = metrics::registry(&health);
     let routes = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -83,7 +85,8 @@ pub(crate) async fn start(
 
 /// Accepts connections. Dropping the future ends all of them.
 async fn serve(mut listener: TcpListener, routes: Router) {
-    let mut connections = Connections::default();
+    let of_files = usize::try_from(open_files::limit() / FILES_DIVISOR).unwrap_or(usize::MAX);
+    let mut connections = Connections { max: CONNECTIONS_MAX.min(of_files).max(1), ..Connections::default() };
     loop {
         // Retries by itself while the process has too many open files.
         let (socket, _) = Listener::accept(&mut listener).await;
@@ -94,6 +97,7 @@ async fn serve(mut listener: TcpListener, routes: Router) {
 /// The open connections.
 #[derive(Debug, Default)]
 struct Connections {
+    max: usize,
     tasks: JoinSet<()>,
     oldest_first: VecDeque<AbortHandle>,
 }
@@ -103,7 +107,7 @@ impl Connections {
     fn add(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
         while self.tasks.try_join_next().is_some() {}
         self.oldest_first.retain(|task| !task.is_finished());
-        if self.oldest_first.len() >= CONNECTIONS_MAX
+        if self.oldest_first.len() >= self.max
             && let Some(oldest) = self.oldest_first.pop_front()
         {
             oldest.abort();

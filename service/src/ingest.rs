@@ -6,10 +6,16 @@
 //! a rollback, after the stored checkpoint. That is safe: a message that is read twice is written
 //! under the same key.
 
+mod admission;
+mod caution;
 mod checkpoint;
 mod chunk;
 mod consumer;
 mod gaps;
+mod losses;
+mod raw_reader;
+mod reader;
+mod stream_check;
 
 use std::{
     collections::HashSet,
@@ -27,8 +33,10 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     config::Settings,
-    health::{Fork, Health, SourceHealth},
+    health::{Health, SourceHealth},
     logs::LogsRef,
+    losses::Losses,
+    new_logs::NewLogs,
     origin::Origin,
     repeats::Repeats,
     rollbacks::Rollbacks,
@@ -36,17 +44,21 @@ use crate::{
     stream::{
         decode::{Decoded, Decoder, Rejection},
         epochs::Epochs,
-        forks::CurrentStream,
+        forks::ForkRule,
         message::{Message, MessageKey},
-        raw,
+        raw::RawMessage,
         source_stream::SourceStream,
     },
     trace::sentence,
     waiters::{Outcome, Waiters},
 };
+use caution::Caution;
 use checkpoint::{CATCH_UP_CHECK_INTERVAL, Checkpoint, Due, Progress};
 use chunk::{Chunk, InFlight};
 use consumer::{Messages, Received};
+use gaps::Gaps;
+use reader::Reader;
+use stream_check::{AWAITED_STREAM_INTERVAL, CheckedStream};
 
 /// Interval at which a checkpoint that moved is stored. After a crash, events archived since then
 /// are read again.
@@ -55,9 +67,6 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
 const STREAM_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// The shortest and the longest pause between attempts to read the stream.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
-/// After this many reads in a row without a message, the next message is fetched by itself, because
-/// the client may be unable to parse it.
-const READS_WITHOUT_MESSAGE_MAX: u32 = 2;
 
 /// The arguments of the ingest.
 #[derive(Debug)]
@@ -74,6 +83,7 @@ pub(crate) struct IngestArgs<S> {
     pub(crate) rollbacks: Arc<Rollbacks>,
     pub(crate) health: Arc<Health>,
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) new_logs: Arc<NewLogs>,
     pub(crate) settings: Settings,
     /// The stream and its rules.
     pub(crate) stream: SourceStream,
@@ -110,22 +120,38 @@ pub(crate) struct Ingest<S> {
     checkpoint: Checkpoint,
     in_flight: InFlight,
     archive_request: Option<ArchiveRequest>,
-    /// Number of reads in a row that ended without a message.
-    reads_without_message: u32,
+    /// The generation for which the refusals of messages that are read again were loaded.
+    refusals_of: Option<u64>,
+    /// When to read messages raw.
+    caution: Caution,
+    /// Gaps that are not explained yet.
+    gaps: Gaps,
+    /// Number of messages that the consumer counts as pending, and will not send.
+    counted: u64,
+    /// The sequence after which the consumer begins.
+    opened_after: u64,
     /// Events that were rejected.
     rejections: Repeats,
     /// Failures to store the checkpoint.
     store_failures: Repeats,
-    /// Failures to fetch a message by itself.
-    raw_failures: Repeats,
+    /// Messages that the client cannot read.
+    poison: Repeats,
     /// Messages that left the stream before they were archived.
     removals: Repeats,
     /// The sequence up to which they were reported.
     removals_reported_to: u64,
+    /// The ends of archive and stream were compared since the start.
+    marks_compared: bool,
     /// The archive may have lost epochs. Until they are restored, no checkpoint may be stored.
     epochs_may_be_lost: bool,
     /// Number of rollbacks that this ingest has caught up after.
     rollbacks_seen: u64,
+    /// Compares the stream with what was read from it.
+    fork_rule: ForkRule,
+    /// The time since which the stream is gone.
+    gone_since: Option<Instant>,
+    /// True while the stream is gone, or shorter than what was read from it.
+    awaits_stream: bool,
 }
 
 /// Reads the stream until shutdown. Then waits until everything that was taken is archived, and
@@ -148,20 +174,11 @@ pub(crate) async fn run<S: Store>(mut ingest: Ingest<S>) -> Result<()> {
         };
         if ingest.checkpoint.taken() != before {
             backoff.reset();
-            ingest.reads_without_message = 0;
         }
-        if ingest.reads_without_message >= READS_WITHOUT_MESSAGE_MAX {
-            ingest.reads_without_message = 0;
-            match ingest.take_raw().await {
-                Ok(()) => backoff.reset(),
-                Err(error) => {
-                    if let Some(left_out) = ingest.raw_failures.count(Instant::now()) {
-                        tracing::warn!(%error, left_out, "cannot fetch the next message by itself either");
-                    }
-                }
-            }
+        if !ingest.awaits_stream {
+            ingest.caution.suspect();
         }
-        let pause = backoff.next_pause();
+        let pause = if ingest.awaits_stream { AWAITED_STREAM_INTERVAL } else { backoff.next_pause() };
         if let Some(left_out) = ingest.source().nats.degraded(None, &error) {
             let cause = sentence(&error);
             tracing::warn!(stream = %ingest.name(), cause, left_out, "reading the stream was interrupted; resuming after the last message taken");
@@ -185,6 +202,9 @@ impl<S: Store> Ingest<S> {
         let checkpoint = Checkpoint::load(&sources, &args.source.epochs(), S::DURABLE_AFTER, Instant::now());
         let archived = checkpoint.archived().message.sequence;
         let health = &args.source.health;
+        let losses = Losses::load(&args.store, stream).await?;
+        let removals_reported_to = losses.removed_to();
+        health.restore_losses(losses);
         health.archived.send_replace(archived);
         if !S::WRITES_ARE_ATOMIC {
             health.catch_up_to.send_replace(checkpoint.head().map_or(0, |head| head.sequence));
@@ -197,13 +217,21 @@ impl<S: Store> Ingest<S> {
             checkpoint,
             in_flight: InFlight::new(S::IN_FLIGHT_BYTES),
             archive_request: None,
-            reads_without_message: 0,
+            refusals_of: None,
+            caution: Caution::default(),
+            gaps: Gaps::default(),
+            counted: 0,
+            opened_after: 0,
             rejections: Repeats::default(),
             store_failures: Repeats::default(),
-            raw_failures: Repeats::default(),
+            poison: Repeats::default(),
             removals: Repeats::default(),
-            removals_reported_to: 0,
+            removals_reported_to,
+            marks_compared: false,
             epochs_may_be_lost: false,
+            fork_rule: ForkRule::default(),
+            gone_since: None,
+            awaits_stream: false,
         })
     }
 
@@ -218,6 +246,7 @@ impl<S: Store> Ingest<S> {
 
     /// Reads until an error, until shutdown, or until the archive may have lost events.
     async fn read(&mut self) -> Result<ReadEnd> {
+        self.connect_again().await?;
         let mut rollbacks = self.args.rollbacks.subscribe();
         if *rollbacks.borrow_and_update() != self.rollbacks_seen
             || (!S::DURABLE_AFTER.is_zero() && self.args.store.needs_catch_up().await)
@@ -227,32 +256,32 @@ impl<S: Store> Ingest<S> {
         if self.epochs_may_be_lost {
             let now = (self.args.settings.clock)();
             self.decoder.epochs().restore(&self.args.store, self.name(), now).await?;
+            self.source().losses_may_be_lost();
+            self.source().save_losses(&self.args.store).await?;
             self.epochs_may_be_lost = false;
         }
         let handle = self.check_stream(None).await?;
         let taken = self.checkpoint.taken().message.sequence;
         self.source().published.store(handle.cached_info().state.last_sequence.max(taken), Relaxed);
-        let consumer = consumer::create(&handle, taken + 1).await?;
-        if consumer.cached_info().num_pending == 0 {
-            self.source().limit_catch_up(taken);
-        }
-        let mut messages = Messages::pull(&consumer).await?;
+        let mut reader = self.open(&handle).await?;
         if let Some(since) = self.source().nats.recovered(None) {
             tracing::info!(stream = self.name(), %since, "reading the stream again");
         }
-        // Until the read takes a message, it counts as one without a message.
-        self.reads_without_message += 1;
         let mut losses = self.args.losses.clone();
         losses.mark_unchanged();
         let mut checkpoint_tick = interval(CHECKPOINT_INTERVAL);
         checkpoint_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stream_check = interval_at(time::Instant::now() + STREAM_CHECK_INTERVAL, STREAM_CHECK_INTERVAL);
         let (shutdown, health) = (self.args.shutdown.clone(), Arc::clone(&self.args.source.health));
+        if Failpoint::IngestStands.is_active() {
+            std::future::pending::<()>().await;
+        }
         loop {
+            let next = self.checkpoint.taken().message.sequence + 1;
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(ReadEnd::Shutdown),
-                _ = losses.changed() => return Err(self.interrupted()),
+                _ = losses.changed() => return Err(self.lost_connection(&mut reader).await),
                 _ = rollbacks.changed() => return Ok(ReadEnd::NeedsCatchUp),
                 Some(archived) = self.in_flight.next() => self.end_oldest_chunk(archived)?,
                 reply = reply_of(&mut self.archive_request) => match reply {
@@ -264,62 +293,51 @@ impl<S: Store> Ingest<S> {
                         let log = &self.args.source.rejected_log;
                         tracing::warn!(left_out, "more events rejected; they are in the log {log}");
                     }
-                    self.request_due();
+                    self.explain_gaps().await;
+                    if !self.gaps.hold_checkpoint() {
+                        self.request_due();
+                    }
                 }
                 () = tick_or_asked(&mut stream_check, &health.check_stream) => {
                     let before = self.checkpoint.generation();
-                    self.check_stream(Some(&mut messages)).await?;
+                    self.check_stream(Some(&mut reader)).await?;
                     if self.checkpoint.generation() != before {
                         return Err(self.interrupted());
                     }
                 }
-                chunk = messages.next_chunk(), if !self.in_flight.is_full() => {
-                    let chunk = chunk.ok_or_else(|| self.interrupted())?;
-                    self.take(chunk, &mut messages).await?;
+                batch = reader.next_batch(next), if !self.in_flight.is_full() => {
+                    let batch = batch.ok_or_else(|| self.interrupted())??;
+                    self.take(batch, &mut reader).await?;
                 }
             }
         }
     }
 
     /// Checks that the stream is the same as before: its settings, and the newest message taken
-    /// from it. Begins a new epoch if it has forked. `messages` are those of the consumer that reads
-    /// it, if there is one.
-    async fn check_stream(&mut self, messages: Option<&mut Messages>) -> Result<jetstream::stream::Stream> {
+    /// from it. Begins a new epoch if it has forked. `reader` reads it, if there is one.
+    async fn check_stream(&mut self, reader: Option<&mut Reader>) -> Result<jetstream::stream::Stream> {
         let generation = self.checkpoint.generation();
         let number = self.source().stream_checks_begun.fetch_add(1, Relaxed) + 1;
-        let handle = self.check_settings_and_head().await?;
-        if self.checkpoint.generation() == generation {
-            self.skip_removed(&handle, messages).await?;
-        }
-        self.source().stream_checks_done.send_replace(number);
-        Ok(handle)
-    }
-
-    async fn check_settings_and_head(&mut self) -> Result<jetstream::stream::Stream> {
-        let IngestArgs { client, jetstream, stream, source, .. } = &self.args;
-        let (handle, checked) = stream.find(jetstream, client.server_info().max_payload).await?;
-        let health = &source.health;
-        health.measure(handle.cached_info());
-        match checked {
-            Ok(()) => {
-                health.settings.recovered(None);
-            }
-            // Go on reading: to stop would lose more events than the changed settings.
-            Err(error) => {
-                if let Some(left_out) = health.settings.degraded(None, &error) {
-                    tracing::error!(%error, left_out, "the stream's settings were changed");
+        self.awaits_stream = false;
+        let handle = match self.check_settings_and_head().await? {
+            CheckedStream::Readable(handle) => *handle,
+            CheckedStream::Awaited { reason, is_archived } => {
+                self.awaits_stream = true;
+                if is_archived {
+                    self.source().stream_checks_done.send_replace(number);
                 }
+                return Err(reason);
             }
-        }
-        let head = self.checkpoint.head().filter(|_| !Failpoint::ForkUnseen.is_active());
-        let Some(head) = head else { return Ok(handle) };
-        let stream = CurrentStream { jetstream: &self.args.jetstream, info: handle.cached_info() };
-        let archived = self.checkpoint.archived().message.sequence;
-        let Some(from) = stream.find_fork(&self.args.store, &mut self.decoder, head, archived).await? else {
-            return Ok(handle);
         };
-        self.drain_in_flight().await?;
-        self.begin_epoch(from, head).await?;
+        if self.checkpoint.generation() == generation {
+            if !self.marks_compared {
+                self.compare_marks(&handle).await?;
+            }
+            self.skip_removed(&handle, reader).await?;
+            self.explain_gaps().await;
+        }
+        self.marks_compared = true;
+        self.source().stream_checks_done.send_replace(number);
         Ok(handle)
     }
 
@@ -342,50 +360,49 @@ impl<S: Store> Ingest<S> {
         }
     }
 
-    /// Begins a new epoch, because the stream uses its sequences again from `from` on.
-    async fn begin_epoch(&mut self, from: u64, head: MessageKey) -> Result<()> {
+    /// Begins a new epoch, because the stream, which was read up to `read_to`, uses its sequences
+    /// again from `from` on.
+    async fn begin_epoch(&mut self, from: u64, read_to: u64) -> Result<()> {
         let IngestArgs { source, sources, store, .. } = &self.args;
         let (stream, health) = (source.stream(), &source.health);
-        let archived = self.checkpoint.archived().message.sequence;
         let now = (self.args.settings.clock)();
-        let lost = (head.sequence >= from).then_some((from, head.sequence));
-        let fork = Fork { at: now, from, lost, archived };
-        tracing::error!(
-            %stream, from, lost = fork.lost_range(), archived,
-            "the stream has forked: it was recreated, or has lost its newest messages; from here on its messages are new, and are archived as new events"
-        );
+        // Its copy of the losses is older than the record of the fork.
+        end(&mut self.archive_request).await;
+        self.record_fork(from, read_to, now).await?;
         let epochs = Arc::new(Epochs::fork(store, stream, from, now).await?);
         // Before the logs learn the epochs: a log must not take the old epoch's progress for
         // progress in the new one.
         health.archived.send_modify(|archived| *archived = (*archived).min(from - 1));
         source.epochs.send_replace(epochs);
         self.decoder = Decoder::new(source, sources);
-        self.archive_request = None;
         self.checkpoint.fork(from);
         self.removals_reported_to = 0;
+        self.gaps = Gaps::default();
         health.limit_catch_up(from - 1);
         health.checkpoint.send_replace(None);
-        health.forked(fork);
         Ok(())
     }
 
     /// Takes a chunk of messages and hands it out. After an error, hands out the messages before
     /// it.
-    async fn take(&mut self, received: Vec<Received>, messages: &mut Messages) -> Result<()> {
-        self.claim_logs(&received).await?;
+    async fn take_parsed(&mut self, received: Vec<Received>, messages: &mut Messages) -> Result<()> {
+        self.claim_logs(received.iter().flatten().map(|message| message.subject.as_str())).await?;
+        let keys = received.iter().flatten().map(|message| (message.subject.as_str(), move || consumer::key(message)));
+        self.admit_logs(keys).await?;
         let mut chunk = Chunk::default();
         let outcome = received.into_iter().try_for_each(|message| self.take_one(message, messages, &mut chunk));
+        self.explain_gaps().await;
         self.hand_out(chunk);
         outcome
     }
 
-    /// Claims the logs of these messages that belong to no source yet.
-    async fn claim_logs(&self, received: &[Received]) -> Result<()> {
+    /// Claims the logs of these subjects that belong to no source yet.
+    async fn claim_logs(&self, subjects: impl Iterator<Item = &str>) -> Result<()> {
         let IngestArgs { store, sources, source, .. } = &self.args;
         if !sources.must_claim() {
             return Ok(());
         }
-        let subjects: HashSet<&str> = received.iter().flatten().map(|message| message.subject.as_str()).collect();
+        let subjects: HashSet<&str> = subjects.collect();
         let unclaimed: HashSet<LogId> =
             subjects.into_iter().filter_map(|subject| self.decoder.unclaimed(subject)).collect();
         if unclaimed.is_empty() {
@@ -406,15 +423,15 @@ impl<S: Store> Ingest<S> {
         let time = Offset::from_nanos(time.map_err(|error| unexpected(error.to_string()))?);
         let time = if Failpoint::LocalClock.is_active() { (self.args.settings.clock)() } else { time };
         let source = self.source();
-        source.published.store(sequence + info.pending, Relaxed);
-        if info.pending == 0 {
+        let pending = info.pending.saturating_sub(self.counted);
+        source.published.store(sequence + pending, Relaxed);
+        if pending == 0 {
             source.limit_catch_up(sequence);
         }
         let is_wal = source.is_wal;
         let expected = self.checkpoint.taken().message.sequence + 1;
-        // Only the service's own stream has no gaps by itself.
-        if is_wal && sequence > expected {
-            self.report_removed(expected, sequence - 1);
+        if sequence > expected {
+            self.note_gap(expected, sequence - 1);
         }
         let waiter = if is_wal { self.args.waiters.take(message.headers.as_ref()) } else { None };
         let key = MessageKey { sequence, time };
@@ -448,20 +465,51 @@ impl<S: Store> Ingest<S> {
         chunk.add(decoded, waiter);
     }
 
-    /// Fetches the next message by itself, because the client may be unable to parse it.
-    async fn take_raw(&mut self) -> Result<()> {
-        let next = self.checkpoint.taken().message.sequence + 1;
-        let Some(raw) = raw::fetch(&self.args.jetstream, self.name(), next).await? else {
-            return Ok(());
-        };
-        if let Some(log) = self.decoder.unclaimed(raw.subject()) {
-            self.args.sources.claim(&self.args.store, vec![log], &self.args.source).await?;
+    /// Takes messages that were read raw and hands them out.
+    async fn take_raw(&mut self, batch: Vec<RawMessage>) -> Result<()> {
+        self.claim_logs(batch.iter().map(RawMessage::subject)).await?;
+        self.admit_logs(batch.iter().map(|raw| (raw.subject(), move || Some(raw.key)))).await?;
+        let (mut chunk, mut poison) = (Chunk::default(), 0);
+        for raw in &batch {
+            poison += u64::from(self.take_one_raw(raw, &mut chunk));
         }
-        let decoded = self.decoder.decode_raw(&raw, self.checkpoint.max_time_with(raw.key.time));
-        let mut chunk = Chunk::default();
-        self.add(&mut chunk, raw.key, decoded, None);
+        self.explain_gaps().await;
         self.hand_out(chunk);
+        if batch.is_empty() {
+            self.source().limit_catch_up(self.checkpoint.taken().message.sequence);
+        }
+        self.source().poison.fetch_add(poison, Relaxed);
+        let now = Instant::now();
+        if self.caution.has_read(poison > 0, now)
+            && let Some(left_out) = self.poison.count(now)
+        {
+            tracing::warn!(
+                stream = self.name(),
+                left_out,
+                "a message interrupted the client, which cannot read it; reading the stream message by message for a while"
+            );
+        }
         Ok(())
+    }
+
+    /// Takes a message that was read raw. Returns true if the client could not have read it.
+    fn take_one_raw(&mut self, raw: &RawMessage, chunk: &mut Chunk) -> bool {
+        let (sequence, taken) = (raw.key.sequence, self.checkpoint.taken().message.sequence);
+        if sequence <= taken {
+            return false;
+        }
+        let source = self.source();
+        source.published.fetch_max(sequence, Relaxed);
+        let is_wal = source.is_wal;
+        if sequence > taken + 1 {
+            self.note_gap(taken + 1, sequence - 1);
+        }
+        let headers = raw.headers();
+        let is_poison = headers.is_err() || raw.has_unreadable_subject();
+        let waiter = if is_wal { self.args.waiters.take(headers.as_ref().ok()) } else { None };
+        let decoded = self.decoder.decode_parsed(raw, headers, self.checkpoint.max_time_with(raw.key.time));
+        self.add(chunk, raw.key, decoded, waiter);
+        is_poison
     }
 
     fn hand_out(&mut self, chunk: Chunk) {
@@ -501,7 +549,7 @@ impl<S: Store> Ingest<S> {
         let until = self.checkpoint.taken().message.sequence;
         let source = Arc::clone(&self.args.source);
         source.health.catch_up_to.send_modify(|catch_up_to| *catch_up_to = until.max(*catch_up_to));
-        self.archive_request = None;
+        end(&mut self.archive_request).await;
         self.rollbacks_seen = self.args.rollbacks.handle(self.rollbacks_seen, &self.args.store).await;
         self.checkpoint.catch_up();
         self.in_flight.clear();
@@ -527,7 +575,15 @@ impl<S: Store> Ingest<S> {
                 let progress =
                     if Failpoint::CheckpointBeforeRows.is_active() { self.checkpoint.taken() } else { progress };
                 let writes = progress.writes(self.args.source.stream(), self.decoder.epochs());
-                Some(spawn(async move { ArchiveReply::Stored(progress, store.write(writes).await) }))
+                let health = Arc::clone(&self.args.source.health);
+                Some(spawn(async move {
+                    // A loss is stored before a checkpoint behind it.
+                    let stored = async {
+                        health.save_losses(&store).await?;
+                        store.write(writes).await
+                    };
+                    ArchiveReply::Stored(progress, stored.await)
+                }))
             }
             Some(Due::CheckForCatchUp) => {
                 Some(spawn(async move { ArchiveReply::NeedsCatchUp(store.needs_catch_up().await) }))
@@ -579,7 +635,10 @@ impl<S: Store> Ingest<S> {
         }
         // What is not durable yet is read again at the next start.
         self.args.store.flush().await?;
-        if let Some(progress) = self.checkpoint.storable(Instant::now()).filter(|_| !self.epochs_may_be_lost) {
+        self.explain_gaps().await;
+        let may_store = !self.epochs_may_be_lost && !self.gaps.hold_checkpoint();
+        if let Some(progress) = self.checkpoint.storable(Instant::now()).filter(|_| may_store) {
+            self.source().save_losses(&self.args.store).await?;
             self.args.store.write(progress.writes(self.args.source.stream(), self.decoder.epochs())).await?;
         }
         let archived = self.checkpoint.archived().message.sequence;
@@ -606,6 +665,15 @@ async fn reply_of(request: &mut Option<ArchiveRequest>) -> ArchiveReply {
             reply.expect("a request to the archive does not panic, and is aborted only when it is dropped")
         }
         None => std::future::pending().await,
+    }
+}
+
+/// Ends the request, if there is one, and waits until its task is gone.
+async fn end(request: &mut Option<ArchiveRequest>) {
+    if let Some(request) = request.take() {
+        request.abort();
+        // An error says that it was aborted.
+        let _ = request.await;
     }
 }
 

@@ -15,14 +15,19 @@
 //!   from; `completion`: tells when a chunk is archived; `once`: events that are stored once.
 //! - `sweeper`: has each log remove what it no longer keeps; `rules`: settings of logs by their ids;
 //!   `pattern`: patterns of ids.
-//! - `archive_id`: keeps two archives off one stream.
-//! - `api`: the endpoints, one file per endpoint. `waiters`: requests that wait until their message is
+//! - `losses`: the losses of a source, which outlive the process; `new_logs`: the limits on new logs;
+//!   `open_files`: the process's limit of open files.
+//! - `archive_id`: keeps two archives off one stream; `message_ids`: the message ids of appends.
+//! - `api`: the endpoints, one file per endpoint. `admission`: the share of a requester. `waiters`: requests that wait until their message is
 //!   archived.
 //! - `health`: the state of the service; `counters`: what has happened since the start; `census`:
-//!   the sizes of the archive. `http`, `metrics`, `exposition`: the same for monitoring. `trace`:
+//!   the sizes of the archive; `server_time`: JetStream's clock. `http`, `metrics`, `exposition`: the same for monitoring. `trace`:
 //!   traces; `repeats`: limits traces that repeat.
+//! - `watch`: asks each stream if it lives, and looks if its ingest moves.
+//! - `maintenance`: the subcommands, which work on an archive without the service.
 //! - `faults`: faults that tests inject, with the feature `chaos` only.
 
+mod admission;
 mod api;
 mod archive_id;
 mod census;
@@ -37,23 +42,33 @@ mod http;
 mod ingest;
 mod log_actor;
 mod logs;
+mod losses;
+pub mod maintenance;
 mod margin;
+mod message_ids;
 mod metrics;
+mod new_logs;
 mod once;
+pub mod open_files;
 mod origin;
 mod pattern;
 mod pending;
 mod repeats;
 mod rollbacks;
 mod rules;
+mod server_time;
 mod sources;
 mod stream;
 mod sweeper;
 pub mod trace;
 mod units;
 mod waiters;
+mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hourlog::{Error, ErrorKind, Result, store::Store};
 use ractor::{Actor, ActorRef};
@@ -63,7 +78,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Credentials, Options, Settings, SourceOption, StoreUrl};
+pub use config::{Credentials, Maintenance, Options, Output, Request, Settings, SourceOption, StoreUrl};
 pub use margin::Margin;
 pub use pattern::Pattern;
 pub use rules::{RetentionRule, Rules, WidthRule};
@@ -71,19 +86,24 @@ pub use stream::mapping::Mapping;
 pub use units::{ByteSize, ListenAddress, Seconds};
 
 use crate::{
+    admission::Admission,
     archive_id::{ArchiveId, Claim},
     health::Health,
     ingest::{Ingest, IngestArgs},
     logs::{Logs, LogsArgs, LogsMsg},
+    message_ids::MessageIds,
+    new_logs::NewLogs,
     rollbacks::Rollbacks,
     stream::{
         connect::{self, Connection},
         janitor::Janitor,
+        questions,
         source_stream::SourceStream,
         wal,
     },
     sweeper::Sweeper,
     waiters::Waiters,
+    watch::Watch,
 };
 
 /// Time limit for stopping. Less than service managers usually wait before they kill a process.
@@ -100,6 +120,7 @@ pub struct Running {
     janitor: JoinHandle<()>,
     census: JoinHandle<()>,
     sweeper: JoinHandle<()>,
+    watches: JoinSet<()>,
     logs: ActorRef<LogsMsg>,
     health: Arc<Health>,
 }
@@ -111,15 +132,18 @@ pub struct Running {
 /// old or the stream could lose events, and the store's errors.
 pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     sources::check_distinct(&settings)?;
-    // Two connections, so that a message that breaks the ingest's does not break the endpoints'.
-    let Connection { client: ingest_client, losses } = connect::connect(&settings, "ingest").await?;
+    // The endpoints and each source have connections of their own: a message can break the one over which
+    // it comes. The others get nothing but replies of JetStream.
     let api_client = connect::connect(&settings, "api").await?.client;
-    let server = ingest_client.server_info();
+    // A third one for large replies, so that small ones need not wait until those are sent.
+    let answers_client = connect::connect(&settings, "answers").await?.client;
+    let watch_client = connect::connect(&settings, "watch").await?.client;
+    let server = watch_client.server_info();
     wal::check_server(&server.version)?;
-    let jetstream = connect::jetstream(ingest_client.clone(), &settings);
+    let jetstream = connect::jetstream(watch_client.clone(), &settings);
     let janitor_client = match settings.of_janitor() {
         Some(settings) => connect::connect(&settings, "janitor").await?.client,
-        None => api_client.clone(),
+        None => watch_client,
     };
     let janitor_jetstream = connect::jetstream(janitor_client, &settings);
     let (archive, claim) = claim_stream(&settings, &store, &api_client).await?;
@@ -131,21 +155,32 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     let existing = settings.sources.iter().map(|source| SourceStream::Existing(source.stream.clone()));
     let existing: Vec<SourceStream> = existing.collect();
     for stream in &existing {
-        let (found, _) = stream.find(&jetstream, server.max_payload).await?;
-        stream.warn(&found, server.max_payload);
+        if let Some(found) = stream.find(&jetstream, server.max_payload, false).await? {
+            stream.warn(&found.stream, server.max_payload);
+        }
     }
     let sources = Arc::new(sources::load(&settings, &store).await?);
     // The own stream is last: it is neither claimed nor created if anything else is refused.
     archive_id::carry_out(claim, &janitor_jetstream, &settings.stream, &archive).await?;
-    own.find(&jetstream, server.max_payload).await?.1?;
+    // A stream that was read before may still be restored: the ingest waits for it.
+    let is_first_start = store.sources(&settings.stream).await?.is_empty();
+    let found = own.find(&jetstream, server.max_payload, is_first_start).await?;
+    let is_gone = found.is_none();
+    found.map_or(Ok(()), |found| found.settings)?;
     let streams: Vec<SourceStream> = std::iter::once(own).chain(existing).collect();
 
     let health =
         Arc::new(Health::new(settings.clock, sources.iter().map(|source| Arc::clone(&source.health)).collect()));
+    // Before the endpoints start: relative times go by it. Without a stream, nobody tells it yet.
+    if !is_gone {
+        let asked = Instant::now();
+        health.time.observed(asked, questions::state(&jetstream, &settings.stream).await?.time);
+    }
     let waiters = Arc::new(Waiters::default());
+    let new_logs = Arc::new(NewLogs::new(&settings));
     let shutdown = CancellationToken::new();
     if let Some(address) = &settings.http {
-        let address = http::start(address, Arc::clone(&health), settings.clock, shutdown.clone()).await?;
+        let address = http::start(address, Arc::clone(&health), shutdown.clone()).await?;
         tracing::info!(%address, "health and metrics");
     }
     let rules = Arc::new(settings.rules.clone());
@@ -155,7 +190,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         health: Arc::clone(&health),
         write_permits: S::CONCURRENT_WRITES.map(|at_once| Arc::new(Semaphore::new(at_once))),
         rules: Arc::clone(&rules),
-        clock: settings.clock,
+        once_budget: Arc::default(),
     };
     let (logs, _) = Actor::spawn(None, Logs::new(), logs_args)
         .await
@@ -163,11 +198,12 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     let rollbacks = Arc::new(Rollbacks::new(logs.clone(), Arc::clone(&health)));
     let mut ingests = JoinSet::new();
     for (source, stream) in sources.iter().zip(streams) {
+        let Connection { client, losses } = connect::connect(&settings, "ingest").await?;
         // Before the endpoints start: they must know how far the archive has got.
         let ingest = Ingest::new(IngestArgs {
-            client: ingest_client.clone(),
-            losses: losses.clone(),
-            jetstream: jetstream.clone(),
+            jetstream: connect::jetstream(client.clone(), &settings),
+            client,
+            losses,
             store: store.clone(),
             logs: logs.clone(),
             source: Arc::clone(source),
@@ -175,6 +211,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
             rollbacks: Arc::clone(&rollbacks),
             health: Arc::clone(&health),
             waiters: Arc::clone(&waiters),
+            new_logs: Arc::clone(&new_logs),
             settings: settings.clone(),
             stream,
             shutdown: shutdown.clone(),
@@ -182,7 +219,17 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         ingests.spawn(ingest::run(ingest.await?));
     }
     let ingest = tokio::spawn(all_ended(ingests, shutdown.clone()));
-    let census = tokio::spawn(census::run(store.clone(), Arc::clone(&health), shutdown.clone()));
+    let mut watches = JoinSet::new();
+    for source in sources.iter() {
+        let watch = Watch {
+            jetstream: jetstream.clone(),
+            janitor: source.health.is_wal.then(|| janitor_jetstream.clone()),
+            source: Arc::clone(&source.health),
+            health: Arc::clone(&health),
+        };
+        watches.spawn(watch.run(shutdown.clone()));
+    }
+    let census = tokio::spawn(census::run(store.clone(), Arc::clone(&health), new_logs, shutdown.clone()));
     let janitor = Janitor {
         jetstream: janitor_jetstream,
         stream: Arc::clone(sources.wal().stream()),
@@ -197,12 +244,14 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         sources: Arc::clone(&sources),
         health: Arc::clone(&health),
         rules: Arc::clone(&rules),
-        clock: settings.clock,
         every: settings.sweep_every,
     };
     let sweeper = tokio::spawn(sweeper.run(shutdown.clone()));
+    let message_ids = MessageIds::load(&store).await?;
     let api = api::Api {
         client: api_client,
+        message_ids,
+        answers_client,
         store,
         logs: logs.clone(),
         health: Arc::clone(&health),
@@ -210,11 +259,12 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         rules,
         sources,
         archive,
+        admission: Admission::new(S::CONCURRENT_WRITES.is_some(), &health.counters),
         settings,
     };
-    let api = api::start(api, shutdown.clone()).await?;
+    let api = api::lasting::start(api, shutdown.clone()).await?;
     tracing::info!(server = server.server_name, version = server.version, "hourlogd ready");
-    Ok(Running { shutdown, ingest, api, janitor, census, sweeper, logs, health })
+    Ok(Running { shutdown, ingest, api, janitor, census, sweeper, watches, logs, health })
 }
 
 /// Makes sure that the service's own stream and subjects belong to this archive alone, or may be taken
@@ -293,6 +343,7 @@ impl Drop for Running {
         self.janitor.abort();
         self.census.abort();
         self.sweeper.abort();
+        self.watches.abort_all();
         self.logs.kill();
     }
 }

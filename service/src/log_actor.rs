@@ -13,7 +13,6 @@ use hourlog::{
     nats::Backoff,
     read::{ArrivalPage, ArrivalQuery, End, Page, Query, arrivals_page, page},
     store::{EventRow, Store, Write},
-    time::Clock,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
@@ -23,7 +22,12 @@ use tokio::{
 };
 
 use crate::{
-    completion::CompletionGuard, health::Health, once, pending::PendingEvent, rules::Rules, sources::Source,
+    completion::CompletionGuard,
+    health::Health,
+    once::{self, Remembered},
+    pending::PendingEvent,
+    rules::Rules,
+    sources::Source,
     trace::sentence,
 };
 use expired::RemovedCache;
@@ -48,27 +52,31 @@ pub(crate) enum LogMsg {
     /// its own actor.
     Permit(OwnedSemaphorePermit),
     /// Ends the current write, because the archive has taken it. Sent by the write task to its own
-    /// actor.
-    Written,
+    /// actor, with what it remembers of events that are stored once.
+    Written(Option<Box<Remembered>>),
     /// Ends the current job. Sent by its task to its own actor, with what is left of the job.
     Ran(Option<Job>),
-    /// Reads a page of the log. Runs beside later appends. Waits up to `wait` for an event if the
-    /// page would be empty.
-    Replay { reading: Reading, wait: Duration, reply: oneshot::Sender<Result<ReadPage>> },
+    /// Reads a page of the log. Runs beside later appends.
+    Replay { reading: Reading, reply: oneshot::Sender<Result<ReadPage>> },
     /// Changes the log, once the current write has ended.
     Job(Job),
-    /// Runs `when_idle` if the log may be stopped, because it has nothing under way.
+    /// Ends a read. Sent by its task to its own actor.
+    ReadEnded,
+    /// Ends a wait for more to read.
+    WaitEnded,
+    /// Runs `when_idle` as soon as the log may be stopped, because it has nothing under way. Another
+    /// message before that ends the wait.
     Rest { when_idle: WhenIdle },
     /// Panics in the handler.
     #[cfg(test)]
     Panic,
 }
 
-/// Tells the supervisor that a log has nothing under way.
-pub(crate) struct WhenIdle(Box<dyn FnOnce() + Send>);
+/// Tells the supervisor that a log has nothing under way, and up to which seq it has written.
+pub(crate) struct WhenIdle(Box<dyn FnOnce(Seq) + Send>);
 
 impl WhenIdle {
-    pub(crate) fn new(tell: impl FnOnce() + Send + 'static) -> Self {
+    pub(crate) fn new(tell: impl FnOnce(Seq) + Send + 'static) -> Self {
         Self(Box::new(tell))
     }
 }
@@ -103,10 +111,39 @@ pub(crate) struct ReadPage {
     pub(crate) read: Read,
     /// The time before which events were removed, if the read begins before it.
     pub(crate) expired: Option<Offset>,
+    /// For a page that is empty because it begins at the end of the log: tells when there is more.
+    pub(crate) more: Option<More>,
+}
+
+/// Waits until a log has more to read. Keeps the log awake until it is dropped.
+#[derive(Debug)]
+pub(crate) struct More {
+    visible: Option<watch::Receiver<Seq>>,
+    log: LogRef,
+}
+
+impl More {
+    /// Waits for the next change. Returns false if the log has ended.
+    pub(crate) async fn changed(&mut self) -> bool {
+        match &mut self.visible {
+            Some(visible) => visible.changed().await.is_ok(),
+            None => false,
+        }
+    }
+}
+
+impl Drop for More {
+    fn drop(&mut self) {
+        // Before the message: the log looks if somebody holds it.
+        self.visible = None;
+        // The log may have ended.
+        let _ = self.log.send_message(LogMsg::WaitEnded);
+    }
 }
 
 impl Read {
-    fn is_empty_end(&self) -> bool {
+    /// Returns true if the page is empty because it begins at the end of the log.
+    pub(crate) fn is_empty_end(&self) -> bool {
         match self {
             Self::Timeline(page) => page.events.is_empty() && page.end == End::CaughtUp,
             Self::Arrival(page) => page.events.is_empty() && page.end == End::CaughtUp,
@@ -126,9 +163,11 @@ pub(crate) struct LogArgs<S> {
     /// once it gets its permit.
     pub(crate) write_permits: Option<Arc<Semaphore>>,
     pub(crate) rules: Arc<Rules>,
-    pub(crate) clock: Clock,
     /// Shared by the jobs and the readers of the log.
     pub(crate) removed: Arc<RemovedCache>,
+    pub(crate) once_budget: Arc<once::Budget>,
+    /// The greatest seq that an earlier actor of the log has written, as far as is known.
+    pub(crate) written: Seq,
 }
 
 impl<S: Store> LogArgs<S> {
@@ -164,12 +203,18 @@ pub(crate) struct LogState<S> {
     /// The current write, the wait for its permit, or the current job.
     writing: Option<Writing>,
     /// The seq up to which everything is in the archive. Before the first write, it is
-    /// [`LogArgs::archived`].
+    /// [`LogArgs::archived`], or what an earlier actor has written.
     visible: watch::Sender<Seq>,
-    /// The greatest seq that this actor has written.
+    /// The greatest seq that this actor or an earlier one has written.
     written: Seq,
     /// The pages that are being read; aborted with the actor.
     readers: JoinSet<()>,
+    /// Number of reads that have not ended.
+    reads: usize,
+    /// Told once nothing is under way.
+    when_idle: Option<WhenIdle>,
+    /// Known of the archived events since the last job, if any event was to be stored once.
+    remembered: Option<Box<Remembered>>,
 }
 
 #[derive(Debug)]
@@ -202,10 +247,13 @@ impl<S: Store> Actor for LogActor<S> {
             pending: VecDeque::new(),
             jobs: VecDeque::new(),
             writing: None,
-            visible: watch::Sender::new(args.archived()),
+            visible: watch::Sender::new(args.archived().max(args.written)),
+            written: args.written,
             args,
-            written: Seq::MIN,
             readers: JoinSet::new(),
+            reads: 0,
+            when_idle: None,
+            remembered: None,
         })
     }
 
@@ -213,11 +261,16 @@ impl<S: Store> Actor for LogActor<S> {
         match msg {
             LogMsg::Append { events, guard } => state.append(&myself, events, guard),
             LogMsg::Permit(permit) => state.write(&myself, Some(permit)),
-            LogMsg::Written => state.end_write(&myself),
+            LogMsg::Written(remembered) => state.end_write(&myself, remembered),
             LogMsg::Ran(rest) => state.end_job(&myself, rest),
-            LogMsg::Replay { reading, wait, reply } => state.replay(reading, wait, reply),
+            LogMsg::Replay { reading, reply } => state.replay(&myself, reading, reply),
+            LogMsg::ReadEnded => state.end_read(),
+            LogMsg::WaitEnded => state.rest(),
             LogMsg::Job(job) => state.add_job(&myself, job),
-            LogMsg::Rest { when_idle } => state.rest(when_idle),
+            LogMsg::Rest { when_idle } => {
+                state.when_idle = Some(when_idle);
+                state.rest();
+            }
             #[cfg(test)]
             LogMsg::Panic => panic!("a test makes the log fail"),
         }
@@ -238,6 +291,7 @@ impl<S: Store> Actor for LogActor<S> {
 
 impl<S: Store> LogState<S> {
     fn append(&mut self, myself: &LogRef, events: Vec<PendingEvent>, guard: CompletionGuard) {
+        self.when_idle = None;
         self.pending.push_back(Append { events, guard });
         if self.writing.is_none() {
             self.begin_write(myself);
@@ -245,6 +299,7 @@ impl<S: Store> LogState<S> {
     }
 
     fn add_job(&mut self, myself: &LogRef, job: Job) {
+        self.when_idle = None;
         self.jobs.push_back(job);
         if self.writing.is_none() {
             self.begin_next(myself);
@@ -254,7 +309,9 @@ impl<S: Store> LogState<S> {
     /// Begins the next job, or the next write.
     fn begin_next(&mut self, myself: &LogRef) {
         let Some(job) = self.jobs.pop_front() else {
-            if !self.pending.is_empty() {
+            if self.pending.is_empty() {
+                self.rest();
+            } else {
                 self.begin_write(myself);
             }
             return;
@@ -308,19 +365,21 @@ impl<S: Store> LogState<S> {
         let (first, last) = (first.row.event.position.seq, last.row.event.position.seq);
         let before = self.written.max(first.saturating_previous());
         self.visible.send_if_modified(|visible| std::mem::replace(visible, before) != before);
-        let (args, myself) = (self.args.clone(), myself.clone());
+        let (args, myself, remembered) = (self.args.clone(), myself.clone(), self.remembered.take());
         let task = tokio::spawn(async move {
-            write_with_retries(&args, events, permit).await;
+            let remembered = write_with_retries(&args, events, permit, remembered).await;
             // An actor that has ended meanwhile does not need to know.
-            let _ = myself.send_message(LogMsg::Written);
+            let _ = myself.send_message(LogMsg::Written(remembered));
         });
         self.writing = Some(Writing { last, guards, task });
     }
 
-    fn end_write(&mut self, myself: &LogRef) {
+    fn end_write(&mut self, myself: &LogRef, remembered: Option<Box<Remembered>>) {
         let Some(mut writing) = self.writing.take() else {
             return;
         };
+        // An import has ended, so that others need the memory more.
+        self.remembered = remembered.filter(|remembered| remembered.is_in_use() || !self.pending.is_empty());
         writing.guards.drain(..).for_each(CompletionGuard::archived);
         if writing.last > self.written {
             self.written = writing.last;
@@ -333,6 +392,8 @@ impl<S: Store> LogState<S> {
     /// job does not hold them up.
     fn end_job(&mut self, myself: &LogRef, rest: Option<Job>) {
         self.writing = None;
+        // It may have removed events, or changed the buckets.
+        self.remembered = None;
         let goes_on = rest.is_some();
         self.jobs.extend(rest);
         if goes_on && !self.pending.is_empty() {
@@ -342,54 +403,75 @@ impl<S: Store> LogState<S> {
         }
     }
 
-    fn replay(&mut self, reading: Reading, wait: Duration, reply: oneshot::Sender<Result<ReadPage>>) {
+    fn replay(&mut self, myself: &LogRef, reading: Reading, reply: oneshot::Sender<Result<ReadPage>>) {
+        self.when_idle = None;
+        self.reads += 1;
         while self.readers.try_join_next().is_some() {}
         if self.writing.is_none() && !S::WRITES_ARE_ATOMIC {
             let archived = self.args.archived();
             self.visible.send_if_modified(|visible| archived > std::mem::replace(visible, archived.max(*visible)));
         }
-        let (id, store, visible) = (self.args.id.clone(), self.args.store.clone(), self.visible.subscribe());
-        let removed = Arc::clone(&self.args.removed);
+        let (id, store, mut visible) = (self.args.id.clone(), self.args.store.clone(), self.visible.subscribe());
+        let (removed, myself) = (Arc::clone(&self.args.removed), myself.clone());
         self.readers.spawn(async move {
             let page = async {
-                let read = read(&store, &id, &reading, wait, visible).await?;
-                Ok(ReadPage { read, expired: expired::expired(&removed, &store, &id, &reading).await? })
+                let read = read(&store, &id, &reading, &mut visible).await?;
+                let expired = expired::expired(&removed, &store, &id, &reading).await?;
+                let more = read.is_empty_end().then(|| More { visible: Some(visible), log: myself.clone() });
+                Ok(ReadPage { read, expired, more })
             };
             // The requester may have left; that is not a failure.
             let _ = reply.send(page.await);
+            // The same for an actor that has ended meanwhile.
+            let _ = myself.send_message(LogMsg::ReadEnded);
         });
     }
 
-    fn rest(&mut self, when_idle: WhenIdle) {
+    fn end_read(&mut self) {
+        self.reads -= 1;
+        self.rest();
+    }
+
+    /// Tells who has asked if nothing is under way.
+    fn rest(&mut self) {
+        if self.when_idle.is_none() || self.writing.is_some() {
+            return;
+        }
         while self.readers.try_join_next().is_some() {}
-        // A log that a reader starts again shows only what is archived of the whole source. So the
-        // log stays until that covers everything it has written and shown.
-        if self.writing.is_none() && self.readers.is_empty() && self.written <= self.args.archived() {
-            when_idle.0();
+        // A reader that has just told its end may not have been joined; one that panicked tells nothing.
+        let reads = self.reads > 0 && !self.readers.is_empty();
+        // A reader that waits for an event would miss it.
+        let waits = self.visible.receiver_count() > 0;
+        if !reads
+            && !waits
+            && let Some(when_idle) = self.when_idle.take()
+        {
+            when_idle.0(self.written);
         }
     }
 }
 
 /// Writes `events`, except those that are to be stored once and are there already. Retries until
 /// the archive takes them: an event must not be given up. Releases the permit on failure, so that
-/// other logs can write.
+/// other logs can write. Returns what is remembered for the next write.
 async fn write_with_retries<S: Store>(
     args: &LogArgs<S>,
     mut events: Vec<PendingEvent>,
     mut permit: Option<OwnedSemaphorePermit>,
-) {
+    mut remembered: Option<Box<Remembered>>,
+) -> Option<Box<Remembered>> {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     // The newest event tells how far the source has been handed out in this slot, even if the event
     // itself is not stored.
-    let newest = events.last().expect("a write has an event").row.event.clone();
-    let head = Write::Head {
-        stream: Arc::clone(args.source.stream()),
-        slot: args.id.slot(),
-        seq: newest.position.seq,
-        time: newest.arrival_time(),
-    };
+    let newest = &events.last().expect("a write has an event").row.event;
+    let (last, time) = (newest.position.seq, newest.arrival_time());
+    let head = Write::Head { stream: Arc::clone(args.source.stream()), slot: args.id.slot(), seq: last, time };
+    let mut missing: Option<once::Missing> = None;
     let mut rows: Option<Arc<[EventRow]>> = None;
     if events.iter().all(|event| event.once.is_none()) {
+        if let (Some(remembered), Some(first)) = (&mut remembered, events.first()) {
+            remembered.begin_write(first.row.event.position.seq);
+        }
         rows = Some(events.drain(..).map(|event| event.row).collect());
     }
     loop {
@@ -397,8 +479,12 @@ async fn write_with_retries<S: Store>(
             let rows = match &rows {
                 Some(rows) => Arc::clone(rows),
                 None => {
-                    let missing: Arc<[EventRow]> = once::missing_rows(&args.store, &args.id, &events).await?.into();
-                    Arc::clone(rows.insert(missing))
+                    let remembered =
+                        remembered.get_or_insert_with(|| Box::new(Remembered::new(Arc::clone(&args.once_budget))));
+                    let mut found = once::missing_rows(&args.store, &args.id, &events, remembered).await?;
+                    let found_rows = std::mem::take(&mut found.rows).into();
+                    missing = Some(found);
+                    Arc::clone(rows.insert(found_rows))
                 }
             };
             #[cfg(feature = "chaos")]
@@ -413,12 +499,15 @@ async fn write_with_retries<S: Store>(
         match outcome.await {
             Ok(()) => {
                 drop(permit);
+                if let (Some(remembered), Some(rows)) = (&mut remembered, &rows) {
+                    remembered.end_write(last, missing.as_ref(), rows);
+                }
                 if let Some(since) = args.health.archive.recovered(Some(&args.id)) {
                     tracing::info!(log = %args.id, %since, "the archive takes writes again");
                 }
-                return;
+                return remembered;
             }
-            Err(_) if Failpoint::BatchDropped.is_active() => return,
+            Err(_) if Failpoint::BatchDropped.is_active() => return None,
             Err(error) => {
                 permit = None;
                 if let Some(left_out) = args.health.archive.degraded(Some(&args.id), &error) {
@@ -431,15 +520,8 @@ async fn write_with_retries<S: Store>(
     }
 }
 
-/// Reads a page. At the end of the log, waits up to `wait` for an event.
-async fn read<S: Store>(
-    store: &S,
-    id: &LogId,
-    reading: &Reading,
-    wait: Duration,
-    mut visible: watch::Receiver<Seq>,
-) -> Result<Read> {
-    let deadline = Instant::now() + wait;
+/// Reads a page. Marks as seen the change of `visible` that the page shows.
+async fn read<S: Store>(store: &S, id: &LogId, reading: &Reading, visible: &mut watch::Receiver<Seq>) -> Result<Read> {
     loop {
         let last_visible = *visible.borrow_and_update();
         let read = match reading {
@@ -451,12 +533,6 @@ async fn read<S: Store>(
         if last_visible == Seq::MAX && visible.has_changed().unwrap_or(false) {
             continue;
         }
-        if !read.is_empty_end() || wait.is_zero() {
-            return Ok(read);
-        }
-        tokio::select! {
-            changed = visible.changed() => if changed.is_err() { return Ok(read) },
-            () = tokio::time::sleep_until(deadline) => return Ok(read),
-        }
+        return Ok(read);
     }
 }

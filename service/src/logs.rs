@@ -1,14 +1,15 @@
 //! The supervisor of the logs: starts an actor for each log that is needed, restarts failed ones
-//! and stops idle ones.
+//! and stops idle ones. An actor takes several kilobytes, so their number is bounded: beyond it, the
+//! events of further logs wait for an actor to stop.
 
 use std::{
-    collections::{HashMap, hash_map},
+    collections::{HashMap, VecDeque, hash_map},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
-use hourlog::{LogId, nats::Backoff, store::Store, time::Clock};
+use hourlog::{LogId, Seq, nats::Backoff, store::Store};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorRuntime, SupervisionEvent};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -16,6 +17,7 @@ use crate::{
     completion::CompletionGuard,
     health::Health,
     log_actor::{LogActor, LogArgs, LogMsg, LogRef, WhenIdle, jobs::Job},
+    once,
     origin::Origin,
     pending::PendingEvent,
     rules::Rules,
@@ -33,6 +35,14 @@ const RECOVERED_AFTER: Duration = Duration::from_secs(60);
 /// Time limit for an actor to stop. No handler awaits the archive or the network, so none needs
 /// long.
 const STOP_MAX: Duration = Duration::from_secs(5);
+/// Number of logs that stay awake until they are idle. Together they take some 60 MB.
+const RESIDENTS_MAX: usize = 7_168;
+/// Number of logs that events wake beyond [`RESIDENTS_MAX`]. They sleep as soon as they have nothing
+/// under way. Requests wake further ones, and their number has a limit of its own.
+const WRITERS_MAX: usize = 1_024;
+/// Number of logs that are known here at once, awake or not, as long as nothing more than their rate
+/// is known of those that sleep. Together they take some 40 MB.
+const RATED_MAX: usize = 131_072;
 /// The window over which events per second are counted.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 
@@ -47,8 +57,8 @@ pub(crate) enum LogsMsg {
     /// be restarted.
     Ask { log: LogId, source: Arc<Source>, request: LogMsg },
     /// Stops the log's actor, because it has nothing under way. Ignored if more messages than
-    /// `forwarded` were sent to the log.
-    Idle { log: LogId, actor: ActorId, forwarded: u64 },
+    /// `forwarded` were sent to the log. It has written events up to the seq `written`.
+    Idle { log: LogId, actor: ActorId, forwarded: u64, written: Seq },
     /// Returns the events per second that arrived for these logs during the last minute.
     Rates { logs: Vec<LogId>, reply: oneshot::Sender<Vec<f64>> },
     /// Looks for idle logs.
@@ -77,7 +87,8 @@ pub(crate) struct LogsArgs<S> {
     /// Set if only some logs may write at once.
     pub(crate) write_permits: Option<Arc<Semaphore>>,
     pub(crate) rules: Arc<Rules>,
-    pub(crate) clock: Clock,
+    /// The memory for what logs remember of events that are stored once.
+    pub(crate) once_budget: Arc<once::Budget>,
 }
 
 /// The actor of the supervisor.
@@ -94,10 +105,67 @@ impl<S> Logs<S> {
 #[derive(Debug)]
 pub(crate) struct LogsState<S> {
     args: LogsArgs<S>,
-    logs: HashMap<LogId, LogEntry>,
-    running: HashMap<ActorId, LogId>,
+    logs: HashMap<LogId, Box<LogEntry>>,
+    awake: Awake,
+    /// The logs whose events wait for an actor to stop.
+    waiting: VecDeque<LogId>,
     /// The newest rollback of the archive.
     rollbacks: u64,
+}
+
+/// The logs that are awake, by their actors.
+#[derive(Debug, Default)]
+struct Awake {
+    actors: HashMap<ActorId, (LogId, Seat)>,
+    /// Number of logs that events have woken beyond [`RESIDENTS_MAX`].
+    writers: usize,
+}
+
+/// The reason why a log is awake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seat {
+    /// There is room: it stays until it is idle.
+    Resident,
+    /// It has events to write.
+    Writer,
+    /// A request has woken it, or was sent to it since: a reader may wait for long.
+    Reader,
+}
+
+impl Awake {
+    /// Returns the seat of a log that events or a request wake now.
+    fn seat(&self, is_request: bool) -> Seat {
+        match is_request {
+            _ if self.actors.len() < RESIDENTS_MAX => Seat::Resident,
+            true => Seat::Reader,
+            false => Seat::Writer,
+        }
+    }
+
+    /// Returns true if events may wake a further log.
+    fn has_room(&self) -> bool {
+        self.seat(false) == Seat::Resident || self.writers < WRITERS_MAX
+    }
+
+    fn insert(&mut self, actor: ActorId, log: LogId, seat: Seat) {
+        self.writers += usize::from(seat == Seat::Writer);
+        self.actors.insert(actor, (log, seat));
+    }
+
+    /// Notes that a request is sent to the actor.
+    fn is_requested(&mut self, actor: ActorId) {
+        if let Some((_, seat)) = self.actors.get_mut(&actor).filter(|(_, seat)| *seat == Seat::Writer) {
+            *seat = Seat::Reader;
+            self.writers -= 1;
+        }
+    }
+
+    /// Removes an actor, and returns its log.
+    fn remove(&mut self, actor: ActorId) -> Option<LogId> {
+        let (log, seat) = self.actors.remove(&actor)?;
+        self.writers -= usize::from(seat == Seat::Writer);
+        Some(log)
+    }
 }
 
 /// A log that is running, was used lately, or failed lately.
@@ -106,6 +174,13 @@ struct LogEntry {
     id: LogId,
     source: Arc<Source>,
     actor: Option<LogRef>,
+    /// The actor sleeps as soon as it has nothing under way.
+    is_guest: bool,
+    /// The events that wait for an actor to stop, in order.
+    waiting: Vec<LogMsg>,
+    /// The greatest seq that the last actor has written, as far as is known. A reader may have seen
+    /// it, so the next actor shows it, too.
+    written: Seq,
     /// Number of messages sent to the log.
     forwarded: u64,
     last_used: Instant,
@@ -113,13 +188,19 @@ struct LogEntry {
     /// The last time that a log of the system was told its rate.
     rate_told: Instant,
     started: Instant,
-    backoff: Backoff,
-    /// The earliest time of the next start.
-    start_after: Instant,
+    failure: Option<Box<Failure>>,
     /// The newest generation of the ingest that sent events.
     generation: u64,
     /// The generation in which the log failed, and of which it takes no more events.
     failed_generation: Option<u64>,
+}
+
+/// The last failure of a log.
+#[derive(Debug)]
+struct Failure {
+    backoff: Backoff,
+    /// The earliest time of the next start.
+    start_after: Instant,
 }
 
 impl<S: Store> Actor for Logs<S> {
@@ -129,14 +210,17 @@ impl<S: Store> Actor for Logs<S> {
 
     async fn pre_start(&self, myself: LogsRef, args: LogsArgs<S>) -> Result<LogsState<S>, ActorProcessingErr> {
         myself.send_interval(args.idle.div_f64(4.0).max(Duration::from_millis(50)), || LogsMsg::Sweep);
-        Ok(LogsState { args, logs: HashMap::new(), running: HashMap::new(), rollbacks: 0 })
+        Ok(LogsState { args, logs: HashMap::new(), awake: Awake::default(), waiting: VecDeque::new(), rollbacks: 0 })
     }
 
     async fn handle(&self, myself: LogsRef, msg: LogsMsg, state: &mut LogsState<S>) -> Result<(), ActorProcessingErr> {
         match msg {
             LogsMsg::Deliver { origin, deliveries } => state.deliver(&myself, &origin, deliveries),
             LogsMsg::Ask { log, source, request } => state.ask(&myself, log, &source, request),
-            LogsMsg::Idle { log, actor, forwarded } => state.stop_idle(&log, actor, forwarded),
+            LogsMsg::Idle { log, actor, forwarded, written } => {
+                state.stop_idle(&log, actor, forwarded, written);
+                state.start_waiting(&myself);
+            }
             LogsMsg::Rates { logs, reply } => state.rates(&logs, reply),
             LogsMsg::Sweep => state.sweep(&myself),
             LogsMsg::Restart { rollback, reply } => {
@@ -151,14 +235,18 @@ impl<S: Store> Actor for Logs<S> {
     /// The default implementation would end the supervisor with the first log that fails.
     async fn handle_supervisor_evt(
         &self,
-        _: LogsRef,
+        myself: LogsRef,
         event: SupervisionEvent,
         state: &mut LogsState<S>,
     ) -> Result<(), ActorProcessingErr> {
         match event {
-            SupervisionEvent::ActorFailed(actor, error) => state.failed(actor.get_id(), &error.to_string()),
+            SupervisionEvent::ActorFailed(actor, error) => {
+                state.failed(actor.get_id(), &error.to_string());
+                state.start_waiting(&myself);
+            }
             SupervisionEvent::ActorTerminated(actor, _, _) => {
-                state.running.remove(&actor.get_id());
+                drop(state.awake.remove(actor.get_id()));
+                state.start_waiting(&myself);
             }
             _ => {}
         }
@@ -175,23 +263,50 @@ impl<S: Store> LogsState<S> {
         }
         for Delivery { log, events, guard } in deliveries {
             let entry = LogEntry::of(&mut self.logs, log, &origin.source);
-            entry.set_source(&origin.source, &self.args, &mut self.running);
+            entry.set_source(&origin.source, &self.args, &mut self.awake);
             if entry.failed_generation == Some(origin.generation) {
                 continue;
             }
             entry.failed_generation = None;
             entry.generation = origin.generation;
             entry.rate.add(events.len() as u64);
-            entry.forward(LogMsg::Append { events, guard }, myself, &self.args, &mut self.running);
+            let append = LogMsg::Append { events, guard };
+            if entry.actor.is_none() && !self.awake.has_room() {
+                if entry.waiting.is_empty() {
+                    self.waiting.push_back(entry.id.clone());
+                }
+                entry.last_used = Instant::now();
+                entry.waiting.push(append);
+            } else {
+                entry.forward(append, myself, &self.args, &mut self.awake);
+            }
         }
     }
 
+    /// Forwards a request, even if that wakes one log too many: a reader does not wait for the events of
+    /// other logs.
     fn ask(&mut self, myself: &LogsRef, log: LogId, source: &Arc<Source>, request: LogMsg) {
-        LogEntry::of(&mut self.logs, log, source).forward(request, myself, &self.args, &mut self.running);
+        let entry = LogEntry::of(&mut self.logs, log, source);
+        if let Some(actor) = &entry.actor {
+            self.awake.is_requested(actor.get_id());
+        }
+        entry.forward(request, myself, &self.args, &mut self.awake);
+        self.start_waiting(myself);
+    }
+
+    /// Wakes logs whose events wait, as far as others have gone to sleep.
+    fn start_waiting(&mut self, myself: &LogsRef) {
+        while self.awake.has_room()
+            && let Some(log) = self.waiting.pop_front()
+        {
+            if let Some(entry) = self.logs.get_mut(&log) {
+                entry.forward_waiting(myself, &self.args, &mut self.awake);
+            }
+        }
     }
 
     fn failed(&mut self, actor: ActorId, error: &str) {
-        let Some(log) = self.running.remove(&actor) else {
+        let Some(log) = self.awake.remove(actor) else {
             return;
         };
         self.args.health.actors.fetch_sub(1, Relaxed);
@@ -201,11 +316,12 @@ impl<S: Store> LogsState<S> {
         };
         entry.actor = None;
         entry.failed_generation = Some(entry.generation);
+        let failure = entry.failure.get_or_insert_with(Box::default);
         if entry.started.elapsed() > RECOVERED_AFTER {
-            entry.backoff.reset();
+            failure.backoff.reset();
         }
-        let pause = entry.backoff.next_pause();
-        entry.start_after = Instant::now() + pause;
+        let pause = failure.backoff.next_pause();
+        failure.start_after = Instant::now() + pause;
         tracing::error!(%log, error, ?pause, "a log has failed; restarting it after a pause");
     }
 
@@ -214,23 +330,17 @@ impl<S: Store> LogsState<S> {
         let idle = self.args.idle;
         let is_idle = |entry: &LogEntry| entry.last_used.elapsed() >= idle;
         // A failed log is remembered for as long as its backoff matters.
-        self.logs
-            .retain(|_, entry| entry.actor.is_some() || !is_idle(entry) || entry.started.elapsed() < RECOVERED_AFTER);
+        self.logs.retain(|_, entry| !is_idle(entry) || entry.is_needed::<S>());
+        self.logs.shrink_to(RATED_MAX);
         self.tell_rates();
         for entry in self.logs.values().filter(|entry| is_idle(entry)) {
-            let Some(actor) = &entry.actor else { continue };
-            let (logs, log, forwarded, id) = (myself.clone(), entry.id.clone(), entry.forwarded, actor.get_id());
-            // The supervisor may be stopping; that is not a failure.
-            let when_idle = WhenIdle::new(move || drop(logs.send_message(LogsMsg::Idle { log, actor: id, forwarded })));
-            // An actor that has just failed drops the question; the supervisor learns of the
-            // failure otherwise.
-            let _ = actor.send_message(LogMsg::Rest { when_idle });
+            entry.ask_to_rest(myself);
         }
     }
 
     /// Tells each log of the system its rate, so that its width can follow. Nobody else chooses it.
     fn tell_rates(&mut self) {
-        let is_due = |entry: &&mut LogEntry| entry.id.is_system() && entry.rate_told.elapsed() >= RATE_WINDOW;
+        let is_due = |entry: &&mut Box<LogEntry>| entry.id.is_system() && entry.rate_told.elapsed() >= RATE_WINDOW;
         for entry in self.logs.values_mut().filter(is_due) {
             entry.rate_told = Instant::now();
             let rate = entry.rate.per_second();
@@ -242,24 +352,34 @@ impl<S: Store> LogsState<S> {
     }
 
     /// Stops a log's actor, unless it was replaced or something was forwarded to it meanwhile.
-    fn stop_idle(&mut self, log: &LogId, id: ActorId, forwarded: u64) {
-        let Some(entry) = self.logs.get(log).filter(|entry| entry.forwarded == forwarded) else {
+    fn stop_idle(&mut self, log: &LogId, id: ActorId, forwarded: u64, written: Seq) {
+        let Some(entry) = self.logs.get_mut(log).filter(|entry| entry.forwarded == forwarded) else {
             return;
         };
-        let Some(actor) = entry.actor.as_ref().filter(|actor| actor.get_id() == id) else {
+        let Some(actor) = entry.actor.take_if(|actor| actor.get_id() == id) else {
             return;
         };
-        self.running.remove(&id);
+        drop(self.awake.remove(id));
         self.args.health.actors.fetch_sub(1, Relaxed);
         actor.stop(None);
-        self.logs.remove(log);
+        entry.written = written;
+        let is_rated = entry.last_used.elapsed() < self.args.idle && self.logs.len() <= RATED_MAX;
+        if !is_rated && !self.logs[log].is_needed::<S>() {
+            self.logs.remove(log);
+        }
     }
 
     /// Stops all actors and waits. Once an actor has ended, so has its write.
     async fn stop_all(&mut self) {
         let actors: Vec<LogRef> = self.logs.values_mut().filter_map(|entry| entry.actor.take()).collect();
         self.args.health.actors.fetch_sub(actors.len(), Relaxed);
-        self.running.clear();
+        self.awake = Awake::default();
+        self.waiting.clear();
+        for entry in self.logs.values_mut() {
+            entry.waiting.clear();
+            // The archive may have lost what was written.
+            entry.written = Seq::MIN;
+        }
         // Requests that wait for a log see a dropped reply.
         let stops = actors.iter().map(|actor| actor.stop_and_wait(None, Some(STOP_MAX)));
         for stopped in join_all(stops).await {
@@ -277,28 +397,36 @@ impl<S: Store> LogsState<S> {
     }
 }
 
+impl Default for Failure {
+    fn default() -> Self {
+        Self { backoff: Backoff::new(RESTART.0, RESTART.1), start_after: Instant::now() }
+    }
+}
+
 impl LogEntry {
     /// Returns the log's entry, adding one if there is none.
-    fn of<'a>(logs: &'a mut HashMap<LogId, Self>, log: LogId, source: &Arc<Source>) -> &'a mut Self {
+    fn of<'a>(logs: &'a mut HashMap<LogId, Box<Self>>, log: LogId, source: &Arc<Source>) -> &'a mut Self {
         match logs.entry(log) {
             hash_map::Entry::Occupied(entry) => entry.into_mut(),
             hash_map::Entry::Vacant(entry) => {
                 let id = entry.key().clone();
-                entry.insert(Self::new(id, Arc::clone(source)))
+                entry.insert(Box::new(Self::new(id, Arc::clone(source))))
             }
         }
     }
 
     /// Replaces the source. A reader can ask for a log before its first event tells the source. The
     /// actor has then written nothing, and its readers retry.
-    fn set_source<S>(&mut self, source: &Arc<Source>, args: &LogsArgs<S>, running: &mut HashMap<ActorId, LogId>) {
+    fn set_source<S>(&mut self, source: &Arc<Source>, args: &LogsArgs<S>, awake: &mut Awake) {
         if Arc::ptr_eq(&self.source, source) {
             return;
         }
         self.source = Arc::clone(source);
         self.failed_generation = None;
+        self.written = Seq::MIN;
+        self.waiting.clear();
         if let Some(actor) = self.actor.take() {
-            running.remove(&actor.get_id());
+            drop(awake.remove(actor.get_id()));
             args.health.actors.fetch_sub(1, Relaxed);
             actor.stop(None);
         }
@@ -310,67 +438,117 @@ impl LogEntry {
             id,
             source,
             actor: None,
+            is_guest: false,
+            waiting: Vec::new(),
+            written: Seq::MIN,
             forwarded: 0,
             last_used: now,
             rate: Rate { from: now, current: 0, previous: 0 },
             rate_told: now,
             started: now,
-            backoff: Backoff::new(RESTART.0, RESTART.1),
-            start_after: now,
+            failure: None,
             generation: 0,
             failed_generation: None,
         }
     }
 
-    /// Sends a message to the log's actor. Starts the actor if none is running and the log's last
-    /// failure is long enough ago.
-    fn forward<S: Store>(
+    /// Returns true if more than the rate of the log must be remembered, even if it is idle.
+    fn is_needed<S: Store>(&self) -> bool {
+        self.actor.is_some()
+            || !self.waiting.is_empty()
+            || (self.failure.is_some() && self.started.elapsed() < RECOVERED_AFTER)
+            // A reader may have seen what is archived of this log, but not of the whole source.
+            || (!S::WRITES_ARE_ATOMIC && self.written > self.source.archived(&self.id))
+    }
+
+    /// Sends a message to the log's actor, after those that wait. Starts the actor if none is running
+    /// and the log's last failure is long enough ago.
+    fn forward<S: Store>(&mut self, msg: LogMsg, myself: &LogsRef, args: &LogsArgs<S>, awake: &mut Awake) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let is_request = !matches!(msg, LogMsg::Append { .. });
+        self.send(waiting.into_iter().chain([msg]), is_request, myself, args, awake);
+    }
+
+    /// Sends the messages that wait to the log's actor, and starts it if necessary.
+    fn forward_waiting<S: Store>(&mut self, myself: &LogsRef, args: &LogsArgs<S>, awake: &mut Awake) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if !waiting.is_empty() {
+            self.send(waiting.into_iter(), false, myself, args, awake);
+        }
+    }
+
+    fn send<S: Store>(
         &mut self,
-        msg: LogMsg,
+        mut messages: impl Iterator<Item = LogMsg>,
+        is_request: bool,
         myself: &LogsRef,
         args: &LogsArgs<S>,
-        running: &mut HashMap<ActorId, LogId>,
+        awake: &mut Awake,
     ) {
-        let now = Instant::now();
-        self.last_used = now;
-        if self.actor.is_none() {
-            if now < self.start_after {
-                if matches!(msg, LogMsg::Append { .. }) {
-                    self.failed_generation = Some(self.generation);
-                }
-                return;
+        self.last_used = Instant::now();
+        if self.actor.is_none() && !self.start(is_request, myself, args, awake) {
+            // Later events of this generation must not overtake these.
+            if messages.any(|msg| matches!(msg, LogMsg::Append { .. })) {
+                self.failed_generation = Some(self.generation);
             }
-            let child = LogArgs {
-                id: self.id.clone(),
-                store: args.store.clone(),
-                source: Arc::clone(&self.source),
-                health: Arc::clone(&args.health),
-                write_permits: args.write_permits.clone(),
-                rules: Arc::clone(&args.rules),
-                clock: args.clock,
-                removed: Arc::default(),
-            };
-            match ActorRuntime::spawn_linked_instant(None, LogActor::new(), child, myself.get_cell()) {
-                Ok((actor, _)) => {
-                    running.insert(actor.get_id(), self.id.clone());
-                    self.actor = Some(actor);
-                    self.started = now;
-                    args.health.actors.fetch_add(1, Relaxed);
-                }
-                Err(error) => {
-                    tracing::error!(log = %self.id, %error, "cannot start a log");
-                    // As while it pauses: later events of this generation must not overtake these.
-                    if matches!(msg, LogMsg::Append { .. }) {
-                        self.failed_generation = Some(self.generation);
-                    }
-                    return;
-                }
-            }
+            return;
         }
         let actor = self.actor.as_ref().expect("the actor was started above");
-        self.forwarded += 1;
-        // An actor that has just failed drops the message. The sender sees a dropped guard or reply.
-        let _ = actor.send_message(msg);
+        for msg in messages {
+            self.forwarded += 1;
+            // An actor that has just failed drops the message. The sender sees a dropped guard or reply.
+            let _ = actor.send_message(msg);
+        }
+        if self.is_guest {
+            self.ask_to_rest(myself);
+        }
+    }
+
+    /// Starts the log's actor. Returns false if that fails, or if the log's last failure is too recent.
+    fn start<S: Store>(&mut self, is_request: bool, myself: &LogsRef, args: &LogsArgs<S>, awake: &mut Awake) -> bool {
+        let now = Instant::now();
+        if self.failure.as_ref().is_some_and(|failure| now < failure.start_after) {
+            return false;
+        }
+        let child = LogArgs {
+            id: self.id.clone(),
+            store: args.store.clone(),
+            source: Arc::clone(&self.source),
+            health: Arc::clone(&args.health),
+            write_permits: args.write_permits.clone(),
+            rules: Arc::clone(&args.rules),
+            removed: Arc::default(),
+            once_budget: Arc::clone(&args.once_budget),
+            written: self.written,
+        };
+        match ActorRuntime::spawn_linked_instant(None, LogActor::new(), child, myself.get_cell()) {
+            Ok((actor, _)) => {
+                let seat = awake.seat(is_request);
+                self.is_guest = seat != Seat::Resident;
+                awake.insert(actor.get_id(), self.id.clone(), seat);
+                self.actor = Some(actor);
+                self.started = now;
+                args.health.actors.fetch_add(1, Relaxed);
+                true
+            }
+            Err(error) => {
+                tracing::error!(log = %self.id, %error, "cannot start a log");
+                false
+            }
+        }
+    }
+
+    /// Asks the actor to report once it has nothing under way.
+    fn ask_to_rest(&self, myself: &LogsRef) {
+        let Some(actor) = &self.actor else { return };
+        let (logs, log, forwarded, id) = (myself.clone(), self.id.clone(), self.forwarded, actor.get_id());
+        // The supervisor may be stopping; that is not a failure.
+        let when_idle = WhenIdle::new(move |written| {
+            drop(logs.send_message(LogsMsg::Idle { log, actor: id, forwarded, written }));
+        });
+        // An actor that has just failed drops the question; the supervisor learns of the failure
+        // otherwise.
+        let _ = actor.send_message(LogMsg::Rest { when_idle });
     }
 }
 
@@ -410,7 +588,7 @@ impl Rate {
 mod tests {
     use super::*;
     use hourlog::{
-        Memory, Offset, Record, Seq,
+        Memory, Offset, Position, Record, Seq,
         read::Query,
         store::{Arrival, EventRow},
         time::system_clock,
@@ -426,6 +604,7 @@ mod tests {
     struct Fixture {
         logs: LogsRef,
         source: Arc<Source>,
+        health: Arc<Health>,
     }
 
     async fn start() -> Fixture {
@@ -435,13 +614,13 @@ mod tests {
         let args = LogsArgs {
             store,
             idle: RECOVERED_AFTER,
-            health,
+            health: Arc::clone(&health),
             write_permits: None,
             rules: Arc::default(),
-            clock: system_clock,
+            once_budget: Arc::default(),
         };
         let logs = Actor::spawn(None, Logs::new(), args).await.expect("the supervisor starts").0;
-        Fixture { logs, source: Arc::clone(sources.wal()) }
+        Fixture { logs, source: Arc::clone(sources.wal()), health }
     }
 
     async fn deliver(fixture: &Fixture, generation: u64, log: &LogId, sequence: u64) -> Result<(), ()> {
@@ -462,13 +641,86 @@ mod tests {
     }
 
     async fn count(fixture: &Fixture, log: &LogId) -> Option<usize> {
+        count_in(fixture, log, Query::ALL).await
+    }
+
+    async fn count_in(fixture: &Fixture, log: &LogId, query: Query) -> Option<usize> {
         let (reply, answer) = oneshot::channel();
-        let request = LogMsg::Replay { reading: Reading::Timeline(Query::ALL), wait: Duration::ZERO, reply };
+        let request = LogMsg::Replay { reading: Reading::Timeline(query), reply };
         ask(fixture, log, request);
         match answer.await.ok()?.expect("the log exists").read {
             Read::Timeline(page) => Some(page.events.len()),
             Read::Arrival(_) => None,
         }
+    }
+
+    #[test]
+    fn readers_that_wait_do_not_keep_events_from_waking_a_log() {
+        let mut awake = Awake::default();
+        let wake = |awake: &mut Awake, id: u64, is_request: bool| {
+            let seat = awake.seat(is_request);
+            awake.insert(ActorId::Local(id), "a".parse().expect("a valid id"), seat);
+        };
+        (0..RESIDENTS_MAX as u64).for_each(|id| wake(&mut awake, id, false));
+        (10_000..20_000).for_each(|id| wake(&mut awake, id, true));
+        (20_000..20_000 + WRITERS_MAX as u64).for_each(|id| {
+            assert!(awake.has_room());
+            wake(&mut awake, id, false);
+        });
+        assert!(!awake.has_room());
+        // A reader waits at one of these.
+        awake.is_requested(ActorId::Local(20_000));
+        assert!(awake.has_room());
+        wake(&mut awake, 30_000, false);
+        assert!(!awake.has_room());
+        for id in [20_000, 30_000] {
+            assert!(awake.remove(ActorId::Local(id)).is_some());
+        }
+        assert_eq!((awake.has_room(), awake.writers), (true, WRITERS_MAX - 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_logs_of_one_chunk_are_written_by_a_bounded_number_of_actors() {
+        const LOGS: u64 = 3 * RESIDENTS_MAX as u64;
+        let fixture = start().await;
+        let log = |number: u64| -> LogId { format!("many.{number}").parse().expect("a valid id") };
+        let (sender, completed) = oneshot::channel();
+        let guard = CompletionGuard::new(|complete| sender.send(complete).expect("the test receives it"));
+        let deliveries = (1..=LOGS).map(|number| {
+            let (log, at) = (log(number), Offset::from_nanos(number as i64));
+            let arrived = Arrival { offset: at, time: at, max_time: at, seq: Seq::new(1, number) };
+            let events = vec![PendingEvent { row: EventRow::new(&log, arrived, Record::new("x")), once: None }];
+            Delivery { log, events, guard: guard.clone() }
+        });
+        let origin = Origin { source: Arc::clone(&fixture.source), generation: 1, rollbacks: 0 };
+        let deliver = LogsMsg::Deliver { origin, deliveries: deliveries.collect() };
+        guard.archived();
+        fixture.logs.send_message(deliver).expect("the supervisor runs");
+        let mut most = 0;
+        let mut completed = std::pin::pin!(completed);
+        loop {
+            most = most.max(fixture.health.actors.load(Relaxed));
+            tokio::select! {
+                complete = &mut completed => break assert!(complete.expect("a guard always reports")),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert!((RESIDENTS_MAX..=RESIDENTS_MAX + WRITERS_MAX).contains(&most), "{most} logs were awake at once");
+        // Readers wake a log at any time, and see what was written before it slept.
+        for number in [1, LOGS / 2, LOGS] {
+            assert_eq!(count(&fixture, &log(number)).await, Some(1));
+        }
+        // A reader who finds nothing at the end of a log could wait there for more.
+        let at_end = Query { from: Position::at(Offset::MAX), ..Query::ALL };
+        for number in LOGS - 100..LOGS {
+            assert_eq!(count_in(&fixture, &log(number), at_end).await, Some(0));
+        }
+        let begun = Instant::now();
+        while fixture.health.actors.load(Relaxed) > RESIDENTS_MAX {
+            assert!(begun.elapsed() < Duration::from_secs(10), "guests stay awake");
+            tokio::task::yield_now().await;
+        }
+        fixture.logs.stop(None);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use hourlog::{Embedded, Memory, Scylla, store::Store};
-use hourlogd::{Options, Settings, StoreUrl, start, trace};
+use hourlogd::{Options, Request, Settings, StoreUrl, maintenance, open_files, start, trace};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Most of the cost of an event is memory that one thread allocates and another frees.
@@ -11,9 +11,22 @@ use tokio::signal::unix::{SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Some(options) = Options::from_process() else { return ExitCode::SUCCESS };
+/// Number of threads that read the archive, at most. Each keeps memory of its own, and neither a disk
+/// nor a few cores read faster with more.
+const READING_THREADS_MAX: usize = 32;
+
+fn main() -> ExitCode {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().max_blocking_threads(READING_THREADS_MAX).build();
+    runtime.expect("a process can start threads").block_on(run_process())
+}
+
+async fn run_process() -> ExitCode {
+    let options = match Options::from_process() {
+        Some(Request::Service(options)) => *options,
+        Some(Request::Maintenance(subcommand, options)) => return maintenance::run(subcommand, *options).await,
+        None => return ExitCode::SUCCESS,
+    };
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -27,6 +40,7 @@ async fn run(options: Options) -> hourlog::Result<()> {
     let given = options.trace.clone();
     let options = options.with_file();
     trace::init(options.as_ref().map_or(given.as_deref(), |options| options.trace.as_deref()));
+    open_files::raise_limit();
     let options = options?;
     match options.store()? {
         StoreUrl::File(directory) => {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use hourlog::{Offset, time::Clock};
+use hourlog::{Offset, time::SECOND};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet},
@@ -13,15 +13,18 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::health::{Health, SourceHealth};
+use crate::{
+    health::{Health, SourceHealth},
+    losses::Missing,
+};
 
 /// Returns the registry of all metrics of the service and its process.
-pub(crate) fn registry(health: &Arc<Health>, clock: Clock) -> Registry {
+pub(crate) fn registry(health: &Arc<Health>) -> Registry {
     let mut registry = Registry::default();
     let own = registry.sub_registry_with_prefix("hourlog");
     own.register("build", "Version of the service", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     health.counters.register(own);
-    own.register_collector(Box::new(State { health: Arc::clone(health), clock }));
+    own.register_collector(Box::new(State { health: Arc::clone(health) }));
     #[cfg(target_os = "linux")]
     registry.register_collector(Box::new(Process));
     registry
@@ -31,7 +34,6 @@ pub(crate) fn registry(health: &Arc<Health>, clock: Clock) -> Registry {
 #[derive(Debug)]
 struct State {
     health: Arc<Health>,
-    clock: Clock,
 }
 
 impl Collector for State {
@@ -43,6 +45,9 @@ impl Collector for State {
             "1 while the archive accepts writes, otherwise 0",
             i64::from(health.archive.is_healthy()),
         )?;
+        let clock_ahead = health.time.clock_ahead_nanos() as f64 / SECOND as f64;
+        let help = "Seconds by which the service's clock is ahead of JetStream's";
+        gauge(&mut encoder, "clock_ahead_seconds", help, clock_ahead)?;
         gauge(&mut encoder, "actors", "Logs with a running actor", number(health.actors.load(Relaxed) as u64))?;
         if let Some(disk) = health.counters.disk() {
             for (name, help, bytes) in [
@@ -77,19 +82,27 @@ impl Collector for State {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
-        encode_sources(&mut encoder, &health.sources, (self.clock)())
+        encode_sources(&mut encoder, &health.sources, health.time.now())
     }
 }
 
 /// A metric of each source: its name, its description, and how to read it.
 type OfSource<T> = (&'static str, &'static str, fn(&SourceHealth) -> T);
 
-const SOURCE_GAUGES: [OfSource<i64>; 10] = [
+const SOURCE_GAUGES: [OfSource<i64>; 15] = [
     ("stream_up", "1 while the stream can be read, otherwise 0", |source| i64::from(source.nats.is_healthy())),
     ("stream_settings_ok", "1 while the stream's settings are safe for events, otherwise 0", |source| {
         i64::from(source.settings.is_healthy())
     }),
-    ("lag_messages", "Messages in the stream that are not archived yet", |source| number(source.lag())),
+    ("stream_answers", "1 while the stream answers the service's questions, otherwise 0", |source| {
+        i64::from(source.answering.is_healthy())
+    }),
+    ("stream_stores", "1 while the stream stores messages, 0 while its files fail or it is full", |source| {
+        i64::from(source.stores())
+    }),
+    ("ingest_moves", "0 while messages wait, none is archived and no other fault explains it, otherwise 1", |source| {
+        i64::from(source.progress.is_healthy())
+    }),
     ("archived_sequence", "Sequence of the stream up to which all messages are archived", |source| {
         number(*source.archived.borrow())
     }),
@@ -98,25 +111,53 @@ const SOURCE_GAUGES: [OfSource<i64>; 10] = [
     }),
     ("wal_bytes", "Bytes of the stream's messages, at the last check", |source| number(source.fill().0)),
     ("wal_bytes_max", "Limit of the stream in bytes; 0 for none", |source| number(source.fill().1.unwrap_or(0))),
+    (
+        "missing_messages",
+        "Messages that were read and are not in the stream, because it is gone, being restored, or has lost them; otherwise 0",
+        |source| number(source.missing.load(Relaxed)),
+    ),
     ("fork_lost_first_sequence", "First sequence that the stream lost in its last fork; 0 if none", |source| {
-        number(source.last_fork().and_then(|fork| fork.lost).map_or(0, |lost| lost.0))
+        number(source.with_losses(|losses| losses.fork.and_then(|fork| fork.lost)).map_or(0, |lost| lost.0))
     }),
     ("fork_lost_last_sequence", "Last sequence that the stream lost in its last fork; 0 if none", |source| {
-        number(source.last_fork().and_then(|fork| fork.lost).map_or(0, |lost| lost.1))
+        number(source.with_losses(|losses| losses.fork.and_then(|fork| fork.lost)).map_or(0, |lost| lost.1))
     }),
     (
-        "fork_archived_sequence",
-        "Sequence up to which the stream was archived before its last fork; 0 if none",
-        |source| number(source.last_fork().map_or(0, |fork| fork.archived)),
+        "fork_missing_messages",
+        "Messages that the stream lost in its last fork and the archive does not hold either",
+        |source| {
+            let missing = source.with_losses(|losses| losses.fork.and_then(|fork| fork.missing));
+            number(missing.map_or(0, |missing| missing.messages))
+        },
+    ),
+    (
+        "set_back_first_sequence",
+        "First sequence that neither archive nor stream had at the last start on a set-back archive; 0 if none",
+        |source| number(last_set_back(source).map_or(0, |missing| missing.first)),
+    ),
+    (
+        "set_back_last_sequence",
+        "Last sequence that neither archive nor stream had at the last start on a set-back archive; 0 if none",
+        |source| number(last_set_back(source).map_or(0, |missing| missing.last)),
     ),
 ];
 
-const SOURCE_COUNTERS: [OfSource<u64>; 2] = [
-    ("forks", "Forks: times that the stream used sequences again", |source| *source.forks.borrow()),
-    ("messages_removed", "Messages that left the stream before they were archived", |source| {
-        source.removed.load(Relaxed)
+const SOURCE_COUNTERS: [OfSource<u64>; 4] = [
+    ("forks", "Forks: times that the stream used sequences again", |source| source.with_losses(|losses| losses.forks)),
+    ("set_backs", "Starts on an archive that was set back, or whose stream was purged meanwhile", |source| {
+        source.with_losses(|losses| losses.set_back_count)
+    }),
+    ("messages_removed", "Messages that left the stream, or were damaged in it, before they were archived", |source| {
+        source.with_losses(|losses| losses.removed_messages)
+    }),
+    ("messages_poison", "Messages that the client library cannot read, and that were read in another way", |source| {
+        source.poison.load(Relaxed)
     }),
 ];
+
+fn last_set_back(source: &SourceHealth) -> Option<Missing> {
+    source.with_losses(|losses| losses.set_backs.last().map(|set_back| set_back.missing))
+}
 
 /// Writes the metrics of the sources, each with the name of its stream as label.
 fn encode_sources(encoder: &mut DescriptorEncoder<'_>, sources: &[Arc<SourceHealth>], now: Offset) -> fmt::Result {
@@ -126,10 +167,20 @@ fn encode_sources(encoder: &mut DescriptorEncoder<'_>, sources: &[Arc<SourceHeal
             metric.encode_family(&[("stream", &*source.stream)])?.encode_gauge(&value(source))?;
         }
     }
-    let help = "Age of the oldest message that was read and is not archived yet; 0 if there is none";
+    // A lag that is unknown has no series: a 0 would look as if nothing waited.
+    let help = "Messages in the stream that are not archived yet; absent while the stream does not answer";
+    let mut metric = encoder.encode_descriptor("lag_messages", help, None, MetricType::Gauge)?;
+    for source in sources {
+        if let Some(lag) = source.lag() {
+            metric.encode_family(&[("stream", &*source.stream)])?.encode_gauge(&number(lag))?;
+        }
+    }
+    let help = "Age of the oldest message that was read and is not archived yet; 0 if there is none, absent if unknown";
     let mut metric = encoder.encode_descriptor("lag_seconds", help, None, MetricType::Gauge)?;
     for source in sources {
-        metric.encode_family(&[("stream", &*source.stream)])?.encode_gauge(&source.lag_seconds(now))?;
+        if let Some(age) = source.lag_seconds(now) {
+            metric.encode_family(&[("stream", &*source.stream)])?.encode_gauge(&age)?;
+        }
     }
     for (name, help, value) in SOURCE_COUNTERS {
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

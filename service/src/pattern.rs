@@ -26,6 +26,17 @@ impl Pattern {
         tokens.next().is_none()
     }
 
+    /// Returns the tokens before the first wildcard.
+    pub(crate) fn literal(&self) -> String {
+        let literals = self.0.iter().take_while(|token| !matches!(token.as_str(), "*" | ">"));
+        literals.map(String::as_str).collect::<Vec<_>>().join(".")
+    }
+
+    /// Returns the only id that matches, if there is no wildcard.
+    pub(crate) fn id(&self) -> Option<LogId> {
+        self.to_string().parse().ok()
+    }
+
     /// Returns true if the first token is a wildcard.
     pub(crate) fn begins_with_wildcard(&self) -> bool {
         matches!(self.0[0].as_str(), "*" | ">")
@@ -88,6 +99,16 @@ mod tests {
         }
         for bad in ["", "a..b", ">.a", "a*", "a.>b"] {
             assert!(bad.parse::<Pattern>().is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn the_literal_part_of_a_pattern_ends_before_its_first_wildcard() {
+        for (pattern, literal, is_id) in
+            [(">", "", false), ("a.b", "a.b", true), ("a.b.>", "a.b", false), ("a.*.c", "a", false)]
+        {
+            let pattern: Pattern = pattern.parse().expect("a valid pattern");
+            assert_eq!((pattern.literal().as_str(), pattern.id().is_some()), (literal, is_id));
         }
     }
 }

@@ -6,7 +6,6 @@ use hourlog::{
     Error, ErrorKind, LogId, Offset, Result,
     nats::Backoff,
     store::{LogRow, Store},
-    time::Clock,
 };
 use tokio::{
     sync::oneshot,
@@ -46,7 +45,6 @@ pub(crate) struct Sweeper<S> {
     pub(crate) sources: Arc<Sources>,
     pub(crate) health: Arc<Health>,
     pub(crate) rules: Arc<Rules>,
-    pub(crate) clock: Clock,
     /// The time between the beginnings of two passes over all logs.
     pub(crate) every: Duration,
 }
@@ -106,7 +104,9 @@ impl<S: Store> Sweeper<S> {
     /// woken up.
     async fn has_old_bucket(&self, id: &LogId, row: &LogRow) -> Result<bool> {
         let Some(kept) = self.rules.kept(id, row).time else { return Ok(false) };
-        let horizon = horizon((self.clock)(), kept);
+        // The service's own clock may be wrong.
+        let Some(now) = self.health.time.earlier() else { return Ok(false) };
+        let horizon = horizon(now, kept);
         let first = self.store.buckets(id, Offset::MIN..=horizon, false, 1).await?;
         Ok(first.first().is_some_and(|row| row.bucket.last() < horizon))
     }

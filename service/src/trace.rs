@@ -47,7 +47,8 @@ impl<W: Write> Write for VisibleText<W> {
     }
 }
 
-fn visible(line: &str) -> String {
+/// Returns `line` with its invisible characters escaped.
+pub(crate) fn visible(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     for character in line.chars() {
         match character.is_ascii() {

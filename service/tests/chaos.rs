@@ -101,7 +101,51 @@ async fn an_ignored_fork_is_detected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restore_taken_for_a_fork_is_detected() {
+    let verdict = verdict_with(Failpoint::RestoreUnseen, 2, &[Disruption::RestoreStream]).await;
+    assert!(verdict.count(Finding::Duplicated) > 0, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telling_new_messages_by_their_time_is_detected() {
+    let verdict = verdict_with(Failpoint::AgeByTime, 1, &[Disruption::SetClockBack]).await;
+    assert!(verdict.count(Finding::Lost) > 0, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn counting_redelivered_events_is_detected() {
     let verdict = verdict_with(Failpoint::CountedToIgnored, 2, &[Disruption::KillService]).await;
+    assert!(verdict.count(Finding::Miscounted) > 0, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restores_and_clocks_that_go_back_lose_and_double_nothing() {
+    let run = ChaosRun {
+        rounds_min: 2,
+        disruptions: vec![
+            Disruption::RestoreStream,
+            Disruption::SetClockBack,
+            Disruption::RollBackNats,
+            Disruption::KillService,
+            Disruption::RestoreStream,
+        ],
+        ..ChaosRun::new(hourlogd(), 7, Duration::ZERO)
+    };
+    assert_clean(run).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_of_an_archive_that_lost_its_newest_events_misses_no_new_one() {
+    let run = ChaosRun {
+        rounds_min: 3,
+        disruptions: vec![Disruption::LoseArchiveTail],
+        ..ChaosRun::new(hourlogd(), 7, Duration::ZERO)
+    };
+    assert_clean(run).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_of_before_that_is_not_compared_with_its_stream_is_detected() {
+    let verdict = verdict_with(Failpoint::SetBackUnseen, 3, &[Disruption::LoseArchiveTail]).await;
     assert!(verdict.count(Finding::Miscounted) > 0, "{verdict}");
 }

@@ -4,14 +4,20 @@
 mod accounts;
 #[path = "service/admin.rs"]
 mod admin;
+#[path = "service/clocks.rs"]
+mod clocks;
 #[path = "service/cql.rs"]
 mod cql;
+#[path = "service/cql_cuts.rs"]
+mod cql_cuts;
 #[path = "service/cql_setup.rs"]
 mod cql_setup;
 #[path = "service/crash.rs"]
 mod crash;
 #[path = "service/cursors.rs"]
 mod cursors;
+#[path = "service/damage.rs"]
+mod damage;
 #[cfg(target_os = "linux")]
 #[path = "service/disk.rs"]
 mod disk;
@@ -19,6 +25,8 @@ mod disk;
 mod endpoints;
 #[path = "service/failover.rs"]
 mod failover;
+#[path = "service/fairness.rs"]
+mod fairness;
 #[path = "service/forks.rs"]
 mod forks;
 #[path = "service/guarantees.rs"]
@@ -35,11 +43,18 @@ mod kit;
 mod life;
 #[path = "service/login.rs"]
 mod login;
+#[path = "service/maintenance.rs"]
+mod maintenance;
 #[cfg(target_os = "linux")]
 #[path = "service/memory.rs"]
 mod memory;
+#[path = "service/neighbours.rs"]
+mod neighbours;
 #[path = "service/once.rs"]
 mod once;
+#[cfg(target_os = "linux")]
+#[path = "service/open_files.rs"]
+mod open_files;
 #[path = "service/payloads.rs"]
 mod payloads;
 #[path = "service/poison.rs"]
@@ -50,8 +65,14 @@ mod protocol;
 mod refusals;
 #[path = "service/removed.rs"]
 mod removed;
+#[path = "service/restores.rs"]
+mod restores;
 #[path = "service/retention.rs"]
 mod retention;
+#[path = "service/set_back.rs"]
+mod set_back;
+#[path = "service/silence.rs"]
+mod silence;
 #[path = "service/sources.rs"]
 mod sources;
 #[path = "service/status.rs"]

@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -78,6 +79,17 @@ pub struct LedgerEntry {
     pub answered: Option<(u64, Acknowledgement)>,
 }
 
+/// Operations that the stream and the archive lost at the same time.
+#[derive(Debug, Clone)]
+pub struct Loss {
+    /// The ticks at which they were sent. Not all of them need be lost.
+    pub operations: Range<u64>,
+    /// The number of messages that the service reported as lost.
+    pub reported: u64,
+    /// False if the stream has used sequences again meanwhile, so that the service cannot count them all.
+    pub is_exact: bool,
+}
+
 /// All operations of a run.
 #[derive(Debug)]
 pub struct Ledger {
@@ -89,6 +101,7 @@ pub struct Ledger {
 struct LedgerState {
     ticks: u64,
     operations: HashMap<OperationId, LedgerEntry>,
+    losses: Vec<Loss>,
 }
 
 impl Ledger {
@@ -117,6 +130,28 @@ impl Ledger {
         let tick = state.ticks;
         let operation = state.operations.get_mut(&id).expect("an answered operation was sent");
         operation.answered = Some((tick, answer));
+    }
+
+    /// Returns the present tick.
+    pub fn tick(&self) -> u64 {
+        self.state().ticks
+    }
+
+    /// Notes a loss.
+    pub fn lose(&self, loss: Loss) {
+        self.state().losses.push(loss);
+    }
+
+    /// Returns the losses.
+    pub fn losses(&self) -> Vec<Loss> {
+        self.state().losses.clone()
+    }
+
+    /// Returns the operations of a loss.
+    pub fn lost(&self, loss: &Loss) -> Vec<(OperationId, LedgerEntry)> {
+        let state = self.state();
+        let lost = state.operations.iter().filter(|(_, operation)| loss.operations.contains(&operation.sent));
+        lost.map(|(id, operation)| (*id, *operation)).collect()
     }
 
     /// Returns the operation `id`; `None` if it was never sent.

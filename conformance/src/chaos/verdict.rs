@@ -92,8 +92,22 @@ impl Verdict {
         }
         let answered = ledger.answered();
         self.sent = (ledger.len() as u64, answered.len() as u64);
+        let losses = ledger.losses();
         for id in answered.into_iter().filter(|id| !seen.contains_key(id)) {
-            self.note(Finding::Lost, || format!("{id}, {:?}", ledger.operation(id)));
+            let operation = ledger.operation(id).expect("an answered operation was sent");
+            if !losses.iter().any(|loss| loss.operations.contains(&operation.sent)) {
+                self.note(Finding::Lost, || format!("{id}, {operation:?}"));
+            }
+        }
+        for loss in losses {
+            let missing = ledger.lost(&loss).into_iter().filter(|(id, _)| !seen.contains_key(id));
+            // An operation without an answer may have been lost, or never sent.
+            let (answered, others): (Vec<_>, Vec<_>) = missing.partition(|(_, operation)| operation.answered.is_some());
+            let count_min = if loss.is_exact { answered.len() } else { 0 };
+            if !(count_min..=answered.len() + others.len()).contains(&(loss.reported as usize)) {
+                let (answered, others) = (answered.len(), others.len());
+                self.note(Finding::Miscounted, || format!("{loss:?}; missing are {answered}, or {others} more"));
+            }
         }
     }
 
@@ -111,7 +125,11 @@ impl Verdict {
         let mut record = ledger.record(id);
         record.time = None;
         let (position, arrived) = (event.position, event.arrived);
-        let late = late.map_or(arrived.is_none(), |late| position.offset == late && arrived.is_some());
+        let late = match late {
+            Some(late) => position.offset == late && arrived.is_some(),
+            // After a clock was set back, events are late although they have no time of their own.
+            None => position.offset == event.arrival_time(),
+        };
         let answered = match operation.answered {
             Some((_, Acknowledgement::Position(answered))) => answered == position,
             Some((_, Acknowledgement::Sequence(sequence))) => position.seq.sequence() == sequence,

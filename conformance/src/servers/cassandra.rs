@@ -1,6 +1,7 @@
 //! A Cassandra node for one test, which may kill it.
 
-use cassandra_node::{Cassandra, POLL_INTERVAL, Programs, READY_TIME_MAX};
+use cassandra_node::{Cassandra, POLL_INTERVAL, Programs, READY_TIME_MAX, USER};
+use scylla::client::session_builder::SessionBuilder;
 use tempfile::TempDir;
 
 use super::files::{copy_directory, replace_directory};
@@ -113,12 +114,18 @@ impl CassandraNode {
 
     async fn wait(&mut self) {
         let ready = tokio::time::timeout(READY_TIME_MAX, async {
-            while !self.0.ready().expect("Cassandra starts") {
+            while !self.0.ready().expect("Cassandra starts") || !self.answers().await {
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
         });
         if ready.await.is_err() {
             panic!("Cassandra does not answer after {READY_TIME_MAX:?}:\n{}", self.0.last_log_lines());
         }
+    }
+    /// Returns true if a login succeeds. The first one after a start can take longer than a client
+    /// waits, because the JVM is cold.
+    async fn answers(&self) -> bool {
+        let builder = SessionBuilder::new().known_node(self.address()).user(USER, USER);
+        builder.connection_timeout(READY_TIME_MAX).build().await.is_ok()
     }
 }

@@ -70,6 +70,15 @@ impl HourlogdProcess {
         kib.expect("Linux reports VmHWM in kB") / 1024
     }
 
+    /// Returns the number of its open files.
+    ///
+    /// # Panics
+    /// If `/proc` does not have it.
+    #[cfg(target_os = "linux")]
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process is running").count()
+    }
+
     /// Returns the lines of its stderr so far.
     pub fn stderr_lines(&self) -> Vec<String> {
         self.0.stderr_lines()

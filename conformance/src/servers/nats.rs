@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::{
+    disk::with_small_disk,
     files::{copy_directory, replace_directory},
     process::Process,
 };
@@ -26,6 +27,9 @@ pub struct NatsOptions {
     pub max_payload: Option<u64>,
     /// Further lines of its configuration file.
     pub config: String,
+    /// The size of the disk with the files of JetStream, if it has one of its own. Linux only; a restart
+    /// finds it empty.
+    pub disk_bytes: Option<u64>,
     /// True for a server without JetStream, unless `config` switches it on.
     pub without_jetstream: bool,
 }
@@ -36,6 +40,7 @@ pub struct NatsServer {
     process: Process,
     port: u16,
     directory: TempDir,
+    disk_bytes: Option<u64>,
 }
 
 impl NatsServer {
@@ -55,7 +60,11 @@ impl NatsServer {
         let directory = TempDir::new().expect("a temporary directory can be created");
         let mut config = match options.without_jetstream {
             true => String::new(),
-            false => format!("jetstream {{ store_dir: {:?} }}\n", directory.path().join("jetstream")),
+            false => {
+                // With a limit far above a small disk, the disk is what gets full.
+                let limit = options.disk_bytes.map_or("", |_| ", max_file_store: 1TB");
+                format!("jetstream {{ store_dir: {:?}{limit} }}\n", store(&directory))
+            }
         };
         if let Some(bytes) = options.max_payload {
             config.push_str(&format!("max_payload: {bytes}\n"));
@@ -63,8 +72,9 @@ impl NatsServer {
         config.push_str(&options.config);
         std::fs::write(config_file(&directory), config).expect("the test's own directory is writable");
         // The server picks a free port itself and logs it, so two tests never get the same one.
-        let (process, port) = Process::start("nats-server", command(&directory, None), ready()).await;
-        Self { process, port, directory }
+        let (process, port) =
+            Process::start("nats-server", command(&directory, options.disk_bytes, None), ready()).await;
+        Self { process, port, directory, disk_bytes: options.disk_bytes }
     }
 
     /// The URL of the server.
@@ -110,7 +120,8 @@ impl NatsServer {
         self.process.kill();
         let mut tries = 0;
         self.process = loop {
-            match Process::try_start("nats-server", &mut command(&self.directory, Some(self.port)), ready()).await {
+            let mut command = command(&self.directory, self.disk_bytes, Some(self.port));
+            match Process::try_start("nats-server", &mut command, ready()).await {
                 Ok((process, _)) => break process,
                 Err(why) => {
                     tries += 1;
@@ -143,7 +154,7 @@ impl NatsServer {
     }
 
     fn store(&self) -> PathBuf {
-        self.directory.path().join("jetstream")
+        store(&self.directory)
     }
 
     /// Pauses the server (SIGSTOP). It answers nothing, and its connections stay open.
@@ -161,8 +172,21 @@ fn config_file(directory: &TempDir) -> PathBuf {
     directory.path().join("nats.conf")
 }
 
-fn command(directory: &TempDir, port: Option<u16>) -> Command {
-    let mut command = Command::new(nats_server_binary());
+fn store(directory: &TempDir) -> PathBuf {
+    directory.path().join("jetstream")
+}
+
+fn command(directory: &TempDir, disk_bytes: Option<u64>, port: Option<u16>) -> Command {
+    let mut command = match disk_bytes {
+        None => Command::new(nats_server_binary()),
+        Some(bytes) => {
+            std::fs::create_dir_all(store(directory)).expect("the test's own directory is writable");
+            let wrapper = with_small_disk(&store(directory), bytes);
+            let mut command = Command::new(&wrapper[0]);
+            command.args(&wrapper[1..]).arg(nats_server_binary());
+            command
+        }
+    };
     command.arg("--config").arg(config_file(directory)).args(["--addr", "127.0.0.1", "--port"]);
     command.arg(port.map_or_else(|| "-1".to_owned(), |port| port.to_string()));
     command

@@ -12,7 +12,10 @@ use hourlog::{
 };
 use tempfile::TempDir;
 
-use super::{HourlogdProcess, NatsServer};
+use super::{
+    HourlogdProcess, NatsServer,
+    files::{copy_directory, replace_directory},
+};
 
 /// The time limit of everything in a test: much longer than it needs.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -88,6 +91,26 @@ impl Service {
         self.process = Self::process(&self.nats, &self.directory, &self.options).await;
     }
 
+    /// Copies the directory of its archive. The process must not be running.
+    ///
+    /// # Panics
+    /// If the files cannot be copied.
+    pub fn copy_archive(&self) -> TempDir {
+        let copy = TempDir::new().expect("a temporary directory can be created");
+        copy_directory(self.directory.path(), copy.path());
+        copy
+    }
+
+    /// Puts a copy of its archive back and starts the service on it. The process must not be
+    /// running.
+    ///
+    /// # Panics
+    /// If the files cannot be copied, or the service does not start.
+    pub async fn put_archive_back(&mut self, copy: &TempDir) {
+        replace_directory(copy.path(), self.directory.path());
+        self.start_again().await;
+    }
+
     async fn process(nats: &NatsServer, directory: &TempDir, options: &ServiceOptions) -> HourlogdProcess {
         let ServiceOptions { binary, flags, environment, wrapper } = options;
         let own = std::iter::once(binary.display().to_string()).chain(Self::arguments(nats, directory.path(), flags));
@@ -96,10 +119,13 @@ impl Service {
         HourlogdProcess::start_in(&program, line, environment).await
     }
 
-    /// Returns the arguments of `hourlogd`. The archive is in `directory` unless `flags` name
-    /// another.
+    /// Returns the arguments of `hourlogd`. It connects to `nats`, and its archive is in `directory`,
+    /// unless `flags` name others.
     pub fn arguments(nats: &NatsServer, directory: &Path, flags: &[String]) -> Vec<String> {
-        let mut arguments = vec!["--nats".to_owned(), nats.url()];
+        let mut arguments = Vec::new();
+        if !flags.iter().any(|flag| flag == "--nats") {
+            arguments.extend(["--nats".to_owned(), nats.url()]);
+        }
         if !flags.iter().any(|flag| flag == "--store") {
             arguments.extend(["--store".to_owned(), format!("file:{}", directory.display())]);
         }

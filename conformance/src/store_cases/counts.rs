@@ -2,7 +2,8 @@
 
 use hourlog::{
     ErrorKind, Offset, Record, Result,
-    read::{describe, histogram},
+    maintenance::{Finding, check_store},
+    read::{Counting, Histogram, describe, histogram},
     store::{EventRow, Store, Width, Widths},
     time::{HOUR, SECOND},
 };
@@ -24,9 +25,15 @@ fn odd_times(source: &mut RowSource) -> Vec<EventRow> {
         .collect()
 }
 
+/// Counts `from..to` in equal bins.
+async fn count(store: &impl Store, from: Offset, to: Offset, bins: usize) -> Result<Histogram> {
+    histogram(store, &log_id(), &Counting::new(Counting::equal_bins(from, to, bins)?)).await
+}
+
 /// Compares a histogram of `from..to` in `bins` bins with counting by hand.
 async fn check_histogram(store: &impl Store, rows: &[EventRow], from: Offset, to: Offset, bins: usize) -> Result<()> {
-    let found = histogram(store, &log_id(), from, to, bins).await?;
+    let found = count(store, from, to, bins).await?;
+    assert!(found.is_exact && found.edge == 0 && found.next.is_none(), "{found:?}");
     assert_eq!(found.bins.len(), bins);
     assert_eq!((found.bins[0].from, found.bins[bins - 1].to), (from, to));
     assert!(found.bins.windows(2).all(|pair| pair[0].to == pair[1].from), "the bins are not contiguous");
@@ -44,6 +51,23 @@ async fn index_answers(store: &impl Store) -> Result<(hourlog::read::Description
     Ok((describe(store, &log_id()).await?, index))
 }
 
+pub async fn a_check_finds_every_bucket_whole(guard: impl StoreGuard) -> Outcome {
+    let store = guard.store();
+    let written = odd_times(&mut RowSource::new(log_id()));
+    rows::write(store, &log_id(), &written).await?;
+    store.flush().await?;
+    let mut damaged = Vec::new();
+    let summary = check_store(store, |finding| {
+        if let Finding::Bucket(damage) = finding {
+            damaged.push(damage.to_string());
+        }
+    });
+    let summary = summary.await?;
+    assert!(summary.is_whole(), "{damaged:?}");
+    assert_eq!((summary.logs, summary.events), (1, 700));
+    Ok(())
+}
+
 pub async fn a_histogram_matches_counting_by_hand(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let written = odd_times(&mut RowSource::new(log_id()));
@@ -55,13 +79,56 @@ pub async fn a_histogram_matches_counting_by_hand(guard: impl StoreGuard) -> Out
         ("09:00:00", "18:00:00", 9),
         ("10:30:00", "11:30:00", 12),
         ("12:59:00", "13:01:00", 2),
+        // None of these edges is one of the index.
+        ("10:00:07", "14:59:43", 7),
+        ("11:29:58.5", "11:30:01.25", 3),
+        ("10:20:20", "10:21:40", 1),
+        ("10:00:00", "10:10:00", 600),
         ("20:00:00", "21:00:00", 4),
         ("01:00:00", "02:00:00", 4),
     ] {
         check_histogram(store, &written, at(from), at(to), bins).await?;
     }
-    let all = histogram(store, &log_id(), Offset::MIN, Offset::MAX, 7).await?;
+    let all = count(store, Offset::MIN, Offset::MAX, 7).await?;
     assert_eq!(all.count, written.len() as u64);
+    Ok(())
+}
+
+pub async fn a_histogram_in_slices_equals_the_whole(guard: impl StoreGuard) -> Outcome {
+    let store = guard.store();
+    let written = odd_times(&mut RowSource::new(log_id()));
+    rows::write(store, &log_id(), &written).await?;
+    let mut counting = Counting::new(Counting::equal_bins(at("10:00:07"), at("10:59:43"), 600)?);
+    let whole = histogram(store, &log_id(), &counting).await?;
+    counting.reads_max = 9;
+    let (mut counts, mut slices) = (vec![0; 600], 0);
+    loop {
+        let slice = histogram(store, &log_id(), &counting).await?;
+        assert!(slice.read <= 9 && slice.is_exact, "{slice:?}");
+        slices += 1;
+        for (count, bin) in counts.iter_mut().zip(&slice.bins) {
+            *count += bin.count;
+        }
+        counting.after = slice.next;
+        if slice.next.is_none() {
+            break;
+        }
+    }
+    assert!(slices > 5, "{slices} slices");
+    assert_eq!(counts, whole.bins.iter().map(|bin| bin.count).collect::<Vec<_>>());
+    Ok(())
+}
+
+pub async fn a_histogram_without_reads_says_what_it_does_not_know(guard: impl StoreGuard) -> Outcome {
+    let store = guard.store();
+    let written = odd_times(&mut RowSource::new(log_id()));
+    rows::write(store, &log_id(), &written).await?;
+    let (from, to) = (at("10:00:07"), at("10:59:43"));
+    let edges = Counting::equal_bins(from, to, 600)?;
+    let found = histogram(store, &log_id(), &Counting { reads_max: 0, exact: false, ..Counting::new(edges) }).await?;
+    assert_eq!((found.is_exact, found.read, found.grain_nanos), (false, 0, 60 * SECOND));
+    let by_hand = written.iter().filter(|row| (from..to).contains(&row.event.position.offset)).count() as u64;
+    assert!(found.edge > 0 && found.count <= by_hand && by_hand <= found.count + found.edge, "{by_hand}: {found:?}");
     Ok(())
 }
 
@@ -76,11 +143,13 @@ pub async fn a_histogram_of_narrow_buckets_matches_counting_by_hand(guard: impl 
 
 pub async fn a_histogram_of_an_empty_range_is_refused(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
-    refused(ErrorKind::NotFound, histogram(store, &log_id(), at("10:00:00"), at("11:00:00"), 4).await);
+    refused(ErrorKind::NotFound, count(store, at("10:00:00"), at("11:00:00"), 4).await);
     rows::write(store, &log_id(), &odd_times(&mut RowSource::new(log_id()))).await?;
-    refused(ErrorKind::Invalid, histogram(store, &log_id(), at("10:00:00"), at("10:00:00"), 4).await);
-    refused(ErrorKind::Invalid, histogram(store, &log_id(), at("11:00:00"), at("10:00:00"), 4).await);
-    refused(ErrorKind::Invalid, histogram(store, &log_id(), at("10:00:00"), at("11:00:00"), 0).await);
+    refused(ErrorKind::Invalid, count(store, at("10:00:00"), at("10:00:00"), 4).await);
+    refused(ErrorKind::Invalid, count(store, at("11:00:00"), at("10:00:00"), 4).await);
+    refused(ErrorKind::Invalid, count(store, at("10:00:00"), at("11:00:00"), 0).await);
+    let one = at("10:00:00");
+    assert_eq!(count(store, one, one.saturating_add_nanos(1), 60).await?.bins.len(), 1);
     Ok(())
 }
 

@@ -13,6 +13,8 @@ use crate::{
     session::Session,
 };
 
+use super::ahead;
+
 /// Show the details of a log: times, counts, buckets, retention and warnings
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -24,11 +26,12 @@ pub(super) struct Describe {
     log: LogId,
 }
 
-const COLUMNS: [TableColumn; 16] = [
+const COLUMNS: [TableColumn; 17] = [
     TableColumn("log", Align::Left),
     TableColumn("created", Align::Left),
     TableColumn("first", Align::Left),
     TableColumn("last", Align::Left),
+    TableColumn("ahead", Align::Left),
     TableColumn("events", Align::Right),
     TableColumn("bytes", Align::Right),
     TableColumn("buckets", Align::Right),
@@ -75,12 +78,19 @@ pub(super) fn print(session: &Session, details: DescribeReply) -> Result<(), Fai
         ("fullest", format!("{} events", human_count(details.fullest_bucket))),
         ("kept", kept),
         ("rate", human_rate(details.rate)),
-        ("lag", format!("{} stream messages not yet archived", human_count(details.lag))),
+        (
+            "lag",
+            details.lag.map_or_else(
+                || "unknown: the stream does not answer".to_owned(),
+                |lag| format!("{} stream messages not yet archived", human_count(lag)),
+            ),
+        ),
     ];
     let expired =
         details.expired.map(|expired| ("removed", format!("events before {}", session.time_cell(Some(expired)))));
+    let ahead = details.ahead.map(|ahead| ("ahead", ahead::sentence(session, ahead)));
     let warnings = details.warnings.into_iter().map(|warning| ("warning", warning));
-    for (name, value) in lines.into_iter().chain(expired).chain(warnings) {
+    for (name, value) in lines.into_iter().chain(ahead).chain(expired).chain(warnings) {
         session.out.line(&format!("{name:>8}"), &value)?;
     }
     Ok(())

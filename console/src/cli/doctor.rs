@@ -1,9 +1,10 @@
 //! `doctor`: checks everything between this machine and the archive.
 //!
-//! This file gathers the facts; `checks`, `stream_checks` and `service_checks` judge them.
+//! This file gathers the facts; `checks`, `stream_checks`, `service_checks` and `loss_checks` judge them.
 
 mod checks;
 mod finding;
+mod loss_checks;
 mod rejections;
 mod service_checks;
 mod stream_checks;
@@ -19,10 +20,11 @@ use crate::{
     connect::{Connection, Denials},
     exit::Failure,
     output::{Align, TableColumn},
-    session::Session,
+    session::{Session, clock_ahead_nanos},
 };
 
 use self::{
+    checks::Clocks,
     finding::{Finding, Severity},
     rejections::REJECTIONS_MAX,
 };
@@ -43,6 +45,11 @@ pub(super) struct Doctor {
     #[arg(long, value_name = "SPAN", default_value = "5m")]
     lag_max: Span,
 }
+
+/// The most logs with events ahead of now that a check lists.
+const AHEAD_LOGS_MAX: u32 = 10;
+/// The most requests that look for them. One of them looks at thousands of logs.
+const AHEAD_REQUESTS_MAX: usize = 10;
 
 const COLUMNS: [TableColumn; 4] = [
     TableColumn("check", Align::Left),
@@ -118,13 +125,19 @@ impl Checkup<'_> {
             findings.extend(service_checks::instance(status, self.doctor.lag_max));
             findings.push(self.rejections(status).await);
         }
+        let mut jetstream = None;
         for stream in self.streams(&statuses) {
-            self.check_stream(&stream, findings).await;
+            jetstream = self.check_stream(&stream, findings).await.or(jetstream);
         }
         // The service answers at once, so its clock is compared like that of the server.
-        let now = statuses.iter().map(|status| checks::clock_ahead_nanos(asked.0, asked.1, status.now));
-        let largest = now.max_by_key(|ahead| ahead.saturating_abs());
-        findings.extend(largest.map(|ahead| checks::clocks("service clock", "hourlogd's", ahead)));
+        let ahead = |now: Offset| clock_ahead_nanos(asked.0, asked.1, now);
+        let service = statuses.iter().map(|status| ahead(status.now)).max_by_key(|ahead| ahead.saturating_abs());
+        // A user who may not ask JetStream learns its time from the service.
+        let jetstream = jetstream.or(statuses.iter().find_map(|status| status.jetstream_now.map(ahead)));
+        findings.extend(checks::clocks(Clocks { jetstream, service }));
+        if logs.is_ok() {
+            findings.push(self.ahead().await);
+        }
         usable
     }
 
@@ -141,6 +154,27 @@ impl Checkup<'_> {
     async fn logs(&self) -> Result<(), Error> {
         let (remote, request) = (&self.connection.remote, LogsRequest { limit: Some(1), ..LogsRequest::default() });
         self.denials.unless(Some(&remote.subjects().logs()), remote.logs(&request)).await.map(drop)
+    }
+
+    /// Judges the logs that have events ahead of now.
+    async fn ahead(&self) -> Finding {
+        let remote = &self.connection.remote;
+        let (mut after, mut logs) = (None, Vec::new());
+        for _ in 0..AHEAD_REQUESTS_MAX {
+            let limit = Some(AHEAD_LOGS_MAX);
+            let request = LogsRequest { after, limit, ahead: true, all: true, ..LogsRequest::default() };
+            match self.denials.unless(Some(&remote.subjects().logs()), remote.logs(&request)).await {
+                Ok(reply) => {
+                    logs.extend(reply.logs);
+                    after = reply.next.filter(|_| logs.len() < AHEAD_LOGS_MAX as usize);
+                }
+                Err(error) => return service_checks::ahead_unknown(&error),
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+        service_checks::ahead(&logs, after.as_ref())
     }
 
     /// Judges the rejected events of an instance. Reads the newest ones only if there are any.
@@ -169,11 +203,15 @@ impl Checkup<'_> {
         streams
     }
 
-    async fn check_stream(&self, stream: &str, findings: &mut Vec<Finding>) {
+    /// Checks a stream. Returns how far JetStream's clock is ahead of ours.
+    async fn check_stream(&self, stream: &str, findings: &mut Vec<Finding>) -> Option<i64> {
         let before = self.session.now();
         let info = match self.jetstream_request(&format!("STREAM.INFO.{stream}")).await {
             Ok(info) => info,
-            Err(error) => return findings.push(stream_checks::no_stream(stream, &error)),
+            Err(error) => {
+                findings.push(stream_checks::no_stream(stream, &error));
+                return None;
+            }
         };
         let after = self.session.now();
         match serde_json::from_value(info["config"].clone()) {
@@ -184,13 +222,8 @@ impl Checkup<'_> {
             Err(error) => findings.push(stream_checks::unknown_settings(stream, &error.to_string())),
         }
         findings.push(stream_checks::fill(&info));
-        if let Some(server_time) = info["ts"].as_str().and_then(|ts| ts.parse::<Offset>().ok()) {
-            findings.push(checks::clocks(
-                "clocks",
-                "the server's",
-                checks::clock_ahead_nanos(before, after, server_time),
-            ));
-        }
+        let server_time = info["ts"].as_str().and_then(|ts| ts.parse::<Offset>().ok());
+        server_time.map(|time| clock_ahead_nanos(before, after, time))
     }
 
     /// Sends a request to the JetStream API.

@@ -46,7 +46,7 @@ pub(super) struct Export {
     /// Start time, inclusive [default: the first event]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// End time, exclusive [default: just after the newest event]
+    /// End time, exclusive [default: end, the end of the log]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Output file [default: standard output]
@@ -63,8 +63,8 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 impl Export {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let since = session.moment("--since", self.since.as_deref())?;
-        let until = session.moment("--until", self.until.as_deref())?;
+        let since = session.moment("--since", self.since.as_deref()).await?;
+        let until = session.moment("--until", self.until.as_deref()).await?;
         let mut writer = match &self.out {
             Some(path) => ExportWriter::file(path)?,
             None => ExportWriter::stdout(session),

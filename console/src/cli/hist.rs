@@ -3,9 +3,8 @@
 use clap::Args;
 use hourlog::{
     LogId, Offset, Remote,
-    time::{DAY, HOUR, MINUTE, SECOND},
-    wire,
-    wire::{Span, TimelineRequest},
+    time::{HOUR, MINUTE, SECOND},
+    wire::{self, AheadReply, BinReply, Step, TimelineRequest},
 };
 
 use crate::{
@@ -15,12 +14,15 @@ use crate::{
     when::Moment,
 };
 
+use super::ahead;
+
 /// Count a log's events per time interval
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hourlog hist orders.eu
   hourlog hist orders.eu --since 2d --step 1h
+  hourlog hist orders.eu --since 2026-01-01 --step 1mo
   hourlog hist orders.eu --since yesterday --until today --bins 24 -o csv")]
 pub(super) struct Hist {
     /// Log id
@@ -28,12 +30,14 @@ pub(super) struct Hist {
     /// Start time, inclusive [default: the first event]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// End time, exclusive [default: just after the newest event]
+    /// End time, exclusive; end for all events, also those ahead of now [default: just after the newest event up to
+    /// now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
-    /// Interval length, at least 1s: 1m, 1h, 1d [default: chosen for up to 40 intervals]
-    #[arg(long, value_name = "SPAN")]
-    step: Option<Span>,
+    /// Interval length: 1s, 5m, 1h, 1d, 1w, 1mo, 1y; from a day on, those of the calendar in the time zone
+    /// [default: chosen for up to 40 intervals]
+    #[arg(long, value_name = "STEP")]
+    step: Option<Step>,
     /// Number of equal intervals, instead of their length
     #[arg(long, value_name = "N", conflicts_with = "step", value_parser = clap::value_parser!(u32).range(1..=i64::from(wire::TIMELINE_BINS_MAX)))]
     bins: Option<u32>,
@@ -52,48 +56,60 @@ const BAR_CHARS_MAX: u64 = 40;
 /// Limit of intervals when neither `--step` nor `--bins` is given: they fit on one screen.
 const INTERVALS_MAX: i64 = 40;
 /// Interval lengths to choose from, as people count time.
-const STEPS: [i64; 17] = [
-    SECOND,
-    5 * SECOND,
-    10 * SECOND,
-    30 * SECOND,
-    MINUTE,
-    5 * MINUTE,
-    10 * MINUTE,
-    15 * MINUTE,
-    30 * MINUTE,
-    HOUR,
-    3 * HOUR,
-    6 * HOUR,
-    12 * HOUR,
-    DAY,
-    7 * DAY,
-    30 * DAY,
-    365 * DAY,
+const STEPS: [Step; 19] = [
+    Step::Nanos(SECOND),
+    Step::Nanos(5 * SECOND),
+    Step::Nanos(10 * SECOND),
+    Step::Nanos(30 * SECOND),
+    Step::Nanos(MINUTE),
+    Step::Nanos(5 * MINUTE),
+    Step::Nanos(10 * MINUTE),
+    Step::Nanos(15 * MINUTE),
+    Step::Nanos(30 * MINUTE),
+    Step::Nanos(HOUR),
+    Step::Nanos(3 * HOUR),
+    Step::Nanos(6 * HOUR),
+    Step::Nanos(12 * HOUR),
+    Step::Days(1),
+    Step::Weeks(1),
+    Step::Months(1),
+    Step::Months(3),
+    Step::Years(1),
+    Step::Years(10),
 ];
 
 impl Hist {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let since = session.moment("--since", self.since.as_deref())?;
-        let until = session.moment("--until", self.until.as_deref())?;
+        let since = session.moment("--since", self.since.as_deref()).await?;
+        let until = session.moment("--until", self.until.as_deref()).await?;
         let remote = session.open().await?.remote;
         let Some((from, to)) = self.range(&remote, since, until).await? else {
-            session.out.note(&format!("{} has no events yet", self.log));
+            session.out.note(&format!("{} has no events up to now", self.log));
+            ahead::tell(session, remote.describe(&self.log).await?.ahead, "--until end");
             return session.out.table(&COLUMNS).finish();
         };
         if from >= to {
             return Err(Failure::usage(format!("--since {from} is not before --until {to}; swap them")));
         }
-        let (from, to, bins) = match self.bins {
-            Some(bins) => (from, to, bins),
-            None => intervals(from, to, self.step)?,
+        let step = self.step.or_else(|| self.bins.is_none().then(|| fitting_step(from, to)));
+        let zone = step.and_then(|_| session.zone.iana_name().map(str::to_owned));
+        let request = TimelineRequest {
+            from: Some(from.into()),
+            to: Some(to.into()),
+            bins: self.bins,
+            step,
+            zone,
+            exact: true,
+            after: None,
         };
-        let request = TimelineRequest { from: Some(from.into()), to: Some(to.into()), bins: Some(bins) };
-        let timeline = remote.timeline(&self.log, &request).await?;
-        let highest = timeline.bins.iter().map(|bin| bin.count).max().unwrap_or(0);
+        let (bins, ahead) = count(&remote, &self.log, request).await?;
+        if until.is_none() {
+            ahead::tell(session, ahead, "--until end");
+        }
+        let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(0);
         let with_bars = session.out.format() == Format::Table;
         let mut table = session.out.table(if with_bars { &COLUMNS_WITH_BARS } else { &COLUMNS });
-        for bin in &timeline.bins {
+        for bin in &bins {
             table.push(bin, || {
                 let (from, to) = (session.time_cell(Some(bin.from)), session.time_cell(Some(bin.to)));
                 vec![from, to, human_count(bin.count), bar(bin.count, highest)]
@@ -113,39 +129,49 @@ impl Hist {
             return Ok(Some((from, to)));
         }
         let details = remote.describe(&self.log).await?;
-        let (Some(first), Some(last)) = (details.first, details.last) else {
-            return Ok(None);
+        let after = |offset: Offset| offset.saturating_add_nanos(1);
+        let end = details.ahead.map(|ahead| ahead.last).or(details.last);
+        let at = |moment: Moment| match moment {
+            Moment::At(offset) => Some(offset),
+            Moment::First => details.first,
+            Moment::Last => details.last,
+            Moment::End => end.map(after),
         };
-        let at = |moment: Option<Moment>, default: Offset| match moment {
-            Some(Moment::At(offset)) => offset,
-            Some(Moment::First) => first,
-            Some(Moment::Last) => last,
-            None => default,
-        };
-        Ok(Some((at(since, first), at(until, last.saturating_add_nanos(1)))))
+        let from = at(since.unwrap_or(Moment::First));
+        // The newest event is part of a range that ends with it.
+        let until = until.filter(|until| *until != Moment::Last);
+        Ok(from.zip(until.map_or(details.last.map(after), at)))
     }
 }
 
-/// Widens the range to whole intervals. Returns its bounds and the number of intervals.
-fn intervals(from: Offset, to: Offset, step: Option<Span>) -> Result<(Offset, Offset, u32), Failure> {
-    let length = to.nanos().saturating_sub(from.nanos());
-    let step = match step {
-        Some(Span(step)) if step < SECOND => {
-            return Err(Failure::usage("--step: an interval has at least one second; write 1m, 1h or 1d"));
+/// Returns the shortest step that makes few intervals.
+fn fitting_step(from: Offset, to: Offset) -> Step {
+    let length = i128::from(to.nanos()) - i128::from(from.nanos());
+    let fits = |step: &Step| length / i128::from(step.about_nanos()) < INTERVALS_MAX.into();
+    STEPS.into_iter().find(fits).unwrap_or(Step::Years(10))
+}
+
+/// Counts the bins of `request`, in as many requests as it takes. Also returns the events ahead of now.
+async fn count(
+    remote: &Remote,
+    log: &LogId,
+    mut request: TimelineRequest,
+) -> Result<(Vec<BinReply>, Option<AheadReply>), Failure> {
+    let mut bins: Vec<BinReply> = Vec::new();
+    loop {
+        let reply = remote.timeline(log, &request).await?;
+        if bins.is_empty() {
+            bins = reply.bins;
+        } else {
+            for (bin, more) in bins.iter_mut().zip(reply.bins) {
+                bin.count += more.count;
+            }
         }
-        Some(Span(step)) => step,
-        None => STEPS.into_iter().find(|step| length / step < INTERVALS_MAX).unwrap_or(length / INTERVALS_MAX + 1),
-    };
-    let start = i128::from(from.nanos()).div_euclid(step.into()) * i128::from(step);
-    let bins = (i128::from(to.nanos()) - start + i128::from(step) - 1) / i128::from(step);
-    let Some(bins) = u32::try_from(bins).ok().filter(|bins| *bins <= wire::TIMELINE_BINS_MAX) else {
-        return Err(Failure::usage(format!(
-            "--step: that makes {bins} intervals, more than the limit of {}; choose a longer step",
-            wire::TIMELINE_BINS_MAX
-        )));
-    };
-    let nanos = |value: i128| Offset::from_nanos(value.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
-    Ok((nanos(start), nanos(start + i128::from(bins) * i128::from(step)), bins))
+        request.after = reply.next;
+        if request.after.is_none() {
+            return Ok((bins, reply.ahead));
+        }
+    }
 }
 
 /// Returns a bar in proportion to the count. Every count above zero is visible.
@@ -167,18 +193,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_start_at_round_times() {
+    fn the_default_step_makes_at_most_forty_intervals() {
         let offset = |text: &str| text.parse::<Offset>().expect("a valid time");
-        let (from, to) = (offset("2018-01-31T01:49:59.65Z"), offset("2018-02-07T20:00:00Z"));
-        let (start, end, bins) = intervals(from, to, None).expect("the range can be divided");
-        assert_eq!((start.to_string().as_str(), bins), ("2018-01-31T00:00:00Z", 32));
-        assert_eq!(end.to_string(), "2018-02-08T00:00:00Z");
-        let (start, _, bins) = intervals(from, to, Some(Span(DAY))).expect("the range can be divided");
-        assert_eq!((start.to_string().as_str(), bins), ("2018-01-31T00:00:00Z", 8));
-        assert!(intervals(from, to, Some(Span(SECOND))).is_err());
-        assert!(intervals(Offset::MIN, Offset::MAX, None).is_ok());
-        let one = Offset::from_nanos(-1);
-        assert_eq!(intervals(one, Offset::from_nanos(0), Some(Span(SECOND))).expect("one interval").2, 1);
+        for (from, to, step) in [
+            ("2018-01-31T01:49:59.65Z", "2018-02-07T20:00:00Z", "6h"),
+            ("2018-01-31T10:00:00Z", "2018-01-31T10:00:39Z", "1s"),
+            ("1995-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "1y"),
+        ] {
+            assert_eq!(fitting_step(offset(from), offset(to)).to_string(), step);
+        }
+        assert_eq!(fitting_step(Offset::MIN, Offset::MAX), Step::Years(10));
     }
 
     #[test]

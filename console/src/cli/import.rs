@@ -70,9 +70,12 @@ impl Import {
         let mut publisher = Publisher::new(remote.client().clone(), connection.server, session.connect.timeout);
         let mut plan = Plan::new(self.log);
         let mut number = 0_u64;
+        // Without a service there is this machine's clock; the service rejects what is too far ahead.
+        let ahead_nanos = session.service_ahead_nanos().await.unwrap_or(0);
         while let Some(line) = lines.next().await? {
             number += 1;
-            let limits = Limits { now: session.now(), event_bytes_max: remote.event_bytes_max() };
+            let now = session.now().saturating_add_nanos(ahead_nanos);
+            let limits = Limits { now, event_bytes_max: remote.event_bytes_max() };
             let sent = match plan.next_step(&line, limits) {
                 Ok(Step::Skip) => Ok(()),
                 Ok(Step::Publish(message)) => publisher.send(message).await,
@@ -127,7 +130,9 @@ async fn wait_until_archived(remote: &Remote, last: &StreamMessage, bar: &Progre
                 };
                 (
                     Some(source.archived),
-                    status.archive.state.reason.as_ref().or(source.reading.reason.as_ref()).cloned(),
+                    [&status.archive.state, &source.reading, &source.progress]
+                        .into_iter()
+                        .find_map(|state| state.reason.clone()),
                 )
             }
             // A service that has reported may be restarting.

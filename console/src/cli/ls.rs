@@ -27,14 +27,18 @@ pub(super) struct Ls {
     /// Also list system logs, whose ids start with _
     #[arg(short, long)]
     all: bool,
+    /// Only logs with events that lie ahead of now
+    #[arg(long)]
+    ahead: bool,
 }
 
-const COLUMNS: [TableColumn; 7] = [
+const COLUMNS: [TableColumn; 8] = [
     TableColumn("log", Align::Left),
     TableColumn("events", Align::Right),
     TableColumn("bytes", Align::Right),
     TableColumn("first", Align::Left),
     TableColumn("last", Align::Left),
+    TableColumn("ahead", Align::Right),
     TableColumn("rate", Align::Right),
     TableColumn("kept", Align::Left),
 ];
@@ -42,7 +46,7 @@ const COLUMNS: [TableColumn; 7] = [
 impl Ls {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let remote = session.open().await?.remote;
-        let request = LogsRequest { pattern: self.pattern, all: self.all, ..LogsRequest::default() };
+        let request = LogsRequest { pattern: self.pattern, all: self.all, ahead: self.ahead, ..LogsRequest::default() };
         let mut logs = pin!(listing::logs(&remote, request));
         let mut table = session.out.table(&COLUMNS);
         let mut is_empty = true;
@@ -51,7 +55,9 @@ impl Ls {
             table.push(&log, || cells(session, &log))?;
         }
         table.finish()?;
-        if is_empty {
+        if is_empty && self.ahead {
+            session.out.note("no log has events that lie ahead of now");
+        } else if is_empty {
             session.out.note("no logs found; the first event creates a log: hourlog pub orders.eu hello");
         }
         Ok(())
@@ -65,6 +71,7 @@ fn cells(session: &Session, log: &LogReply) -> Vec<String> {
         human_bytes(log.bytes),
         session.time_cell(log.first),
         session.time_cell(log.last),
+        log.ahead.map_or_else(|| "-".to_owned(), |ahead| human_count(ahead.events)),
         human_rate(log.rate),
         describe::kept(log.retention_seconds, log.retention_rule.as_deref()),
     ]

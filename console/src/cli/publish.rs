@@ -50,11 +50,11 @@ impl Publish {
         for (name, value) in &self.headers {
             template = template.with(name, value);
         }
-        match session.moment("--at", self.at.as_deref())? {
+        match session.moment("--at", self.at.as_deref()).await? {
             Some(Moment::At(offset)) => template = template.at(offset),
             Some(_) => {
                 return Err(Failure::usage(
-                    "--at: first and last are not the time of an event; write 2018-02-04T21:56:42Z or '2h ago'",
+                    "--at: first, last and end are not the time of an event; write 2018-02-04T21:56:42Z or '2h ago'",
                 ));
             }
             None => {}

@@ -5,9 +5,10 @@ mod by_cursor;
 use std::{collections::HashSet, pin::pin};
 
 use clap::Args;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use hourlog::{
     ArrivalCursor, Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Remote, Seq,
+    remote::RemotePage,
     wire::{CursorName, Order, PAGE_EVENTS_MAX, ReplayRequest, When, json::JsonEvent},
 };
 
@@ -18,6 +19,8 @@ use crate::{
     session::Session,
     when::{self, Moment},
 };
+
+use super::ahead;
 
 /// Play events back in time order, or follow new events with -f
 #[derive(Debug, Args)]
@@ -35,7 +38,8 @@ pub(super) struct Read {
     /// Start time, inclusive; with -f, the arrival time to start from
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// End time, exclusive
+    /// End time, exclusive; end for the end of the log [default: end; with --tail and --reverse, the newest event up
+    /// to now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
     until: Option<String>,
     /// Position to continue after, or arrival cursor (a:…), which reads in arrival order
@@ -44,10 +48,10 @@ pub(super) struct Read {
     /// Maximum number of events
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
-    /// Number of newest events to read
+    /// Number of newest events to read, up to now
     #[arg(long, value_name = "N", conflicts_with_all = ["reverse", "since"])]
     tail: Option<u32>,
-    /// Read the newest event first
+    /// Read the newest event first, from now backwards
     #[arg(long, conflicts_with = "follow")]
     reverse: bool,
     /// Follow new events as they arrive, in arrival order
@@ -71,8 +75,8 @@ const COLUMNS: [TableColumn; 7] = [
 
 impl Read {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let since = session.moment("--since", self.since.as_deref())?;
-        let until = session.moment("--until", self.until.as_deref())?;
+        let since = session.moment("--since", self.since.as_deref()).await?;
+        let until = session.moment("--until", self.until.as_deref()).await?;
         let after = self.after.as_deref().map(parse_after).transpose()?;
         let by_arrival = matches!(after, Some(Cursor::Arrival(_)));
         if by_arrival && (until.is_some() || self.reverse) {
@@ -92,6 +96,7 @@ impl Read {
         } else if self.follow {
             self.follow(&remote, since, after, &mut printer).await?;
         } else if let Some(tail) = self.tail {
+            self.tell_ahead(session, &remote, until).await?;
             for event in tail_events(&remote, &self.log, until, tail).await? {
                 printer.print(&event)?;
             }
@@ -107,8 +112,12 @@ impl Read {
                 reverse: self.reverse,
                 ..ReplayRequest::default()
             };
+            if self.reverse && after.is_none() {
+                self.tell_ahead(session, &remote, until).await?;
+            }
             if since.is_some() || after.is_some() {
-                tell_expired(session, &remote, &self.log, &request).await?;
+                let page = tell_expired(session, &remote, &self.log, &request).await?;
+                tell_moved(session, &page);
             }
             let mut events = pin!(remote.events(self.log.clone(), request));
             while let Some(event) = printer.next(&mut events).await? {
@@ -119,6 +128,15 @@ impl Read {
             }
         }
         printer.table.finish()
+    }
+
+    /// Tells the user of events that lie ahead of now, if the read begins before them.
+    async fn tell_ahead(&self, session: &Session, remote: &Remote, until: Option<Moment>) -> Result<(), Failure> {
+        if until.is_none() {
+            let request = ReplayRequest { reverse: true, limit: Some(1), ..ReplayRequest::default() };
+            ahead::tell(session, remote.replay(&self.log, &request).await?.ahead, "--until end");
+        }
+        Ok(())
     }
 
     /// Prints every event that arrives after the start, once each, however late it is.
@@ -133,7 +151,11 @@ impl Read {
         session.resume_reading(&self.log, " -f");
         let mut printed: HashSet<Seq> = HashSet::new();
         let mut arrived_since = Offset::MIN;
-        let tail = self.tail.or((since == Some(Moment::Last)).then_some(1));
+        let tail = self.tail.or(match since {
+            Some(Moment::Last) => Some(1),
+            Some(Moment::End) => Some(0),
+            _ => None,
+        });
         let from = match (after, since, tail) {
             (Some(Cursor::Arrival(after)), ..) => Some(after),
             (Some(Cursor::Timeline(position)), ..) => Some(arrival_at(remote, &self.log, position).await?),
@@ -145,6 +167,7 @@ impl Read {
                 // Read the newest arrival first. An event that arrives before the tail is read is
                 // then in both, and its seq tells. In the other order it would be missed.
                 let from = newest_arrival(remote, &self.log).await?;
+                self.tell_ahead(session, remote, None).await?;
                 for event in tail_events(remote, &self.log, None, tail).await? {
                     printer.print(&event)?;
                     printed.insert(event.position.seq);
@@ -161,7 +184,15 @@ impl Read {
             let request = ReplayRequest { order: Order::Arrival, ..request.clone() };
             tell_expired(session, remote, &self.log, &request).await?;
         }
-        let mut events = pin!(remote.tail(self.log.clone(), request));
+        let mut events = pin!(
+            remote
+                .tail_pages(self.log.clone(), request)
+                .map_ok(|page| {
+                    tell_moved(session, &page);
+                    stream::iter(page.events).map(Ok)
+                })
+                .try_flatten()
+        );
         let limit = self.limit.map_or(u64::MAX, u64::from);
         while printer.count < limit {
             let Some(event) = printer.next(&mut events).await? else { break };
@@ -177,9 +208,14 @@ impl Read {
 
 /// Tells the user if the read begins before events that retention or a purge has removed, and where it
 /// begins instead.
-async fn tell_expired(session: &Session, remote: &Remote, log: &LogId, request: &ReplayRequest) -> Result<(), Failure> {
+async fn tell_expired(
+    session: &Session,
+    remote: &Remote,
+    log: &LogId,
+    request: &ReplayRequest,
+) -> Result<RemotePage, Failure> {
     let page = remote.replay(log, &ReplayRequest { limit: Some(1), ..request.clone() }).await?;
-    let Some(expired) = page.expired else { return Ok(()) };
+    let Some(expired) = page.expired else { return Ok(page) };
     let expired = when::show_with_zone(expired, &session.zone);
     session.out.note(&match page.resolved.filter(|_| !request.reverse) {
         Some(first) => {
@@ -188,7 +224,14 @@ async fn tell_expired(session: &Session, remote: &Remote, log: &LogId, request: 
         }
         None => format!("events of {log} before {expired} were removed"),
     });
-    Ok(())
+    Ok(page)
+}
+
+/// Tells the user if the cursor was ahead of what is left after the archive was set back.
+fn tell_moved(session: &Session, page: &RemotePage) {
+    if let Some(moved) = &page.moved {
+        session.out.note(&moved.to_string());
+    }
 }
 
 fn parse_after(text: &str) -> Result<Cursor, Failure> {
@@ -216,8 +259,13 @@ pub(super) async fn arrival_at(remote: &Remote, log: &LogId, position: Position)
 
 /// Returns the cursor after everything that has arrived so far; `None` for an empty log.
 pub(super) async fn newest_arrival(remote: &Remote, log: &LogId) -> Result<Option<ArrivalCursor>, Failure> {
-    let request = ReplayRequest { reverse: true, limit: Some(1), ..ReplayRequest::default() };
-    let Some(newest) = first(remote, log, request).await? else { return Ok(None) };
+    let request = |to| ReplayRequest { to, reverse: true, limit: Some(1), ..ReplayRequest::default() };
+    // Arrivals are read from the event on, so one that lies ahead of now is the last resort: it may have arrived long ago.
+    let newest = match first(remote, log, request(None)).await? {
+        Some(newest) => Some(newest),
+        None => first(remote, log, request(Some(When::End))).await?,
+    };
+    let Some(newest) = newest else { return Ok(None) };
     let mut after = arrival(&newest);
     loop {
         let request = ReplayRequest {

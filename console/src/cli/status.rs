@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use hourlog::{
     Offset,
-    wire::{ArchiveStatus, ComponentStatus, SourceStatus, Span, StatusReply},
+    wire::{ArchiveStatus, ComponentStatus, MissingStatus, SourceStatus, Span, StatusReply},
 };
 
 use crate::{
@@ -25,11 +25,12 @@ Examples:
   hourlog status -o json | jq '.[].sources[].lag_seconds'")]
 pub(super) struct Status {}
 
-const COLUMNS: [TableColumn; 8] = [
+const COLUMNS: [TableColumn; 9] = [
     TableColumn("instance", Align::Left),
     TableColumn("version", Align::Left),
     TableColumn("started", Align::Left),
     TableColumn("now", Align::Left),
+    TableColumn("jetstream_now", Align::Left),
     TableColumn("prefix", Align::Left),
     TableColumn("archive", Align::Left),
     TableColumn("sources", Align::Left),
@@ -57,13 +58,14 @@ impl Status {
 
 /// Returns the status for people: names and values.
 fn lines(session: &Session, status: &StatusReply) -> Vec<(&'static str, String)> {
-    let StatusReply { instance, version, started, now, prefix, archive, sources, counters } = status;
+    let StatusReply { instance, version, started, now, jetstream_now, prefix, archive, sources, counters } = status;
     let up = Span(seconds_between(*started, *now).saturating_mul(hourlog::time::SECOND));
     let mut lines = vec![
         ("instance", format!("{instance}, hourlogd {version}, below {prefix}")),
         ("started", format!("{}, {up} ago", session.time_cell(Some(*started)))),
         ("archive", archive_cell(archive)),
     ];
+    lines.extend(jetstream_now.map(|time| ("time", session.time_cell(Some(time)))));
     lines.extend(archive.disk.as_ref().map(|disk| {
         let [tables, journals, free, total] =
             [disk.table_bytes, disk.journal_bytes, disk.free_bytes, disk.total_bytes].map(human_bytes);
@@ -117,33 +119,63 @@ fn source_lines(session: &Session, source: &SourceStatus) -> Vec<(&'static str, 
                 counted(source.messages, "message")
             ),
         ),
-        (
-            "lag",
-            format!(
-                "{}, {:.1} s; archived up to {} of {}",
-                counted(source.lag_messages, "message"),
-                source.lag_seconds,
-                source.archived,
-                source.published
-            ),
-        ),
+        ("lag", format!("{}; archived up to {} of {}", lag(source), source.archived, source.published)),
     ];
-    if !source.settings.ok {
-        lines.push(("settings", state(&source.settings)));
+    for (name, component) in [
+        ("settings", &source.settings),
+        ("answers", &source.answering),
+        ("stores", &source.storing),
+        ("progress", &source.progress),
+    ] {
+        if !component.ok {
+            lines.push((name, state(component)));
+        }
+    }
+    if source.missing_messages > 0 {
+        let missing = counted(source.missing_messages, "message");
+        lines.push(("missing", format!("{missing} that were read are not in the stream")));
     }
     if let Some(fork) = &source.fork {
-        lines.push(("fork", format!("{}, from message {} on", session.time_cell(Some(fork.at)), fork.from)));
+        let at = session.time_cell(Some(fork.at));
+        let missing = fork.missing.as_ref().map(|missing| format!("; {} lost", messages_are(missing)));
+        lines.push(("fork", format!("{at}, from message {} on{}", fork.from, missing.unwrap_or_default())));
+    }
+    if let Some(set_back) = &source.set_back {
+        let (at, missing) = (session.time_cell(Some(set_back.at)), &set_back.missing);
+        lines.push(("set back", format!("{at}; {} in neither the archive nor the stream", messages_are(missing))));
     }
     if let Some((first, last)) = source.removed {
         lines.push((
             "removed",
             format!(
-                "{} before they were archived, the newest {first} to {last}",
-                counted(source.removed_messages, "message")
+                "{} before they were archived, in {}; the newest {first} to {last}",
+                counted(source.removed_messages, "message"),
+                counted(source.gaps, "gap")
             ),
         ));
     }
+    if source.poison_messages > 0 {
+        lines.push(("poison", format!("{} that break a client", counted(source.poison_messages, "message"))));
+    }
     lines
+}
+
+/// Returns the missing messages as the beginning of a sentence.
+pub(super) fn messages_are(missing: &MissingStatus) -> String {
+    let MissingStatus { first, last, messages, exact } = *missing;
+    match (exact, messages == last - first + 1) {
+        (true, true) if first == last => format!("message {first} is"),
+        (true, true) => format!("messages {first}-{last} are"),
+        (true, false) => format!("{messages} of the messages {first}-{last} are"),
+        (false, _) => format!("up to {messages} of the messages {first}-{last} are"),
+    }
+}
+
+/// Returns the lag of a stream: its messages, and the age of the oldest.
+pub(super) fn lag(source: &SourceStatus) -> String {
+    let messages = source.lag_messages.map_or_else(|| "unknown".to_owned(), |lag| counted(lag, "message"));
+    let age = source.lag_seconds.map_or_else(|| "of unknown age".to_owned(), |age| format!("{age:.1} s"));
+    format!("{messages}, {age}")
 }
 
 /// Returns the state of a component as a sentence.

@@ -4,8 +4,10 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt, future::try_join, stream};
 use hourlog::{
-    Cursor, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
-    wire::{LogReply, LogsRequest, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, TimelineReply, TimelineRequest, When},
+    Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
+    wire::{
+        LogsReply, LogsRequest, Moved, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, TimelineReply, TimelineRequest, When,
+    },
 };
 use tokio::{
     sync::mpsc,
@@ -32,7 +34,9 @@ const LOGS_MAX: usize = 100_000;
 /// The source of the console's data: the service, or an archive in a test's memory.
 pub trait Source: Send + Sync + 'static {
     /// Returns all logs, by id.
-    fn logs(&self) -> impl Future<Output = Result<Vec<LogReply>>> + Send;
+    fn logs(&self) -> impl Future<Output = Result<LogsReply>> + Send;
+    /// Returns the newest events that do not lie ahead of now; of a log that has none, the last events.
+    fn newest(&self, log: &LogId, limit: u32) -> impl Future<Output = Result<FetchedEvents>> + Send;
     /// Returns events from `from` on, or before it with the nearest first, and whether there are no
     /// more.
     fn page(
@@ -51,12 +55,19 @@ pub trait Source: Send + Sync + 'static {
     ) -> impl Future<Output = Result<TimelineReply>> + Send;
     /// Returns the cursor after the newest event, in arrival order.
     fn newest_arrival(&self, log: &LogId) -> impl Future<Output = Result<Option<Cursor>>> + Send;
-    /// Waits for events after a cursor, in arrival order. Returns them and the next cursor.
-    fn arrivals(
-        &self,
-        log: &LogId,
-        after: Option<Cursor>,
-    ) -> impl Future<Output = Result<(Vec<Event>, Option<Cursor>)>> + Send;
+    /// Waits for events after a cursor, in arrival order.
+    fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> impl Future<Output = Result<Arrivals>> + Send;
+}
+
+/// Events that have arrived.
+#[derive(Debug)]
+pub struct Arrivals {
+    /// The events, in arrival order.
+    pub events: Vec<Event>,
+    /// The cursor to continue from.
+    pub next: Option<Cursor>,
+    /// Set if the archive was set back, and the cursor of the request was ahead of it.
+    pub moved: Option<Moved>,
 }
 
 /// The running tasks. There is at most one follower and one scan.
@@ -145,6 +156,10 @@ async fn load(source: &impl Source, log: &LogId, fetch: Fetch) -> Result<Fetched
             Ok(FetchedEvents { events, first_reached, last_reached: false })
         }
         Fetch::Newest => {
+            let newest = source.newest(log, PAGE).await?;
+            if newest.last_reached || !newest.events.is_empty() {
+                return Ok(newest);
+            }
             let (events, first_reached) = before(Position::MAX, PAGE).await?;
             Ok(FetchedEvents { events, first_reached, last_reached: true })
         }
@@ -177,10 +192,17 @@ async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64,
                 Msg::FollowStarted { opened }
             })
         } else {
-            source.arrivals(log, after.flatten()).await.map(|(events, next)| {
-                after = Some(next);
-                Msg::Arrived { opened, events: Ok(events) }
-            })
+            match source.arrivals(log, after.flatten()).await {
+                Ok(Arrivals { events, next, moved }) => {
+                    after = Some(next);
+                    // The events on the screen may be lost, so the console must load them again.
+                    match moved {
+                        None => Ok(Msg::Arrived { opened, events: Ok(events) }),
+                        Some(moved) => Err(Error::new(ErrorKind::Unavailable, moved.to_string())),
+                    }
+                }
+                Err(error) => Err(error),
+            }
         };
         asks_for_newest = answer.is_err();
         let msg = match answer {
@@ -279,23 +301,31 @@ async fn scan_page(
 }
 
 impl Source for Remote {
-    async fn logs(&self) -> Result<Vec<LogReply>> {
+    async fn logs(&self) -> Result<LogsReply> {
         let (mut logs, mut after) = (Vec::new(), None);
         loop {
             let page = Self::logs(self, &LogsRequest { after, all: true, ..LogsRequest::default() }).await?;
             logs.extend(page.logs);
             match page.next {
                 Some(next) if logs.len() < LOGS_MAX => after = Some(next),
-                _ => return Ok(logs),
+                next => return Ok(LogsReply { logs, now: page.now, next }),
             }
         }
+    }
+
+    async fn newest(&self, log: &LogId, limit: u32) -> Result<FetchedEvents> {
+        let request = ReplayRequest { reverse: true, limit: Some(limit), ..ReplayRequest::default() };
+        let page = self.replay(log, &request).await?;
+        let (first_reached, last_reached) = (page.end.is_last(), page.ahead.is_none());
+        Ok(FetchedEvents { events: page.events.into_iter().rev().collect(), first_reached, last_reached })
     }
 
     async fn page(&self, log: &LogId, from: Position, direction: Direction, limit: u32) -> Result<(Vec<Event>, bool)> {
         let reverse = direction == Direction::Backward;
         let request = ReplayRequest { reverse, limit: Some(limit), ..ReplayRequest::default() };
         let request = match (from, direction) {
-            (Position::MAX, Direction::Backward) | (Position::MIN, Direction::Forward) => request,
+            (Position::MIN, Direction::Forward) => request,
+            (Position::MAX, Direction::Backward) => ReplayRequest { to: Some(When::End), ..request },
             (from, Direction::Backward) if from == Position::at(from.offset) => {
                 ReplayRequest { to: Some(When::At(from.offset)), ..request }
             }
@@ -313,7 +343,7 @@ impl Source for Remote {
 
     async fn count(&self, log: &LogId, span: Option<(Offset, Offset)>, bins: u32) -> Result<TimelineReply> {
         let (from, to) = span.map_or((None, None), |(from, to)| (Some(When::At(from)), Some(When::At(to))));
-        self.timeline(log, &TimelineRequest { from, to, bins: Some(bins) }).await
+        self.timeline(log, &TimelineRequest { from, to, bins: Some(bins), ..TimelineRequest::default() }).await
     }
 
     async fn newest_arrival(&self, log: &LogId) -> Result<Option<Cursor>> {
@@ -321,11 +351,11 @@ impl Source for Remote {
         Ok(self.replay(log, &request).await?.next)
     }
 
-    async fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> Result<(Vec<Event>, Option<Cursor>)> {
+    async fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> Result<Arrivals> {
         let wait = WAIT.parse().ok();
         let request = ReplayRequest { order: Order::Arrival, after, wait, ..ReplayRequest::default() };
         let page = self.replay(log, &request).await?;
-        Ok((page.events, page.next))
+        Ok(Arrivals { events: page.events, next: page.next, moved: page.moved })
     }
 }
 

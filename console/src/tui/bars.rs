@@ -96,7 +96,7 @@ mod tests {
         };
         let bins = (0..10).map(bin).collect();
         log.scrubber.window = Some((at(0), at(60)));
-        log.scrubber.counts = Some(TimelineReply { from: at(0), to: at(60), count: 60, bins });
+        log.scrubber.counts = Some(TimelineReply { count: 60, bins, ..TimelineReply::empty(at(0), at(60), at(60)) });
         let event = |second: i64| Event {
             log: log.id.clone(),
             position: Position { offset: at(second), seq: hourlog::Seq::from_number(second) },

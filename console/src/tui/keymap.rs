@@ -160,7 +160,7 @@ pub const KEYMAP: &[Binding] = &[
         &["t"],
         Action::GoTo,
         "go to",
-        "go to a time: 14:05, 2h ago, yesterday 9:00, 2018-02-04T21:56:42Z",
+        "go to a time: 14:05, 2h ago, yesterday 9:00, 2018-02-04T21:56:42Z, first, last, end",
     ),
     binding(KeyScope::Log, &["f"], Action::Follow, "follow", "follow incoming events, or stop following"),
     binding(KeyScope::Log, &["+", "="], Action::ZoomIn, "zoom", "zoom in: show half as much time"),
@@ -185,7 +185,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(KeyScope::Log, &["pgdn", "ctrl-d"], Action::PageDown, "", "a page of events down"),
     binding(KeyScope::Log, &["pgup", "ctrl-u"], Action::PageUp, "", "a page of events up"),
     binding(KeyScope::Log, &["home", "g"], Action::First, "", "the oldest event"),
-    binding(KeyScope::Log, &["end", "G"], Action::Last, "", "the newest event, and follow"),
+    binding(KeyScope::Log, &["end", "G"], Action::Last, "", "the newest event up to now, and follow"),
     binding(KeyScope::Log, &[">"], Action::Faster, "", "play twice as fast"),
     binding(KeyScope::Log, &["<"], Action::Slower, "", "play half as fast"),
     binding(

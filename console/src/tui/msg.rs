@@ -2,7 +2,7 @@
 
 use hourlog::{
     Event, LogId, Offset, Result,
-    wire::{LogReply, TimelineReply},
+    wire::{LogsReply, TimelineReply},
 };
 
 use crate::tui::{
@@ -25,7 +25,7 @@ pub enum Msg {
     /// The current time.
     Tick(Offset),
     /// The answer to [`Request::Logs`].
-    Logs(Result<Vec<LogReply>>),
+    Logs(Result<LogsReply>),
     /// The answer to [`Request::Load`].
     Loaded {
         /// The opening.

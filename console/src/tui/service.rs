@@ -2,13 +2,17 @@
 
 use hourlog::{
     Cursor, Event, LogId, Offset, Position, Remote, Result,
-    wire::{LogReply, TimelineReply},
+    wire::{LogsReply, TimelineReply},
 };
 use tokio::sync::OnceCell;
 
 use crate::{
     connect::{Connect, Denials},
-    tui::{backend::Source, scan::Direction},
+    tui::{
+        backend::{Arrivals, Source},
+        loaded::FetchedEvents,
+        scan::Direction,
+    },
 };
 
 /// The service, and a connection that may not exist yet.
@@ -41,12 +45,16 @@ impl Service {
 }
 
 impl Source for Service {
-    async fn logs(&self) -> Result<Vec<LogReply>> {
+    async fn logs(&self) -> Result<LogsReply> {
         self.ask("logs", Source::logs).await
     }
 
     async fn page(&self, log: &LogId, from: Position, direction: Direction, limit: u32) -> Result<(Vec<Event>, bool)> {
         self.ask(&format!("replay.{log}"), |remote| Source::page(remote, log, from, direction, limit)).await
+    }
+
+    async fn newest(&self, log: &LogId, limit: u32) -> Result<FetchedEvents> {
+        self.ask(&format!("replay.{log}"), |remote| Source::newest(remote, log, limit)).await
     }
 
     async fn count(&self, log: &LogId, span: Option<(Offset, Offset)>, bins: u32) -> Result<TimelineReply> {
@@ -57,7 +65,7 @@ impl Source for Service {
         self.ask(&format!("replay.{log}"), |remote| Source::newest_arrival(remote, log)).await
     }
 
-    async fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> Result<(Vec<Event>, Option<Cursor>)> {
+    async fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> Result<Arrivals> {
         self.ask(&format!("replay.{log}"), |remote| Source::arrivals(remote, log, after)).await
     }
 }

@@ -17,7 +17,7 @@ pub use self::{
     search::{HITS_MAX, NearestHit, Search},
 };
 
-use hourlog::{LogId, Offset};
+use hourlog::{LogId, Offset, Record};
 use jiff::tz::TimeZone;
 
 use crate::tui::keymap::KeyScope;
@@ -25,13 +25,18 @@ use crate::tui::keymap::KeyScope;
 /// Time that a notice stays on the screen.
 const NOTICE_NANOS: i64 = 4_000_000_000;
 
+/// Difference between two clocks that is not worth a correction.
+const TIME_TOLERANCE_NANOS: i64 = 1_000_000_000;
+
 /// The state of the console.
 #[derive(Debug)]
 pub struct State {
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
-    /// The current time, as of the last tick.
+    /// The time of this machine's clock, as of the last tick.
     pub now: Offset,
+    /// How far the service's clock, by which events and typed times go, is ahead of it.
+    service_ahead_nanos: i64,
     /// The zone in which times are read and shown.
     pub zone: TimeZone,
     /// Style of times in the list of events.
@@ -92,6 +97,7 @@ impl State {
         Self {
             size: (80, 24),
             now,
+            service_ahead_nanos: 0,
             zone,
             time_style: TimeStyle::Local,
             server,
@@ -114,6 +120,29 @@ impl State {
     pub(crate) fn tick(&mut self, now: Offset) {
         self.now = now;
         self.notice.take_if(|notice| notice.until <= now);
+        self.limit_ahead();
+    }
+
+    /// Returns the present time of the service.
+    pub(crate) fn service_now(&self) -> Offset {
+        self.now.saturating_add_nanos(self.service_ahead_nanos)
+    }
+
+    /// Notes the present time of the service, as a reply has just told it.
+    pub(crate) fn learn_time(&mut self, service_now: Offset) {
+        let ahead_nanos = service_now.nanos().saturating_sub(self.now.nanos());
+        // A reply is older than its arrival, so its time is not exact.
+        if ahead_nanos.saturating_sub(self.service_ahead_nanos).saturating_abs() > TIME_TOLERANCE_NANOS {
+            self.service_ahead_nanos = ahead_nanos;
+            self.limit_ahead();
+        }
+    }
+
+    fn limit_ahead(&mut self) {
+        let limit = self.service_now().saturating_add_nanos(Record::AHEAD_NANOS_MAX);
+        if let Some(log) = &mut self.log {
+            log.ahead_limit = limit;
+        }
     }
 
     /// Shows a notice for a few seconds.
@@ -136,6 +165,7 @@ impl State {
         let opened = self.requests.open();
         self.logs.cursor = Some(id.clone());
         self.log = Some(Log::new(id, opened));
+        self.limit_ahead();
         opened
     }
 

@@ -110,7 +110,7 @@ fn prompt_line<'a>(state: &State, prompt: &'a Prompt, looks: Looks) -> Line<'a> 
     spans.extend([Span::raw(sanitize(&prompt.text)), Span::styled(" ", Looks::cursor())]);
     let explanation = match (&prompt.error, prompt.kind) {
         (Some(error), _) => Err(error.clone()),
-        (None, PromptKind::GoTo) => explain_time(&prompt.text, state.now, &state.zone),
+        (None, PromptKind::GoTo) => explain_time(&prompt.text, state.service_now(), &state.zone),
         (None, _) => Ok(String::new()),
     };
     let (text, style) = match explanation {

@@ -232,10 +232,14 @@ async fn a_reader_stops_when_another_one_of_its_name_is_ahead() {
             break cursor;
         }
     };
-    let ahead = hourlog::ArrivalCursor { seq: Seq::from_number(cursor.seq.get() + 1_000), ..cursor };
+    reader.signal("-STOP");
+    log.write(Record::new(name(4))).await.expect("the event is written");
+    // A cursor is stored only if the stream has got that far.
+    stage.log("other").await.write_many(records(1..=100)).await.expect("the events are written");
+    let ahead = hourlog::ArrivalCursor { seq: Seq::from_number(cursor.seq.get() + 50), ..cursor };
     let request = hourlog::wire::SetCursorRequest { name: mailer, cursor: ahead, force: false };
     assert!(remote.set_cursor(&id, &request).await.expect("the service answers").stored);
-    log.write(Record::new(name(4))).await.expect("the event is written");
+    reader.signal("-CONT");
     let (lines, code, stderr) = reader.rest().await;
     assert_eq!((lines, code), (vec![name(4)], Some(8)), "{stderr}");
     assert!(stderr.contains("another reader with this name"), "{stderr}");

@@ -25,7 +25,7 @@ async fn stage() -> Stage {
 }
 
 /// Returns what doctor found in one check, with its advice.
-fn found(ended: &Finished, check: &str) -> String {
+pub(crate) fn found(ended: &Finished, check: &str) -> String {
     let checks = json_lines(&ended.stdout);
     let finding = checks.iter().find(|finding| finding["check"] == check);
     let finding = finding.unwrap_or_else(|| panic!("no check {check} in {}", states(ended)));

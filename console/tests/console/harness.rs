@@ -4,13 +4,14 @@ use std::{
     io::{self, Write},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
 use console::tui::{
-    backend::{Source, answer, scan},
+    backend::{Arrivals, Source, answer, scan},
     key::Key,
+    loaded::FetchedEvents,
     msg::{Effect, Msg},
     scan::Direction,
     state::State,
@@ -20,9 +21,9 @@ use console::tui::{
 use futures_util::StreamExt;
 use hourlog::{
     Cursor, Error, ErrorKind, Event, LogId, Memory, Offset, Position, Record, Result, Seq,
-    read::{End, Query, describe, histogram, page},
+    read::{Counting, End, Query, ahead, describe, histogram, page},
     store::{Arrival, EventRow, Store, Width, Write as Put},
-    wire::{BinReply, LogReply, TimelineReply},
+    wire::{AheadReply, BinReply, LogReply, LogsReply, TimelineReply},
 };
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
@@ -45,6 +46,8 @@ pub(crate) struct Archive {
     down: AtomicBool,
     denied: AtomicBool,
     requests: AtomicUsize,
+    /// The time of its clock.
+    now: AtomicI64,
 }
 
 impl Archive {
@@ -57,6 +60,21 @@ impl Archive {
             return Err(Error::new(ErrorKind::Unavailable, "nobody answers"));
         }
         Ok(())
+    }
+
+    /// The time of its clock.
+    fn now(&self) -> Offset {
+        Offset::from_nanos(self.now.load(Relaxed))
+    }
+
+    /// The latest time that does not lie ahead of now.
+    fn ahead_limit(&self) -> Offset {
+        self.now().saturating_add_nanos(Record::AHEAD_NANOS_MAX)
+    }
+
+    /// The position after everything that does not lie ahead of now.
+    fn ahead_from(&self) -> Option<Position> {
+        Some(Position::at(self.ahead_limit().saturating_add_nanos(1)))
     }
 
     async fn put(&self, log: &str, number: u64, offset: i64, record: Record) -> Event {
@@ -75,7 +93,7 @@ impl Archive {
 }
 
 impl Source for Archive {
-    async fn logs(&self) -> Result<Vec<LogReply>> {
+    async fn logs(&self) -> Result<LogsReply> {
         self.count_request()?;
         let mut logs = Vec::new();
         for (id, _) in self.store.logs(None, 1_000).await? {
@@ -87,12 +105,22 @@ impl Source for Archive {
                 bytes: found.bytes,
                 first,
                 last,
+                ahead: None,
                 rate: 0.5,
                 retention_seconds: None,
                 retention_rule: None,
             });
         }
-        Ok(logs)
+        Ok(LogsReply { logs, now: self.now(), next: None })
+    }
+
+    async fn newest(&self, log: &LogId, limit: u32) -> Result<FetchedEvents> {
+        self.count_request()?;
+        let query = Query { to: self.ahead_from(), limit: limit as usize, reverse: true, ..Query::ALL };
+        let page = page(&self.store, log, &query, Seq::MAX).await?;
+        let ahead = ahead(&self.store, log, self.ahead_limit()).await?;
+        let events = page.events.into_iter().rev().collect();
+        Ok(FetchedEvents { events, first_reached: page.end != End::More, last_reached: ahead.is_none() })
     }
 
     async fn page(&self, log: &LogId, from: Position, direction: Direction, limit: u32) -> Result<(Vec<Event>, bool)> {
@@ -109,14 +137,18 @@ impl Source for Archive {
         let (from, to) = match span {
             Some(span) => span,
             None => {
-                let found = describe(&self.store, log).await?;
-                let (first, last) = found.first.zip(found.last).unwrap_or((Offset::MIN, Offset::MIN));
+                let first = describe(&self.store, log).await?.first.unwrap_or(Offset::MIN);
+                let query = Query { to: self.ahead_from(), limit: 1, reverse: true, ..Query::ALL };
+                let newest = page(&self.store, log, &query, Seq::MAX).await?;
+                let last = newest.events.first().map_or(first, |event| event.position.offset);
                 (first, last.saturating_add_nanos(1))
             }
         };
-        let found = histogram(&self.store, log, from, to, bins as usize).await?;
+        let counting = Counting::new(Counting::equal_bins(from, to, bins as usize)?);
+        let found = histogram(&self.store, log, &counting).await?;
         let bins = found.bins.iter().map(|bin| BinReply { from: bin.from, to: bin.to, count: bin.count }).collect();
-        Ok(TimelineReply { from, to, count: found.count, bins })
+        let ahead = ahead(&self.store, log, self.ahead_limit()).await?.map(AheadReply::from);
+        Ok(TimelineReply { count: found.count, bins, ahead, ..TimelineReply::empty(from, to, self.now()) })
     }
 
     async fn newest_arrival(&self, _: &LogId) -> Result<Option<Cursor>> {
@@ -124,9 +156,9 @@ impl Source for Archive {
         Ok(None)
     }
 
-    async fn arrivals(&self, _: &LogId, after: Option<Cursor>) -> Result<(Vec<Event>, Option<Cursor>)> {
+    async fn arrivals(&self, _: &LogId, after: Option<Cursor>) -> Result<Arrivals> {
         self.count_request()?;
-        Ok((Vec::new(), after))
+        Ok(Arrivals { events: Vec::new(), next: after, moved: None })
     }
 }
 
@@ -235,6 +267,25 @@ impl Harness {
         console
     }
 
+    /// Opens a console on one log with one event, which lies this long after the others.
+    pub(crate) async fn log_at(id: &str, after: i64, columns: u16, rows: u16) -> Self {
+        let archive = Archive::default();
+        archive.put(id, 0, START + after, Record::new("ahead of its time")).await;
+        let mut console = Self::over(archive, columns, rows, Looks { mono: false, ascii: false }).await;
+        console.press("enter").await;
+        console
+    }
+
+    /// Opens another console on the same archive, and a log in it.
+    pub(crate) async fn reopened(self, id: &str) -> Self {
+        let (columns, rows) = self.state.size;
+        let mut console = Self::over(self.archive, columns, rows, self.looks).await;
+        console.press("/").await;
+        console.type_text(id).await;
+        console.press("enter enter").await;
+        console
+    }
+
     /// Opens a console and a log in it.
     pub(crate) async fn log(id: &str, columns: u16, rows: u16) -> Self {
         let mut console = Self::open(columns, rows).await;
@@ -248,6 +299,7 @@ impl Harness {
     pub(crate) async fn over(archive: Archive, columns: u16, rows: u16, looks: Looks) -> Self {
         crossterm::style::force_color_output(true);
         let now = Offset::from_nanos(START + DAY);
+        archive.now.store(now.nanos(), Relaxed);
         let mut state = State::new(TimeZone::UTC, now, "nats://here".to_owned());
         state.size = (columns, rows);
         let wire = Wire::default();
@@ -353,7 +405,9 @@ impl Harness {
     /// Advances the time, tick by tick.
     pub(crate) async fn advance(&mut self, millis: i64) {
         for _ in 0..millis / TICK_MILLIS {
-            self.handle(Msg::Tick(self.state.now.saturating_add_nanos(TICK_MILLIS * SECOND / 1_000))).await;
+            let passed = TICK_MILLIS * SECOND / 1_000;
+            self.archive.now.fetch_add(passed, Relaxed);
+            self.handle(Msg::Tick(self.state.now.saturating_add_nanos(passed))).await;
         }
     }
 
@@ -370,6 +424,18 @@ impl Harness {
         }
     }
 
+    /// Sets the service's clock by this much; the console's own stays.
+    pub(crate) fn set_service_clock(&self, nanos: i64) {
+        self.archive.now.fetch_add(nanos, Relaxed);
+    }
+
+    /// Writes an event to the open log, which the console follows.
+    pub(crate) async fn receive_at(&mut self, number: u64, offset: i64) {
+        let (opened, log) = self.followed.clone().expect("a log is followed");
+        let event = self.archive.put(log.as_str(), 30_000 + number, offset, Record::new("ahead")).await;
+        self.handle(Msg::Arrived { opened, events: Ok(vec![event]) }).await;
+    }
+
     /// Writes events with one time to a log, which the console follows.
     pub(crate) async fn receive_at_one_time(&mut self, log: &str, count: u64) {
         let mut events = Vec::new();
@@ -384,7 +450,7 @@ impl Harness {
     /// Writes a record to the open log, which the console follows.
     pub(crate) async fn receive_record(&mut self, number: u64, record: Record) {
         let (opened, log) = self.followed.clone().expect("a log is followed");
-        let offset = START + DAY + 3_600 * SECOND + number.cast_signed() * SECOND;
+        let offset = START + DAY + 120 * SECOND + number.cast_signed() * SECOND;
         let event = self.archive.put(log.as_str(), 20_000 + number, offset, record).await;
         self.handle(Msg::Arrived { opened, events: Ok(vec![event]) }).await;
     }

@@ -86,6 +86,16 @@ impl Console {
         }
     }
 
+    /// Waits until the screen shows that an outage lasts for this many seconds or longer.
+    async fn shows_an_outage_of(&self, seconds: f64) {
+        let begun = Instant::now();
+        let shown = |text: &str| text.split("since ").nth(1)?.split('s').next()?.parse::<f64>().ok();
+        while shown(&self.text()).is_none_or(|shown| shown < seconds) {
+            assert!(begun.elapsed() < WAIT_MAX, "the screen shows no outage of {seconds} s\n{}", self.text());
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
     /// Waits until the console has exited, and asserts that it has restored the terminal.
     async fn exits(&mut self) -> ExitStatus {
         let begun = Instant::now();
@@ -254,7 +264,7 @@ async fn a_denied_request_names_its_subject_and_leaves_the_rest_usable() {
     // retries.
     let mut console = Console::open_as(&url, &["--user", "deaf", "--password", "d"]);
     console.shows(&["NOT ALLOWED", "Subscription to", "_INBOX"]).await;
-    console.shows(&["since 5."]).await;
+    console.shows_an_outage_of(5.0).await;
     assert!(!console.text().contains("OFFLINE"), "{}", console.text());
     console.press("q");
     assert!(console.exits().await.success());

@@ -103,7 +103,7 @@ fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Returns the end of the last byte that is not 0.
-fn content_end(file: &mut File) -> io::Result<u64> {
+pub(super) fn content_end(file: &mut File) -> io::Result<u64> {
     let mut end = file.metadata()?.len();
     let mut part = Vec::new();
     while end > 0 {

@@ -84,6 +84,15 @@ pub(super) fn log(key: &[u8]) -> Result<LogId> {
     std::str::from_utf8(key).ok().and_then(|id| id.parse().ok()).ok_or_else(unreadable)
 }
 
+/// Returns the stream and the slot of a key in `sources`.
+pub(super) fn read_source(key: &[u8]) -> Result<(&str, u8)> {
+    let (stream, slot) = match key {
+        [stream @ .., 0, slot] => (stream, *slot),
+        _ => return Err(unreadable()),
+    };
+    Ok((std::str::from_utf8(stream).map_err(|_| unreadable())?, slot))
+}
+
 /// Returns the position at the end of a key.
 pub(super) fn last_position(key: &[u8]) -> Result<Position> {
     let (rest, seq) = key.split_last_chunk::<8>().ok_or_else(unreadable)?;
@@ -115,7 +124,10 @@ fn number(bytes: [u8; 8]) -> i64 {
 }
 
 fn unreadable() -> Error {
-    Error::new(ErrorKind::Integrity, "a key of the archive is damaged; restore a copy of the archive")
+    Error::new(
+        ErrorKind::Integrity,
+        "a key of the archive is damaged; stop the service, and run `hourlogd check` and `hourlogd repair`",
+    )
 }
 
 #[cfg(test)]

@@ -10,7 +10,11 @@ use std::{
 use crate::{Error, ErrorKind, Result};
 
 use super::{
+    backup_links,
+    directory_lock::DirectoryLock,
+    files::{cannot_read, exists},
     journals::Journals,
+    open_files, precheck, swap,
     tables::{Tables, in_use},
     watermark::Watermark,
     writer,
@@ -57,33 +61,26 @@ pub(super) struct Recovered {
     pub(super) lock: DirectoryLock,
 }
 
-/// The lock on the archive's directory, held for as long as the archive is open.
-///
-/// Unlocks explicitly: while another thread starts a program, the new process shares all open files for
-/// a moment, and closing our copy alone would leave them locked.
-pub(super) struct DirectoryLock(File);
-
-impl Drop for DirectoryLock {
-    fn drop(&mut self) {
-        // A file that cannot be unlocked is unlocked once its last copy is closed.
-        let _ = self.0.unlock();
-    }
-}
-
 /// Opens the archive in `directory`, or creates it.
 ///
 /// After a loss, resets the checkpoints of all sources. The damaged journals stay linked until that is
 /// durable, so that an interrupted opening detects the loss again.
 pub(super) fn open(directory: &Path) -> Result<Recovered> {
     let io_error = |error: std::io::Error| {
+        if let Some(exhausted) = open_files::exhausted(&error) {
+            return exhausted;
+        }
         let context = format!("cannot use the files of the archive in {}; check its disk", directory.display());
         Error::new(ErrorKind::Unavailable, context).because(error)
     };
     let lock = lock(directory)?;
+    swap::finish(directory).map_err(io_error)?;
+    backup_links::remove_left(directory).map_err(io_error)?;
+    let (mut watermark, stored) = Watermark::open(directory).map_err(io_error)?;
+    precheck::check(directory, stored)?;
     let journals = Journals::link(directory).map_err(io_error)?;
     let tables = Tables::open(directory)?;
     tables.check_format(directory)?;
-    let (mut watermark, stored) = Watermark::open(directory).map_err(io_error)?;
     let found = tables.batches()?;
     let truncated = journals.truncated().map_err(io_error)?;
     let closed = stored.is_some_and(|stored| stored.closed);
@@ -105,7 +102,7 @@ pub(super) fn open(directory: &Path) -> Result<Recovered> {
 }
 
 /// Locks the archive. Only one process at a time may even look at its journals.
-fn lock(directory: &Path) -> Result<DirectoryLock> {
+pub(super) fn lock(directory: &Path) -> Result<DirectoryLock> {
     let cannot = |error: std::io::Error| {
         Error::new(
             ErrorKind::Unavailable,
@@ -116,7 +113,22 @@ fn lock(directory: &Path) -> Result<DirectoryLock> {
     std::fs::create_dir_all(directory).map_err(cannot)?;
     let file = File::create(directory.join("lock")).map_err(cannot)?;
     match file.try_lock() {
-        Ok(()) => Ok(DirectoryLock(file)),
+        Ok(()) => Ok(DirectoryLock::new(file)),
+        Err(TryLockError::WouldBlock) => Err(in_use(directory)),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// Locks an archive that is only read. Creates nothing; `None` without a file to lock, which a copy may lack.
+pub(super) fn lock_for_reading(directory: &Path) -> Result<Option<DirectoryLock>> {
+    let path = directory.join("lock");
+    if !exists(&path) {
+        return Ok(None);
+    }
+    let cannot = |error: std::io::Error| cannot_read(directory, error);
+    let file = File::open(path).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(DirectoryLock::new(file))),
         Err(TryLockError::WouldBlock) => Err(in_use(directory)),
         Err(TryLockError::Error(error)) => Err(cannot(error)),
     }

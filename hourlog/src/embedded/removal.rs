@@ -136,7 +136,7 @@ impl Cache {
     }
 
     /// Returns the row of a bucket, with its era; `None` if it has none.
-    fn row_of(&self, tables: &Tables, log: &LogId, bucket: Bucket) -> Result<Option<(Offset, BucketRow)>> {
+    pub(super) fn row_of(&self, tables: &Tables, log: &LogId, bucket: Bucket) -> Result<Option<(Offset, BucketRow)>> {
         let Some(LogRow { widths, .. }) = self.log_row(tables, log)? else { return Ok(None) };
         let era = widths.era(bucket.start);
         let row = match self.buckets.get(&(log.clone(), bucket.start)) {

@@ -1,30 +1,42 @@
 //! The keyspaces of an archive, and the reads over them.
 
 use std::{
+    collections::BTreeMap,
+    io,
     ops::RangeInclusive,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
+    compaction::Leveled,
+    config::{CompressionPolicy, PartitioningPolicy},
+};
 
 use crate::{
-    Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
+    Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq, resets,
     store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, no_property},
 };
 
-use super::{keys, values};
+use super::{files::database::TABLES, keys, open_files, values};
 
 /// The format of the stored data. An archive with another one is refused.
-const FORMAT: u8 = 3;
+pub(super) const FORMAT: u8 = 3;
 /// The key in `meta` of the number of batches ever written.
 pub(super) const BATCHES: &str = "batches";
+/// The key in `meta` of the seq up to which a repaired archive may lack events that its index counts.
+pub(super) const HOLES: &str = "holes";
 /// The memory for blocks read from the files.
 const CACHE_BYTES: u64 = 64 << 20;
 /// The bytes that a table collects in memory before they are written out.
 ///
 /// Another memtable fills meanwhile. Smaller ones cause more work at once and take more memory in total.
 const MEMTABLE_BYTES_MAX: u64 = 32 << 20;
+/// The bytes at which a compaction begins another file, after compression.
+///
+/// While it writes a file, it keeps a part of what it has read for it, and that is not compressed.
+const FILE_BYTES: u64 = 32 << 20;
 /// The bytes of journals above which the oldest one is written into tables. Also read again after a crash.
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
 
@@ -53,19 +65,16 @@ impl Tables {
     /// Opens the tables of the archive in `directory`.
     pub(super) fn open(directory: &Path) -> Result<Self> {
         Self::open_raw(directory).map_err(|error| {
-            let (path, directory) = (directory, directory.display());
+            if let Some(exhausted) = open_files::io_cause(&error).and_then(open_files::exhausted) {
+                return exhausted;
+            }
             match error {
-                fjall::Error::Locked => in_use(path),
+                fjall::Error::Locked => in_use(directory),
                 fjall::Error::Io(error) => {
-                    Error::new(ErrorKind::Unavailable, format!("cannot open the archive in {directory}")).because(error)
+                    let context = format!("cannot open the archive in {}", directory.display());
+                    Error::new(ErrorKind::Unavailable, context).because(error)
                 }
-                error => {
-                    let context = format!(
-                        "the archive in {directory} is damaged; restore a copy of it, or move it away: a new one is then \
-                         created and filled from the messages that the stream still holds"
-                    );
-                    Error::new(ErrorKind::Integrity, context).because(error)
-                }
+                error => damaged(directory).because(error),
             }
         })
     }
@@ -74,8 +83,21 @@ impl Tables {
         let database = Database::builder(directory.join("tables"))
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES_MAX)
+            .max_cached_files(Some(open_files::cached_max()))
             .open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX);
+        // At every level: the files of one log are moved down as they are, so what is not compressed when
+        // it is written first never is.
+        let compressed = CompressionPolicy::all(CompressionType::Lz4);
+        // An entry of the index keeps the block in memory from which its key was read. An index in parts
+        // keeps one block a part; an index in one piece would keep all that a file is made from.
+        let in_parts = PartitioningPolicy::all(true);
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES_MAX)
+                .data_block_compression_policy(compressed.clone())
+                .index_block_partitioning_policy(in_parts.clone())
+                .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(FILE_BYTES)))
+        };
         let table = |name: &str| database.keyspace(name, options);
         Ok(Self {
             events: table("events")?,
@@ -95,9 +117,25 @@ impl Tables {
     }
 
     /// Returns every table.
-    pub(super) fn all(&self) -> [&Keyspace; 10] {
-        let Self { events, buckets, eras, arrivals, logs, deletions, sources, epochs, cursors, meta, .. } = self;
-        [events, buckets, eras, arrivals, logs, deletions, sources, epochs, cursors, meta]
+    pub(super) fn all(&self) -> [&Keyspace; TABLES.len()] {
+        TABLES.map(|name| self.named(name))
+    }
+
+    /// Returns the table with this name. Every name of [`TABLES`] has one.
+    pub(super) fn named(&self, name: &str) -> &Keyspace {
+        match name {
+            "events" => &self.events,
+            "buckets" => &self.buckets,
+            "eras" => &self.eras,
+            "arrivals" => &self.arrivals,
+            "logs" => &self.logs,
+            "deletions" => &self.deletions,
+            "sources" => &self.sources,
+            "epochs" => &self.epochs,
+            "cursors" => &self.cursors,
+            "properties" => &self.properties,
+            _ => &self.meta,
+        }
     }
 
     /// Creates a batch that its commit syncs to the disk.
@@ -109,13 +147,7 @@ impl Tables {
     pub(super) fn check_format(&self, directory: &Path) -> Result<()> {
         match self.meta.get("format").map_err(broken)? {
             Some(found) if *found == [FORMAT] => Ok(()),
-            Some(found) => Err(Error::new(
-                ErrorKind::Integrity,
-                format!(
-                    "the archive in {} has format {found:?}, but this version reads format {FORMAT}; use the version that wrote it",
-                    directory.display()
-                ),
-            )),
+            Some(found) => Err(other_format(directory, &found)),
             None => {
                 let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
                 batch.insert(&self.meta, "format", vec![FORMAT]);
@@ -126,19 +158,7 @@ impl Tables {
 
     /// Returns the bytes of the journals and those of the tables.
     pub(super) fn bytes(&self) -> Result<(u64, u64)> {
-        let tables = [
-            &self.events,
-            &self.buckets,
-            &self.eras,
-            &self.arrivals,
-            &self.logs,
-            &self.deletions,
-            &self.sources,
-            &self.epochs,
-            &self.cursors,
-            &self.meta,
-        ];
-        let tables = tables.into_iter().map(Keyspace::disk_space).sum();
+        let tables = self.all().into_iter().map(Keyspace::disk_space).sum();
         Ok((self.database.disk_space().map_err(broken)?.saturating_sub(tables), tables))
     }
 
@@ -154,13 +174,25 @@ impl Tables {
     }
 
     /// Resets the checkpoint of every source, so that it is read again from its oldest message.
+    ///
+    /// Keeps what it resets. If nothing was stored since the last time, that stays.
     pub(super) fn reset_checkpoints(&self) -> Result<()> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        let mut reset: BTreeMap<String, Vec<(u8, Seq)>> = BTreeMap::new();
         for guard in self.sources.iter() {
             let (key, value) = guard.into_inner().map_err(broken)?;
+            let before = values::read_source(&value)?;
+            // A row whose key is unreadable belongs to no stream.
+            if let (true, Ok((stream, slot))) = (before.checkpoint > Seq::ZERO, keys::read_source(&key)) {
+                reset.entry(stream.to_owned()).or_default().push((slot, before.checkpoint));
+            }
             let SourceRow { checkpoint, checkpoint_time, max_time, .. } = SourceRow::NOTHING;
-            let row = SourceRow { checkpoint, checkpoint_time, max_time, ..values::read_source(&value)? };
+            let row = SourceRow { checkpoint, checkpoint_time, max_time, ..before };
             batch.insert(&self.sources, key, values::source(&row));
+        }
+        for (stream, checkpoints) in reset {
+            let value = values::property(&resets::value(&checkpoints));
+            batch.insert(&self.properties, resets::property(&stream), value);
         }
         batch.commit().map_err(broken)
     }
@@ -283,6 +315,29 @@ impl Tables {
     }
 }
 
+/// The error for an archive of another version.
+pub(super) fn other_format(directory: &Path, found: &[u8]) -> Error {
+    let found = match found {
+        [number] => format!("format {number}"),
+        _ => "an unknown format".to_owned(),
+    };
+    let context = format!(
+        "the archive in {} has {found}, but this version reads format {FORMAT}; use the version that wrote it",
+        directory.display()
+    );
+    Error::new(ErrorKind::Integrity, context)
+}
+
+/// The error for a damaged archive.
+pub(super) fn damaged(directory: &Path) -> Error {
+    let directory = directory.display();
+    let context = format!(
+        "the archive in {directory} is damaged; `hourlogd check {directory}` tells what is whole, and `hourlogd repair \
+         {directory}` keeps it"
+    );
+    Error::new(ErrorKind::Integrity, context)
+}
+
 pub(super) fn in_use(directory: &Path) -> Error {
     let context = format!(
         "the archive in {} is in use by another process; stop that process, because only one at a time may open it",
@@ -293,16 +348,55 @@ pub(super) fn in_use(directory: &Path) -> Error {
 
 /// Converts an error of fjall.
 pub(super) fn broken(error: fjall::Error) -> Error {
+    let cause = open_files::io_cause(&error);
+    if let Some(exhausted) = cause.and_then(open_files::exhausted) {
+        return exhausted;
+    }
+    // A table that is too short is damaged. Anything else that the system refuses may pass.
+    let is_damaged =
+        |cause: &io::Error| matches!(cause.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData);
+    let is_passing = cause.is_some_and(|cause| !is_damaged(cause));
     match error {
         fjall::Error::Poisoned => Error::new(
             ErrorKind::Unavailable,
-            "the archive accepts no writes after a failed one until it is reopened; check that its disk has room",
+            "the archive accepts no writes after a failed one until it is reopened; check its disk and its open files",
         ),
-        error @ fjall::Error::Io(_) => {
+        error if is_passing || matches!(error, fjall::Error::Io(_)) => {
             Error::new(ErrorKind::Unavailable, "the archive's disk failed; check it").because(error)
         }
         error => {
-            Error::new(ErrorKind::Integrity, "the archive's files are damaged; restore a copy of them").because(error)
+            let context =
+                "the archive's files are damaged; stop the service, and run `hourlogd check` and `hourlogd repair`";
+            Error::new(ErrorKind::Integrity, context).because(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_tables_are_listed_by_their_names() -> Result<()> {
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
+        let tables = Tables::open(directory.path())?;
+        assert_eq!(tables.all().map(|table| table.name().to_string()), TABLES);
+        assert_eq!(tables.all().len(), tables.database.keyspace_count());
+        Ok(())
+    }
+
+    #[test]
+    fn compressible_events_are_compressed_when_they_are_first_written() -> Result<()> {
+        const VALUES: u8 = 8;
+        const VALUE_BYTES: usize = 1 << 20;
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
+        let tables = Tables::open(directory.path())?;
+        let mut batch = tables.batch();
+        (0..VALUES).for_each(|number| batch.insert(&tables.events, vec![number], vec![0; VALUE_BYTES]));
+        batch.commit().map_err(broken)?;
+        tables.events.rotate_memtable_and_wait().map_err(broken)?;
+        let table_bytes = tables.events.disk_space();
+        assert!((1..VALUE_BYTES as u64).contains(&table_bytes), "{table_bytes} bytes for {VALUES} MiB of zeros");
+        Ok(())
     }
 }

@@ -303,7 +303,10 @@ impl<'a> Reader<'a> {
 }
 
 fn unreadable() -> Error {
-    Error::new(ErrorKind::Integrity, "a value of the archive is damaged; restore a copy of the archive")
+    Error::new(
+        ErrorKind::Integrity,
+        "a value of the archive is damaged; stop the service, and run `hourlogd check` and `hourlogd repair`",
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The writing thread: all waiting writes become one batch with one sync.
 
+mod refill;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -18,11 +20,13 @@ use crate::{
 use super::{
     Shared,
     compaction::{Compaction, DELETED},
-    keys,
+    keys, open_files,
     tables::{BATCHES, Tables, broken},
     values,
     watermark::Watermark,
 };
+
+use refill::Refill;
 
 /// The bytes of events at which a batch is full. A larger one gains nothing and makes writers wait longer.
 const BATCH_BYTES_MAX: usize = 8 << 20;
@@ -52,6 +56,8 @@ pub(super) fn run(
 ) {
     // If it cannot be read, the count begins at 0, and the next compaction is later than it could be.
     let mut cache = Cache { deleted: shared.with(|tables| tables.number(DELETED)).unwrap_or(0), ..Cache::default() };
+    // As a read would, the next write fails if this cannot be read.
+    cache.refill = shared.with(Refill::of).unwrap_or_default();
     let mut compaction = Compaction::default();
     let mut failed: Option<Failed> = None;
     while let Some(first) = requests.blocking_recv() {
@@ -81,7 +87,7 @@ pub(super) fn run(
             }
             Err(error) => {
                 // The cache may be ahead of the tables.
-                cache = Cache { deleted: cache.deleted, ..Cache::default() };
+                cache = Cache { deleted: cache.deleted, refill: cache.refill.next_batch(), ..Cache::default() };
                 if error.kind() == ErrorKind::Unavailable {
                     failed.get_or_insert_with(Failed::new).error = Some(error.flat_copy());
                 }
@@ -112,7 +118,7 @@ impl Failed {
         Self { error: None, backoff, pause, retry_at: Instant::now() + pause }
     }
 
-    /// Reopens the tables if the pause is over and the disk has room.
+    /// Reopens the tables if the pause is over, the disk has room, and files may be opened.
     fn reopen(&mut self, shared: &Shared, batches: &mut u64) -> Result<()> {
         let Some(error) = &self.error else { return Ok(()) };
         if Instant::now() < self.retry_at {
@@ -129,6 +135,7 @@ impl Failed {
             );
             return Err(Error::new(ErrorKind::Unavailable, context));
         }
+        open_files::check_free(&shared.directory)?;
         self.pause = self.backoff.next_pause();
         let found = shared.reopen()?;
         if found < *batches {
@@ -164,6 +171,8 @@ pub(super) struct Cache {
     sources: HashMap<Vec<u8>, SourceRow>,
     /// The number of events that were deleted since the last compaction.
     pub(super) deleted: u64,
+    /// The events that a repaired archive reads again.
+    refill: Refill,
     /// The rows of the index that the current batch changes, with their eras.
     changed: HashMap<(LogId, Offset), Offset>,
     /// The readers' cursors that the current batch changes; `None` if it deletes one.
@@ -252,6 +261,7 @@ impl Cache {
         batch.insert(&tables.meta, BATCHES, keys::ordered(*batches as i64 + 1).to_vec());
         batch.commit().map_err(broken)?;
         *batches += 1;
+        self.refill = self.refill.next_batch();
         if self.buckets.len() > CACHED_ROWS_MAX {
             self.buckets.clear();
         }
@@ -283,6 +293,10 @@ impl Cache {
                 }
             };
             self.logs.insert(log.clone(), row);
+        }
+        if self.refill.concerns(rows) {
+            let row = self.logs[log].clone();
+            self.refill(tables, log, &row, rows)?;
         }
         let LogRow { widths, deleted_to, .. } = &self.logs[log];
         let Counts { rows: counted, deleted } = index::count(log, widths, *deleted_to, rows, |log, bucket| match self

@@ -179,11 +179,12 @@ impl<'a> OnTime<'a> {
 
     async fn peek<S: Store>(&mut self, store: &S, scanned: &mut u64) -> Result<Option<Seq>> {
         while self.fetched.is_empty() && !self.is_complete {
-            let scan =
-                Scan { from: self.from, to: Position::MAX, reverse: false, limit: self.limit, bytes: usize::MAX };
+            let (limit, bytes) = (self.limit, BYTES_PER_FETCH);
+            let scan = Scan { from: self.from, to: Position::MAX, reverse: false, limit, bytes };
             let events = store.events(self.id, self.bucket, scan).await?;
             *scanned += events.len() as u64;
-            self.is_complete = events.len() < self.limit;
+            let fetched_bytes = events.iter().map(|event| event.record.bytes()).sum::<usize>();
+            self.is_complete = events.len() < limit && fetched_bytes < bytes;
             if let Some(event) = events.last() {
                 self.from = event.position.next();
             }

@@ -78,7 +78,7 @@ impl Tail {
                     }
                     return Some(Ok(page));
                 }
-                Err(error) if self.was_answered && is_passing(&error) => {
+                Err(error) if is_passing(&error, self.was_answered) => {
                     tokio::time::sleep(backoff.next_pause()).await;
                 }
                 Err(error) => {
@@ -107,7 +107,11 @@ impl Tail {
     }
 }
 
-/// Returns true if a retry may help.
-fn is_passing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline)
+/// Returns true if a retry may help. Only a limit refuses a read, so that passes before the first answer, too.
+fn is_passing(error: &Error, was_answered: bool) -> bool {
+    match error.kind() {
+        ErrorKind::Refused => true,
+        ErrorKind::Unavailable | ErrorKind::Deadline => was_answered,
+        _ => false,
+    }
 }

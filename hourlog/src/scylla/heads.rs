@@ -103,8 +103,9 @@ impl Scylla {
         let head = Head { slot, seq, time };
         let heads = self.0.heads.stream(&stream);
         let forks = lock(&heads.wanted).add(head);
-        let mut stored = heads.stored.lock().await;
+        // Without the lock: over a slow database, the first heads of all slots would take minutes.
         let Some(forks) = forks else { return self.store_head(&stream, head).await };
+        let mut stored = heads.stored.lock().await;
         if stored.newest >= (forks, seq.sequence()) {
             return Ok(());
         }

@@ -19,6 +19,7 @@ use scylla::{
     policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy},
     statement::{Consistency, prepared::PreparedStatement},
 };
+use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use crate::{Error, ErrorKind, Result, failpoint::Failpoint};
@@ -42,7 +43,9 @@ pub(super) struct Nodes {
     /// True if every row is on one node only.
     one_copy: bool,
     trust: AtomicU8,
-    generations: tokio::sync::Mutex<Generations>,
+    /// Locked during a question, at most [`ANSWER_MAX`]. The lock is fair, so a future that waits for
+    /// it without being polled holds up all others.
+    generations: Mutex<Generations>,
 }
 
 /// The trust in an answer of the database. Stored as a number, since every request reads it.
@@ -69,6 +72,15 @@ struct Generations {
     partly_answered: Option<Instant>,
     /// True if a connected node did not answer, or none did.
     silent: bool,
+    /// The beginning of the newest question to the nodes that has ended.
+    asked: Option<Instant>,
+}
+
+impl Generations {
+    /// Returns true if the nodes were asked after `since`.
+    fn are_newer_than(&self, since: Instant) -> bool {
+        self.asked.is_some_and(|asked| asked > since)
+    }
 }
 
 impl Nodes {
@@ -100,7 +112,7 @@ impl Nodes {
             }
             _ => false,
         };
-        let (datacenter, generations) = (url.datacenter.clone(), tokio::sync::Mutex::default());
+        let (datacenter, generations) = (url.datacenter.clone(), Mutex::default());
         let nodes = Self { statement, datacenter, one_copy, trust, generations };
         nodes.refresh(session, &mut *nodes.generations.lock().await).await;
         Ok(nodes)
@@ -112,9 +124,21 @@ impl Nodes {
     /// From the first call on, a restart invalidates answers until it is accepted.
     pub(super) async fn have_restarted(&self, session: &Session) -> bool {
         let _ = self.trust.compare_exchange(Trust::Unwatched as u8, Trust::Trusted as u8, Relaxed, Relaxed);
-        let mut generations = self.generations.lock().await;
-        self.refresh(session, &mut generations).await;
+        let generations = self.ask(session).await;
         generations.current != generations.accepted
+    }
+
+    /// Returns the generations, from a question that began after the call.
+    ///
+    /// Callers that wait at the same time share one question. If each asked its own, a thousand
+    /// requests over a slow database would wait for a thousand answers, one after the other.
+    async fn ask(&self, session: &Session) -> MutexGuard<'_, Generations> {
+        let called = Instant::now();
+        let mut generations = self.generations.lock().await;
+        if !generations.are_newer_than(called) {
+            self.refresh(session, &mut generations).await;
+        }
+        generations
     }
 
     /// Records that a request failed: a node may be restarting.
@@ -133,10 +157,12 @@ impl Nodes {
     /// Fails if a node has restarted: its answers may lack the newest writes, and a write to it
     /// would follow a gap.
     pub(super) async fn check(&self, session: &Session) -> Result<()> {
+        let called = Instant::now();
         let mut generations = self.generations.lock().await;
         // While some nodes are down, do not ask them with every request.
         let recently = generations.partly_answered.is_some_and(|at| at.elapsed() < ASK_EVERY);
-        if self.trust.load(Relaxed) == Trust::Doubtful as u8 && !recently {
+        let is_known = recently || generations.are_newer_than(called);
+        if self.trust.load(Relaxed) == Trust::Doubtful as u8 && !is_known {
             self.refresh(session, &mut generations).await;
         }
         self.judge(&generations, false)
@@ -150,8 +176,7 @@ impl Nodes {
         if self.statement.is_none() || self.trust.load(Relaxed) == Trust::Unwatched as u8 {
             return Ok(());
         }
-        let mut generations = self.generations.lock().await;
-        self.refresh(session, &mut generations).await;
+        let generations = self.ask(session).await;
         self.judge(&generations, self.one_copy)
     }
 
@@ -183,6 +208,7 @@ impl Nodes {
     /// Asks every node for its generation.
     async fn refresh(&self, session: &Session, generations: &mut Generations) {
         let Some(statement) = &self.statement else { return };
+        let begun = Instant::now();
         let state = session.get_cluster_state();
         let is_asked = |node: &&Arc<Node>| self.datacenter.is_none() || node.datacenter == self.datacenter;
         let nodes: Vec<&Arc<Node>> = state.get_nodes_info().iter().filter(is_asked).collect();
@@ -209,6 +235,8 @@ impl Nodes {
         let _ = self
             .trust
             .fetch_update(Relaxed, Relaxed, |before| (before != Trust::Unwatched as u8).then_some(trust as u8));
+        // Last: a question that was dropped halfway must not count as answered.
+        generations.asked = Some(begun);
     }
 }
 

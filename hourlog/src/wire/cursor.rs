@@ -196,3 +196,29 @@ mod tests {
         }
     }
 }
+
+/// The move of a cursor that is ahead of what its log will get: the archive, or the stream as well, is back
+/// in an earlier state.
+///
+/// ```
+/// use hourlog::wire::Moved;
+/// let text = r#"{"requested":"a:5-720","resolved":"a:3-1099511628475","reason":"the archive was set back"}"#;
+/// let moved: Moved = serde_json::from_str(text)?;
+/// assert_eq!(moved.to_string(), "cursor a:5-720 was moved to a:3-1099511628475: the archive was set back");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The cursor of the request.
+    pub requested: ArrivalCursor,
+    /// The cursor after which the page begins.
+    pub resolved: ArrivalCursor,
+    /// The reason, with the lost messages if they are known.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Moved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cursor {} was moved to {}: {}", self.requested, self.resolved, self.reason)
+    }
+}

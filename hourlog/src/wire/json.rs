@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cursor, Error, Event, LogId, Metadata, Offset, Position, Record, Result, read::End};
 
+use super::{AheadReply, Moved};
+
 /// An event as JSON.
 ///
 /// `offset` and `seq` are text, because many readers of JSON round numbers above 2⁵³.
@@ -128,6 +130,12 @@ pub struct JsonPage {
     /// which they lay.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expired: Option<Offset>,
+    /// Present if the request's cursor is ahead of what its log will get: where it was moved.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub moved: Option<Moved>,
+    /// In a reverse page without `to`: the events that lie ahead of now, before which it begins.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ahead: Option<AheadReply>,
     /// The number of events that were read to build the page.
     pub scanned: u64,
 }

@@ -10,7 +10,9 @@ use prost::Message;
 
 use crate::{Error, ErrorKind, LogId, Offset, Position, Record, Result, Seq};
 
-pub use generated::{End, Event, Metadata, Page};
+use super::AheadReply;
+
+pub use generated::{Ahead, End, Event, Metadata, Moved, Page};
 
 /// Encodes a page.
 pub fn encode(page: &Page) -> Bytes {
@@ -63,6 +65,36 @@ impl Event {
             arrived: self.arrived.map(Offset::from_nanos),
             record: Record { time: None, metadata: pairs.collect(), data: self.data.into() },
         }
+    }
+}
+
+impl From<super::Moved> for Moved {
+    fn from(moved: super::Moved) -> Self {
+        let super::Moved { requested, resolved, reason } = moved;
+        Self { requested: requested.to_string(), resolved: resolved.to_string(), reason }
+    }
+}
+
+impl TryFrom<Moved> for super::Moved {
+    type Error = Error;
+
+    fn try_from(moved: Moved) -> Result<Self> {
+        let Moved { requested, resolved, reason } = moved;
+        Ok(Self { requested: requested.parse()?, resolved: resolved.parse()?, reason })
+    }
+}
+
+impl From<AheadReply> for Ahead {
+    fn from(ahead: AheadReply) -> Self {
+        let AheadReply { events, first, last, at_least } = ahead;
+        Self { events, first: first.nanos(), last: last.nanos(), at_least }
+    }
+}
+
+impl From<Ahead> for AheadReply {
+    fn from(ahead: Ahead) -> Self {
+        let Ahead { events, first, last, at_least } = ahead;
+        Self { events, first: Offset::from_nanos(first), last: Offset::from_nanos(last), at_least }
     }
 }
 

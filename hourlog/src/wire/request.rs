@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cursor, LogId, Offset, Position, store::Width};
 
-use super::{Span, When};
+use super::{AheadReply, Span, Step, When};
 
 /// The order of a page.
 ///
@@ -41,7 +41,8 @@ pub struct ReplayRequest {
     /// The earliest time, inclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<When>,
-    /// The latest time, exclusive.
+    /// The latest time, exclusive. By default the end of the log; in reverse, the newest event that does not
+    /// lie ahead of now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<When>,
     /// The cursor after which to go on: the last page's `next`, in the same order.
@@ -71,7 +72,8 @@ pub struct ReplayRequest {
 ///
 /// ```
 /// use hourlog::{time::HOUR, wire::{TimelineRequest, When}};
-/// let request = TimelineRequest { from: Some(When::Ago(24 * HOUR)), to: None, bins: Some(24) };
+/// let request =
+///     TimelineRequest { from: Some(When::Ago(24 * HOUR)), bins: Some(24), ..TimelineRequest::default() };
 /// assert_eq!(serde_json::to_string(&request)?, r#"{"from":"-1d","bins":24}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -81,12 +83,27 @@ pub struct TimelineRequest {
     /// The earliest time, inclusive; the first event by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<When>,
-    /// The latest time, exclusive; just after the newest event by default.
+    /// The latest time, exclusive; by default just after the newest event that does not lie ahead of now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<When>,
-    /// The number of equal parts; 60 by default.
+    /// The number of equal bins; 60 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bins: Option<u32>,
+    /// The length of the bins, instead of their number. The first and the last one are cut at `from`
+    /// and `to`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
+    /// The time zone whose days, weeks, months and years a step follows, such as `Europe/Oslo`; UTC by
+    /// default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Reads events where the index is too coarse. A reply that ends with `next` counts only the events
+    /// before it; the same request with this as `after` counts the others.
+    #[serde(skip_serializing_if = "is_default")]
+    pub exact: bool,
+    /// Counts only events at or after this position: the last reply's `next`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Position>,
 }
 
 /// Counts of events by time.
@@ -94,7 +111,8 @@ pub struct TimelineRequest {
 /// ```
 /// use hourlog::wire::TimelineReply;
 /// let reply: TimelineReply = serde_json::from_str(
-///     r#"{"from":"2018-02-04T10:00:00Z","to":"2018-02-04T11:00:00Z","count":7,"bins":[
+///     r#"{"from":"2018-02-04T10:00:00Z","to":"2018-02-04T11:00:00Z","count":7,"exact":true,
+///       "grain":"1m","now":"2018-02-04T11:00:00Z","bins":[
 ///         {"from":"2018-02-04T10:00:00Z","to":"2018-02-04T10:30:00Z","count":3},
 ///         {"from":"2018-02-04T10:30:00Z","to":"2018-02-04T11:00:00Z","count":4}]}"#,
 /// )?;
@@ -109,8 +127,36 @@ pub struct TimelineReply {
     pub to: Offset,
     /// The sum of all bins.
     pub count: u64,
-    /// The equal parts, in order.
+    /// True if every bin holds exactly its events, up to `next`.
+    pub exact: bool,
+    /// The longest stretch that the index counts as one; `0s` if it counts nothing here. If the reply is
+    /// not exact, a shorter bin may hold events of its neighbours.
+    pub grain: Span,
+    /// The events of stretches that reach beyond `from` or `to`, and were not read. They are in no bin,
+    /// and not in `count`.
+    #[serde(skip_serializing_if = "is_default", default)]
+    pub edge: u64,
+    /// The number of events that were read.
+    #[serde(skip_serializing_if = "is_default", default)]
+    pub scanned: u64,
+    /// The position up to which everything is counted; absent if that is the end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<Position>,
+    /// The bins, in order.
     pub bins: Vec<BinReply>,
+    /// The present time by JetStream's clock, by which the times of requests go.
+    pub now: Offset,
+    /// The events that lie ahead of now; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ahead: Option<AheadReply>,
+}
+
+impl TimelineReply {
+    /// Returns the reply for a log without events.
+    pub fn empty(from: Offset, to: Offset, now: Offset) -> Self {
+        let (grain, bins) = (Span(0), Vec::new());
+        Self { from, to, count: 0, exact: true, grain, edge: 0, scanned: 0, next: None, now, ahead: None, bins }
+    }
 }
 
 /// One part of a timeline.
@@ -157,6 +203,10 @@ pub struct LogsRequest {
     /// Includes the system's own logs.
     #[serde(skip_serializing_if = "is_default")]
     pub all: bool,
+    /// Only logs with events that lie ahead of now. A reply may then hold fewer logs than `limit` and still have
+    /// a `next`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ahead: bool,
     /// Waits until everything is archived that was published before the request.
     #[serde(skip_serializing_if = "is_default")]
     pub fresh: bool,
@@ -166,7 +216,7 @@ pub struct LogsRequest {
 ///
 /// ```
 /// use hourlog::wire::{LogsReply, LogsRequest};
-/// let reply: LogsReply = serde_json::from_str(r#"{"logs":[],"next":"orders.eu"}"#)?;
+/// let reply: LogsReply = serde_json::from_str(r#"{"logs":[],"now":"2018-02-04T10:00:00Z","next":"orders.eu"}"#)?;
 /// let request = LogsRequest { after: reply.next, ..LogsRequest::default() };
 /// assert_eq!(serde_json::to_string(&request)?, r#"{"after":"orders.eu"}"#);
 /// # Ok::<(), serde_json::Error>(())
@@ -175,6 +225,8 @@ pub struct LogsRequest {
 pub struct LogsReply {
     /// The logs, by id.
     pub logs: Vec<LogReply>,
+    /// The present time by JetStream's clock, by which the times of requests go.
+    pub now: Offset,
     /// The id to send as `after` for the next part; absent after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<LogId>,
@@ -200,9 +252,12 @@ pub struct LogReply {
     /// The offset of the earliest event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Offset>,
-    /// The offset of the latest event.
+    /// The offset of the latest event that does not lie ahead of now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Offset>,
+    /// The events that lie ahead of now; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ahead: Option<AheadReply>,
     /// The events per second that arrived during the last minute.
     pub rate: f64,
     /// The seconds for which events are kept; absent for no limit.
@@ -233,9 +288,12 @@ pub struct DescribeReply {
     /// The offset of the earliest event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Offset>,
-    /// The offset of the latest event.
+    /// The offset of the latest event that does not lie ahead of now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Offset>,
+    /// The events that lie ahead of now; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ahead: Option<AheadReply>,
     /// The number of events.
     pub events: u64,
     /// The size of their data and metadata in bytes.
@@ -260,8 +318,10 @@ pub struct DescribeReply {
     pub expired: Option<Offset>,
     /// The events per second that arrived during the last minute.
     pub rate: f64,
-    /// The messages of the stream that are not archived yet, of all logs.
-    pub lag: u64,
+    /// The messages of the stream that are not archived yet, of all logs; absent while the stream does not
+    /// answer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lag: Option<u64>,
     /// Problems for the operator; empty if there are none.
     pub warnings: Vec<String>,
 }

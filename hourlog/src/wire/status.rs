@@ -28,8 +28,12 @@ pub struct StatusReply {
     pub version: String,
     /// The time of its start.
     pub started: Offset,
-    /// Its present time.
+    /// The present time by its own clock.
     pub now: Offset,
+    /// The present time by JetStream's clock, by which the times of requests go; absent until JetStream has told
+    /// it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub jetstream_now: Option<Offset>,
     /// The prefix of its subjects.
     pub prefix: String,
     /// Its archive.
@@ -123,10 +127,10 @@ pub struct DiskStatus {
 /// use hourlog::wire::SourceStatus;
 /// let source: SourceStatus = serde_json::from_str(
 ///     r#"{"stream":"HOURLOG","kind":"wal","reading":{"ok":true},"settings":{"ok":true},
-///         "lag_messages":3,"lag_seconds":0.5,"published":10,"archived":7,"stored":7,
-///         "catching_up":0,"messages":10,"bytes":500,"bytes_max":1000,"removed_messages":0}"#,
+///         "answering":{"ok":true},"storing":{"ok":true},"progress":{"ok":true},
+///         "lag_messages":3,"lag_seconds":0.5,"published":10,"archived":7,"stored":7,"catching_up":0,"messages":10,"bytes":500,"bytes_max":1000,"removed_messages":0}"#,
 /// )?;
-/// assert_eq!(source.published - source.archived, source.lag_messages);
+/// assert_eq!(Some(source.published - source.archived), source.lag_messages);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,10 +143,19 @@ pub struct SourceStatus {
     pub reading: ComponentStatus,
     /// Degraded while the stream's settings can lose events.
     pub settings: ComponentStatus,
-    /// The number of messages that are not archived yet.
-    pub lag_messages: u64,
-    /// The age in seconds of the oldest message that was read and is not archived yet; 0 if there is none.
-    pub lag_seconds: f64,
+    /// Degraded while the stream does not answer. It is asked every few seconds.
+    pub answering: ComponentStatus,
+    /// Degraded while the stream stores no messages, because its files fail or it is full.
+    pub storing: ComponentStatus,
+    /// Degraded while messages wait, none is archived, and no other fault explains it.
+    pub progress: ComponentStatus,
+    /// The number of messages that are not archived yet; absent while the stream does not answer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lag_messages: Option<u64>,
+    /// The age in seconds of the oldest message that was read and is not archived yet; 0 if there is none,
+    /// absent if that is unknown because the stream does not answer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lag_seconds: Option<f64>,
     /// The sequence of the newest message.
     pub published: u64,
     /// The sequence up to which everything is archived.
@@ -159,23 +172,44 @@ pub struct SourceStatus {
     /// The limit of `bytes`; absent for no limit.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bytes_max: Option<u64>,
-    /// The newest fork since the start.
+    /// The newest fork since the archive began.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fork: Option<ForkStatus>,
-    /// The number of messages that left the stream before they were archived, since the start.
+    /// The newest set-back of the archive.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub set_back: Option<SetBackStatus>,
+    /// The number of messages that were read and are not in the stream: it is gone, it is being restored, or
+    /// it has lost them. 0 while reading goes on.
+    #[serde(default)]
+    pub missing_messages: u64,
+    /// The number of messages that left the stream, or were damaged in it, before they were archived, since
+    /// the archive began.
     pub removed_messages: u64,
-    /// The newest of them: the first and the last sequence.
+    /// The newest gap that they left: the first and the last sequence.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub removed: Option<(u64, u64)>,
+    /// The time at which the newest of them were found missing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub removed_at: Option<Offset>,
+    /// The number of gaps that they left.
+    #[serde(default)]
+    pub gaps: u64,
+    /// The number of messages that the service's client library cannot read, since the start. They are read
+    /// in another way, and rejected.
+    #[serde(default)]
+    pub poison_messages: u64,
 }
 
 /// A fork: the stream began to use its sequences again, for other messages.
 ///
 /// ```
 /// use hourlog::wire::ForkStatus;
-/// let fork: ForkStatus =
-///     serde_json::from_str(r#"{"at":"2018-02-04T10:00:00Z","from":11,"lost":[11,15],"archived":15}"#)?;
+/// let fork: ForkStatus = serde_json::from_str(
+///     r#"{"at":"2018-02-04T10:00:00Z","from":11,"lost":[11,15],
+///         "missing":{"first":14,"last":15,"messages":2,"exact":true}}"#,
+/// )?;
 /// assert_eq!(fork.lost, Some((11, 15)));
+/// assert_eq!(fork.missing.map(|missing| missing.messages), Some(2)); // the others are archived
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,8 +221,48 @@ pub struct ForkStatus {
     /// The first and the last sequence that the stream has lost, as far as they had been read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lost: Option<(u64, u64)>,
-    /// The sequence up to which the lost messages are archived.
-    pub archived: u64,
+    /// Those of the lost messages that the archive does not hold either; absent if it holds all of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub missing: Option<MissingStatus>,
+}
+
+/// A start on an archive that ended before its stream began: it was set back to an earlier state, or the
+/// stream was purged meanwhile.
+///
+/// ```
+/// use hourlog::wire::SetBackStatus;
+/// let set_back: SetBackStatus = serde_json::from_str(
+///     r#"{"at":"2018-02-04T10:00:00Z","missing":{"first":101,"last":699,"messages":599,"exact":true}}"#,
+/// )?;
+/// assert_eq!((set_back.missing.first, set_back.missing.last), (101, 699));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetBackStatus {
+    /// The time of the start.
+    pub at: Offset,
+    /// The messages that neither of the two had.
+    pub missing: MissingStatus,
+}
+
+/// Messages that are in neither the archive nor the stream.
+///
+/// ```
+/// use hourlog::wire::MissingStatus;
+/// let missing = MissingStatus { first: 14, last: 15, messages: 2, exact: true };
+/// assert_eq!(serde_json::to_string(&missing)?, r#"{"first":14,"last":15,"messages":2,"exact":true}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingStatus {
+    /// The first sequence.
+    pub first: u64,
+    /// The last sequence.
+    pub last: u64,
+    /// The number of missing messages from the first to the last.
+    pub messages: u64,
+    /// False if some of them may be archived after all, because the archive is too large to search.
+    pub exact: bool,
 }
 
 /// Counters of a service since its start.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{ArrivalCursor, Cursor, LogId, Offset, Position, store::Width};
 
-use super::{CursorName, Retention, Span, When};
+use super::{CursorName, Retention, Span, Step, When};
 
 macro_rules! serde_as_text {
     ($($type:ty),*) => {$(
@@ -23,4 +23,4 @@ macro_rules! serde_as_text {
     )*};
 }
 
-serde_as_text!(ArrivalCursor, Cursor, CursorName, LogId, Offset, Position, Retention, Span, Width, When);
+serde_as_text!(ArrivalCursor, Cursor, CursorName, LogId, Offset, Position, Retention, Span, Step, Width, When);

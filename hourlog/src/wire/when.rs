@@ -2,12 +2,15 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Error, Offset,
+    read::Ahead,
     time::{DAY, HOUR, MINUTE, SECOND},
 };
 
-/// A time in a request: RFC 3339, `@` seconds, `-1h`, `first`, `last` or `now`.
+/// A time in a request: RFC 3339, `@` seconds, `-1h`, `first`, `last`, `end` or `now`.
 ///
 /// ```
 /// use hourlog::{time::HOUR, wire::When};
@@ -21,11 +24,13 @@ pub enum When {
     At(Offset),
     /// The log's first event.
     First,
-    /// The log's newest event.
+    /// The log's newest event that does not lie [ahead](AheadReply) of now.
     Last,
-    /// The time of the request.
+    /// The end of the log: after its last event, however far ahead of now that lies.
+    End,
+    /// The time of the request, by JetStream's clock.
     Now,
-    /// Nanoseconds before the request.
+    /// Nanoseconds before the request, by JetStream's clock.
     Ago(i64),
 }
 
@@ -36,7 +41,7 @@ impl When {
             Self::At(offset) => Some(offset),
             Self::Now => Some(now),
             Self::Ago(nanos) => Some(now.saturating_add_nanos(-nanos)),
-            Self::First | Self::Last => None,
+            Self::First | Self::Last | Self::End => None,
         }
     }
 }
@@ -53,6 +58,7 @@ impl fmt::Display for When {
             Self::At(offset) => offset.fmt(f),
             Self::First => f.write_str("first"),
             Self::Last => f.write_str("last"),
+            Self::End => f.write_str("end"),
             Self::Now => f.write_str("now"),
             Self::Ago(nanos) => write!(f, "-{}", Span(*nanos)),
         }
@@ -66,6 +72,7 @@ impl FromStr for When {
         match text {
             "first" => return Ok(Self::First),
             "last" => return Ok(Self::Last),
+            "end" => return Ok(Self::End),
             "now" => return Ok(Self::Now),
             _ => {}
         }
@@ -74,10 +81,39 @@ impl FromStr for When {
         }
         text.parse().map(Self::At).map_err(|_| {
             Error::invalid(format!(
-                "{:?} is not a time; write 2018-02-04T21:56:42Z, @1517781402.5, -1h, first, last or now",
+                "{:?} is not a time; write 2018-02-04T21:56:42Z, @1517781402.5, -1h, first, last, end or now",
                 crate::error::shorten(text)
             ))
         })
+    }
+}
+
+/// The events of a log that lie ahead of now: later than
+/// [`Record::AHEAD_NANOS_MAX`](crate::Record::AHEAD_NANOS_MAX) after the time of the request.
+///
+/// ```
+/// use hourlog::wire::AheadReply;
+/// let text = r#"{"events":3,"first":"2099-01-01T00:00:00Z","last":"2099-01-02T00:00:00Z"}"#;
+/// let ahead: AheadReply = serde_json::from_str(text)?;
+/// assert_eq!((ahead.events, ahead.at_least), (3, false));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AheadReply {
+    /// The number of events.
+    pub events: u64,
+    /// The offset of the earliest of them.
+    pub first: Offset,
+    /// The offset of the latest of them.
+    pub last: Offset,
+    /// True if there are more: only so many were counted.
+    #[serde(skip_serializing_if = "super::request::is_default", default)]
+    pub at_least: bool,
+}
+
+impl From<Ahead> for AheadReply {
+    fn from(ahead: Ahead) -> Self {
+        Self { events: ahead.count, first: ahead.first, last: ahead.last, at_least: !ahead.is_exact }
     }
 }
 
@@ -200,6 +236,9 @@ mod tests {
     fn nothing_made_of_digits_alone_is_a_time() {
         for text in ["1517781402", "1517781402000", "20180204", "-1", "+1h", "1h", "yesterday", ""] {
             assert!(text.parse::<When>().is_err(), "{text:?} was taken");
+        }
+        for word in ["first", "last", "end", "now"] {
+            assert_eq!(word.parse::<When>().expect(word).to_string(), word);
         }
         assert_eq!("-1h30m".parse::<When>().expect("a span ago"), When::Ago(HOUR + 30 * MINUTE));
     }

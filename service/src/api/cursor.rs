@@ -1,7 +1,7 @@
 //! `cursor`: the durable cursors of readers, kept in the archive beside their log.
 
 use hourlog::{
-    ArrivalCursor, Error, ErrorKind, LogId, Result,
+    ArrivalCursor, Error, ErrorKind, LogId, Result, Seq,
     store::{CursorChange, Store, Write},
     wire::{
         CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, NamedCursor,
@@ -9,7 +9,7 @@ use hourlog::{
     },
 };
 
-use super::{Api, Reply, Request};
+use super::{Api, Reply, Request, moved};
 
 pub(super) async fn get<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
     let CursorRequest { name } = request.body()?;
@@ -37,7 +37,11 @@ pub(super) async fn set<S: Store>(api: &Api<S>, log: &LogId, request: &Request) 
             return Err(Error::new(ErrorKind::Refused, context));
         }
     }
-    let change = if force { CursorChange::Reset(cursor) } else { CursorChange::Advance(cursor) };
+    // A reader that was at work while the archive was set back.
+    let cursor = moved::moved(api, log, cursor).await?.map_or(cursor, |moved| moved.resolved);
+    // A cursor that is a time has no seq by which it could be ahead of the stored one.
+    let resets = force || cursor.seq == Seq::ZERO;
+    let change = if resets { CursorChange::Reset(cursor) } else { CursorChange::Advance(cursor) };
     write(api, log, &name, change).await?;
     // If another reader has moved or deleted it since, the reply tells what is stored now.
     let now = api.store.cursor(log, name.as_str()).await?.unwrap_or(cursor);

@@ -12,15 +12,17 @@ use super::{Api, Reply};
 pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId) -> Result<Reply> {
     let known = describe(&api.store, log).await?;
     let rate = api.rates(vec![log.clone()]).await.first().copied().unwrap_or(0.0);
-    let (now, widths) = ((api.settings.clock)(), &known.row.widths);
+    let (now, widths) = (api.health.time.now(), &known.row.widths);
+    let extent = api.extent(&known).await?;
     let next_width = widths.changes().last().filter(|(from, _)| *from > now);
     let kept = api.rules.kept(log, &known.row);
     let rate_warning = rate_warning(&known, rate);
     Reply::json(&DescribeReply {
         log: log.clone(),
         created: known.row.created,
-        first: known.first,
-        last: known.last,
+        first: extent.first,
+        last: extent.last,
+        ahead: extent.ahead,
         events: known.count,
         bytes: known.bytes,
         buckets: known.buckets,
@@ -32,6 +34,6 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId) -> Result<Reply>
         expired: known.row.removed.map(|removed| removed.to),
         rate,
         lag: api.sources.of_log(&api.store, log).await?.health.lag(),
-        warnings: known.warnings.into_iter().chain(rate_warning).collect(),
+        warnings: known.warnings.into_iter().chain(rate_warning).chain(extent.warning()).collect(),
     })
 }

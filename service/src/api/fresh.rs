@@ -14,7 +14,7 @@ use crate::health::SourceHealth;
 use super::{Api, stopping};
 
 /// Longest wait of a reader for a catch-up.
-const CATCH_UP_MAX: Duration = Duration::from_secs(2);
+pub(super) const CATCH_UP_MAX: Duration = Duration::from_secs(2);
 /// Longest wait until everything published so far is archived.
 const FRESH_MAX: Duration = Duration::from_secs(60);
 

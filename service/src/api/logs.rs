@@ -1,30 +1,98 @@
 //! `logs`: lists the logs that match a pattern, page by page.
 
+use std::future::ready;
+
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use hourlog::{
     ErrorKind, LogId, Result,
-    read::describe,
+    read::{Description, describe},
     store::Store,
     wire::{LOGS_MAX, LogReply, LogsReply, LogsRequest},
 };
 
 use crate::pattern::Pattern;
 
-use super::{Api, Reply, Request, fresh};
+use super::{Api, Reply, Request, ahead::Extent, fresh};
 
 /// Rows per read of the log table, before the pattern filters them.
 const ROWS_PER_READ: usize = 1_000;
+/// Logs whose index is read for one reply that lists only logs with events ahead of now. Each read takes
+/// up to a millisecond in a database.
+const AHEAD_LOOKUPS_MAX: usize = 20_000;
+/// Number of logs that are looked up at the same time.
+const LOOKUPS_AT_ONCE: usize = 64;
+/// Number of logs that are described at the same time.
+const DESCRIBED_AT_ONCE: usize = 16;
+/// Number of listed logs up to which the reply is a small one.
+const LOGS_SMALL_MAX: usize = 50;
+/// Approximate memory of a listed log, with its part of the reply.
+const BYTES_PER_LOG: usize = 1 << 10;
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<Reply> {
     let requested: LogsRequest = request.body()?;
     if requested.fresh {
+        request.place.begin_wait()?;
         for source in api.sources.iter() {
             fresh::wait_until_fresh(api, &source.health).await?;
         }
     }
     let limit = requested.limit.unwrap_or(LOGS_MAX).min(LOGS_MAX) as usize;
+    let turn = api.turn(request, limit.max(ROWS_PER_READ) * BYTES_PER_LOG, limit > LOGS_SMALL_MAX).await?;
     let pattern: Pattern = requested.pattern.as_deref().unwrap_or(">").parse()?;
-    let mut after: Option<LogId> = requested.after;
-    let mut found = Vec::new();
+    let (found, next) = match pattern.id() {
+        Some(id) => {
+            let is_asked_for = (requested.all || !id.is_system())
+                && requested.after.as_ref().is_none_or(|after| *after < id)
+                && limit > 0
+                && api.store.log(&id).await?.is_some()
+                && (!requested.ahead || api.ahead(&id).await?.is_some());
+            (Vec::from_iter(is_asked_for.then_some(id)), None)
+        }
+        None => find(api, &requested, &pattern, limit).await?,
+    };
+    let rates = api.rates(found.clone()).await;
+    let described = stream::iter(found).map(|id| async move {
+        match describe(&api.store, &id).await {
+            // It was deleted meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            known => {
+                let known = known?;
+                let extent = api.extent(&known).await?;
+                Ok(Some((known, extent)))
+            }
+        }
+    });
+    let described: Vec<Option<(Description, Extent)>> = described.buffered(DESCRIBED_AT_ONCE).try_collect().await?;
+    let described = described.into_iter().zip(rates).filter_map(|(known, rate)| Some((known?, rate)));
+    let logs = described.map(|((known, extent), rate)| {
+        let kept = api.rules.kept(&known.log, &known.row);
+        LogReply {
+            log: known.log,
+            events: known.count,
+            bytes: known.bytes,
+            first: extent.first,
+            last: extent.last,
+            ahead: extent.ahead,
+            rate,
+            retention_seconds: kept.seconds(),
+            retention_rule: kept.rule,
+        }
+    });
+    let logs = logs.collect();
+    Ok(Reply::json(&LogsReply { logs, now: api.health.time.now(), next })?.with_turn(turn))
+}
+
+/// Returns the first ids that match a pattern with a wildcard, and the last one that was read if there
+/// may be more.
+async fn find<S: Store>(
+    api: &Api<S>,
+    requested: &LogsRequest,
+    pattern: &Pattern,
+    limit: usize,
+) -> Result<(Vec<LogId>, Option<LogId>)> {
+    let range = Range::of(pattern);
+    let mut after: Option<LogId> = requested.after.clone().max(range.after.clone());
+    let (mut found, mut looked_up) = (Vec::new(), 0);
     let next = loop {
         if found.len() >= limit {
             break after;
@@ -33,35 +101,69 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
         if rows.is_empty() {
             break None;
         }
+        let (mut matching, mut is_complete) = (Vec::new(), false);
         for (id, _) in rows {
-            if found.len() >= limit {
+            if range.is_before(&id) {
+                is_complete = true;
+                break;
+            }
+            // Which of them lie ahead is not known yet, and reading the same rows again costs more.
+            if !requested.ahead && found.len() + matching.len() >= limit {
                 break;
             }
             if (requested.all || !id.is_system()) && pattern.matches(&id) {
-                found.push(id.clone());
+                matching.push(id.clone());
             }
             after = Some(id);
         }
+        if requested.ahead {
+            looked_up += matching.len();
+            let mut ahead = std::pin::pin!(with_events_ahead(api, matching));
+            while let Some(id) = ahead.try_next().await? {
+                found.push(id);
+                if found.len() >= limit {
+                    let next = found.last().cloned();
+                    return Ok((found, next));
+                }
+            }
+            if looked_up >= AHEAD_LOOKUPS_MAX {
+                break after;
+            }
+        } else {
+            found.extend(matching);
+        }
+        if is_complete {
+            break None;
+        }
     };
-    let rates = api.rates(found.clone()).await;
-    let mut logs = Vec::with_capacity(found.len());
-    for (id, rate) in found.into_iter().zip(rates) {
-        let known = match describe(&api.store, &id).await {
-            // It was deleted meanwhile.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            known => known?,
-        };
-        let kept = api.rules.kept(&id, &known.row);
-        logs.push(LogReply {
-            log: id,
-            events: known.count,
-            bytes: known.bytes,
-            first: known.first,
-            last: known.last,
-            rate,
-            retention_seconds: kept.seconds(),
-            retention_rule: kept.rule,
-        });
+    Ok((found, next))
+}
+
+/// Returns those of `logs` that have events ahead of now, in the same order.
+fn with_events_ahead<S: Store>(api: &Api<S>, logs: Vec<LogId>) -> impl Stream<Item = Result<LogId>> {
+    let looked_up = stream::iter(logs).map(move |log| async move { Ok(api.ahead(&log).await?.map(|_| log)) });
+    looked_up.buffered(LOOKUPS_AT_ONCE).try_filter_map(|log| ready(Ok(log)))
+}
+
+/// The ids among which those that match a pattern are, so that a page does not read all others.
+struct Range {
+    /// All of them come after this one.
+    after: Option<LogId>,
+    /// The beginning of all of them, if there is one.
+    prefix: Option<String>,
+}
+
+impl Range {
+    fn of(pattern: &Pattern) -> Self {
+        let literal = pattern.literal();
+        match literal.parse() {
+            Ok(after) => Self { after: Some(after), prefix: Some(format!("{literal}.")) },
+            Err(_) => Self { after: None, prefix: None },
+        }
     }
-    Reply::json(&LogsReply { logs, next })
+
+    /// Returns true if `id` comes after all that match.
+    fn is_before(&self, id: &LogId) -> bool {
+        self.prefix.as_deref().is_some_and(|prefix| id.as_str() > prefix && !id.as_str().starts_with(prefix))
+    }
 }

@@ -1,27 +1,40 @@
 //! `replay`: reads one page of a log, in timeline or arrival order, as JSON or protobuf.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hourlog::{
-    ArrivalCursor, Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
-    read::{ArrivalQuery, End, Query, page},
+    ArrivalCursor, Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Result,
+    read::{ArrivalQuery, End, Query},
     store::Store,
     wire::{
-        HEADROOM_BYTES, Order, PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX, PROTOBUF, ReplayRequest, When,
+        AheadReply, HEADROOM_BYTES, JSON, Moved, Order, PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX, PROTOBUF, ReplayRequest,
+        When,
         json::{JsonEvent, JsonPage},
         proto,
     },
 };
+use tokio::time::Instant;
 
 use crate::{
     counters::Traffic,
     log_actor::{LogMsg, Read, ReadPage, Reading},
 };
 
-use super::{Api, Reply, Request, fresh};
+use super::{Api, Reply, Request, fresh, moved, reply::encoded_elsewhere};
 
-/// Longest wait of a request for events.
-const WAIT_MAX: Duration = Duration::from_secs(300);
+/// Memory of an event beside its data and metadata, as it is read.
+const BYTES_PER_EVENT: usize = 256;
+/// Times that the bytes of a page are in memory: as read, and encoded.
+const COPIES: usize = 2;
+/// Fewest bytes of an event as JSON. A page of JSON holds no more events than fit by this.
+const JSON_EVENT_BYTES_MIN: usize = 100;
+/// Size of a small page, in events and in bytes. Reading a larger one takes milliseconds.
+const SMALL_MAX: (usize, usize) = (100, PAGE_BYTES_DEFAULT);
+/// Size of a page up to which it is encoded at once. A larger one goes to another thread, so that this one
+/// can answer others meanwhile.
+const ENCODED_HERE_BYTES_MAX: usize = 64 << 10;
+/// Start of a page as JSON.
+const JSON_EVENTS: &str = "{\"events\":[";
 /// Default limit of a page, in bytes.
 const PAGE_BYTES_DEFAULT: usize = 512 * 1024;
 
@@ -33,38 +46,87 @@ struct AnyPage {
     scanned: u64,
     /// The time before which events were removed, if the request begins before it.
     expired: Option<Offset>,
+    /// Where the request's cursor was moved, if it was.
+    moved: Option<Moved>,
+    /// The events ahead of now, before which a reverse page begins.
+    ahead: Option<AheadReply>,
 }
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
-    let requested: ReplayRequest = request.body()?;
+    let mut requested: ReplayRequest = request.body()?;
     if requested.log.as_ref().is_some_and(|named| named != log) {
         return Err(Error::invalid(format!(
             "the body of the request names another log than its subject, which names {log}; leave it out of the body"
         )));
     }
     if requested.fresh {
+        request.place.begin_wait()?;
         fresh::wait_until_fresh(api, &api.sources.of_log(&api.store, log).await?.health).await?;
     }
-    let wait = requested.wait.map_or(Duration::ZERO, |span| span.duration().min(WAIT_MAX));
     let reply_bytes_max = api.client.max_payload().saturating_sub(HEADROOM_BYTES / 2);
     let bytes = requested.max_bytes.map_or(PAGE_BYTES_DEFAULT, |bytes| bytes as usize).min(reply_bytes_max);
-    let reading = api.reading(log, &requested, bytes).await?;
-    let read = api.ask(log, |reply| LogMsg::Replay { reading: reading.clone(), wait, reply }).await?;
-    let page = any_page(read?, requested.after);
-    let replayed = &api.health.counters.replayed;
-    if request.wants_protobuf() {
-        as_protobuf(page, reply_bytes_max, replayed)
-    } else {
-        as_json(page, reply_bytes_max, replayed)
+    let moved = match requested.after {
+        Some(Cursor::Arrival(cursor)) => moved::moved(api, log, cursor).await?,
+        _ => None,
+    };
+    if let Some(moved) = &moved {
+        requested.after = Some(Cursor::Arrival(moved.resolved));
     }
+    let is_protobuf = request.wants_protobuf();
+    let limit_max = if is_protobuf { usize::MAX } else { reply_bytes_max / JSON_EVENT_BYTES_MIN };
+    let limit = (requested.limit.unwrap_or(PAGE_EVENTS_DEFAULT).min(PAGE_EVENTS_MAX) as usize).min(limit_max);
+    let memory = |events: usize, bytes: usize| bytes * COPIES + events * BYTES_PER_EVENT;
+    let is_large = limit > SMALL_MAX.0 || bytes > SMALL_MAX.1;
+    let mut turn = Some(api.turn(request, memory(limit, bytes), is_large).await?);
+    let reading = api.reading(log, &requested, limit, bytes).await?;
+    let mut read = api.read(log, &reading).await?;
+    let wait = requested.wait.map_or(Duration::ZERO, |wait| wait.duration());
+    if read.more.is_some() && !wait.is_zero() {
+        turn = None;
+        let deadline = Instant::now() + request.place.begin_wait()?.min(wait);
+        while let Some(more) = &mut read.more {
+            tokio::select! {
+                // If the log fails or is stopped for a rollback, the reader asks again.
+                changed = more.changed() => if !changed { break },
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+            turn = Some(api.turn(request, memory(limit, bytes), is_large).await?);
+            read = api.read(log, &reading).await?;
+            if read.more.is_some() {
+                turn = None;
+            }
+        }
+    }
+    let mut page = AnyPage { moved, ..any_page(read, requested.after) };
+    if begins_at_newest(&requested) {
+        page.ahead = api.ahead(log).await?;
+    }
+    if let Some(turn) = &mut turn {
+        turn.shrink(memory(page.events.len(), page.bytes()));
+    }
+    let is_encoded_here = page.events.len() <= SMALL_MAX.0 && page.bytes() <= ENCODED_HERE_BYTES_MAX;
+    let health = Arc::clone(&api.health);
+    let encode = move || {
+        let as_format = if is_protobuf { as_protobuf } else { as_json };
+        as_format(page, reply_bytes_max, &health.counters.replayed)
+    };
+    let reply = if is_encoded_here { encode() } else { encoded_elsewhere(encode).await };
+    let reply = reply?;
+    Ok(match turn {
+        Some(turn) => reply.with_turn(turn),
+        None => reply,
+    })
 }
 
 impl<S: Store> Api<S> {
     /// Resolves the request to positions and limits.
-    async fn reading(&self, log: &LogId, requested: &ReplayRequest, bytes: usize) -> Result<Reading> {
-        let limit = requested.limit.unwrap_or(PAGE_EVENTS_DEFAULT).min(PAGE_EVENTS_MAX) as usize;
+    async fn reading(&self, log: &LogId, requested: &ReplayRequest, limit: usize, bytes: usize) -> Result<Reading> {
         let from = self.position(log, requested.from).await?;
-        let to = self.position(log, requested.to).await?;
+        let to = match requested.to {
+            None if begins_at_newest(requested) => Some(self.ahead_from()),
+            Some(When::End) => None,
+            to => self.position(log, to).await?,
+        };
         match requested.order {
             Order::Timeline => {
                 let after = match requested.after {
@@ -101,9 +163,15 @@ impl<S: Store> Api<S> {
                             "{position} is a cursor of timeline order; send one of arrival order, which begins with a:"
                         )));
                     }
-                    (None, Some(When::Last)) => {
-                        let seq = from.map_or(Seq::ZERO, |last| last.seq.saturating_previous());
-                        ArrivalCursor { time: from.map_or(Offset::MIN, |last| last.offset), seq }
+                    (None, Some(When::Last)) => match self.newest(log).await? {
+                        // Whatever arrives later is found from the arrival time on, not from a time ahead of it.
+                        Some((last, time)) => ArrivalCursor { time, seq: last.seq.saturating_previous() },
+                        None => ArrivalCursor::FIRST,
+                    },
+                    (None, Some(When::End)) => {
+                        return Err(Error::invalid(
+                            "order arrival cannot begin at end; give last for the newest event, or a time",
+                        ));
                     }
                     (None, _) => {
                         ArrivalCursor { time: from.map_or(Offset::MIN, |from| from.offset), ..ArrivalCursor::FIRST }
@@ -114,22 +182,30 @@ impl<S: Store> Api<S> {
         }
     }
 
-    /// Resolves a time of the request to a position. `last` reads the newest event.
+    /// Has the log's actor read a page.
+    async fn read(&self, log: &LogId, reading: &Reading) -> Result<ReadPage> {
+        self.ask(log, |reply| LogMsg::Replay { reading: reading.clone(), reply }).await?
+    }
+
+    /// Resolves a time of the request to a position. `last` reads the newest event that does not lie ahead.
     async fn position(&self, log: &LogId, when: Option<When>) -> Result<Option<Position>> {
         let Some(when) = when else { return Ok(None) };
         match when {
             When::First => Ok(Some(Position::MIN)),
-            When::Last => {
-                let newest = Query { reverse: true, limit: 1, ..Query::ALL };
-                let newest = page(&self.store, log, &newest, Seq::MAX).await?;
-                Ok(Some(newest.events.first().map_or(Position::MIN, |event| event.position)))
-            }
-            when => Ok(when.offset((self.settings.clock)()).map(Position::at)),
+            When::Last => Ok(Some(self.newest(log).await?.map_or(Position::MIN, |(position, _)| position))),
+            When::End => Ok(Some(Position::MAX)),
+            when => Ok(when.offset(self.health.time.now()).map(Position::at)),
         }
     }
 }
 
-fn any_page(ReadPage { read, expired }: ReadPage, after: Option<Cursor>) -> AnyPage {
+/// Returns true for a reverse read that says neither where it begins nor what it continues after. It
+/// begins at the newest event that does not lie ahead of now.
+fn begins_at_newest(requested: &ReplayRequest) -> bool {
+    requested.order == Order::Timeline && requested.reverse && requested.to.is_none() && requested.after.is_none()
+}
+
+fn any_page(ReadPage { read, expired, .. }: ReadPage, after: Option<Cursor>) -> AnyPage {
     match read {
         Read::Timeline(page) => AnyPage {
             next: page.events.last().map(|event| Cursor::Timeline(event.position)).or(after),
@@ -137,6 +213,8 @@ fn any_page(ReadPage { read, expired }: ReadPage, after: Option<Cursor>) -> AnyP
             end: page.end,
             scanned: page.scanned,
             expired,
+            moved: None,
+            ahead: None,
         },
         Read::Arrival(page) => AnyPage {
             next: Some(Cursor::Arrival(page.next)),
@@ -144,36 +222,65 @@ fn any_page(ReadPage { read, expired }: ReadPage, after: Option<Cursor>) -> AnyP
             end: page.end,
             scanned: page.scanned,
             expired,
+            moved: None,
+            ahead: None,
         },
     }
 }
 
 fn as_protobuf(page: AnyPage, bytes_max: usize, replayed: &Traffic) -> Result<Reply> {
-    let page = page.cut_to(bytes_max, "protobuf", proto::size)?;
+    let mut bytes = 0;
+    let fits = page.events.iter().take_while(|event| {
+        bytes += proto::size(event);
+        bytes <= bytes_max
+    });
+    let count = fits.count();
+    let page = page.cut_to(count, bytes, "protobuf")?;
     page.count(replayed);
     let resolved = page.resolved().map(|resolved| resolved.to_string());
     let events = page.events.into_iter().map(proto::Event::from).collect();
     let end = proto::End::from(page.end) as i32;
     let next = page.next.map(|next| next.to_string());
-    let page =
-        proto::Page { events, next, end, resolved, scanned: page.scanned, expired: page.expired.map(Offset::nanos) };
-    Ok(Reply { body: proto::encode(&page), content_type: PROTOBUF })
+    let (expired, ahead) = (page.expired.map(Offset::nanos), page.ahead.map(proto::Ahead::from));
+    let moved = page.moved.map(proto::Moved::from);
+    let page = proto::Page { events, next, end, resolved, scanned: page.scanned, expired, ahead, moved };
+    Ok(Reply { body: proto::encode(&page), content_type: PROTOBUF, turn: None })
 }
 
 fn as_json(page: AnyPage, bytes_max: usize, replayed: &Traffic) -> Result<Reply> {
-    // JSON escapes make an event larger, so only encoding it tells its size.
-    let size =
-        |event: &Event| serde_json::to_string(&JsonEvent::from(event)).map_or(usize::MAX / 2, |text| text.len() + 1);
-    let page = page.cut_to(bytes_max, "JSON", size)?;
+    let failed = |error| Error::new(ErrorKind::Unexpected, "failed to encode the reply").because(error);
+    // The list of events comes first, and the rest depends on how many of them fit.
+    let mut body = JSON_EVENTS.as_bytes().to_vec();
+    let (mut count, mut bytes) = (0, 0);
+    for event in &page.events {
+        let end = body.len();
+        if count > 0 {
+            body.push(b',');
+        }
+        // JSON escapes make an event larger, so only encoding it tells its size.
+        serde_json::to_writer(&mut body, &JsonEvent::from(event)).map_err(failed)?;
+        bytes = body.len();
+        if bytes > bytes_max {
+            body.truncate(end);
+            break;
+        }
+        count += 1;
+    }
+    let page = page.cut_to(count, bytes, "JSON")?;
     page.count(replayed);
-    Reply::json(&JsonPage {
+    let rest = JsonPage {
         resolved: page.resolved(),
-        events: page.events.iter().map(JsonEvent::from).collect(),
+        events: Vec::new(),
         next: page.next,
         end: page.end.into(),
         expired: page.expired,
+        moved: page.moved,
+        ahead: page.ahead,
         scanned: page.scanned,
-    })
+    };
+    let rest = serde_json::to_string(&rest).map_err(failed)?;
+    body.extend_from_slice(rest.strip_prefix(JSON_EVENTS).expect("the events are the first field").as_bytes());
+    Ok(Reply { body: body.into(), content_type: JSON, turn: None })
 }
 
 impl AnyPage {
@@ -183,20 +290,19 @@ impl AnyPage {
     }
 
     fn count(&self, replayed: &Traffic) {
-        replayed.add(self.events.len(), self.events.iter().map(|event| event.record.bytes()).sum());
+        replayed.add(self.events.len(), self.bytes());
     }
 
-    /// Cuts the page before the first event that would exceed `bytes_max`.
+    /// Returns the bytes of the events' data and metadata.
+    fn bytes(&self) -> usize {
+        self.events.iter().map(|event| event.record.bytes()).sum()
+    }
+
+    /// Cuts the page to its first `count` events, which fit. With the next one, it takes `bytes`.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] when not even the first event fits.
-    fn cut_to(mut self, bytes_max: usize, format: &str, size: impl Fn(&Event) -> usize) -> Result<Self> {
-        let mut bytes = 0;
-        let fits = self.events.iter().take_while(|event| {
-            bytes += size(event);
-            bytes <= bytes_max
-        });
-        let count = fits.count();
+    fn cut_to(mut self, count: usize, bytes: usize, format: &str) -> Result<Self> {
         if count == self.events.len() {
             return Ok(self);
         }

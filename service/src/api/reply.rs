@@ -1,6 +1,8 @@
 //! Requests and replies as every endpoint handles them.
 
-use async_nats::{Client, HeaderMap, Message};
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
 use hourlog::{
     Error, Result,
@@ -8,12 +10,26 @@ use hourlog::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{stream::headers::values, trace::sentence};
+use crate::{
+    admission::{Place, Turn},
+    stream::headers::values,
+    trace::sentence,
+};
+
+use super::Api;
+
+/// Size of a reply from which it is sent over a connection of its own, and its turn lasts until it is written
+/// there. The client library queues 2,048 replies, so smaller ones take at most 32 MiB.
+const LARGE_BYTES_MIN: usize = 16 << 10;
+/// Longest time for which a large reply keeps its turn and its place until it is written. A connection that
+/// stands still, or is interrupted, must not keep others from being answered.
+const FLUSH_MAX: Duration = Duration::from_secs(5);
 
 /// A request to an endpoint.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) message: Message,
+    pub(super) place: Place,
 }
 
 /// The body of a successful reply.
@@ -21,6 +37,8 @@ pub(super) struct Request {
 pub(super) struct Reply {
     pub(super) body: Bytes,
     pub(super) content_type: &'static str,
+    /// The turn that read the answer, held until the reply is sent.
+    pub(super) turn: Option<Turn>,
 }
 
 impl Reply {
@@ -28,7 +46,13 @@ impl Reply {
     pub(super) fn json(value: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(value)
             .map_err(|error| Error::new(hourlog::ErrorKind::Unexpected, "failed to encode the reply").because(error))?;
-        Ok(Self { body: body.into(), content_type: JSON })
+        Ok(Self { body: body.into(), content_type: JSON, turn: None })
+    }
+
+    /// Keeps the turn that read the answer until the reply is sent.
+    pub(super) fn with_turn(self, mut turn: Turn) -> Self {
+        turn.shrink(self.body.len());
+        Self { turn: Some(turn), ..self }
     }
 }
 
@@ -60,26 +84,44 @@ impl Request {
         serde_json::from_slice(payload)
             .map_err(|error| Error::invalid(format!("{} does not accept this request: {error}", self.subject())))
     }
+}
 
+/// Encodes a large reply on a thread that may be busy for long.
+///
+/// # Errors
+/// Those of `encode`, and [`ErrorKind::Unexpected`](hourlog::ErrorKind::Unexpected) if it panics.
+pub(super) async fn encoded_elsewhere(encode: impl FnOnce() -> Result<Reply> + Send + 'static) -> Result<Reply> {
+    tokio::task::spawn_blocking(encode)
+        .await
+        .map_err(|error| Error::new(hourlog::ErrorKind::Unexpected, "the reply could not be encoded").because(error))?
+}
+
+impl<S> Api<S> {
     /// Sends the reply or the error. The requester may have left; that is not a failure.
-    pub(super) async fn respond(self, client: &Client, outcome: Result<Reply>) {
-        let Message { subject, reply, .. } = self.message;
+    pub(super) async fn respond(&self, message: Message, outcome: Result<Reply>) {
+        let Message { subject, reply, .. } = message;
         let Some(reply) = reply else { return };
         let mut headers = HeaderMap::new();
-        let body = match outcome {
-            Ok(Reply { body, content_type }) => {
+        let (body, turn) = match outcome {
+            Ok(Reply { body, content_type, turn }) => {
                 headers.insert(CONTENT_TYPE, content_type);
-                body
+                (body, turn)
             }
             Err(error) => {
                 // A header value is a single line.
                 headers.insert(ERROR, sentence(&error).replace(['\r', '\n'], " "));
                 headers.insert(ERROR_CODE, error.kind().code().to_string());
-                Bytes::new()
+                (Bytes::new(), None)
             }
         };
+        let is_large = body.len() >= LARGE_BYTES_MIN;
+        let client = if is_large { &self.answers_client } else { &self.client };
         if let Err(error) = client.publish_with_headers(reply, headers, body).await {
             tracing::warn!(%subject, %error, "reply not sent");
+        } else if is_large {
+            // An error means that the connection has ended, and its queue with it.
+            let _ = tokio::time::timeout(FLUSH_MAX, client.flush()).await;
         }
+        drop(turn);
     }
 }

@@ -29,12 +29,12 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, instance: &OwnInstance) -> Re
         total_bytes: disk.total_bytes,
     });
     let (requests, request_errors) = instance.totals();
-    let now = (api.settings.clock)();
     Reply::json(&StatusReply {
         instance: instance.id.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: instance.started,
-        now,
+        now: (api.settings.clock)(),
+        jetstream_now: health.time.known(),
         prefix: instance.presented.prefix.clone(),
         archive: ArchiveStatus {
             kind: S::KIND.to_owned(),
@@ -43,7 +43,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, instance: &OwnInstance) -> Re
             rollbacks: health.rollbacks.load(Relaxed),
             disk,
         },
-        sources: health.sources.iter().map(|source| source.status(now)).collect(),
+        sources: health.sources.iter().map(|source| source.status(health.time.now())).collect(),
         counters: CounterStatus {
             ingested: counters.ingested.events.get(),
             ingested_bytes: counters.ingested.bytes.get(),

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use hourlog::{Error, LogId, Offset, time::Clock, wire::ComponentStatus};
@@ -50,6 +50,12 @@ impl Component {
         let is_traced = was_traced || left_out.is_some();
         state.outage = Some(Outage { since, is_traced, log: log.cloned(), reason: sentence(error) });
         left_out
+    }
+
+    /// Returns how long the component has been degraded; `None` if it is healthy.
+    pub(crate) fn degraded_for(&self) -> Option<Duration> {
+        let since = self.state().outage.as_ref().map(|outage| outage.since);
+        since.map(|since| (self.clock)().duration_since(since))
     }
 
     /// Ends the outage if it concerns the same log. Returns the time at which the outage began, if

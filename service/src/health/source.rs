@@ -2,20 +2,27 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    atomic::{
+        AtomicI64, AtomicU64,
+        Ordering::{AcqRel, Acquire, Relaxed},
+    },
 };
 
 use async_nats::jetstream::stream::Info;
 use hourlog::{
-    Offset,
+    Offset, Result,
+    store::Store,
     time::Clock,
-    wire::{ForkStatus, SourceStatus},
+    wire::{ComponentStatus, SourceStatus},
 };
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
 use super::component::Component;
-use crate::stream::message::MessageKey;
+use crate::{
+    losses::{Fork, Losses, Removed, SetBack},
+    stream::message::MessageKey,
+};
 
 /// The state of one source, shared by its ingest, its logs and the endpoints.
 #[derive(Debug)]
@@ -28,6 +35,14 @@ pub(crate) struct SourceHealth {
     pub(crate) nats: Component,
     /// Degraded while the settings of the service's own stream can lose events.
     pub(crate) settings: Component,
+    /// Degraded while the stream does not answer the questions of the watch. The lag is unknown then.
+    pub(crate) answering: Component,
+    /// Degraded while the stream stores no messages.
+    pub(crate) storing: Component,
+    /// Degraded while the stream is full.
+    pub(crate) room: Component,
+    /// Degraded while messages wait, none is archived, and no other fault explains it.
+    pub(crate) progress: Component,
     /// The newest sequence that the stream is known to hold.
     pub(crate) published: AtomicU64,
     /// The sequence up to which everything is archived.
@@ -47,9 +62,14 @@ pub(crate) struct SourceHealth {
     /// The message at the stored checkpoint; `None` until a checkpoint is stored, and again after a
     /// fork.
     pub(crate) checkpoint: watch::Sender<Option<MessageKey>>,
-    /// Number of forks since the start.
-    pub(crate) forks: watch::Sender<u64>,
-    fork: Mutex<Option<Fork>>,
+    /// The source's losses since its archive began.
+    losses: Mutex<Losses>,
+    /// Number of changes of the losses, and how many of them the archive has.
+    losses_changed: AtomicU64,
+    losses_saved: AtomicU64,
+    /// Number of messages that were read and that the stream does not hold after its last one: it is
+    /// gone, it is being restored, or it has lost them. 0 while reading goes on.
+    pub(crate) missing: AtomicU64,
     /// Number of stream checks that the ingest has begun: is it still the same stream, with safe
     /// settings?
     pub(crate) stream_checks_begun: AtomicU64,
@@ -57,41 +77,8 @@ pub(crate) struct SourceHealth {
     pub(crate) stream_checks_done: watch::Sender<u64>,
     /// Asks the ingest to check the stream now instead of at the next interval.
     pub(crate) check_stream: Notify,
-    /// Number of messages that left the stream before they were archived, since the start.
-    pub(crate) removed: AtomicU64,
-    last_removed: Mutex<Option<Removed>>,
-}
-
-/// A fork of the stream: the end of one epoch and the beginning of the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fork {
-    /// The time at which the fork was detected.
-    pub(crate) at: Offset,
-    /// The first sequence of the new epoch.
-    pub(crate) from: u64,
-    /// The first and the last message of the old epoch that the stream has lost, as far as they had
-    /// been read.
-    pub(crate) lost: Option<(u64, u64)>,
-    /// The sequence up to which the old epoch is archived.
-    pub(crate) archived: u64,
-}
-
-/// Messages that left the stream before they were archived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Removed {
-    /// The time at which that was noticed.
-    pub(crate) at: Offset,
-    /// The first sequence.
-    pub(crate) from: u64,
-    /// The last sequence.
-    pub(crate) to: u64,
-}
-
-impl Fork {
-    /// Returns the lost messages as a range for people.
-    pub(crate) fn lost_range(&self) -> String {
-        self.lost.map_or_else(|| "none".to_owned(), |(first, last)| format!("{first}-{last}"))
-    }
+    /// Number of messages that the client library cannot read, since the start.
+    pub(crate) poison: AtomicU64,
 }
 
 impl SourceHealth {
@@ -102,6 +89,10 @@ impl SourceHealth {
             is_wal,
             nats: Component::new(clock),
             settings: Component::new(clock),
+            answering: Component::new(clock),
+            storing: Component::new(clock),
+            room: Component::new(clock),
+            progress: Component::new(clock),
             published: AtomicU64::new(0),
             archived: watch::Sender::new(0),
             waiting_since: AtomicI64::new(0),
@@ -110,45 +101,92 @@ impl SourceHealth {
             bytes_max: AtomicU64::new(0),
             catch_up_to: watch::Sender::new(0),
             checkpoint: watch::Sender::new(None),
-            forks: watch::Sender::new(0),
-            fork: Mutex::default(),
+            losses: Mutex::default(),
+            losses_changed: AtomicU64::new(0),
+            losses_saved: AtomicU64::new(0),
+            missing: AtomicU64::new(0),
             stream_checks_begun: AtomicU64::new(0),
             stream_checks_done: watch::Sender::new(0),
             check_stream: Notify::new(),
-            removed: AtomicU64::new(0),
-            last_removed: Mutex::default(),
+            poison: AtomicU64::new(0),
         }
+    }
+
+    /// Takes the losses that the archive has kept.
+    pub(crate) fn restore_losses(&self, losses: Losses) {
+        *locked(&self.losses) = losses;
+    }
+
+    /// Returns the losses since the archive began.
+    pub(crate) fn losses(&self) -> Losses {
+        locked(&self.losses).clone()
+    }
+
+    /// Looks at the losses without copying them.
+    pub(crate) fn with_losses<T>(&self, look: impl FnOnce(&Losses) -> T) -> T {
+        look(&locked(&self.losses))
     }
 
     /// Records a fork of the stream.
     pub(crate) fn forked(&self, fork: Fork) {
-        *locked(&self.fork) = Some(fork);
-        self.forks.send_modify(|forks| *forks += 1);
+        self.change_losses(|losses| losses.note_fork(fork));
     }
 
-    /// Returns the newest fork since the start.
-    pub(crate) fn last_fork(&self) -> Option<Fork> {
-        *locked(&self.fork)
+    /// Records that the archive was set back, or the stream purged.
+    pub(crate) fn set_back(&self, set_back: SetBack) {
+        self.change_losses(|losses| losses.note_set_back(set_back));
     }
 
     /// Records messages that left the stream before they were archived.
     pub(crate) fn removed(&self, removed: Removed) {
-        self.removed.fetch_add(removed.to - removed.from + 1, Relaxed);
-        *locked(&self.last_removed) = Some(removed);
+        self.change_losses(|losses| losses.note_removed(removed));
     }
 
-    /// Returns the newest removed messages since the start.
-    pub(crate) fn last_removed(&self) -> Option<Removed> {
-        *locked(&self.last_removed)
+    fn change_losses(&self, change: impl FnOnce(&mut Losses)) {
+        change(&mut locked(&self.losses));
+        self.losses_changed.fetch_add(1, AcqRel);
     }
 
-    /// Returns true if the stream can be read and its settings are safe.
+    /// Notes that the archive may lack losses that it had, after a rollback.
+    pub(crate) fn losses_may_be_lost(&self) {
+        if self.with_losses(|losses| *losses != Losses::default()) {
+            self.losses_changed.fetch_add(1, AcqRel);
+        }
+    }
+
+    /// Stores the losses if the archive lacks some of them.
+    ///
+    /// # Errors
+    /// The store's error. The archive then still lacks them.
+    pub(crate) async fn save_losses<S: Store>(&self, store: &S) -> Result<()> {
+        // Before the losses, so that a later change is not taken for saved.
+        let changes = self.losses_changed.load(Acquire);
+        if changes > self.losses_saved.load(Acquire) {
+            self.losses().save(store, &self.stream).await?;
+            self.losses_saved.fetch_max(changes, AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Returns true if the stream can be read, its settings are safe, and the watch reports nothing.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.nats.is_healthy() && self.settings.is_healthy()
+        [&self.nats, &self.settings, &self.answering, &self.progress].into_iter().all(Component::is_healthy)
+            && self.stores()
     }
 
-    /// Returns the number of messages of the stream that are not archived yet, as far as is known.
-    pub(crate) fn lag(&self) -> u64 {
+    /// Returns true if the stream stores the messages of publishers.
+    pub(crate) fn stores(&self) -> bool {
+        self.storing.is_healthy() && self.room.is_healthy()
+    }
+
+    /// Returns the number of messages of the stream that are not archived yet; `None` while the
+    /// stream does not answer.
+    pub(crate) fn lag(&self) -> Option<u64> {
+        self.answering.is_healthy().then(|| self.known_lag())
+    }
+
+    /// Returns the same, as far as is known.
+    pub(crate) fn known_lag(&self) -> u64 {
         self.published.load(Relaxed).saturating_sub(*self.archived.borrow())
     }
 
@@ -190,12 +228,14 @@ impl SourceHealth {
         self.waiting_since.store(time.map_or(0, Offset::nanos), Relaxed);
     }
 
-    /// Returns the seconds for which messages have been waiting for the archive at `now`. While the
-    /// stream cannot be read, at least those since then.
-    pub(crate) fn lag_seconds(&self, now: Offset) -> f64 {
+    /// Returns the seconds for which messages have been waiting for the archive at `now`, by JetStream's
+    /// clock. While the stream cannot be read, at least those since then. Returns `None` if no message
+    /// is known to wait, but the stream does not answer.
+    pub(crate) fn lag_seconds(&self, now: Offset) -> Option<f64> {
         let waiting = Some(self.waiting_since.load(Relaxed)).filter(|since| *since != 0).map(Offset::from_nanos);
-        let unread = || self.nats.status().since.filter(|_| self.lag() > 0);
-        waiting.or_else(unread).map_or(0.0, |since| now.duration_since(since).as_secs_f64())
+        let unread = || self.nats.degraded_for().filter(|_| self.known_lag() > 0);
+        let age = waiting.map(|since| now.duration_since(since)).or_else(unread).map(|age| age.as_secs_f64());
+        age.or_else(|| self.lag().map(|_| 0.0))
     }
 
     /// Returns the bytes of the stream's messages, and their limit, if there is one.
@@ -203,16 +243,24 @@ impl SourceHealth {
         (self.bytes.load(Relaxed), Some(self.bytes_max.load(Relaxed)).filter(|max| *max > 0))
     }
 
+    /// Returns the state of storing messages. A failure of the stream's files hides that it is full.
+    fn storing_status(&self) -> ComponentStatus {
+        if self.storing.is_healthy() { self.room.status() } else { self.storing.status() }
+    }
+
     /// Returns the state for those who watch the service.
     pub(crate) fn status(&self, now: Offset) -> SourceStatus {
         let archived = *self.archived.borrow();
         let (bytes, bytes_max) = self.fill();
-        let fork = |fork: Fork| ForkStatus { at: fork.at, from: fork.from, lost: fork.lost, archived: fork.archived };
+        let losses = self.losses();
         SourceStatus {
             stream: self.stream.to_string(),
             kind: if self.is_wal { "wal" } else { "existing" }.to_owned(),
             reading: self.nats.status(),
             settings: self.settings.status(),
+            answering: self.answering.status(),
+            storing: self.storing_status(),
+            progress: self.progress.status(),
             lag_messages: self.lag(),
             lag_seconds: self.lag_seconds(now),
             published: self.published.load(Relaxed).max(archived),
@@ -222,23 +270,39 @@ impl SourceHealth {
             messages: self.messages.load(Relaxed),
             bytes,
             bytes_max,
-            fork: self.last_fork().map(fork),
-            removed_messages: self.removed.load(Relaxed),
-            removed: self.last_removed().map(|removed| (removed.from, removed.to)),
+            fork: losses.fork.map(|fork| fork.status()),
+            set_back: losses.set_backs.last().map(SetBack::status),
+            missing_messages: self.missing.load(Relaxed),
+            removed_messages: losses.removed_messages,
+            removed: losses.removed.map(|removed| (removed.from, removed.to)),
+            removed_at: losses.removed.map(|removed| removed.at),
+            gaps: losses.gaps,
+            poison_messages: self.poison.load(Relaxed),
         }
     }
 
     /// Returns the state for the endpoints' statistics.
     pub(crate) fn report(&self) -> Value {
+        let losses = self.losses();
         json!({
             "stream": &*self.stream,
             "nats": self.nats.status(),
             "wal": self.settings.status(),
-            "fork": self.last_fork().map(|fork| json!({
-                "at": fork.at, "from": fork.from, "lost": fork.lost_range(), "archived": fork.archived,
+            "answering": self.answering.status(),
+            "storing": self.storing_status(),
+            "progress": self.progress.status(),
+            "fork": losses.fork.map(|fork| json!({
+                "at": fork.at, "from": fork.from, "lost": fork.lost_range(), "missing": fork.missing_range(),
             })),
-            "removed": self.removed.load(Relaxed),
-            "last_removed": self.last_removed().map(|removed| json!({
+            "set_back": losses.set_backs.last().map(|set_back| json!({
+                "at": set_back.at, "missing": set_back.missing.to_string(), "messages": set_back.missing.messages,
+                "reason": set_back.sentence(),
+            })),
+            "poison": self.poison.load(Relaxed),
+            "missing": self.missing.load(Relaxed),
+            "removed": losses.removed_messages,
+            "gaps": losses.gaps,
+            "last_removed": losses.removed.map(|removed| json!({
                 "at": removed.at, "from": removed.from, "to": removed.to,
             })),
             "lag": self.lag(),

@@ -9,8 +9,10 @@ use async_nats::jetstream::{
     message::Info,
 };
 use futures_util::{FutureExt, StreamExt};
-use hourlog::{Error, ErrorKind, Result};
+use hourlog::{Error, ErrorKind, Offset, Result};
 use tokio::task::coop::unconstrained;
+
+use crate::stream::message::MessageKey;
 
 /// Number of messages in a chunk, at most.
 const CHUNK_MESSAGES_MAX: usize = 16_384;
@@ -49,6 +51,13 @@ pub(super) async fn create(
         let stream = &handle.cached_info().config.name;
         Error::new(ErrorKind::Unavailable, format!("the stream {stream} does not accept a consumer")).because(error)
     })
+}
+
+/// Returns the sequence and the time of a message; `None` if it has no metadata.
+pub(super) fn key(message: &jetstream::Message) -> Option<MessageKey> {
+    let info = message.info().ok()?;
+    let time = Offset::from_nanos(i64::try_from(info.published.unix_timestamp_nanos()).ok()?);
+    Some(MessageKey { sequence: info.stream_sequence, time })
 }
 
 /// The messages of a consumer.

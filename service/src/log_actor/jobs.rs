@@ -95,14 +95,15 @@ async fn create<S: Store>(args: &LogArgs<S>, request: &CreateRequest) -> Result<
     }
     let widths = Widths::new(request.width.unwrap_or_else(|| rules.width_of_new(id)));
     let retention = request.retention.and_then(|retention| retention.setting());
-    let row = LogRow { retention, ..LogRow::new((args.clock)(), widths) };
+    let row = LogRow { retention, ..LogRow::new(args.health.time.now(), widths) };
     store.write(vec![Write::Log(id.clone(), row)]).await
 }
 
 async fn alter<S: Store>(args: &LogArgs<S>, request: &AlterRequest) -> Result<()> {
     let mut row = args.known_row().await?;
     if let Some(width) = request.width {
-        change_width(&args.id, &mut row.widths, width, (args.clock)())?;
+        change_width(&args.id, &mut row.widths, width, args.health.time.now())?;
+        check_buckets_ahead(args, &row.widths).await?;
     }
     if let Some(retention) = request.retention {
         row.retention = retention.setting();
@@ -123,6 +124,22 @@ fn change_width(log: &LogId, widths: &mut Widths, width: Width, now: Offset) -> 
     }
     widths.change(width, now);
     Ok(())
+}
+
+/// Refuses a change of the width that would apply to buckets that exist already, because events lie ahead
+/// of now: these events would not be found any more.
+async fn check_buckets_ahead<S: Store>(args: &LogArgs<S>, changed: &Widths) -> Result<()> {
+    let Some((from, _)) = changed.changes().last() else { return Ok(()) };
+    let newest = args.store.buckets(&args.id, *from..=Offset::MAX, true, 1).await?;
+    let ahead = newest.first().filter(|row| row.bucket.start >= *from && (row.count > 0 || row.arrivals > 0));
+    ahead.map_or(Ok(()), |row| {
+        let context = format!(
+            "log {} holds events of {}, ahead of now, in buckets of the present width; to change it, export the log, \
+             delete it and import it",
+            args.id, row.bucket.start
+        );
+        Err(Error::new(ErrorKind::Refused, context))
+    })
 }
 
 async fn count_purge<S: Store>(args: &LogArgs<S>, before: Offset) -> Result<RemovedReply> {
@@ -147,11 +164,12 @@ async fn delete<S: Store>(args: &LogArgs<S>, dry_run: bool, written: Seq) -> Res
     Ok(RemovedReply { log, dry_run, events: held.count, bytes: held.bytes, buckets: held.buckets, kept_from: None })
 }
 
-/// Returns the time before which the log no longer keeps events; `None` if it keeps all.
+/// Returns the time before which the log no longer keeps events; `None` if it keeps all, or if the time
+/// is not known.
 async fn sweep_horizon<S: Store>(args: &LogArgs<S>) -> Result<Option<Offset>> {
     let Some(row) = args.store.log(&args.id).await? else { return Ok(None) };
     let kept = args.rules.kept(&args.id, &row).time;
-    Ok(kept.map(|kept| horizon((args.clock)(), kept)))
+    Ok(kept.zip(args.health.time.earlier()).map(|(kept, now)| horizon(now, kept)))
 }
 
 /// Returns the time before which events are no longer kept.
@@ -167,9 +185,12 @@ async fn fit<S: Store>(args: &LogArgs<S>, rate: f64) -> Result<()> {
     let Some(mut row) = store.log(id).await? else { return Ok(()) };
     let newest = store.buckets(id, Offset::MIN..=Offset::MAX, true, 1).await?;
     let event_bytes = newest.first().and_then(|row| row.bytes.checked_div(row.count)).unwrap_or(0);
-    let now = (args.clock)();
+    let now = args.health.time.now();
     let Some(width) = fitted(&row, fitting_width(rate, event_bytes), now) else { return Ok(()) };
     change_width(id, &mut row.widths, width, now)?;
+    if check_buckets_ahead(args, &row.widths).await.is_err() {
+        return Ok(());
+    }
     args.change_settings(row).await?;
     tracing::info!(log = %id, %width, rate, "the width of the log follows its rate");
     Ok(())
@@ -204,16 +225,16 @@ mod tests {
             (0..BUCKETS as i64).map(|hour| source.on_time(Offset::from_nanos(hour * HOUR), "x")).collect();
         rows::write(&store, &id, &rows).await.expect("memory takes the rows");
         let sources = sources::load(&Settings::default(), &store).await.expect("a memory store answers");
-        let clock = hourlog::time::system_clock;
         LogArgs {
             id,
             source: Arc::clone(sources.wal()),
             store,
-            health: Arc::new(Health::new(clock, Vec::new())),
+            health: Arc::new(Health::new(hourlog::time::system_clock, Vec::new())),
             write_permits: None,
             rules: Arc::default(),
-            clock,
             removed: Arc::default(),
+            once_budget: Arc::default(),
+            written: Seq::MIN,
         }
     }
 

@@ -10,7 +10,14 @@ use hourlog::{
     wire::WAL_PREFIX,
 };
 
-use super::{epochs::Epochs, headers::one_value, message::Message, raw::RawMessage};
+use super::{
+    epochs::Epochs,
+    headers::one_value,
+    message::Message,
+    pub_ack::{self, PubAck},
+    raw::RawMessage,
+    refusals::Refusals,
+};
 use crate::sources::{Source, Sources};
 
 /// Number of subjects whose log is remembered, so that each is parsed once. Beyond it, all are
@@ -45,10 +52,14 @@ pub(crate) enum Reason {
     Headers,
     /// The time cannot be parsed, or is too far ahead.
     Time,
+    /// It is an acknowledgement of JetStream.
+    Ack,
+    /// It would create a log beyond a limit.
+    Limit,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 4] = [Self::Subject, Self::Source, Self::Headers, Self::Time];
+    pub(crate) const ALL: [Self; 6] = [Self::Subject, Self::Source, Self::Headers, Self::Time, Self::Ack, Self::Limit];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -56,6 +67,8 @@ impl Reason {
             Self::Source => "source",
             Self::Headers => "headers",
             Self::Time => "time",
+            Self::Ack => "ack",
+            Self::Limit => "limit",
         }
     }
 }
@@ -68,6 +81,7 @@ pub(crate) struct Decoder {
     sources: Option<Arc<Sources>>,
     epochs: Arc<Epochs>,
     subjects: HashMap<String, LogId>,
+    refusals: Refusals,
 }
 
 impl Decoder {
@@ -78,11 +92,22 @@ impl Decoder {
             sources: sources.must_claim().then(|| Arc::clone(sources)),
             epochs: source.epochs(),
             subjects: HashMap::new(),
+            refusals: Refusals::default(),
         }
     }
 
     pub(crate) fn epochs(&self) -> &Epochs {
         &self.epochs
+    }
+
+    /// Returns the messages that a limit refuses.
+    pub(crate) fn refusals(&mut self) -> &mut Refusals {
+        &mut self.refusals
+    }
+
+    /// Returns the log of `subject` if it was not decoded before.
+    pub(crate) fn unseen(&self, subject: &str) -> Option<LogId> {
+        if self.subjects.contains_key(subject) { None } else { self.source.mapping.log(subject).ok() }
     }
 
     /// Returns the log of `subject` if its source is not known yet.
@@ -93,13 +118,20 @@ impl Decoder {
 
     /// Decodes `message`. `max_time` is the greatest time of a message so far, including this one.
     pub(crate) fn decode(&mut self, message: Message<'_>, max_time: Offset) -> Decoded {
-        let log = match self.log(message.subject) {
+        let log = match self.log(message.subject, message.key.sequence) {
             Ok(log) => log,
             Err(error) => {
                 let reason = if error.kind() == ErrorKind::Rejected { Reason::Source } else { Reason::Subject };
                 return self.reject(reason, message, max_time, error);
             }
         };
+        if let Some(reason) = self.refusals.refuse(&log, message.key.sequence) {
+            let error = Error::new(ErrorKind::Rejected, reason.to_string());
+            return self.reject(Reason::Limit, message, max_time, error);
+        }
+        if let Some(acknowledged) = self.acknowledged(&message) {
+            return self.reject(Reason::Ack, message, max_time, pub_ack::error(&acknowledged));
+        }
         let mut metadata = match metadata(message.headers) {
             Ok(metadata) => metadata,
             Err(error) => return self.reject(Reason::Headers, message, max_time, error),
@@ -122,7 +154,8 @@ impl Decoder {
         Decoded { row: EventRow::new(&log, arrived, record), once, rejected: None }
     }
 
-    fn log(&mut self, subject: &str) -> Result<LogId> {
+    /// Returns the log of the message `sequence`.
+    fn log(&mut self, subject: &str, sequence: u64) -> Result<LogId> {
         if let Some(log) = self.subjects.get(subject) {
             return Ok(log.clone());
         }
@@ -132,8 +165,9 @@ impl Decoder {
             let context = format!("log {log} belongs to the stream {}; map the subject to another log", owner.stream());
             return Err(Error::new(ErrorKind::Rejected, context));
         }
-        // A log that is not claimed yet must stay unknown, so that it is claimed.
-        if owner.is_some() || self.sources.is_none() {
+        let is_refused = self.refusals.refuses(&log) || self.refusals.contains(sequence);
+        // A log that is not claimed or not let in yet must stay unknown, so that it is.
+        if (owner.is_some() || self.sources.is_none()) && !is_refused {
             if self.subjects.len() >= SUBJECTS_MAX {
                 self.subjects.clear();
             }
@@ -142,9 +176,27 @@ impl Decoder {
         Ok(log)
     }
 
-    /// Decodes a message that was fetched by itself. Rejects it if its headers cannot be parsed.
+    /// Returns the message's acknowledgement, if it is one of JetStream.
+    fn acknowledged(&self, message: &Message<'_>) -> Option<PubAck> {
+        let ack = PubAck::parse(message)?;
+        let other =
+            || self.sources.iter().flat_map(|sources| sources.iter()).any(|source| **source.stream() == *ack.stream);
+        let is_real = if *ack.stream == **self.source.stream() {
+            ack.is_before(message.key.sequence)
+        } else {
+            ack.is_error() || other()
+        };
+        is_real.then_some(ack)
+    }
+
+    /// Decodes a message that was fetched by its sequence. Rejects it if its headers cannot be parsed.
     pub(crate) fn decode_raw(&mut self, raw: &RawMessage, max_time: Offset) -> Decoded {
-        match raw.headers() {
+        self.decode_parsed(raw, raw.headers(), max_time)
+    }
+
+    /// Decodes a message that was fetched by its sequence, given its parsed headers.
+    pub(crate) fn decode_parsed(&mut self, raw: &RawMessage, headers: Result<HeaderMap>, max_time: Offset) -> Decoded {
+        match headers {
             Ok(headers) => self.decode(raw.message(Some(&headers)), max_time),
             Err(error) => self.rejected(Reason::Headers, raw.message(None), raw.metadata(), max_time, error),
         }

@@ -5,6 +5,10 @@ use hourlog::{
     store::{EpochRow, SLOTS, Store},
 };
 
+/// The epochs by which a set-back archive goes on: more than the stream has forked since its copy. Few,
+/// because they are the high part of a database's write timestamps.
+const EPOCHS_LEAPT: u32 = 32;
+
 /// The epochs of one source in each slot, as `(first sequence, epoch)`, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Epochs(Vec<Vec<(u64, u32)>>);
@@ -19,7 +23,7 @@ impl Epochs {
         for slot in 0..SLOTS {
             let first = EpochRow { epoch: 1, stream: stream.to_owned(), from: 1, started: now };
             let rows = store.epochs(slot).await?;
-            let rows = begin_unless(store, slot, rows, first, |_, row| row.stream == stream).await?;
+            let rows = begin_unless(store, slot, rows, first, 1, |_, row| row.stream == stream).await?;
             slots.push(rows.iter().filter(|row| row.stream == stream).map(|row| (row.from, row.epoch)).collect());
         }
         Ok(Self(slots))
@@ -31,14 +35,33 @@ impl Epochs {
     /// # Errors
     /// The store's error.
     pub(crate) async fn fork<S: Store>(store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
+        Self::begin(store, stream, from, now, 1).await
+    }
+
+    /// Begins an epoch in every slot with message `from`, because the archive was set back. It is
+    /// greater than all that the archive may have lost.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub(crate) async fn leap<S: Store>(store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
+        Self::begin(store, stream, from, now, EPOCHS_LEAPT).await
+    }
+
+    async fn begin<S: Store>(store: &S, stream: &str, from: u64, now: Offset, step: u32) -> Result<Self> {
         for slot in 0..SLOTS {
-            let forked = EpochRow { epoch: 1, stream: stream.to_owned(), from, started: now };
+            let begun = EpochRow { epoch: 1, stream: stream.to_owned(), from, started: now };
             let rows = store.epochs(slot).await?;
             let known = rows.len();
-            let is_fork = |index: usize, row: &EpochRow| index >= known && row.stream == stream && row.from == from;
-            begin_unless(store, slot, rows, forked, is_fork).await?;
+            let is_begun = |index: usize, row: &EpochRow| index >= known && row.stream == stream && row.from == from;
+            begin_unless(store, slot, rows, begun, step, is_begun).await?;
         }
         Self::load(store, stream, now).await
+    }
+
+    /// Returns the same epochs in every slot, as `(first sequence, epoch)`.
+    #[cfg(test)]
+    pub(crate) fn of(epochs: &[(u64, u32)]) -> Self {
+        Self(vec![epochs.to_vec(); usize::from(SLOTS)])
     }
 
     /// Writes all epochs to the store again: after a rollback it may have lost the newest.
@@ -91,14 +114,19 @@ impl Epochs {
         self.0[usize::from(slot)].last().map_or(0, |(_, epoch)| *epoch)
     }
 
+    /// Returns the epoch of `slot` that followed `epoch`, if there is one.
+    pub(crate) fn after(&self, slot: u8, epoch: u32) -> Option<u32> {
+        self.0[usize::from(slot)].iter().map(|(_, other)| *other).find(|other| *other > epoch)
+    }
+
     /// Returns true if `seq` belongs to the newest epoch of `slot`.
     pub(crate) fn is_newest(&self, slot: u8, seq: Seq) -> bool {
         self.newest(slot) == seq.epoch()
     }
 }
 
-/// Begins `wanted` as the next epoch of a slot, unless a row of the slot is the wanted one, as
-/// `is_wanted` tells by index and row. `rows` are the slot's rows now. Retries, because another
+/// Begins `wanted` as the epoch of a slot that is `step` after its last one, unless a row of the slot
+/// is the wanted one, as `is_wanted` tells by index and row. `rows` are the slot's rows now. Retries, because another
 /// instance can take the same epoch number at the same moment. Returns the rows of the slot
 /// afterwards.
 async fn begin_unless<S: Store>(
@@ -106,10 +134,11 @@ async fn begin_unless<S: Store>(
     slot: u8,
     mut rows: Vec<EpochRow>,
     wanted: EpochRow,
+    step: u32,
     is_wanted: impl Fn(usize, &EpochRow) -> bool,
 ) -> Result<Vec<EpochRow>> {
     while !rows.iter().enumerate().any(|(index, row)| is_wanted(index, row)) {
-        let epoch = rows.last().map_or(wanted.epoch, |row| row.epoch + 1);
+        let epoch = rows.last().map_or(wanted.epoch, |row| row.epoch + step);
         store.begin_epoch(slot, EpochRow { epoch, ..wanted.clone() }).await?;
         rows = store.epochs(slot).await?;
     }
@@ -119,6 +148,8 @@ async fn begin_unless<S: Store>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+    use hourlog::Memory;
 
     #[test]
     fn a_seq_of_an_old_epoch_does_not_cover_later_epochs() {
@@ -136,6 +167,17 @@ mod tests {
         {
             assert_eq!(epochs.archived(0, archived), expected);
         }
+    }
+
+    #[test]
+    fn an_epoch_after_a_set_back_is_greater_than_those_that_were_lost() {
+        let (store, ready) = (Memory::new(), "memory answers at once");
+        let newest = |epochs: Result<Epochs>| epochs.expect("memory takes epochs").newest(7);
+        assert_eq!(newest(Epochs::load(&store, "S", Offset::MIN).now_or_never().expect(ready)), 1);
+        assert_eq!(newest(Epochs::fork(&store, "S", 50, Offset::MIN).now_or_never().expect(ready)), 2);
+        let leapt = Epochs::leap(&store, "S", 700, Offset::MIN).now_or_never().expect(ready);
+        assert_eq!(newest(leapt), 2 + EPOCHS_LEAPT);
+        assert_eq!(newest(Epochs::fork(&store, "S", 60, Offset::MIN).now_or_never().expect(ready)), 3 + EPOCHS_LEAPT);
     }
 
     #[test]

@@ -1,89 +1,142 @@
-//! Detects forks: a stream that was recreated, or lost its newest messages, uses sequences again.
+//! Forks: the pure rule for a stream that does not end where it was read to.
 //!
-//! Sequences alone cannot show a fork, so messages are compared by sequence and time. If the stream
-//! no longer has the head (the newest message handed out), it has forked. Everything from its first
-//! unseen message on then belongs to a new epoch, so that none of those messages is mistaken for an
-//! archived one.
+//! A stream that was recreated, or lost its newest messages, uses its sequences again for other
+//! messages: it has forked. A stream that is being restored has its messages under their own
+//! sequences, but not all of them yet. Neither sequences nor clocks tell the two apart. So each
+//! message is compared with what was read: it is old, or it is new.
+//!
+//! - `age`: the age of one message; `boundary`: where the old messages of a stream end.
 
-use async_nats::jetstream::{Context, stream::Info};
-use hourlog::{LogId, Offset, Result, store::Store};
+mod age;
+mod boundary;
 
-use super::{
-    decode::Decoder,
-    message::MessageKey,
-    raw::{self, RawMessage},
-};
+use std::time::{Duration, Instant};
 
-/// The stream in its current state on the server.
-#[derive(Debug)]
-pub(crate) struct CurrentStream<'a> {
-    pub(crate) jetstream: &'a Context,
-    pub(crate) info: &'a Info,
+use hourlog::Result;
+
+pub(crate) use age::{Age, ArchiveOfMessage, ReadSoFar};
+use boundary::Boundary;
+
+/// Time after which a stream that has not grown is not being restored: nats-server ends a restore
+/// that stands still for five seconds.
+const STANDS_STILL_AFTER: Duration = Duration::from_secs(10);
+
+/// The messages of a stream, with their ages.
+pub(crate) trait AgedMessages {
+    /// Returns the sequence and the age of the first message at or after `sequence`, if there is
+    /// one.
+    fn first_from(&mut self, sequence: u64) -> impl Future<Output = Result<Option<(u64, Age)>>> + Send;
 }
 
-impl CurrentStream<'_> {
-    /// Returns the first sequence of the stream's new epoch; `None` if the stream has not forked
-    /// since `head`. The archive holds the messages before the fork up to sequence `archived`.
+/// The present state of a stream, as the server reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamEnds {
+    /// The time at which the stream was created or restored, in nanoseconds.
+    pub(crate) created: i128,
+    /// The first sequence.
+    pub(crate) first: u64,
+    /// The last sequence.
+    pub(crate) last: u64,
+}
+
+/// The relation of a stream to what was read from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is the same: read on.
+    Same,
+    /// It is being restored, or has lost its newest messages. Each of its messages up to `old_to` is
+    /// old. A consumer would begin behind it.
+    Shorter {
+        old_to: u64,
+        /// True if there are messages after it. Their age cannot be told yet.
+        is_undecided: bool,
+        /// True once it is too long since the stream grew for a restore.
+        stands_still: bool,
+    },
+    /// It has forked: everything from this sequence on is new.
+    Forked { from: u64 },
+}
+
+/// Compares a stream with what was read from it, again and again while it is shorter.
+#[derive(Debug, Default)]
+pub(crate) struct ForkRule {
+    shorter: Option<Shorter>,
+}
+
+/// The last comparison with a stream that is shorter than what was read from it.
+#[derive(Debug, Clone, Copy)]
+struct Shorter {
+    ends: StreamEnds,
+    old_to: u64,
+    /// The first message whose age cannot be told.
+    undecided: Option<u64>,
+    /// The time since which the stream has not grown.
+    since: Instant,
+}
+
+impl ForkRule {
+    /// Compares the stream, which was read up to the sequence `read_to` and is archived up to
+    /// `archived`. Looks only at messages that the last comparison has not seen.
     ///
     /// # Errors
-    /// The error of JetStream or of the store.
-    pub(crate) async fn find_fork<S: Store>(
-        &self,
-        store: &S,
-        decoder: &mut Decoder,
-        head: MessageKey,
+    /// The error of `messages`.
+    pub(crate) async fn compare(
+        &mut self,
+        ends: StreamEnds,
+        read_to: u64,
         archived: u64,
-    ) -> Result<Option<u64>> {
-        let state = &self.info.state;
-        let at_head = self.first_from(head.sequence).await?;
-        if at_head.as_ref().is_some_and(|message| message.key == head) {
-            return Ok(None);
-        }
-        let recreated = self.info.created.unix_timestamp_nanos() > i128::from(head.time.nanos());
-        let purged = state.last_sequence >= head.sequence
-            && at_head.as_ref().is_none_or(|message| message.key.sequence > head.sequence);
-        if purged && !recreated {
-            return Ok(None);
-        }
-        let mut fork = self.first_later(head.time).await?;
-        // If a clock was set back, the new messages are not later than the old ones. The archive
-        // still lacks them.
-        while let Some(before) =
-            fork.checked_sub(1).filter(|before| *before >= state.first_sequence.max(1) && *before <= archived)
+        messages: &mut impl AgedMessages,
+        now: Instant,
+    ) -> Result<Verdict> {
+        let mut before = self.shorter.take().filter(|before| before.ends.goes_on_as(&ends));
+        // Between two looks the stream may have lost messages and grown again.
+        if let Some(Shorter { old_to, .. }) = before.filter(|before| before.old_to >= ends.first)
+            && messages.first_from(old_to).await? != Some((old_to, Age::Old))
         {
-            match self.first_from(before).await? {
-                Some(message) if message.key.sequence == before && !is_archived(store, decoder, &message).await? => {
-                    fork = before;
-                }
-                _ => break,
-            }
+            before = None;
         }
-        Ok(Some(fork))
+        if let Some(before) = before.filter(|before| before.ends.last == ends.last && ends.last < read_to) {
+            return Ok(self.keep(before, now));
+        }
+        let first = ends.first.max(before.map_or(0, |before| before.old_to) + 1);
+        let found = boundary::find(messages, first, ends.last.min(read_to)).await?;
+        Ok(match found {
+            Boundary { new: Some(new), undecided, .. } => Verdict::Forked { from: undecided.unwrap_or(new) },
+            Boundary { old_to, undecided, .. } if ends.last < read_to => {
+                self.keep(Shorter { ends, old_to, undecided, since: now }, now)
+            }
+            // Not even the head shows that they are old. Those after the archived ones are read again.
+            Boundary { undecided: Some(undecided), .. } if undecided <= archived => Verdict::Forked { from: undecided },
+            Boundary { .. } => Verdict::Same,
+        })
     }
 
-    /// Returns the sequence of the first message later than `time`, by binary search. If there is
-    /// none, returns the sequence after the last message.
-    pub(crate) async fn first_later(&self, time: Offset) -> Result<u64> {
-        let state = &self.info.state;
-        let (mut low, mut high) = (state.first_sequence.max(1), state.last_sequence + 1);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.first_from(middle).await?.map(|message| message.key) {
-                Some(key) if key.sequence < high && key.time <= time => low = key.sequence + 1,
-                _ => high = middle,
-            }
-        }
-        Ok(low)
+    /// Notes that the stream is the same as before.
+    pub(crate) fn reset(&mut self) {
+        self.shorter = None;
     }
 
-    async fn first_from(&self, sequence: u64) -> Result<Option<RawMessage>> {
-        raw::fetch(self.jetstream, &self.info.config.name, sequence).await
+    /// Judges a shorter stream without new messages. While it may still grow, a message whose age
+    /// cannot be told may turn out to be followed by an old one.
+    fn keep(&mut self, shorter: Shorter, now: Instant) -> Verdict {
+        let stands_still = now.duration_since(shorter.since) >= STANDS_STILL_AFTER;
+        match shorter.undecided.filter(|_| stands_still) {
+            Some(from) => Verdict::Forked { from },
+            None => {
+                self.shorter = Some(shorter);
+                let is_undecided = shorter.undecided.is_some();
+                Verdict::Shorter { old_to: shorter.old_to, is_undecided, stands_still }
+            }
+        }
     }
 }
 
-/// Returns true if the archive holds the message under the position that it had before the fork.
-async fn is_archived<S: Store>(store: &S, decoder: &mut Decoder, message: &RawMessage) -> Result<bool> {
-    let event = decoder.decode_raw(message, message.key.time).row.event;
-    let log: &LogId = &event.log;
-    Ok(store.event(log, event.position).await?.is_some())
+impl StreamEnds {
+    /// Returns true if `later` can be the same stream after more messages.
+    fn goes_on_as(&self, later: &Self) -> bool {
+        self.created == later.created && self.last <= later.last
+    }
 }
+
+#[cfg(test)]
+mod tests;

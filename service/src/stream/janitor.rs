@@ -14,7 +14,7 @@ use hourlog::{Error, ErrorKind, Offset, Result};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{forks::CurrentStream, message::MessageKey, raw};
+use super::{ends::CurrentStream, message::MessageKey, raw};
 use crate::{
     archive_id::{self, ArchiveId},
     margin::Margin,

@@ -27,8 +27,20 @@ pub(crate) enum SourceStream {
     Existing(String),
 }
 
+/// A stream that was found, or created.
+#[derive(Debug)]
+pub(crate) struct FoundStream {
+    pub(crate) stream: Stream,
+    /// The outcome of checking its settings. Only a start may refuse a lossy stream: once the service
+    /// runs, reading on loses fewer events than stopping would.
+    pub(crate) settings: Result<()>,
+    /// True if it was created just now.
+    pub(crate) is_new: bool,
+}
+
 impl SourceStream {
-    /// Returns the stream, and the outcome of checking its settings.
+    /// Returns the stream. If the service's own is missing, creates it if `may_create`, and otherwise
+    /// returns `None`.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] if JetStream does not answer, [`ErrorKind::NotFound`] if an
@@ -37,15 +49,21 @@ impl SourceStream {
         &self,
         jetstream: &jetstream::Context,
         max_payload: usize,
-    ) -> Result<(Stream, Result<()>)> {
+        may_create: bool,
+    ) -> Result<Option<FoundStream>> {
         match self {
             Self::Own { settings, archive, .. } => {
-                let (stream, checked) = wal::find_or_create(jetstream, settings, archive, max_payload).await?;
-                let own = match archive_id::of_another(&stream.cached_info().config, archive) {
-                    Some(carried) => Err(archive_id::belongs_to_another(&settings.stream, carried, archive)),
-                    None => Ok(()),
+                let (stream, is_new) = match connect::find_stream(jetstream, &settings.stream).await? {
+                    Some(stream) => (stream, false),
+                    None if may_create => (wal::create(jetstream, settings, archive, max_payload).await?, true),
+                    None => return Ok(None),
                 };
-                Ok((stream, own.and(checked)))
+                let config = &stream.cached_info().config;
+                let settings = match archive_id::of_another(config, archive) {
+                    Some(carried) => Err(archive_id::belongs_to_another(&settings.stream, carried, archive)),
+                    None => wal::check(config, max_payload),
+                };
+                Ok(Some(FoundStream { stream, settings, is_new }))
             }
             Self::Existing(name) => {
                 let stream = connect::find_stream(jetstream, name).await?.ok_or_else(|| {
@@ -61,7 +79,7 @@ impl SourceStream {
                         ),
                     ));
                 }
-                Ok((stream, Ok(())))
+                Ok(Some(FoundStream { stream, settings: Ok(()), is_new: false }))
             }
         }
     }

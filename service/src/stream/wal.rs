@@ -12,7 +12,6 @@ use hourlog::{
     nats::{RiskySetting, ServerVersion, message_bytes_max, risky_settings, server_version},
 };
 
-use super::connect;
 use crate::{archive_id, config::Settings};
 
 /// Refuses a server that is too old, and warns about one with known security holes.
@@ -36,31 +35,11 @@ pub(crate) fn check_server(version: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the service's own stream, and the outcome of checking its settings. Creates a missing
-/// stream.
-///
-/// The outcome of the check is separate, because only a start may refuse a lossy stream. Once the
-/// service runs, reading on loses fewer events than stopping would.
+/// Creates the service's own stream.
 ///
 /// # Errors
-/// [`ErrorKind::Unavailable`] if JetStream does not answer, [`ErrorKind::Refused`] if it refuses to
-/// create the stream.
-pub(super) async fn find_or_create(
-    jetstream: &jetstream::Context,
-    settings: &Settings,
-    archive: &str,
-    max_payload: usize,
-) -> Result<(jetstream::stream::Stream, Result<()>)> {
-    match connect::find_stream(jetstream, &settings.stream).await? {
-        Some(stream) => {
-            let checked = check(&stream.cached_info().config, max_payload);
-            Ok((stream, checked))
-        }
-        None => Ok((create(jetstream, settings, archive, max_payload).await?, Ok(()))),
-    }
-}
-
-async fn create(
+/// [`ErrorKind::Refused`] if JetStream refuses to create it.
+pub(super) async fn create(
     jetstream: &jetstream::Context,
     settings: &Settings,
     archive: &str,

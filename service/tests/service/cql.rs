@@ -102,7 +102,7 @@ async fn a_database_killed_and_paused_during_ingest_gets_every_event_once() {
     tokio::time::sleep(Duration::from_secs(20)).await;
     node.start_again().await;
     archived(&remote).await;
-    until(&service, |report| report["set_backs"] == 1 && report["rereading"] == 0).await;
+    until(&service, |report| report["rollbacks"] == 1 && report["rereading"] == 0).await;
 
     let publishing = tokio::spawn(async move { publish_all(&jetstream, (110_000..130_000).map(message)).await });
     node.pause();
@@ -155,7 +155,7 @@ async fn a_rolled_back_database_gets_its_lost_events_again() {
     }
     archived(&remote).await;
     node.roll_back(&snapshot.expect("a part took the snapshot")).await;
-    until(&service, |report| report["set_backs"] == 1 && report["rereading"] == 0).await;
+    until(&service, |report| report["rollbacks"] == 1 && report["rereading"] == 0).await;
     let message = (format!("log.lost.{}", 7), "the last".to_owned());
     publish_all(&jetstream, [message]).await;
     let listed = archived(&remote).await.logs;
@@ -189,7 +189,7 @@ async fn a_database_rolled_back_during_a_nats_outage_gets_its_lost_events_again(
     service.nats.restart().await;
     // The service reconnects to NATS first; this waits for that.
     archived(&service.remote().await).await;
-    until(&service, |report| report["set_backs"] == 1 && report["rereading"] == 0).await;
+    until(&service, |report| report["rollbacks"] == 1 && report["rereading"] == 0).await;
     let listed = archived(&service.remote().await).await.logs;
     assert_eq!(listed.iter().map(|log| log.events).sum::<u64>(), 10_000);
     assert_eq!(events(&service.remote().await, "both.7").await.len(), 1_000);

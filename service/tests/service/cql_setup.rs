@@ -28,11 +28,11 @@ async fn guardrails_and_missing_permissions_are_named_with_what_to_change() {
         let error = Scylla::open(&user, migrate).await.expect_err("the database is not set up");
         (error.kind(), error.to_string())
     };
+    let database = session(&owner).await;
     // A host that is down does not hide that the other one rejects the password.
     let wrong = format!("cql://cassandra:wrong@{},127.0.0.1:1/events_eu", node.address());
     let error = Scylla::open(&wrong.parse().expect("the URL is valid"), true).await.expect_err("the password is wrong");
-    assert!(error.to_string().contains("rejected the user cassandra; check the password"), "{error}");
-    let database = session(&owner).await;
+    assert!(error.to_string().contains("rejected the user cassandra; check the password"), "{error:?}");
     let run = async |statement: String| {
         database.query_unpaged(statement, ()).await.expect("the statement succeeds");
     };

@@ -7,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use conformance::servers::{NatsServer, ServiceOptions};
+use conformance::servers::{NatsServer, ServiceOptions, with_small_disk};
 use hourlog::{ErrorKind, Record, Remote};
 use tempfile::TempDir;
 
 use crate::kit::{Service, WAIT_MAX, archived, events, log, options, publish_all};
 
 /// Size of the disk. The journal and the tables must fit.
-const DISK: &str = "size=160m";
+const DISK_BYTES: u64 = 160 << 20;
 /// Events published while the disk is full.
 const EVENTS: usize = 20_000;
 
@@ -22,21 +22,10 @@ const EVENTS: usize = 20_000;
 /// from outside the namespace.
 async fn on_a_small_disk() -> (Service, PathBuf) {
     let directory = TempDir::new().expect("a temporary directory can be created");
-    let mount = format!("mount -t tmpfs -o {DISK} tmpfs {} && exec \"$@\"", directory.path().display());
-    // Without root, a user namespace maps the user to root.
-    let root = is_root();
-    let unshare =
-        if root { vec!["unshare", "--mount"] } else { vec!["unshare", "--user", "--map-root-user", "--mount"] };
-    let wrapper = unshare.into_iter().chain(["sh", "-c", &mount, "sh"]).map(str::to_owned).collect();
-    let options = ServiceOptions { wrapper, ..options(&[]) };
+    let options = ServiceOptions { wrapper: with_small_disk(directory.path(), DISK_BYTES), ..options(&[]) };
     let service = Service::start_in(NatsServer::start().await, directory, options).await;
     let inside = format!("/proc/{}/root{}", service.process.id(), service.directory.path().display());
     (service, PathBuf::from(inside))
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").expect("this is Linux").uid() == 0
 }
 
 /// Fills the disk with a file.

@@ -1,7 +1,9 @@
 //! The endpoints as their clients see them: other services, and people with `nats req`.
 
+use std::time::Duration;
+
 use async_nats::HeaderMap;
-use hourlog::{ErrorKind, Record, wire::*};
+use hourlog::{ErrorKind, Offset, Record, remote::header_map, wire::*};
 use serde_json::{Value, json};
 
 use crate::kit::{Service, archived, log, service};
@@ -119,6 +121,65 @@ async fn an_append_returns_the_position_and_a_duplicate_returns_the_same_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_counts_exactly_whatever_its_edges_are() {
+    let service = service().await;
+    let remote = service.remote().await;
+    let start: Offset = "2026-10-24T20:00:00Z".parse().expect("the time is valid");
+    let at = |number: u64| start + Duration::from_millis(number * 7_919);
+    let records = (0..20_000).map(|number| Record::new("x").at(at(number)));
+    let jetstream = service.jetstream().await;
+    let messages: Vec<_> = records.map(|record| header_map(&record).expect("the headers are valid")).collect();
+    for headers in messages {
+        let sent = jetstream.publish_with_headers("log.edges", headers, "x".into()).await;
+        sent.expect("the message can be sent");
+    }
+    archived(&remote).await;
+    let count =
+        |from: Offset, to: Offset| (0..20_000).filter(|number| (from..to).contains(&at(*number))).count() as u64;
+    let when = |offset: Offset| Some(When::At(offset));
+    // The clocks go back at 3:00, and the day has 25 hours.
+    let (from, to) = (start + Duration::from_secs(4_321), start + Duration::from_secs(123_456));
+    let step = |step: &str| TimelineRequest {
+        from: when(from),
+        to: when(to),
+        step: Some(step.parse().expect("the step is valid")),
+        zone: Some("Europe/Oslo".to_owned()),
+        ..TimelineRequest::default()
+    };
+    for request in [
+        step("1d"),
+        step("1h"),
+        step("7m"),
+        TimelineRequest { exact: true, ..step("13s") },
+        TimelineRequest { from: when(from), to: when(to), bins: Some(7), ..TimelineRequest::default() },
+    ] {
+        let reply = remote.timeline(&log("edges"), &request).await.expect("the timeline is read");
+        assert!(reply.exact && reply.edge == 0 && reply.next.is_none(), "{request:?}");
+        for bin in &reply.bins {
+            assert_eq!(bin.count, count(bin.from, bin.to), "{bin:?}");
+        }
+        assert_eq!(reply.count, count(from, to));
+    }
+    let days = remote.timeline(&log("edges"), &step("1d")).await.expect("the timeline is read").bins;
+    let midnights: Vec<String> = days.iter().skip(1).map(|day| day.from.to_string()).collect();
+    assert_eq!(midnights, ["2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"]);
+    // More than one request reads.
+    let fine = remote.timeline(&log("edges"), &step("13s")).await.expect("the timeline is read");
+    assert!(!fine.exact && fine.count + fine.edge >= count(from, to), "{}", fine.count);
+    assert_eq!(fine.grain.duration(), Duration::from_secs(60));
+
+    let refused = async |request: TimelineRequest| {
+        remote.timeline(&log("edges"), &request).await.expect_err("the request is invalid").to_string()
+    };
+    let both = refused(TimelineRequest { bins: Some(3), ..step("1d") }).await;
+    assert!(both.contains("bins or a step, not both"), "{both}");
+    let zone = refused(TimelineRequest { zone: Some("Europe/Olso".to_owned()), ..step("1d") }).await;
+    assert!(zone.contains("Europe/Olso") && zone.contains("unknown"), "{zone}");
+    let many = refused(step("1s")).await;
+    assert!(many.contains("choose a longer step"), "{many}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_with_a_width_of_a_minute_counts_by_minutes() {
     let service = service().await;
     let remote = service.remote().await;
@@ -135,8 +196,12 @@ async fn a_log_with_a_width_of_a_minute_counts_by_minutes() {
     let known = remote.describe(&log("made")).await.expect("the log exists");
     assert_eq!((known.events, known.buckets, known.fullest_bucket), (4, 3, 2));
     let when = |text: &str| Some(text.parse().expect("the time is valid"));
-    let request =
-        TimelineRequest { from: when("2018-02-04T10:00:00Z"), to: when("2018-02-04T10:06:00Z"), bins: Some(6) };
+    let request = TimelineRequest {
+        from: when("2018-02-04T10:00:00Z"),
+        to: when("2018-02-04T10:06:00Z"),
+        bins: Some(6),
+        ..TimelineRequest::default()
+    };
     let counts: Vec<u64> = remote
         .timeline(&log("made"), &request)
         .await

@@ -14,7 +14,7 @@ use crate::kit::{Service, WAIT_MAX, archived, options, publish_all};
 use conformance::servers::NatsServer;
 
 /// Returns the address that the service traces.
-fn address(service: &Service) -> String {
+pub(crate) fn address(service: &Service) -> String {
     let said = service.process.stderr_lines();
     let line = said.iter().find(|line| line.contains("health and metrics")).expect("the service traces its address");
     let address = line
@@ -36,7 +36,7 @@ async fn send(address: &str, request: &str) -> (String, String) {
 }
 
 /// Sends a GET request and returns the status line and the body of its response.
-async fn get(service: &Service, path: &str) -> (String, String) {
+pub(crate) async fn get(service: &Service, path: &str) -> (String, String) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: hourlog\r\nConnection: close\r\n\r\n");
     let (head, body) = send(&address(service), &request).await;
     (head.lines().next().unwrap_or_default().to_owned(), body)
@@ -63,8 +63,16 @@ async fn metrics_show_the_range_that_a_fork_lost() {
     service.nats.roll_back(&before).await;
     publish(&service, 7).await;
     archived(&service.remote().await).await;
-    let (status, body) = get(&service, "/metrics").await;
-    assert_eq!(status, "HTTP/1.1 200 OK");
+    // A question to the stream may have got lost with the server; the lag is then unknown for a moment.
+    let begun = Instant::now();
+    let body = loop {
+        let (status, body) = get(&service, "/metrics").await;
+        assert_eq!(status, "HTTP/1.1 200 OK");
+        if body.contains("hourlog_lag_messages{") {
+            break body;
+        }
+        assert!(begun.elapsed() < WAIT_MAX, "{body}");
+    };
     for line in [
         "hourlog_archive_up 1",
         "hourlog_lag_messages{stream=\"HOURLOG\"} 0",
@@ -73,7 +81,7 @@ async fn metrics_show_the_range_that_a_fork_lost() {
         "hourlog_forks_total{stream=\"HOURLOG\"} 1",
         "hourlog_fork_lost_first_sequence{stream=\"HOURLOG\"} 11",
         "hourlog_fork_lost_last_sequence{stream=\"HOURLOG\"} 15",
-        "hourlog_fork_archived_sequence{stream=\"HOURLOG\"} 15",
+        "hourlog_fork_missing_messages{stream=\"HOURLOG\"} 0",
         "hourlog_events_rejected_total{reason=\"subject\"} 0",
     ] {
         assert!(body.lines().any(|found| found == line), "no {line} in {body}");
@@ -182,13 +190,17 @@ async fn clients_that_hold_connections_keep_no_probe_out() {
     let service = service(&directory.path().join("fault")).await;
     let address = address(&service);
     let mut held = Vec::new();
-    for _ in 0..1_000 {
+    #[cfg(target_os = "linux")]
+    let files_before = service.process.open_files();
+    for _ in 0..3_000 {
         let mut socket = TcpStream::connect(&address).await.expect("the service listens");
         // The service may have ended this connection already.
         let _ = socket.write_all(b"GET /live").await;
         held.push(socket);
     }
     assert_eq!(get(&service, "/livez").await.0, "HTTP/1.1 200 OK");
+    #[cfg(target_os = "linux")]
+    assert!(service.process.open_files() <= files_before + 100, "{files_before} open files before");
     let endless = format!("GET /livez HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
     let mut socket = TcpStream::connect(&address).await.expect("the service listens");
     let _ = socket.write_all(endless.as_bytes()).await;

@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::kit::{Service, archived, events, log, options, publish_all, service};
+use crate::kit::{Service, WAIT_MAX, archived, events, log, options, publish_all, service, service_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn subjects_that_nats_allows_are_logs() {
@@ -138,4 +138,78 @@ async fn appends_with_equal_message_ids_to_logs_that_differ_by_a_colon_are_both_
         assert!(!reply.duplicate, "{id}");
     }
     assert_eq!((events(&remote, "a").await.len(), events(&remote, "a:b").await.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_logs_beyond_the_limit_go_to_rejected_and_each_event_is_stored_once() {
+    const IDS: usize = 1_000;
+    /// A burst of 30 seconds' worth after each start.
+    const BURST: usize = 120;
+    let begun = std::time::Instant::now();
+    let mut service = service_with(&["--new-logs-a-second", "4"]).await;
+    let jetstream = service.jetstream().await;
+    let mut published = 0;
+    for turn in 0..3 {
+        // Killed while it writes: some of these are archived, and read again.
+        let messages = (0..IDS).map(|number| (format!("log.made-up.{number}"), format!("{turn}")));
+        publish_all(&jetstream, messages).await;
+        published += IDS as u64;
+        service.process.kill();
+        service.start_again().await;
+    }
+    // Each of the four starts may add what came due between the messages that it read.
+    let most = 4 * (BURST + 4 * (begun.elapsed().as_secs() as usize + 1));
+    let remote = service.remote().await;
+    let all = LogsRequest { all: true, fresh: true, ..LogsRequest::default() };
+    let logs = remote.logs(&all).await.expect("the service replies").logs;
+    let events: u64 = logs.iter().map(|log| log.events).sum();
+    assert_eq!(events, published, "each event is in its log or in _rejected");
+    let made_up = logs.iter().filter(|log| !log.log.is_system()).count();
+    assert!((BURST..IDS.min(most + 1)).contains(&made_up), "{made_up} logs, at most {most}");
+    let mut seen = std::collections::HashSet::new();
+    let rejected = self::events(&remote, "_rejected").await;
+    for event in &rejected {
+        assert!(event.record.metadata.get("Hourlog-Rejected").join("").contains("--new-logs-a-second"));
+        assert!(seen.insert(event.position.seq.sequence()));
+    }
+    for log in logs.iter().filter(|log| !log.log.is_system()) {
+        for event in self::events(&remote, log.log.as_str()).await {
+            assert!(seen.insert(event.position.seq.sequence()), "{} is stored twice", event.position);
+        }
+    }
+    assert_eq!(seen.len() as u64, published);
+    // A log that exists goes on.
+    let known = &logs.iter().find(|log| !log.log.is_system()).expect("some were let in").log;
+    remote.append(known, Record::new("more")).await.expect("the log exists");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_takes_no_more_logs_than_it_may_have() {
+    let mut service = service_with(&["--logs-max", "3"]).await;
+    let remote = service.remote().await;
+    for id in ["a", "b", "c"] {
+        remote.append(&log(id), Record::new("x")).await.expect("the archive has room for it");
+    }
+    // The logs are counted at the start.
+    service.process.kill();
+    service.start_again().await;
+    let remote = service.remote().await;
+    remote.append(&log("a"), Record::new("x")).await.expect("the log exists");
+    let begun = std::time::Instant::now();
+    let mut number = 0;
+    let record = || Record::new("x").with("Nats-Msg-Id", "once");
+    let refused = loop {
+        // Those that come before the first count has ended are let in.
+        match remote.append(&log(&format!("new.{number}")), record()).await {
+            Ok(_) => number += 1,
+            Err(error) => break error,
+        }
+        assert!(begun.elapsed() < WAIT_MAX, "{number} logs were let in");
+    };
+    assert!(refused.to_string().contains("--logs-max"), "{refused}");
+    let again = remote.append(&log(&format!("new.{number}")), record()).await.expect_err("a retry is refused, too");
+    assert_eq!((again.kind(), again.to_string()), (refused.kind(), refused.to_string()));
+    let rejected = events(&remote, "_rejected").await;
+    assert_eq!(rejected.len(), 1);
+    assert!(rejected[0].record.metadata.get("Hourlog-Rejected").join("").starts_with("new log refused: "));
 }

@@ -1,6 +1,10 @@
 //! Helpers of the tests: a nats-server, a service that can be killed, and a client.
 
-use std::{collections::VecDeque, path::Path};
+use std::{
+    collections::VecDeque,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use async_nats::jetstream;
 use conformance::servers::{NatsServer, ServiceOptions};
@@ -53,5 +57,16 @@ pub(crate) async fn publish_all(jetstream: &jetstream::Context, messages: impl I
     }
     for ack in acks {
         ack.await.expect("the stream accepts the message");
+    }
+}
+
+/// Waits until the janitor has deleted everything in the stream.
+pub(crate) async fn until_purged(service: &Service) {
+    let jetstream = service.jetstream().await;
+    let mut stream = jetstream.get_stream("HOURLOG").await.expect("the stream exists");
+    let begun = Instant::now();
+    while stream.info().await.expect("the server replies").state.messages > 0 {
+        assert!(begun.elapsed() < WAIT_MAX, "the janitor did not purge the stream");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use conformance::servers::{HourlogdProcess, NatsServer, Service};
-use hourlog::{ErrorKind, Memory, Record, Remote, wire::ReplayRequest};
+use hourlog::{
+    ErrorKind, Memory, Record, Remote,
+    wire::{LogsRequest, ReplayRequest},
+};
 use hourlogd::Settings;
 
 use crate::kit::{WAIT_MAX, archived, binary, events, log, publish_all, service};
@@ -66,6 +69,10 @@ async fn ten_thousand_idle_logs_have_no_actors() {
     let jetstream = async_nats::jetstream::new(remote.client().clone());
     publish_all(&jetstream, (0..10_000).map(|number| (format!("log.idle.{number}"), "x".to_owned()))).await;
     archived(&remote).await;
+    let alone = LogsRequest { pattern: Some("idle.9999.>".to_owned()), ..LogsRequest::default() };
+    assert_eq!(remote.logs(&alone).await.expect("a pattern").logs, []);
+    let alone = LogsRequest { pattern: Some("idle.9999".to_owned()), ..LogsRequest::default() };
+    assert_eq!(remote.logs(&alone).await.expect("a pattern").logs.len(), 1);
     let deadline = Instant::now() + WAIT_MAX;
     while running.report()["actors"] != 0 {
         assert!(Instant::now() < deadline, "{} actors are left", running.report()["actors"]);

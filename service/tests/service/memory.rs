@@ -11,6 +11,8 @@ use crate::kit::{Service, WAIT_MAX, archived, options, publish_all};
 const BACKLOG_BYTES: u64 = 1 << 30;
 const EVENT_BYTES: u64 = 1_000;
 const LOGS: u64 = 1_000;
+/// Logs that are idle meanwhile. Their events lie among the others, so compactions rewrite all files.
+const IDLE_LOGS: u64 = 2_000;
 /// Limits of the service's memory during the outage, and while it catches up.
 const RESIDENT_MIB_MAX: [u64; 2] = [150, 400];
 /// Time of the outage after the backlog is complete.
@@ -27,6 +29,9 @@ async fn a_backlog_of_a_gibibyte_during_an_archive_outage_keeps_memory_small() {
     let service = Service::start(NatsServer::start().await, options).await;
     let payload = "x".repeat(EVENT_BYTES as usize);
     let events = BACKLOG_BYTES / EVENT_BYTES;
+    // A list has room for the other logs only, and these come last.
+    let idle = (0..IDLE_LOGS).map(|number| (format!("log.z.idle.{number}"), "x".to_owned()));
+    publish_all(&service.jetstream().await, idle).await;
     let messages = (0..events).map(|number| (format!("log.waiting.{}", number % LOGS), payload.clone()));
     publish_all(&service.jetstream().await, messages).await;
     tokio::time::sleep(OUTAGE).await;

@@ -139,7 +139,7 @@ async fn a_duplicate_gets_the_first_position_even_after_the_stream_was_purged() 
     let late = "2018-02-04T10:00:00Z".parse().expect("the time is valid");
     for record in [Record::new("now"), Record::new("late").at(late)] {
         let record = record.with("Nats-Msg-Id", "7");
-        let id = log(if record.metadata.get("Hourlog-Time").is_empty() { "on_time" } else { "late" });
+        let id = log(if record.time.is_none() { "on_time" } else { "late" });
         let first = remote.append(&id, record.clone()).await.expect("the record is archived");
         let mut stream = jetstream.get_stream("HOURLOG").await.expect("the stream exists");
         let begun = Instant::now();

@@ -31,7 +31,7 @@ pub(super) struct Purge {
 
 impl Purge {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let before = session.moment("--before", Some(&self.before))?;
+        let before = session.moment("--before", Some(&self.before)).await?;
         let before = before.ok_or_else(|| Failure::usage("--before: give a time"))?.into();
         let request = PurgeRequest { before, dry_run: self.dry_run };
         let reply = session.open().await?.remote.purge(&self.log, &request).await?;

@@ -65,8 +65,8 @@ const REASONS_MAX: usize = 10;
 
 impl Requeue {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let from = bound(session.moment("--since", Some(&self.since))?);
-        let to = session.moment("--until", self.until.as_deref())?.map(When::from);
+        let from = bound(session.moment("--since", Some(&self.since)).await?);
+        let to = bound(session.moment("--until", self.until.as_deref()).await?);
         let remote = session.open().await?.remote;
         let mut request = RequeueRequest { from, to, log: self.target, after: None, dry_run: self.dry_run };
         let mut sum = Sum { dry_run: self.dry_run, ..Sum::default() };
@@ -94,9 +94,9 @@ impl Requeue {
     }
 }
 
-/// Returns the time of a bound; `None` for `first`, which does not limit anything.
+/// Returns the time of a bound; `None` for `first` and `end`, which do not limit anything.
 fn bound(moment: Option<Moment>) -> Option<When> {
-    moment.map(When::from).filter(|when| *when != When::First)
+    moment.filter(|moment| !matches!(moment, Moment::First | Moment::End)).map(When::from)
 }
 
 impl Sum {

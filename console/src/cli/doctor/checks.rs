@@ -1,7 +1,7 @@
 //! Checks of the connection, JetStream and the clocks: findings from facts, without any I/O.
 
 use hourlog::{
-    Error, Offset,
+    Error,
     nats::{ServerVersion, server_version},
     time::SECOND,
 };
@@ -10,8 +10,8 @@ use super::finding::Finding;
 
 /// Clock difference that is worth a warning.
 const CLOCK_WARN_NANOS: i64 = SECOND;
-/// Clock difference at which events are rejected.
-const CLOCK_FAIL_NANOS: i64 = hourlog::Record::AHEAD_NANOS_MAX;
+/// Clock difference that fails: no network and no missing NTP explains it.
+const CLOCK_FAIL_NANOS: i64 = 60 * SECOND;
 
 /// Judges a connection that could not be opened.
 pub(super) fn unreachable(error: &Error) -> Finding {
@@ -50,25 +50,60 @@ pub(super) fn jetstream(reply: Result<(), Error>) -> Finding {
     }
 }
 
-/// Returns how far another clock is ahead of ours, in nanoseconds. It was read between `before` and
-/// `after` by our clock.
-pub(super) fn clock_ahead_nanos(before: Offset, after: Offset, other: Offset) -> i64 {
-    let middle = before.nanos() + (after.nanos() - before.nanos()) / 2;
-    other.nanos().saturating_sub(middle)
+/// The clocks of a deployment, as seconds of difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Clocks {
+    /// How far JetStream's clock is ahead of ours, in nanoseconds.
+    pub(super) jetstream: Option<i64>,
+    /// How far the service's clock is ahead of ours, in nanoseconds.
+    pub(super) service: Option<i64>,
 }
 
-/// Judges how far the clock of `whose` is ahead of ours.
-pub(super) fn clocks(check: &'static str, whose: &str, ahead_nanos: i64) -> Finding {
-    let difference = ahead_nanos.saturating_abs();
-    let direction = if ahead_nanos >= 0 { "ahead" } else { "behind" };
-    let found = format!("{whose} clock is {:.3} s {direction}", difference as f64 / SECOND as f64);
-    if difference > CLOCK_FAIL_NANOS {
-        Finding::fail(check, found, "set the clocks: events more than 5 minutes ahead are rejected")
-    } else if difference > CLOCK_WARN_NANOS {
-        Finding::warn(check, found, "synchronise both clocks with NTP")
-    } else {
-        Finding::ok(check, found)
+/// Compares our clock with those of JetStream and of the service. `None` if there is none to compare with.
+///
+/// If two of three agree, the third one is wrong.
+pub(super) fn clocks(clocks: Clocks) -> Option<Finding> {
+    const OURS: &str = "this machine's";
+    let known: Vec<(&str, i64)> = [(OURS, Some(0)), ("JetStream's", clocks.jetstream), ("hourlogd's", clocks.service)]
+        .into_iter()
+        .filter_map(|(whose, ahead)| ahead.map(|ahead| (whose, ahead)))
+        .collect();
+    let others = &known[1..];
+    if others.is_empty() {
+        return None;
     }
+    let agree = |one: i64, other: i64| one.saturating_sub(other).saturating_abs() <= CLOCK_WARN_NANOS;
+    let largest =
+        known.iter().map(|(_, ahead)| *ahead).max()?.saturating_sub(known.iter().map(|(_, ahead)| *ahead).min()?);
+    let compared: Vec<String> =
+        others.iter().map(|(whose, ahead)| format!("{whose} clock is {}", difference(*ahead))).collect();
+    let compared = format!("compared with this machine's clock, {}", compared.join(", "));
+    if largest <= CLOCK_WARN_NANOS {
+        return Some(Finding::ok("clocks", compared));
+    }
+    let alone = |(_, ahead): &&(&str, i64)| known.iter().filter(|(_, other)| agree(*ahead, *other)).count() == 1;
+    let wrong: Vec<&(&str, i64)> = known.iter().filter(alone).collect();
+    let (found, advice) = match wrong.as_slice() {
+        [(whose, _)] => (
+            format!("{whose} clock is wrong: {compared}"),
+            format!("set {whose} clock with NTP; events have JetStream's time, and relative times go by it"),
+        ),
+        _ => (
+            format!("the clocks differ, and no two agree: {compared}"),
+            "set all clocks with NTP; events have JetStream's time, and relative times go by it".to_owned(),
+        ),
+    };
+    Some(if largest > CLOCK_FAIL_NANOS {
+        Finding::fail("clocks", found, advice)
+    } else {
+        Finding::warn("clocks", found, advice)
+    })
+}
+
+/// Returns a difference between two clocks for people.
+fn difference(ahead_nanos: i64) -> String {
+    let seconds = ahead_nanos.saturating_abs() as f64 / SECOND as f64;
+    format!("{seconds:.3} s {}", if ahead_nanos >= 0 { "ahead" } else { "behind" })
 }
 
 #[cfg(test)]
@@ -100,16 +135,31 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_compared_with_the_middle_of_the_request() {
-        let at = Offset::from_nanos;
-        assert_eq!(clock_ahead_nanos(at(100), at(200), at(1150)), 1000);
-        assert_eq!(clock_ahead_nanos(at(100), at(200), at(50)), -100);
-    }
-
-    #[test]
-    fn clocks_that_differ_are_reported() {
-        for (ahead, state) in [(0, Severity::Ok), (-2 * SECOND, Severity::Warn), (400 * SECOND, Severity::Fail)] {
-            assert_eq!(clocks("clocks", "the server's", ahead).state, state);
+    fn the_wrong_one_of_three_clocks_is_named() {
+        let second = SECOND;
+        for (jetstream, service, state, found) in [
+            (
+                Some(0),
+                Some(second / 2),
+                Severity::Ok,
+                "JetStream's clock is 0.000 s ahead, hourlogd's clock is 0.500 s ahead",
+            ),
+            (Some(0), Some(-2 * second), Severity::Warn, "hourlogd's clock is wrong: compared"),
+            (Some(86_400 * second), Some(0), Severity::Fail, "JetStream's clock is wrong: compared"),
+            (Some(90 * second), Some(90 * second), Severity::Fail, "this machine's clock is wrong: compared"),
+            (Some(90 * second), Some(-90 * second), Severity::Fail, "no two agree"),
+            (
+                Some(-3 * second),
+                None,
+                Severity::Warn,
+                "no two agree: compared with this machine's clock, JetStream's clock is 3.000 s behind",
+            ),
+            (None, Some(61 * second), Severity::Fail, "hourlogd's clock is 61.000 s ahead"),
+        ] {
+            let finding = clocks(Clocks { jetstream, service }).expect("there is a clock to compare with");
+            assert_eq!(finding.state, state, "{finding:?}");
+            assert!(finding.found.contains(found), "{finding:?}");
         }
+        assert_eq!(clocks(Clocks { jetstream: None, service: None }), None);
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hourlog::{
-    Error, ErrorKind,
-    wire::{ComponentStatus, DiskStatus, SourceStatus, Span, StatusReply},
+    Error, ErrorKind, LogId,
+    wire::{ComponentStatus, DiskStatus, LogReply, SourceStatus, Span, StatusReply},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     output::{counted, human_bytes},
 };
 
-use super::finding::Finding;
+use super::{finding::Finding, loss_checks};
 
 /// Free bytes of the archive's disk with which writes may soon fail. A merge of tables needs room for
 /// a copy of them.
@@ -89,13 +89,36 @@ pub(super) fn instance(status: &StatusReply, lag_max: Span) -> Vec<Finding> {
                 "ingest",
                 &source.stream,
                 &source.reading,
-                "read the log of nats-server; hourlogd reconnects by itself",
+                match source.missing_messages {
+                    0 => "read the log of nats-server; hourlogd reconnects by itself",
+                    _ => "restore the stream, or wait for its restore to end; without one, new messages begin an epoch",
+                },
             ),
             component("wal", &source.stream, &source.settings, "restore the stream's settings"),
+            component(
+                "answers",
+                &source.stream,
+                &source.answering,
+                "check nats-server and the network between it and hourlogd",
+            ),
+            component(
+                "stores",
+                &source.stream,
+                &source.storing,
+                "check the disk of nats-server and the stream's limit; publishers get errors or no answer",
+            ),
+            component(
+                "progress",
+                &source.stream,
+                &source.progress,
+                "keep hourlogd's trace, then restart hourlogd; events wait in the stream",
+            ),
             lag(source, lag_max.duration()),
             catch_up(source, archive.rollbacks),
-            fork(source),
-            removed(source),
+            loss_checks::fork(source, status.now),
+            loss_checks::set_back(source, status.now),
+            loss_checks::removed(source, status.now),
+            poison(source),
         ]);
     }
     findings.push(replies_dropped(status.counters.replies_dropped));
@@ -123,13 +146,15 @@ fn disk(disk: &DiskStatus) -> Finding {
 }
 
 fn lag(source: &SourceStatus, lag_max: Duration) -> Finding {
-    let found = format!(
-        "{}: {} to archive, the oldest {:.1} s old",
-        source.stream,
-        counted(source.lag_messages, "message"),
-        source.lag_seconds
-    );
-    if source.lag_seconds > lag_max.as_secs_f64() {
+    let (Some(messages), age) = (source.lag_messages, source.lag_seconds.unwrap_or(0.0)) else {
+        return Finding::warn(
+            "lag",
+            format!("{}: unknown, because the stream does not answer", source.stream),
+            "see what the other checks of the stream say",
+        );
+    };
+    let found = format!("{}: {} to archive, the oldest {age:.1} s old", source.stream, counted(messages, "message"));
+    if age > lag_max.as_secs_f64() {
         Finding::fail(
             "lag",
             format!("{found}, above the limit of {lag_max:?}"),
@@ -155,36 +180,41 @@ fn catch_up(source: &SourceStatus, restarts: u64) -> Finding {
     }
 }
 
-fn fork(source: &SourceStatus) -> Finding {
-    match &source.fork {
-        None => Finding::ok("fork", format!("{} has not reused any sequence", source.stream)),
-        Some(fork) => {
-            let lost = fork.lost.map_or_else(|| "none".to_owned(), |(first, last)| format!("{first}-{last}"));
-            Finding::warn(
-                "fork",
-                format!(
-                    "at {} {} began to reuse sequences, from {} on; lost messages: {lost}; archived up to message {}",
-                    fork.at, source.stream, fork.from, fork.archived
-                ),
-                "publish the lost messages above the archived ones again; everything published since is archived",
-            )
-        }
+fn poison(source: &SourceStatus) -> Finding {
+    match source.poison_messages {
+        0 => Finding::ok("poison", format!("{} has had no message that breaks a client", source.stream)),
+        count => Finding::warn(
+            "poison",
+            format!("{} of {} would break a client; they are rejected", counted(count, "message"), source.stream),
+            "hourlog read _rejected shows them; mend or stop the publisher, they slow down all logs",
+        ),
     }
 }
 
-fn removed(source: &SourceStatus) -> Finding {
-    match source.removed {
-        None => Finding::ok("removed", format!("{} has lost no message before it was archived", source.stream)),
-        Some((first, last)) => Finding::warn(
-            "removed",
-            format!(
-                "{}: {} removed before archived, the newest {first} to {last}",
-                source.stream,
-                counted(source.removed_messages, "message")
-            ),
-            "publish them again, and let only hourlogd purge the stream",
-        ),
+/// Judges the logs that have events ahead of now. The search ended at the log `unseen`.
+pub(super) fn ahead(logs: &[LogReply], unseen: Option<&LogId>) -> Finding {
+    let more = unseen.map_or_else(String::new, |log| format!("; logs after {log} were not checked"));
+    let of_log = |log: &LogReply| {
+        log.ahead.map(|ahead| {
+            let at_least = if ahead.at_least { "at least " } else { "" };
+            format!("{}: {at_least}{} from {} to {}", log.log, ahead.events, ahead.first, ahead.last)
+        })
+    };
+    let found: Vec<String> = logs.iter().filter_map(of_log).collect();
+    if found.is_empty() {
+        return Finding::ok("ahead", format!("no event lies ahead of now{more}"));
     }
+    Finding::warn(
+        "ahead",
+        format!("events lie ahead of now: {}{more}", found.join(", ")),
+        "mend the clock that they come from; hourlog read LOG --since now shows them",
+    )
+}
+
+/// Judges a reply to the question for such logs that is an error.
+pub(super) fn ahead_unknown(error: &Error) -> Finding {
+    Finding::not_checked("ahead", error)
+        .unwrap_or_else(|| Finding::warn("ahead", format!("not checked: {error}"), "run doctor again in a moment"))
 }
 
 fn replies_dropped(count: u64) -> Finding {
@@ -202,7 +232,7 @@ fn replies_dropped(count: u64) -> Finding {
 mod tests {
     use super::*;
     use crate::cli::doctor::finding::Severity;
-    use hourlog::wire::{ArchiveStatus, CounterStatus, ForkStatus};
+    use hourlog::wire::{ArchiveStatus, CounterStatus};
 
     fn healthy() -> StatusReply {
         let state = ComponentStatus { ok: true, since: None, log: None, reason: None };
@@ -218,9 +248,12 @@ mod tests {
             stream: "HOURLOG".to_owned(),
             kind: "wal".to_owned(),
             reading: state.clone(),
-            settings: state,
-            lag_messages: 0,
-            lag_seconds: 0.0,
+            settings: state.clone(),
+            answering: state.clone(),
+            storing: state.clone(),
+            progress: state,
+            lag_messages: Some(0),
+            lag_seconds: Some(0.0),
             published: 7,
             archived: 7,
             stored: Some(7),
@@ -229,14 +262,20 @@ mod tests {
             bytes: 700,
             bytes_max: Some(1_000_000),
             fork: None,
+            set_back: None,
+            missing_messages: 0,
             removed_messages: 0,
             removed: None,
+            removed_at: None,
+            gaps: 0,
+            poison_messages: 0,
         };
         StatusReply {
             instance: "i".to_owned(),
             version: "0.1.0".to_owned(),
             started: at,
             now: at,
+            jetstream_now: Some(at),
             prefix: "hourlog".to_owned(),
             archive,
             sources: vec![source],
@@ -280,10 +319,35 @@ mod tests {
 
     #[test]
     fn a_lag_above_the_limit_fails() {
-        check(|status| status.sources[0].lag_seconds = 60.0, &[]);
+        check(|status| status.sources[0].lag_seconds = Some(60.0), &[]);
         check(
-            |status| (status.sources[0].lag_messages, status.sources[0].lag_seconds) = (7, 61.5),
+            |status| (status.sources[0].lag_messages, status.sources[0].lag_seconds) = (Some(7), Some(61.5)),
             &[("lag", Severity::Fail, "7 messages to archive, the oldest 61.5 s old")],
+        );
+    }
+
+    #[test]
+    fn a_stream_that_is_silent_or_stores_nothing_and_a_stalled_ingest_are_reported() {
+        let degraded = |status: &StatusReply, reason: &str| ComponentStatus {
+            ok: false,
+            since: Some(status.now),
+            log: None,
+            reason: Some(reason.to_owned()),
+        };
+        check(
+            |status| {
+                let (silent, full, stalled) =
+                    (degraded(status, "no answer"), degraded(status, "no space"), degraded(status, "nothing moves"));
+                let source = &mut status.sources[0];
+                (source.answering, source.storing, source.progress) = (silent, full, stalled);
+                (source.lag_messages, source.lag_seconds) = (None, None);
+            },
+            &[
+                ("answers", Severity::Fail, "no answer"),
+                ("stores", Severity::Fail, "no space"),
+                ("progress", Severity::Fail, "nothing moves"),
+                ("lag", Severity::Warn, "unknown"),
+            ],
         );
     }
 
@@ -291,19 +355,39 @@ mod tests {
     fn lost_messages_and_dropped_requests_are_reported() {
         check(
             |status| {
-                status.sources[0].removed = Some((2, 6));
+                let source = &mut status.sources[0];
+                (source.removed, source.removed_messages, source.gaps) = (Some((8_001, 8_412)), 415, 3);
+                source.removed_at = Some(status.now);
+                source.poison_messages = 2;
                 status.sources[0].catching_up = 3;
-                status.sources[0].fork =
-                    Some(ForkStatus { at: status.now, from: 11, lost: Some((11, 15)), archived: 15 });
                 status.counters.replies_dropped = 1;
             },
             &[
                 ("reread", Severity::Warn, "3 messages"),
-                ("fork", Severity::Warn, "lost messages: 11-15"),
-                ("removed", Severity::Warn, "the newest 2 to 6"),
+                (
+                    "removed",
+                    Severity::Warn,
+                    "messages 8,001–8,412 are missing in the stream HOURLOG; with older ones 415 messages in 3 gaps",
+                ),
+                ("poison", Severity::Warn, "2 messages of HOURLOG would break a client"),
                 ("replies", Severity::Warn, "1 request dropped"),
             ],
         );
+    }
+
+    #[test]
+    fn logs_with_events_ahead_of_now_are_named() {
+        assert_eq!(ahead(&[], None).state, Severity::Ok);
+        let log: LogReply = serde_json::from_str(
+            r#"{"log":"dev.7","events":9,"bytes":1,"rate":0.0,"ahead":
+                {"events":3,"first":"2099-01-01T00:00:00Z","last":"2099-01-02T00:00:00Z"}}"#,
+        )
+        .expect("a log with three events ahead");
+        let unseen = "dev.8".parse().expect("a valid id");
+        let finding = ahead(&[log], Some(&unseen));
+        assert_eq!(finding.state, Severity::Warn);
+        let expected = "dev.7: 3 from 2099-01-01T00:00:00Z to 2099-01-02T00:00:00Z; logs after dev.8 were not checked";
+        assert!(finding.found.contains(expected), "{finding:?}");
     }
 
     #[test]

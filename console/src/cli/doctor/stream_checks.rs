@@ -17,7 +17,7 @@ pub(super) fn no_stream(stream: &str, error: &Error) -> Finding {
         Finding::fail(
             "stream",
             format!("{stream}: {error}"),
-            "hourlogd creates the stream when it starts; use --stream for another name",
+            "restore it, or wait until hourlogd creates it; use --stream for another name",
         )
     })
 }

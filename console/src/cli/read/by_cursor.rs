@@ -20,7 +20,7 @@ use crate::{
     when::{self, Moment},
 };
 
-use super::{EventPrinter, Read, arrival};
+use super::{EventPrinter, Read, arrival, tell_moved};
 
 /// The most events of a page. Small, because a killed reader prints a page again.
 const PAGE_EVENTS: u32 = 1_000;
@@ -67,6 +67,7 @@ impl Read {
         });
         while left > 0 {
             let Some(page) = pages.next().await.transpose()? else { break };
+            tell_moved(session, &page);
             let _complete = session.uninterrupted().await;
             let mut reached = match page.next {
                 Some(Cursor::Arrival(next)) => Some(next),

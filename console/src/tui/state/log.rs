@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use hourlog::{Event, LogId, Offset, Position, wire::TimelineReply};
+use hourlog::{
+    Event, LogId, Offset, Position,
+    wire::{AheadReply, TimelineReply},
+};
 
 use crate::tui::{loaded::LoadedEvents, pattern::Pattern};
 
@@ -28,6 +31,10 @@ pub struct Log {
     pub loaded: LoadedEvents,
     /// The log holds no event.
     pub empty: bool,
+    /// The events that lie ahead of now, at the last count.
+    pub ahead: Option<AheadReply>,
+    /// The latest time that does not lie ahead of now.
+    pub(crate) ahead_limit: Offset,
     /// The time that the scrubber shows.
     pub scrubber: Scrubber,
     /// Movement of the playhead by itself.
@@ -184,6 +191,8 @@ impl Log {
             cursor_row: CursorRow::Bottom,
             loaded: LoadedEvents::default(),
             empty: false,
+            ahead: None,
+            ahead_limit: Offset::MAX,
             scrubber: Scrubber::default(),
             mode: Mode::Live,
             speed: 1.0,
@@ -203,6 +212,14 @@ impl Log {
     /// Returns the number of this opening.
     pub(crate) fn opened(&self) -> u64 {
         self.opened
+    }
+
+    /// Returns the index of the newest loaded event: the last one that does not lie ahead of now, or the last one if
+    /// all do.
+    pub(crate) fn newest_index(&self) -> Option<usize> {
+        let events = self.loaded.events();
+        let until = events.partition_point(|event| event.position.offset <= self.ahead_limit);
+        until.checked_sub(1).or(events.len().checked_sub(1))
     }
 
     /// Returns whether the filter lets an event through.

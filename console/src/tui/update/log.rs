@@ -61,7 +61,8 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
 /// Returns the events to load next; with `reload`, the loaded ones are replaced.
 fn missing_events(log: &Log, reload: bool) -> Option<Fetch> {
     if reload {
-        return Some(if log.mode == Mode::Live { Fetch::Newest } else { Fetch::Around(log.playhead) });
+        let is_at_newest = log.mode == Mode::Live || log.playhead == Position::MAX;
+        return Some(if is_at_newest { Fetch::Newest } else { Fetch::Around(log.playhead) });
     }
     if log.loaded.events().is_empty() && log.playhead == Position::MAX {
         return (!log.loaded.last_reached()).then_some(Fetch::Newest);
@@ -83,7 +84,7 @@ pub(super) fn loaded(state: &mut State, opened: u64, fetch: Fetch, events: Resul
             requests.succeeded(RequestKind::Events, now);
             log.empty = fetched.events.is_empty() && fetched.first_reached && fetched.last_reached;
             log.loaded.add_fetched(fetch, fetched, log.playhead);
-            if log.mode == Mode::Live {
+            if log.mode == Mode::Live || (fetch == Fetch::Newest && log.playhead == Position::MAX) {
                 to_newest(log);
             }
         }
@@ -97,7 +98,8 @@ pub(super) fn counted(state: &mut State, opened: u64, counts: Result<TimelineRep
     let Some(query) = requests.take_counts_asked() else { return };
     match counts {
         Ok(counts) => {
-            let scrubber = &mut log.scrubber;
+            log.ahead = counts.ahead;
+            let (service_now, scrubber) = (counts.now, &mut log.scrubber);
             if query.window.is_none() {
                 let extent = (counts.from, counts.to);
                 scrubber.extent = Some(extent);
@@ -105,6 +107,7 @@ pub(super) fn counted(state: &mut State, opened: u64, counts: Result<TimelineRep
             }
             requests.counts_answered(CountsQuery { window: query.window.or(scrubber.window), ..query }, now);
             scrubber.counts = Some(counts);
+            state.learn_time(service_now);
         }
         Err(error) => failed(state, RequestKind::Counts, &error),
     }
@@ -155,7 +158,7 @@ pub(super) fn arrived(state: &mut State, opened: u64, events: Result<Vec<Event>>
 
 fn add_arrived(log: &mut Log, event: Event) {
     let offset = event.position.offset;
-    if let Some((first, last)) = &mut log.scrubber.extent {
+    if let Some((first, last)) = log.scrubber.extent.as_mut().filter(|_| offset <= log.ahead_limit) {
         (*first, *last) = ((*first).min(offset), (*last).max(offset.saturating_add_nanos(1)));
     }
     log.unseen += u64::from(log.mode != Mode::Live);

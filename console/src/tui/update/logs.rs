@@ -1,6 +1,6 @@
 //! The list of logs.
 
-use hourlog::{LogId, Result, wire::LogReply};
+use hourlog::{LogId, Result, wire::LogsReply};
 
 use crate::tui::{
     keymap::Action,
@@ -17,11 +17,12 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
-pub(super) fn answered(state: &mut State, answer: Result<Vec<LogReply>>) {
+pub(super) fn answered(state: &mut State, answer: Result<LogsReply>) {
     match answer {
-        Ok(rows) => {
+        Ok(reply) => {
             state.requests.succeeded(RequestKind::Logs, state.now);
-            state.logs.replace(rows);
+            state.learn_time(reply.now);
+            state.logs.replace(reply.logs);
         }
         Err(error) => drop(state.requests.failed(RequestKind::Logs, &error, state.now)),
     }

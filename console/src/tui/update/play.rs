@@ -32,7 +32,9 @@ pub(super) fn tick(state: &mut State, effects: &mut Vec<Effect>) {
     let silence = (SILENCE_NANOS as f64 * log.speed) as i64;
     let events = log.loaded.events();
     let played = events.partition_point(|event| event.position.offset <= target);
-    let next = events.range(played..).find(|event| log.shows(event));
+    // What lies ahead of now is not to come: only a playhead that is there already goes on.
+    let is_to_come = |offset: Offset| offset <= log.ahead_limit || log.playhead.offset > log.ahead_limit;
+    let next = events.range(played..).find(|event| log.shows(event)).filter(|event| is_to_come(event.position.offset));
     match next.map(|event| event.position.offset) {
         None => return follow(log, effects),
         Some(next) if log.skip_silence && next.nanos().saturating_sub(target.nanos()) > silence => {
@@ -64,9 +66,12 @@ pub(super) fn play(log: &mut Log, now: Offset) {
             log.mode = Mode::Paused;
         }
         Mode::Paused | Mode::Live => {
-            let is_last = log.cursor_index().is_some_and(|index| index + 1 == log.loaded.events().len());
+            let cursor = log.cursor_index();
+            let is_last = cursor.is_some_and(|index| index + 1 == log.loaded.events().len());
+            // If an event after it is loaded, that one lies ahead of now.
+            let is_newest = cursor.is_some() && cursor == log.newest_index() && (!is_last || log.loaded.last_reached());
             let from = log.selected().offset;
-            log.mode = if log.loaded.last_reached() && is_last {
+            log.mode = if is_newest || (log.loaded.last_reached() && is_last) {
                 Mode::Live
             } else {
                 Mode::Playing { from, at: now, speed_from: (from, now), buffering: false }

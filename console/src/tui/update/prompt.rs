@@ -1,7 +1,7 @@
 //! Keys in the prompt.
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use hourlog::{Error, Position};
+use hourlog::{Error, Position, wire::AheadReply};
 
 use crate::{
     tui::{
@@ -76,10 +76,12 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
         }
         return None;
     }
+    let service_now = state.service_now();
     let log = state.log.as_mut()?;
     let done = match kind {
         PromptKind::GoTo => {
-            when::parse(&text, state.now, &state.zone).map(|moment| travel::jump(log, position(moment)))
+            let ahead = log.ahead;
+            when::parse(&text, service_now, &state.zone).map(|moment| travel::jump(log, position(moment, ahead)))
         }
         PromptKind::Search => pattern(&text).map(|pattern| search::begin(state, pattern, effects)),
         PromptKind::Filter => pattern(&text).map(|pattern| filter(state, pattern)),
@@ -104,10 +106,12 @@ fn filter(state: &mut State, pattern: Option<Pattern>) {
     }
 }
 
-fn position(moment: Moment) -> Position {
+/// Returns the position to go to in a log with these events ahead of now.
+fn position(moment: Moment, ahead: Option<AheadReply>) -> Position {
     match moment {
         Moment::At(offset) => Position::at(offset),
         Moment::First => Position::MIN,
         Moment::Last => Position::MAX,
+        Moment::End => ahead.map_or(Position::MAX, |ahead| Position::at(ahead.last)),
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn step(log: &mut Log, by: i64, rows: usize) {
         (cursor + 1..events.len()).filter(|index| log.shows(&events[*index])).take(steps).last()
     };
     let to = to.map_or(events[cursor].position, |index| events[index].position);
-    if by < 0 || log.mode != Mode::Live {
+    if by < 0 || log.mode != Mode::Live || to.offset > log.ahead_limit {
         log.mode = Mode::Paused;
     }
     log.playhead = to;
@@ -78,10 +78,10 @@ pub(super) fn follow(log: &mut Log, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Puts the playhead on the newest loaded event.
+/// Puts the playhead on the newest loaded event that does not lie ahead of now.
 pub(super) fn to_newest(log: &mut Log) {
-    if let Some((_, last)) = log.loaded.span() {
-        log.playhead = last;
+    if let Some(newest) = log.newest_index() {
+        log.playhead = log.loaded.events()[newest].position;
     }
     log.unseen = 0;
     log.cursor_row = CursorRow::Bottom;

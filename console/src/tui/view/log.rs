@@ -117,7 +117,7 @@ fn row<'a>(state: &State, log: &Log, looks: Looks, event: &'a Event, previous: O
         format!("+{}", times::duration(offset.nanos().saturating_sub(previous.position.offset.nanos())))
     });
     let time = match state.time_style {
-        TimeStyle::Ago => format!("{:>15}", times::age(offset, state.now)),
+        TimeStyle::Ago => format!("{:>15}", times::age(offset, state.service_now())),
         TimeStyle::Since => format!("{since:>15}"),
         // On a narrow screen, only the scrubber shows the date.
         TimeStyle::Local if state.size.0 < DATE_COLUMNS => when::show(offset, &state.zone)[11..].to_owned(),

@@ -98,7 +98,7 @@ fn cell<'a>(state: &State, log: &'a LogReply, column: LogColumn, looks: Looks) -
     match column {
         LogColumn::Id => Cell::from(sanitize(log.log.as_str())),
         LogColumn::Rate => Cell::from(format!("{:.1}", log.rate)),
-        LogColumn::Last => Cell::from(log.last.map_or_else(dash, |last| times::age(last, state.now))),
+        LogColumn::Last => Cell::from(log.last.map_or_else(dash, |last| times::age(last, state.service_now()))),
         LogColumn::Events => Cell::from(human_count(log.events)),
         LogColumn::Bytes => Cell::from(human_bytes(log.bytes)),
         LogColumn::First => {

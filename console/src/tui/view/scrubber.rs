@@ -37,6 +37,9 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     };
     let playhead = log.shown_time();
     let date = when::zoned(playhead, &state.zone).strftime("%Y-%m-%d %Z").to_string();
+    // What lies ahead of now stands at the right edge, behind now.
+    let ahead = log.ahead.map(|ahead| format!("+{} ahead", human_count(ahead.events)));
+    let ahead_and_date = ahead.iter().map(String::as_str).chain([date.as_str()]).collect::<Vec<_>>().join("  ");
     if area.height < 3 {
         // There is no row for the playhead, so its bar is reversed.
         let mut spans = vec![Span::raw(format!("{} ", &date[..DATE_COLUMNS]))];
@@ -50,7 +53,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     let columns = usize::from(inner.width);
     let bars = bars::bars(log, columns);
     let mut lines = vec![
-        ticks_line(state, window, columns, &date),
+        ticks_line(state, window, columns, &ahead_and_date),
         bars_line(log, window, &bars, looks),
         track_line(state, log, looks, columns, window, playhead),
     ];
@@ -81,7 +84,7 @@ fn bars_line(log: &Log, window: Window, bars: &Bars, looks: Looks) -> Line<'stat
     drawn(bars, looks).into_iter().enumerate().map(bar).collect()
 }
 
-/// Returns times along the window, and the playhead's date.
+/// Returns times along the window, and at the right edge the playhead's date.
 fn ticks_line(state: &State, window: Window, columns: usize, date: &str) -> Line<'static> {
     let room = columns.saturating_sub(date.len() + 1);
     let mut text = String::new();
@@ -160,7 +163,7 @@ fn track_line(
             cells[at] = (looks.drawn("◆", "*"), true);
         }
     }
-    if let Some(at) = column(state.now) {
+    if let Some(at) = column(state.service_now()) {
         cells[at] = (looks.drawn("│", "|"), true);
     }
     if let Some(at) = column(playhead) {
@@ -196,7 +199,7 @@ fn status_line(state: &State, log: &Log, looks: Looks, playhead: Offset) -> Line
     let (text, style) = mode(state, log, looks);
     let mut spans = vec![
         Span::styled(text, style),
-        Span::raw(format!(" {} ({})", when::show(playhead, &state.zone), times::age(playhead, state.now))),
+        Span::raw(format!(" {} ({})", when::show(playhead, &state.zone), times::age(playhead, state.service_now()))),
     ];
     if log.unseen > 0 {
         spans.push(Span::styled(

@@ -14,6 +14,7 @@ pub(in crate::api) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request:
             "log {log} is a system log and cannot be created; choose an id that does not begin with _"
         )));
     }
+    request.place.begin_wait()?;
     api.run_job(log, |reply| Job::Create { request: requested.clone(), reply }).await?;
     tracing::info!(%log, "log created");
     describe::answer(api, log).await

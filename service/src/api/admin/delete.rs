@@ -9,6 +9,7 @@ use crate::{
 
 pub(in crate::api) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
     let DeleteRequest { dry_run } = request.body()?;
+    request.place.begin_wait()?;
     // What was published before the request must not create the log again after it.
     fresh::wait_until_fresh(api, &api.sources.of_log(&api.store, log).await?.health).await?;
     let removed = api.run_job(log, |reply| Job::Delete { dry_run, reply }).await?;

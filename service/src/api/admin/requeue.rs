@@ -5,7 +5,6 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
 };
 
 use async_nats::{
@@ -43,6 +42,7 @@ pub(in crate::api) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request:
     let requested: RequeueRequest = request.body()?;
     check(log, &requested)?;
     if requested.after.is_none() {
+        request.place.begin_wait()?;
         fresh::wait_until_fresh(api, &api.sources.of_log(&api.store, log).await?.health).await?;
     }
     if let Some(target) = &requested.log {
@@ -52,8 +52,8 @@ pub(in crate::api) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request:
             return Err(Error::new(ErrorKind::Refused, context));
         }
     }
-    let now = (api.settings.clock)();
-    let requeue = Requeue { api, rejected: log, target: requested.log.as_ref(), now };
+    let now = api.health.time.now();
+    let requeue = Requeue { api, request, rejected: log, target: requested.log.as_ref(), now };
     let bound = |when: Option<hourlog::wire::When>| match when {
         None => Ok(None),
         Some(when) => when
@@ -102,6 +102,7 @@ fn check(log: &LogId, requested: &RequeueRequest) -> Result<()> {
 /// A request under way.
 struct Requeue<'a, S> {
     api: &'a Api<S>,
+    request: &'a Request,
     rejected: &'a LogId,
     target: Option<&'a LogId>,
     now: Offset,
@@ -120,9 +121,9 @@ impl<S: Store> Requeue<'_, S> {
         let from = after.map_or(from, |after| from.max(after.next()));
         let query = Query { from, to, reverse: false, limit: EVENTS_MAX, bytes: BYTES_MAX };
         let reading = Reading::Timeline(query);
-        let wait = Duration::ZERO;
-        let read =
-            self.api.ask(self.rejected, |reply| LogMsg::Replay { reading: reading.clone(), wait, reply }).await?;
+        // Ends with the read: the page is then sent piece by piece, which may last as long as the stream likes.
+        let _turn = self.api.turn(self.request, BYTES_MAX, true).await?;
+        let read = self.api.ask(self.rejected, |reply| LogMsg::Replay { reading: reading.clone(), reply }).await?;
         match read?.read {
             Read::Timeline(page) => Ok(page),
             Read::Arrival(_) => Err(Error::new(ErrorKind::Unexpected, "a page has another order than its request")),

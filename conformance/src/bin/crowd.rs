@@ -1,0 +1,191 @@
+//! A trial of the limits by requester: a crowd asks for large answers at once, or waits in every place, while
+//! another user reads a small page. Prints the latencies of that user and the peak of the service's memory.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use async_nats::Client;
+use clap::{Parser, ValueEnum};
+use conformance::servers::{NatsServer, Service, ServiceOptions, archived};
+use futures_util::StreamExt;
+
+/// Sends a crowd of requests at once, and measures the small replays of another user
+#[derive(Debug, Parser)]
+#[command(name = "crowd", after_help = "Example:\n  crowd --hourlogd target/debug/hourlogd --trial both")]
+struct CrowdOptions {
+    /// The crowd's requests; all trials by default, each with a new service
+    #[arg(long, value_enum)]
+    trial: Option<Trial>,
+    /// Connections of the crowd
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// The service
+    #[arg(long, value_name = "FILE")]
+    hourlogd: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Trial {
+    /// 10,000 replays of 20,000 small events
+    Many,
+    /// 10,000 replays of 900 KB
+    Large,
+    /// 5,000 timelines of 10,000 bins
+    Timelines,
+    /// 5,000 replays of each kind and 5,000 timelines
+    Both,
+    /// 23,400 replays that wait for five minutes
+    Waits,
+}
+
+/// Time for which the other user reads before the crowd begins.
+const QUIET: Duration = Duration::from_secs(5);
+/// Time without a reply after which the crowd is done.
+const DONE_AFTER: Duration = Duration::from_secs(11);
+/// Time for which the crowd waits in the trial of waits.
+const WAITS_TIME: Duration = Duration::from_secs(8);
+
+const MANY: (&str, &str) = ("hourlog.replay.many", r#"{"limit":20000,"max_bytes":1000000}"#);
+const LARGE: (&str, &str) = ("hourlog.replay.large", r#"{"limit":20000,"max_bytes":900000}"#);
+const TIMELINES: (&str, &str) = ("hourlog.timeline.many", r#"{"bins":10000}"#);
+const WAITS: (&str, &str) = ("hourlog.replay.many", r#"{"from":"now","wait":"5m"}"#);
+
+impl Trial {
+    const ALL: [Self; 5] = [Self::Many, Self::Large, Self::Timelines, Self::Both, Self::Waits];
+
+    /// Returns the requests of the crowd.
+    fn requests(self) -> Vec<(&'static str, &'static str)> {
+        let kinds: &[(usize, (&str, &str))] = match self {
+            Self::Many => &[(10_000, MANY)],
+            Self::Large => &[(10_000, LARGE)],
+            Self::Timelines => &[(5_000, TIMELINES)],
+            Self::Both => &[(5_000, MANY), (5_000, LARGE), (5_000, TIMELINES)],
+            Self::Waits => &[(23_400, WAITS)],
+        };
+        let longest = kinds.iter().map(|(count, _)| *count).max().unwrap_or(0);
+        (0..longest)
+            .flat_map(|at| kinds.iter().filter(move |(count, _)| at < *count).map(|(_, request)| *request))
+            .collect()
+    }
+}
+
+/// Replies to a connection of the crowd.
+#[derive(Debug, Default)]
+struct Replies {
+    answered: usize,
+    refused: usize,
+    bytes: usize,
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "printing is the purpose of the program")]
+async fn main() {
+    let CrowdOptions { trial, connections, hourlogd } = CrowdOptions::parse();
+    for trial in trial.map_or(Trial::ALL.to_vec(), |trial| vec![trial]) {
+        let service = Service::start(NatsServer::start().await, ServiceOptions::new(&hourlogd, &[])).await;
+        fill(&service).await;
+        let user = async_nats::connect(service.nats.url()).await.expect("NATS answers");
+        let (mut quiet, begun) = (Vec::new(), Instant::now());
+        while begun.elapsed() < QUIET {
+            quiet.push(small_replay(&user).await);
+        }
+        let requests = trial.requests();
+        let share = requests.len().div_ceil(connections);
+        let shares = requests.chunks(share).map(<[_]>::to_vec);
+        let url = service.nats.url();
+        let mut crowd: tokio::task::JoinSet<Replies> =
+            shares.map(|requests| ask_all(url.clone(), requests, trial == Trial::Waits)).collect();
+        let (mut busy, mut replies, begun) = (Vec::new(), Replies::default(), Instant::now());
+        let mut took = Duration::ZERO;
+        while !crowd.is_empty() {
+            while let Some(some) = crowd.try_join_next() {
+                let some = some.expect("a connection of the crowd does not panic");
+                replies.answered += some.answered;
+                replies.refused += some.refused;
+                replies.bytes += some.bytes;
+                took = begun.elapsed();
+            }
+            busy.push(small_replay(&user).await);
+        }
+        println!(
+            "{trial:?}: {} requests, {} answered ({} MB), {} refused, {:.1} s; {} resident; small replays: \
+             quiet {}, beside the crowd {}",
+            requests.len(),
+            replies.answered,
+            replies.bytes / 1_000_000,
+            replies.refused,
+            took.as_secs_f64(),
+            resident(&service),
+            summary(quiet),
+            summary(busy),
+        );
+    }
+}
+
+/// Returns the peak of the service's resident memory.
+#[cfg(target_os = "linux")]
+fn resident(service: &Service) -> String {
+    format!("{} MiB", service.process.resident_mib_max())
+}
+
+/// Only Linux reports it.
+#[cfg(not(target_os = "linux"))]
+fn resident(_: &Service) -> String {
+    "unknown".to_owned()
+}
+
+async fn fill(service: &Service) {
+    let jetstream = service.jetstream().await;
+    let messages = (0..20_000)
+        .map(|number| ("log.many".to_owned(), number.to_string()))
+        .chain((0..20).map(|_| ("log.large".to_owned(), "x".repeat(45_000))))
+        .chain((0..100).map(|number| ("log.small".to_owned(), number.to_string())));
+    for (subject, payload) in messages {
+        jetstream.client().publish(subject, payload.into()).await.expect("the message can be sent");
+    }
+    // The stream takes messages in order, and acknowledges this one.
+    let last = jetstream.publish("log.small", "last".into()).await.expect("the message can be sent");
+    last.await.expect("the stream accepts the message");
+    archived(&service.remote().await).await;
+}
+
+/// Sends a share of the crowd's requests at once, and counts the replies until none comes any more.
+async fn ask_all(url: String, requests: Vec<(&'static str, &'static str)>, waits: bool) -> Replies {
+    let client = async_nats::connect(url).await.expect("NATS answers");
+    let inbox = client.new_inbox();
+    let mut received = client.subscribe(format!("{inbox}.*")).await.expect("NATS answers");
+    for (number, (subject, body)) in requests.iter().enumerate() {
+        let sent = client.publish_with_reply(*subject, format!("{inbox}.{number}"), (*body).into());
+        sent.await.expect("the message can be sent");
+    }
+    let (mut replies, begun) = (Replies::default(), Instant::now());
+    while replies.answered + replies.refused < requests.len() && !(waits && begun.elapsed() > WAITS_TIME) {
+        let quiet_max = if waits { Duration::from_secs(1) } else { DONE_AFTER };
+        let reply = match tokio::time::timeout(quiet_max, received.next()).await {
+            Ok(Some(reply)) => reply,
+            _ if waits => continue,
+            _ => break,
+        };
+        replies.bytes += reply.payload.len();
+        if reply.payload.is_empty() { replies.refused += 1 } else { replies.answered += 1 }
+    }
+    replies
+}
+
+async fn small_replay(user: &Client) -> Duration {
+    let begun = Instant::now();
+    let reply = user.request("hourlog.replay.small", r#"{"limit":10}"#.into()).await.expect("the service answers");
+    assert!(!reply.payload.is_empty(), "the other user is refused: {:?}", reply.headers);
+    begun.elapsed()
+}
+
+/// Returns the median, the 99th percentile and the maximum.
+fn summary(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1)));
+    let text =
+        |time: Option<&Duration>| time.map_or_else(String::new, |time| format!("{:.1}", time.as_secs_f64() * 1e3));
+    format!("p50 {} p99 {} max {} ms of {}", text(at(50)), text(at(99)), text(times.last()), times.len())
+}

@@ -1,0 +1,151 @@
+//! A TCP proxy before a server: it cuts, delays or silences the connections through it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// The most bytes that are passed on at once.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A proxy on a free port. Ends its connections on drop.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    mode: watch::Sender<Mode>,
+    /// Number of answers that are held back now.
+    delayed: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+/// The present behaviour towards all connections.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mode {
+    /// Number of times that the connections were cut.
+    cuts: u64,
+    is_silent: bool,
+    delay: Duration,
+}
+
+impl Proxy {
+    /// Listens on a free port, and connects each client to `target`, given as `host:port`.
+    ///
+    /// # Panics
+    /// If this machine has no free port.
+    pub async fn start(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = listener.local_addr().expect("the listener has an address").port();
+        let (mode, delayed) = (watch::Sender::new(Mode::default()), Arc::new(AtomicUsize::new(0)));
+        let (modes, waiting, target) = (mode.clone(), Arc::clone(&delayed), target.to_owned());
+        let task = tokio::spawn(async move {
+            // Dropped with this task, which ends the connections.
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                while connections.try_join_next().is_some() {}
+                connections.spawn(connect(client, target.clone(), modes.subscribe(), Arc::clone(&waiting)));
+            }
+        });
+        Self { port, mode, delayed, task }
+    }
+
+    /// The address for clients.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Ends all connections. Clients may connect again at once.
+    pub fn cut(&self) {
+        self.mode.send_modify(|mode| mode.cuts += 1);
+    }
+
+    /// Holds everything back, in both directions, while `is_silent`. Connections stay open: neither
+    /// side can tell that the other is not reached.
+    pub fn silence(&self, is_silent: bool) {
+        self.mode.send_modify(|mode| mode.is_silent = is_silent);
+    }
+
+    /// Delays each answer of the server.
+    pub fn delay(&self, delay: Duration) {
+        self.mode.send_modify(|mode| mode.delay = delay);
+    }
+
+    /// Returns true while an answer is delayed.
+    pub fn is_busy(&self) -> bool {
+        self.delayed.load(Relaxed) > 0
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Passes on what client and server send, until one of them ends or the connection is cut.
+async fn connect(client: TcpStream, target: String, mut mode: watch::Receiver<Mode>, delayed: Arc<AtomicUsize>) {
+    let cuts = mode.borrow_and_update().cuts;
+    let (requests, answers) = (mode.clone(), mode.clone());
+    let pass_on = async {
+        let Ok(server) = TcpStream::connect(target).await else { return };
+        // Small messages must not wait for each other.
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+        tokio::select! {
+            () = pump(from_client, to_server, requests, None) => {}
+            () = pump(from_server, to_client, answers, Some(&delayed)) => {}
+        }
+    };
+    tokio::select! {
+        () = pass_on => {}
+        _ = mode.wait_for(|mode| mode.cuts != cuts) => {}
+    }
+}
+
+/// Passes bytes on in one direction. Answers of the server are `delayed`.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut mode: watch::Receiver<Mode>,
+    delayed: Option<&AtomicUsize>,
+) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let delay = mode.borrow().delay;
+        if let Some(delayed) = delayed.filter(|_| !delay.is_zero()) {
+            let _counted = Counted::new(delayed);
+            tokio::time::sleep(delay).await;
+        }
+        if mode.wait_for(|mode| !mode.is_silent).await.is_err() || to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Counts something until it is dropped, also with a cut connection.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,120 @@
+//! Admission: decides which logs the messages at hand may create, before they are decoded.
+//!
+//! The decision about a message must be the same when it is read again, or its event would be stored
+//! twice: in its log and in `_rejected`. So a message that was refused stays refused, and a log that
+//! exists takes its events. A limit decides only about a message that is in neither.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use hourlog::{
+    ArrivalCursor, ErrorKind, LogId, Result, Seq, header,
+    read::{ArrivalQuery, End, arrivals_page},
+    store::Store,
+};
+
+use super::{Ingest, IngestArgs};
+use crate::{new_logs::REFUSED, stream::message::MessageKey};
+
+/// Number of logs that are looked up at the same time.
+const LOOKUPS_AT_ONCE: usize = 64;
+/// Number of rejected events per read.
+const PAGE_EVENTS: usize = 1_000;
+/// Bytes of rejected events per read.
+const PAGE_BYTES: usize = 8 << 20;
+
+impl<S: Store> Ingest<S> {
+    /// Decides about the logs of `messages`, given as subjects and keys. A key is asked for only if the
+    /// subject's log is not known.
+    pub(super) async fn admit_logs<'a, K>(&mut self, messages: impl Iterator<Item = (&'a str, K)>) -> Result<()>
+    where
+        K: FnOnce() -> Option<MessageKey>,
+    {
+        self.load_refusals().await?;
+        let unknown = self.unknown_logs(messages);
+        let archived = self.checkpoint.archived().message.sequence;
+        let mut refused = HashMap::new();
+        if !unknown.is_empty() {
+            for (log, key, exists) in self.look_up(unknown).await? {
+                if exists {
+                    self.args.new_logs.know(&log);
+                } else if let Err(limit) = self.args.new_logs.admit(&log, key.time) {
+                    refused.insert(log, Arc::from(limit.reason()));
+                }
+            }
+        }
+        self.decoder.refusals().begin_chunk(refused, archived);
+        Ok(())
+    }
+
+    /// Returns the logs of `messages` that are not known to exist, each with its first message that was
+    /// not refused before: one that was says nothing about its log.
+    fn unknown_logs<'a, K>(&mut self, messages: impl Iterator<Item = (&'a str, K)>) -> HashMap<LogId, MessageKey>
+    where
+        K: FnOnce() -> Option<MessageKey>,
+    {
+        let mut unknown = HashMap::new();
+        let IngestArgs { sources, source, new_logs, .. } = &self.args;
+        for (subject, key) in messages {
+            let Some(log) = self.decoder.unseen(subject) else { continue };
+            let is_other = sources.owner(&log).is_some_and(|owner| !Arc::ptr_eq(owner, source));
+            if is_other || log.is_system() || unknown.contains_key(&log) || new_logs.knows(&log) {
+                continue;
+            }
+            if let Some(key) = key().filter(|key| !self.decoder.refusals().contains(key.sequence)) {
+                unknown.insert(log, key);
+            }
+        }
+        unknown
+    }
+
+    /// Looks up which of these logs exist, in the order of their first messages.
+    async fn look_up(&self, unknown: HashMap<LogId, MessageKey>) -> Result<Vec<(LogId, MessageKey, bool)>> {
+        let (store, epochs) = (&self.args.store, self.decoder.epochs());
+        let looking = unknown.into_iter().map(|(log, key)| async move {
+            // The events of a deleted log do not create it again, so they are not new.
+            let exists = store.log(&log).await?.is_some()
+                || store.deleted_to(&log).await? >= epochs.seq(log.slot(), key.sequence);
+            Result::Ok((log, key, exists))
+        });
+        let mut found: Vec<_> = stream::iter(looking).buffer_unordered(LOOKUPS_AT_ONCE).try_collect().await?;
+        found.sort_unstable_by_key(|(_, key, _)| key.sequence);
+        Ok(found)
+    }
+
+    /// Reads which of the messages that are read again were refused before, once after each restart of
+    /// the ingest.
+    async fn load_refusals(&mut self) -> Result<()> {
+        let generation = self.checkpoint.generation();
+        if self.refusals_of == Some(generation) {
+            return Ok(());
+        }
+        let (taken, log) = (self.checkpoint.taken(), self.args.source.rejected_log.clone());
+        // A rejected event comes after `max_time`, or is listed in its bucket.
+        let first = self.decoder.epochs().seq(log.slot(), taken.message.sequence);
+        let after = ArrivalCursor { time: taken.max_time, seq: first };
+        let mut query = ArrivalQuery { after, limit: PAGE_EVENTS, bytes: PAGE_BYTES };
+        loop {
+            // Up to the end: right after a fork, no head tells how far the messages were handed out.
+            let page = match arrivals_page(&self.args.store, &log, &query, Seq::MAX).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                page => page?,
+            };
+            for event in &page.events {
+                let seq = event.position.seq;
+                // A fork may have given the sequence to another message.
+                let is_current = self.decoder.epochs().seq(log.slot(), seq.sequence()) == seq;
+                let reason = event.record.metadata.get(header::REJECTED).first();
+                if let Some(reason) = reason.filter(|reason| is_current && reason.starts_with(REFUSED)) {
+                    self.decoder.refusals().add(seq.sequence(), Arc::from(reason.as_str()));
+                }
+            }
+            query.after = page.next;
+            if page.end != End::More {
+                break;
+            }
+        }
+        self.refusals_of = Some(generation);
+        Ok(())
+    }
+}

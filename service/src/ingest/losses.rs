@@ -1,0 +1,144 @@
+//! Losses: what is gone for good is found, recorded in the archive, and only then passed over.
+
+use std::{ops::RangeInclusive, sync::Arc};
+
+use async_nats::jetstream;
+use hourlog::{
+    Offset, Result,
+    failpoint::Failpoint,
+    store::{SLOTS, Store, reset_checkpoints},
+};
+
+use super::{Ingest, IngestArgs};
+use crate::{
+    losses::{self, Fork, Missing, SetBack},
+    stream::{
+        decode::Decoder,
+        epochs::Epochs,
+        marks::{Gap, Marks},
+        message::MessageKey,
+    },
+};
+
+impl<S: Store> Ingest<S> {
+    /// Compares the end of the archive with the beginning of the stream, once after the start. If
+    /// messages between them are gone, records them and begins a new epoch, so that no reader of
+    /// what the archive has lost is ahead of what comes.
+    ///
+    /// An existing stream has limits of its own, so such a gap is normal after a time without the
+    /// service. Its messages keep their seqs, and no epoch is needed.
+    ///
+    /// An archive that was repaired is read again from the stream's first message. The stream lacks what was archived
+    /// before the repair, and the archive has it.
+    pub(super) async fn compare_marks(&mut self, handle: &jetstream::stream::Stream) -> Result<()> {
+        let (source, stream) = (Arc::clone(&self.args.source), &self.args.stream);
+        let archived = self.checkpoint.taken().message.sequence;
+        if !source.health.is_wal || Failpoint::SetBackUnseen.is_active() {
+            return Ok(());
+        }
+        let known = if archived == 0 { self.archived_before_reset().await? } else { archived };
+        if known == 0 && stream.may_begin_later() {
+            return Ok(());
+        }
+        let info = handle.cached_info();
+        let created = i64::try_from(info.created.unix_timestamp_nanos()).map_or(Offset::MIN, Offset::from_nanos);
+        let passed = source.health.with_losses(|losses| losses.passed(&source.epochs(), known));
+        let state = &info.state;
+        let first = if state.messages == 0 { state.last_sequence + 1 } else { state.first_sequence };
+        // What the stream still has is read again after a reset.
+        let unreadable = passed.min(first.saturating_sub(1));
+        if unreadable > archived {
+            self.pass_over(unreadable, created);
+        }
+        let head = self.checkpoint.head().map_or(0, |head| head.sequence);
+        let marks = Marks { archived: passed, head, first };
+        let Some(gap) = marks.gap() else { return Ok(()) };
+        let uncertain = self.missing(gap.from..=gap.uncertain_to).await?;
+        let certain = Missing::all(gap.uncertain_to + 1, gap.to);
+        match uncertain.map(|uncertain| uncertain.and(certain)).or(certain) {
+            Some(missing) => self.begin_epoch_after(gap, missing, created).await,
+            // Somebody has purged what was archived, and the service was killed before it had stored
+            // a checkpoint.
+            None => {
+                self.pass_over(gap.to, created);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the sequence up to which everything was archived before the checkpoint was reset; 0 if it was not.
+    async fn archived_before_reset(&self) -> Result<u64> {
+        let IngestArgs { store, source, .. } = &self.args;
+        let (reset, epochs) = (reset_checkpoints(store, source.stream()).await?, source.epochs());
+        Ok(reset.into_iter().map(|(slot, seq)| epochs.sequence(slot, seq)).min().unwrap_or(0))
+    }
+
+    /// Records that `missing` is in neither the archive nor the stream, and begins a new epoch.
+    async fn begin_epoch_after(&mut self, gap: Gap, missing: Missing, created: Offset) -> Result<()> {
+        let IngestArgs { source, sources, store, settings, .. } = &self.args;
+        let (stream, now) = (source.stream(), (settings.clock)());
+        let epochs = Epochs::leap(store, stream, gap.epoch_from, now).await?;
+        let checkpoint = self.checkpoint.taken();
+        let set_back = SetBack {
+            at: now,
+            missing,
+            checkpoint: checkpoint.message.sequence,
+            held_to: gap.held_to,
+            epoch_after: gap.epoch_from - 1,
+            passed: gap.to,
+            max_time: checkpoint.max_time,
+            epochs: (0..SLOTS).map(|slot| epochs.newest(slot)).collect(),
+        };
+        tracing::error!(
+            %stream, first = missing.first, last = missing.last, messages = missing.messages,
+            "{}; from message {} on, events are new to every reader", set_back.sentence(), gap.epoch_from
+        );
+        source.health.set_back(set_back);
+        source.health.save_losses(store).await?;
+        source.epochs.send_replace(Arc::new(epochs));
+        self.decoder = Decoder::new(source, sources);
+        self.checkpoint.fork(gap.epoch_from);
+        self.pass_over(gap.to, created);
+        Ok(())
+    }
+
+    /// Passes over everything up to `sequence`, which nobody can read any more, before the first
+    /// message is taken. The stream was created at `created`.
+    fn pass_over(&mut self, sequence: u64, created: Offset) {
+        // An earlier time would look as if the stream had been recreated since.
+        let time = self.checkpoint.taken().message.time.max(created);
+        self.checkpoint.take(MessageKey { sequence, time });
+        self.checkpoint.hand_out();
+        self.checkpoint.mark_oldest_chunk_archived();
+        self.removals_reported_to = sequence;
+        self.source().archived.send_replace(sequence);
+    }
+
+    /// Records a fork of the stream, which was read up to `read_to` and uses its sequences again from
+    /// `from` on. To be called once nothing is in flight, and before the new epoch
+    /// begins.
+    pub(super) async fn record_fork(&self, from: u64, read_to: u64, now: Offset) -> Result<()> {
+        let archived = self.checkpoint.archived().message.sequence;
+        // Right after a kill, the archive may hold more than its checkpoint says.
+        let missing = self.missing(from.max(archived + 1)..=read_to).await?;
+        let lost = (read_to >= from).then_some((from, read_to));
+        let fork = Fork { at: now, from, lost, missing };
+        tracing::error!(
+            stream = self.name(),
+            from,
+            lost = fork.lost_range(),
+            missing = fork.missing_range(),
+            "the stream has forked: it was recreated, or has lost its newest messages; from here on its messages are new, and are archived as new events"
+        );
+        let health = self.source();
+        health.forked(fork);
+        health.save_losses(&self.args.store).await
+    }
+
+    /// Returns those of the messages in `sequences`, all of them after the checkpoint, that the
+    /// archive does not hold.
+    async fn missing(&self, sequences: RangeInclusive<u64>) -> Result<Option<Missing>> {
+        let since = self.checkpoint.archived().max_time;
+        losses::missing(&self.args.store, &self.args.source.epochs(), sequences, since).await
+    }
+}
