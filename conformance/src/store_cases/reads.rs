@@ -59,7 +59,7 @@ pub async fn events_ahead_of_now_cost_one_read_of_the_index(guard: impl StoreGua
     let whole_buckets = Ahead { count: 2, first: far, last: times[4], is_exact: true };
     assert_eq!(ahead(&store, &log, soon).await?, Some(whole_buckets));
     assert_eq!(store.take(), ReadCounts { index: 1, buckets: 0, arrivals: 0, events: 0 });
-    // Of the bucket that the limit lies in, only the events after it count.
+    // In the bucket with the limit, only the events after it count.
     assert_eq!(ahead(&store, &log, now).await?, Some(Ahead { count: 3, first: soon, ..whole_buckets }));
     Ok(())
 }

@@ -89,7 +89,7 @@ pub(super) async fn moved<S: Store>(api: &Api<S>, log: &LogId, cursor: ArrivalCu
 /// `None` if the stream does not answer. Another instance may know newer ones than this one.
 async fn newest<S: Store>(api: &Api<S>, source: &Source, log: &LogId) -> Result<Option<Seq>> {
     let Ok(stream) = api.jetstream().get_stream(&**source.stream()).await else { return Ok(None) };
-    // What was read counts, too, while the stream is shorter.
+    // While the stream is shorter than what was read, the read messages count.
     let health = &source.health;
     let last = stream.cached_info().state.last_sequence + health.missing.load(Relaxed);
     let published = health.published.fetch_max(last, Relaxed).max(last);

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 /// Time without poison after which the client reads again. Each poison message that it meets costs a
-/// connection, and with it some tenths of a second for everybody.
+/// connection, which delays everybody by some tenths of a second.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// Knowledge about poison in the stream: messages that the client cannot read.

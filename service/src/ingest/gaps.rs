@@ -78,7 +78,7 @@ impl<S: Store> Ingest<S> {
         } else {
             raw::fetch(jetstream, stream, next).await?.map(|message| message.key.sequence)
         };
-        // What is published after the state was read is not passed over.
+        // Messages that were published after the state was read are kept.
         let last = present.map_or(state.last_sequence, |present| (present - 1).min(state.last_sequence));
         if last < next {
             return Ok(());

@@ -10,7 +10,7 @@ use async_nats::jetstream;
 use conformance::servers::{NatsServer, Service};
 use serde_json::Value;
 
-use crate::kit::{WAIT_MAX, archived, events, options, publish_all};
+use crate::kit::{WAIT_MAX, archived, events, options, orders, publish_all};
 
 /// Number of messages in each stream.
 const MESSAGES: u64 = 400;
@@ -20,13 +20,7 @@ const MESSAGE_BYTES: usize = 60_000;
 /// Starts a service with an existing stream, and stops it. Then fills both streams.
 async fn filled() -> (Service, jetstream::Context) {
     let nats = NatsServer::start().await;
-    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server accepts a connection"));
-    let config = jetstream::stream::Config {
-        name: "ORDERS".to_owned(),
-        subjects: vec!["orders.>".to_owned()],
-        ..Default::default()
-    };
-    jetstream.create_stream(config).await.expect("the stream can be created");
+    let jetstream = orders(&nats).await;
     let mut service = Service::start(nats, options(&["--source", "ORDERS"])).await;
     service.process.terminate().await;
     let message =

@@ -70,3 +70,15 @@ pub(crate) async fn until_purged(service: &Service) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// Creates the stream ORDERS, as somebody else has made it.
+pub(crate) async fn orders(nats: &NatsServer) -> jetstream::Context {
+    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server accepts a connection"));
+    let config = jetstream::stream::Config {
+        name: "ORDERS".to_owned(),
+        subjects: vec!["orders.>".to_owned()],
+        ..Default::default()
+    };
+    jetstream.create_stream(config).await.expect("the stream can be created");
+    jetstream
+}

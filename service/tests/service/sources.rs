@@ -7,19 +7,7 @@ use conformance::servers::{HourlogdProcess, NatsOptions, NatsServer, Service};
 use hourlog::{ErrorKind, Record, Remote, wire::DeleteRequest};
 use tempfile::TempDir;
 
-use crate::kit::{archived, binary, events, log, options, publish_all, service_with};
-
-/// Creates the stream ORDERS, as somebody else has made it.
-async fn orders(nats: &NatsServer) -> jetstream::Context {
-    let jetstream = jetstream::new(async_nats::connect(nats.url()).await.expect("the server accepts a connection"));
-    let config = jetstream::stream::Config {
-        name: "ORDERS".to_owned(),
-        subjects: vec!["orders.>".to_owned()],
-        ..Default::default()
-    };
-    jetstream.create_stream(config).await.expect("the stream can be created");
-    jetstream
-}
+use crate::kit::{archived, binary, events, log, options, orders, publish_all, service_with};
 
 /// Returns the output of a service that refuses to start.
 async fn refusal(nats: &NatsServer, directory: &Path, flags: &[&str]) -> String {

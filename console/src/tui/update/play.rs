@@ -32,7 +32,7 @@ pub(super) fn tick(state: &mut State, effects: &mut Vec<Effect>) {
     let silence = (SILENCE_NANOS as f64 * log.speed) as i64;
     let events = log.loaded.events();
     let played = events.partition_point(|event| event.position.offset <= target);
-    // What lies ahead of now is not to come: only a playhead that is there already goes on.
+    // Playing does not enter the events ahead of now. A playhead that is among them goes on.
     let is_to_come = |offset: Offset| offset <= log.ahead_limit || log.playhead.offset > log.ahead_limit;
     let next = events.range(played..).find(|event| log.shows(event)).filter(|event| is_to_come(event.position.offset));
     match next.map(|event| event.position.offset) {

@@ -37,7 +37,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     };
     let playhead = log.shown_time();
     let date = when::zoned(playhead, &state.zone).strftime("%Y-%m-%d %Z").to_string();
-    // What lies ahead of now stands at the right edge, behind now.
+    // Events ahead of now are drawn at the right edge, behind now.
     let ahead = log.ahead.map(|ahead| format!("+{} ahead", human_count(ahead.events)));
     let ahead_and_date = ahead.iter().map(String::as_str).chain([date.as_str()]).collect::<Vec<_>>().join("  ");
     if area.height < 3 {
