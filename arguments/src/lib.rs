@@ -1,7 +1,10 @@
 //! Flags and environment variables, the same way in both programs.
 //!
 //! - [`parse`]: an empty variable counts as unset, and an error names the variable that caused it.
+//! - [`manual`]: the manual pages.
 //! - [`value`], [`source`] and [`default_in_help`]: a setting in use, where it comes from, and without its secrets.
+
+pub mod manual;
 
 use std::ffi::OsString;
 

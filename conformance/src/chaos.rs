@@ -68,7 +68,7 @@ pub struct ChaosRun {
 impl ChaosRun {
     /// A run with an archive in a directory: every disruption for it, in at least three rounds.
     pub fn new(hourlogd: PathBuf, seed: u64, duration_min: Duration) -> Self {
-        let (disruptions, recovery_timeout) = (Disruption::OVER_DIRECTORY.to_vec(), RECOVERY_TIMEOUT);
+        let (disruptions, recovery_timeout) = (Disruption::over_directory(), RECOVERY_TIMEOUT);
         Self {
             hourlogd,
             seed,
@@ -83,7 +83,7 @@ impl ChaosRun {
 
     /// A run with an archive in a database: every disruption, in at least one round.
     pub fn over_database(hourlogd: PathBuf, seed: u64, duration_min: Duration) -> Self {
-        let disruptions = Disruption::OVER_DATABASE.to_vec();
+        let disruptions = Disruption::over_database();
         Self { database: true, rounds_min: 1, disruptions, ..Self::new(hourlogd, seed, duration_min) }
     }
 

@@ -283,6 +283,7 @@ async fn check_histogram(
     }
     let all = by_time.iter().filter(|event| (from..to).contains(&event.position.offset)).count();
     prop_assert_eq!(found.count, all as u64);
+    prop_assert!(found.to_read >= found.read, "{} of {}", found.read, found.to_read);
     Ok(())
 }
 

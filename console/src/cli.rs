@@ -8,6 +8,7 @@ mod cursor;
 mod describe;
 mod doctor;
 mod export;
+mod format;
 mod hist;
 mod import;
 mod input;
@@ -30,13 +31,23 @@ use jiff::tz::TimeZone;
 use crate::{
     connect::Connect,
     exit::{self, Failure},
-    output::{ColorMode, Format, Output},
+    output::{ColorMode, Output},
     session::Session,
     tui,
+    typed::Typed,
+    when,
+};
+
+use self::{
+    format::{FormatParser, OutputFormat},
+    read::Template,
 };
 
 /// Parses the command line, runs the command, and returns its exit code.
 pub fn main(clock: Clock) -> ExitCode {
+    if completions::complete() {
+        return exit::OK.into();
+    }
     let (cli, matches) = match parse() {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -51,9 +62,17 @@ pub fn main(clock: Clock) -> ExitCode {
         let _ = write!(std::io::stderr(), "{help}");
         return exit::USAGE.into();
     }
-    let out = Output::new(output.format, output.color, output.quiet);
-    let zone = output.tz.unwrap_or_else(TimeZone::system);
-    let session = Session::new(connect, out, zone, clock, output.verbose);
+    let (format, template) = output.format.map_or((None, None), OutputFormat::into_parts);
+    let out = Output::new(format, output.color, output.quiet);
+    let zone = match output.tz.clone().map_or_else(when::system_zone, Ok) {
+        Ok(zone) => zone,
+        Err(error) => {
+            out.error(&error);
+            return exit::USAGE.into();
+        }
+    };
+    let typed = Typed::new(&Cli::command(), &matches);
+    let session = Session::new(connect, out, zone, clock, output.verbose).with_named_zone(output.tz).with_typed(typed);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -62,7 +81,7 @@ pub fn main(clock: Clock) -> ExitCode {
         }
     };
     let result = match command {
-        Some(command) => runtime.block_on(stop::until_stopped(&session, run(command, &session, &matches))),
+        Some(command) => runtime.block_on(stop::until_stopped(&session, run(command, &session, &matches, template))),
         None => runtime.block_on(tui::open(&session, &console)),
     };
     // A thread may still be blocked on standard input. Do not wait for it.
@@ -111,7 +130,9 @@ Examples:
   hourlog read orders.eu --since '2h ago'
   hourlog read orders.eu -f -o ndjson | jq .data
 
-Times: 2018-02-04T21:56:42Z, 2h, '2h ago', -30m, 14:05, 'yesterday 9:00', 2018-02-04, @1517781402, first, last, now
+Times: 2018-02-04T21:56:42Z, 2h, '2h ago', -30m, 14:05, noon, monday, 'yesterday 9:00', 'feb 4 10:00', 2018-02-04,
+'2018-02-06 15:50', RFC 2822, @1517781402, 10, 13, 16 or 19 digits since 1970 (s, ms, us, ns), first, last, now.
+14:05, monday and feb 4 are the most recent ones; as --until, the first ones after --since.
 
 Exit codes: 0 ok, 1 unexpected failure, 2 wrong usage, 3 log or position not found, 4 not allowed, \
 5 service unavailable, 6 timed out, 7 data corrupted, 8 refused, 130 interrupted";
@@ -120,12 +141,13 @@ Exit codes: 0 ok, 1 unexpected failure, 2 wrong usage, 3 log or position not fou
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 struct OutputArgs {
-    /// Output format [default: table on a terminal, ndjson otherwise]
-    #[arg(id = "output", short = 'o', long = "output", global = true, value_name = "FORMAT")]
-    format: Option<Format>,
+    /// Output format; read also takes a format of your own, such as '%t %k{kind} %d\n' [default: table on a terminal, ndjson
+    /// otherwise]
+    #[arg(id = "output", short = 'o', long = "output", global = true, value_name = "FORMAT", value_parser = FormatParser)]
+    format: Option<OutputFormat>,
     /// Time zone for times without one and for tables, such as Europe/Oslo or UTC [default: the
-    /// system's]
-    #[arg(long, global = true, value_name = "ZONE", env = "HOURLOG_TZ", value_parser = parse_zone)]
+    /// system's; import takes none for the times in a file]
+    #[arg(long, global = true, value_name = "ZONE", env = "HOURLOG_TZ", value_parser = when::parse_zone)]
     tz: Option<TimeZone>,
     /// When to use colors
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "HOURLOG_COLOR")]
@@ -136,10 +158,6 @@ struct OutputArgs {
     /// Also print the causes of errors and connection details
     #[arg(short, long, global = true)]
     verbose: bool,
-}
-
-fn parse_zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_| "unknown time zone; write Europe/Oslo or UTC".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -160,13 +178,23 @@ enum Command {
     Man(man::Man),
 }
 
-async fn run(command: Command, session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
+async fn run(
+    command: Command,
+    session: &Session,
+    matches: &ArgMatches,
+    template: Option<Template>,
+) -> Result<(), Failure> {
+    if template.is_some() && !matches!(command, Command::Read(_)) {
+        return Err(Failure::usage(
+            "-o with tokens is for events, as hourlog read prints them; write -o ndjson or csv",
+        ));
+    }
     match command {
         Command::Ls(ls) => ls.run(session).await,
         Command::Describe(describe) => describe.run(session).await,
         Command::Hist(hist) => hist.run(session).await,
         Command::Pub(publish) => publish.run(session).await,
-        Command::Read(read) => read.run(session).await,
+        Command::Read(read) => read.run(session, template).await,
         Command::Export(export) => export.run(session).await,
         Command::Import(import) => import.run(session).await,
         Command::Status(status) => status.run(session).await,
@@ -174,7 +202,7 @@ async fn run(command: Command, session: &Session, matches: &ArgMatches) -> Resul
         Command::Doctor(doctor) => doctor.run(session).await,
         Command::Admin(admin) => admin.run(session).await,
         Command::Config(config) => config.run(session, &Cli::command(), matches),
-        Command::Completions(completions) => completions.run(session, &mut Cli::command()),
+        Command::Completions(completions) => completions.run(session),
         Command::Man(man) => man.run(session, Cli::command()),
     }
 }
@@ -202,7 +230,11 @@ fn report(session: &Session, failure: &Failure) {
                 }
             }
             session.out.error(&text);
-            if let Some(hint) = hint.filter(|_| matches!(error.kind(), ErrorKind::Deadline | ErrorKind::Unavailable)) {
+            if let Some(hint) = hint
+                .filter(|_| matches!(error.kind(), ErrorKind::Deadline | ErrorKind::Unavailable | ErrorKind::Refused))
+                // An error of a write says itself what has become of each event.
+                .filter(|_| error.sent().is_none())
+            {
                 session.out.note(&hint);
             }
         }

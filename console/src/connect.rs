@@ -3,8 +3,16 @@
 mod denials;
 mod levels;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use async_nats::{Client, ConnectOptions};
 use clap::{ArgMatches, Args, parser::ValueSource};
 use hourlog::{
     Error, Remote, Result,
@@ -131,6 +139,27 @@ impl Connect {
         let remote = Remote::with_prefix(client, &self.prefix).with_timeout(self.timeout);
         let server = nats::without_secrets(&login.servers);
         Ok(Connection { remote: remote.with_server_name(&server), server, jetstream })
+    }
+
+    /// Connects for as long as the connection lasts. A lost one is not replaced, and nothing that its client
+    /// still holds is ever sent.
+    ///
+    /// # Errors
+    /// As [`Login::connect`].
+    pub(crate) async fn open_once(&self, denials: Denials) -> Result<Client> {
+        let login = self.levels(&config_dir())?.login()?;
+        let record = move |event| {
+            let denials = denials.clone();
+            async move { denials.record(&event) }
+        };
+        let was_connected = Arc::new(AtomicBool::new(false));
+        let is_again = Arc::clone(&was_connected);
+        // The client has no other way to stay disconnected: it waits before it connects again, without end.
+        let pause = move |_| if is_again.load(Relaxed) { Duration::MAX } else { Duration::ZERO };
+        let configure = |options: ConnectOptions| options.event_callback(record).reconnect_delay_callback(pause);
+        let client = login.connect(self.timeout, configure).await?;
+        was_connected.store(true, Relaxed);
+        Ok(client)
     }
 
     /// The name to show for this connection, without secrets: the address, and the context if there

@@ -6,7 +6,8 @@
 //! - [`tui`]: the console. It opens when `hourlog` runs without a subcommand.
 //! - [`connect`] and [`contexts`]: the connection to NATS. [`when`]: times as people write them.
 //! - [`output`]: everything that is printed. `progress`: progress bars. [`sanitize`]: untrusted
-//!   text, made safe to show. `shell`: commands to paste. [`exit`]: failures and exit codes.
+//!   text, made safe to show. `shell`: commands to paste. [`typed`]: the command line, to be repeated.
+//!   `reader_gone`: the end of the process behind the pipe. [`exit`]: failures and exit codes.
 
 pub mod cli;
 pub mod connect;
@@ -14,8 +15,10 @@ pub mod contexts;
 pub mod exit;
 pub mod output;
 mod progress;
+mod reader_gone;
 pub mod sanitize;
 pub mod session;
 mod shell;
 pub mod tui;
+pub mod typed;
 pub mod when;

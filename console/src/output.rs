@@ -1,5 +1,7 @@
 //! Output of a command: data to stdout in the chosen format, everything else to stderr.
 
+mod columns;
+
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
     sync::{Mutex, PoisonError},
@@ -15,9 +17,13 @@ use crate::{
     exit::Failure,
     sanitize::{sanitize, sanitize_byte_lines, sanitize_lines},
 };
+use columns::Grid;
+pub use columns::{Align, TableColumn};
 
 /// Size of the stdout buffer. It is also flushed whenever a command waits for more data.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Width of the text of details on the narrowest terminal.
+const DETAIL_COLUMNS_MIN: usize = 20;
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
@@ -32,7 +38,7 @@ pub enum Format {
     Ndjson,
     /// One JSON array
     Json,
-    /// Event data as it is, one event per line; of a table, only the first column
+    /// Event data as it is, one event per line, or see read --delimiter; of a table, only the first column
     Raw,
     /// CSV with a header line
     Csv,
@@ -59,6 +65,8 @@ pub struct Output {
     color: bool,
     color_stderr: bool,
     quiet: bool,
+    /// The name of the time zone of tables.
+    zone: String,
     stdout: Mutex<BufWriter<io::Stdout>>,
 }
 
@@ -79,13 +87,33 @@ impl Output {
             color: choose(AutoStream::choice(&io::stdout())),
             color_stderr: choose(AutoStream::choice(&io::stderr())),
             quiet,
+            zone: "UTC".to_owned(),
             stdout: Mutex::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout())),
         }
+    }
+
+    /// Sets the name of the time zone that the tables' times are in.
+    pub fn with_zone(self, zone: String) -> Self {
+        Self { zone, ..self }
+    }
+
+    /// Returns the width of the terminal that tables are printed to, if they are.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        if !self.terminal {
+            return None;
+        }
+        let size = terminal_size::terminal_size_of(io::stdout());
+        size.map(|(columns, _)| usize::from(columns.0)).filter(|columns| *columns > 0)
     }
 
     /// Output format.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// True if stdout is a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// True with `--quiet`: only data and errors are printed.
@@ -114,6 +142,14 @@ impl Output {
         stderr(&text);
     }
 
+    /// Writes the header of lines that begin with a time, which names the zone, and go on with `rest`.
+    pub(crate) fn time_header(&self, rest: &str) -> Result<(), Failure> {
+        let name = format!("TIME ({})", self.zone);
+        let header = format!("{name:<width$}  {rest}", width = columns::TIME_LENGTH);
+        let line = if self.color { format!("{BOLD}{header}{PLAIN}\n") } else { format!("{header}\n") };
+        self.write(line.as_bytes())
+    }
+
     /// Writes one line: `dim` in a muted color, then `text`.
     pub fn line(&self, dim: &str, text: &str) -> Result<(), Failure> {
         let (dim, text) = (sanitize(dim), sanitize(text));
@@ -125,14 +161,28 @@ impl Output {
         self.write(line.as_bytes())
     }
 
+    /// Writes one line of details: `name` in a muted color, then `text`. A terminal that is too narrow for the text
+    /// gets it in several lines.
+    pub(crate) fn detail(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let Some(columns) = self.columns() else { return self.line(name, text) };
+        let indent = name.width() + 2;
+        let mut name = name.to_owned();
+        for line in columns::wrapped(&sanitize(text), columns.saturating_sub(indent).max(DETAIL_COLUMNS_MIN)) {
+            self.line(&name, &line)?;
+            name = " ".repeat(name.width());
+        }
+        Ok(())
+    }
+
     /// Writes `data` and a line break. A terminal gets it sanitized.
     pub fn raw(&self, data: &[u8]) -> Result<(), Failure> {
-        if self.terminal {
-            self.write(sanitize_byte_lines(data).as_bytes())?;
-        } else {
-            self.write(data)?;
-        }
+        self.bytes(data)?;
         self.write(b"\n")
+    }
+
+    /// Writes bytes that may be untrusted. A terminal gets them sanitized.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.terminal { self.write(sanitize_byte_lines(bytes).as_bytes()) } else { self.write(bytes) }
     }
 
     /// Writes text that may be untrusted. A terminal gets it sanitized.
@@ -153,21 +203,8 @@ impl Output {
 
     /// Starts a table of `columns`.
     pub fn table(&self, columns: &'static [TableColumn]) -> TableWriter<'_> {
-        TableWriter { output: self, columns, cells: Vec::new(), count: 0 }
+        TableWriter { output: self, columns, optional: &[], cells: Vec::new(), count: 0 }
     }
-}
-
-/// A column: its name, which is also the JSON field, and its alignment.
-#[derive(Debug, Clone, Copy)]
-pub struct TableColumn(pub &'static str, pub Align);
-
-/// Alignment of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Align {
-    /// For text.
-    Left,
-    /// For numbers.
-    Right,
 }
 
 /// Writer of rows in the output format.
@@ -175,39 +212,48 @@ pub enum Align {
 pub struct TableWriter<'a> {
     output: &'a Output,
     columns: &'static [TableColumn],
+    /// Columns that a narrow terminal may leave out, in this order.
+    optional: &'static [&'static str],
     /// Rows of [`Format::Table`], kept until the column widths are known.
     cells: Vec<Vec<String>>,
     count: usize,
 }
 
 impl TableWriter<'_> {
+    /// Names the columns that a narrow terminal may leave out, in this order.
+    pub(crate) fn with_optional(self, optional: &'static [&'static str]) -> Self {
+        Self { optional, ..self }
+    }
+
     /// Writes one row. [`Format::Table`] shows `cells`, one per column; the other formats serialize
     /// `row`.
     pub fn push(&mut self, row: &impl Serialize, cells: impl FnOnce() -> Vec<String>) -> Result<(), Failure> {
-        let first = self.count == 0;
-        self.count += 1;
         match self.output.format {
-            Format::Table => {
-                self.cells.push(cells().iter().map(|cell| sanitize(cell).into_owned()).collect());
-                Ok(())
-            }
-            Format::Ndjson => self.output.text(&(to_json(row) + "\n")),
-            Format::Json => {
-                self.output.text(if first { "[\n  " } else { ",\n  " })?;
-                self.output.text(&to_json(row))
-            }
-            Format::Raw => {
-                let value = to_value(row);
-                self.output.raw(field(&value, self.columns[0].0).as_bytes())
-            }
+            Format::Ndjson | Format::Json => return self.push_json(to_json(row)),
+            Format::Table => self.cells.push(cells().iter().map(|cell| sanitize(cell).into_owned()).collect()),
+            Format::Raw => self.output.raw(field(&to_value(row), self.columns[0].0).as_bytes())?,
             Format::Csv => {
-                if first {
+                if self.count == 0 {
                     self.csv(self.columns.iter().map(|column| column.0.to_owned()))?;
                 }
                 let value = to_value(row);
-                self.csv(self.columns.iter().map(|column| field(&value, column.0)))
+                self.csv(self.columns.iter().map(|column| field(&value, column.0)))?;
             }
         }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Writes one row that is JSON already, in [`Format::Ndjson`] or [`Format::Json`].
+    pub(crate) fn push_json(&mut self, mut json: String) -> Result<(), Failure> {
+        let first = self.count == 0;
+        self.count += 1;
+        if self.output.format == Format::Json {
+            self.output.text(if first { "[\n  " } else { ",\n  " })?;
+        } else {
+            json.push('\n');
+        }
+        self.output.text(&json)
     }
 
     fn csv(&self, fields: impl Iterator<Item = String>) -> Result<(), Failure> {
@@ -216,13 +262,21 @@ impl TableWriter<'_> {
     }
 
     /// Writes the rest and flushes.
-    pub fn finish(self) -> Result<(), Failure> {
+    pub fn finish(mut self) -> Result<(), Failure> {
         match self.output.format {
             Format::Json if self.count == 0 => self.output.write(b"[]\n")?,
             Format::Json => self.output.write(b"\n]\n")?,
             Format::Csv if self.count == 0 => self.csv(self.columns.iter().map(|column| column.0.to_owned()))?,
             Format::Table if self.count > 0 => {
-                let text = aligned(self.columns, &self.cells);
+                let grid = Grid::new(self.columns, std::mem::take(&mut self.cells), &self.output.zone);
+                let (text, left_out) = match self.output.columns() {
+                    Some(columns) => grid.fitted(columns, self.optional),
+                    None => (grid.whole(), Vec::new()),
+                };
+                if !left_out.is_empty() {
+                    let names = left_out.join(", ");
+                    self.output.note(&format!("the terminal is too narrow for: {names}; -o json shows all"));
+                }
                 let (header, rest) = text.split_once('\n').unwrap_or((&text, ""));
                 let header = if self.output.color { format!("{BOLD}{header}{PLAIN}") } else { header.to_owned() };
                 self.output.write(format!("{header}\n{rest}").as_bytes())?;
@@ -231,28 +285,6 @@ impl TableWriter<'_> {
         }
         self.output.flush()
     }
-}
-
-/// Returns the rows as text: columns as wide as their widest cell, two spaces apart.
-fn aligned(columns: &[TableColumn], cells: &[Vec<String>]) -> String {
-    let names = columns.iter().map(|column| column.0.to_uppercase()).collect();
-    let lines: Vec<&Vec<String>> = std::iter::once(&names).chain(cells).collect();
-    let width = |at: usize| lines.iter().map(|line| line[at].width()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let mut out = String::new();
-    for line in lines {
-        let mut text = String::new();
-        for ((cell, column), width) in line.iter().zip(columns).zip(&widths) {
-            let padding = " ".repeat(width - cell.width());
-            match column.1 {
-                Align::Left => text.push_str(&format!("{cell}{padding}  ")),
-                Align::Right => text.push_str(&format!("{padding}{cell}  ")),
-            }
-        }
-        out.push_str(text.trim_end());
-        out.push('\n');
-    }
-    out
 }
 
 /// Returns `value` as JSON.
@@ -310,9 +342,16 @@ pub fn human_count(count: u64) -> String {
     out
 }
 
-/// Formats a rate in events per second; `-` for a log without recent events.
-pub(crate) fn human_rate(per_second: f64) -> String {
-    if per_second > 0.0 { format!("{per_second:.1}/s") } else { "-".to_owned() }
+/// Formats a rate in events per second; `-` if it is unknown.
+pub(crate) fn human_rate(per_second: Option<f64>) -> String {
+    match per_second {
+        None => "-".to_owned(),
+        Some(0.0) => "0/s".to_owned(),
+        // One event a minute is 0.02 a second.
+        Some(rate) if rate < 1.0 => format!("{rate:.2}/s"),
+        Some(rate) if rate < 1_000.0 => format!("{rate:.1}/s"),
+        Some(rate) => format!("{}/s", human_count(rate.round() as u64)),
+    }
 }
 
 /// Formats a count with its noun, which takes an s in the plural.
@@ -341,16 +380,21 @@ mod tests {
     }
 
     #[test]
-    fn csv_quotes_fields_with_special_characters() {
-        assert_eq!(quote_csv("plain"), "plain");
-        assert_eq!(quote_csv("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
+    fn a_rate_of_nothing_is_not_an_unknown_one() {
+        for (rate, text) in [
+            (None, "-"),
+            (Some(0.0), "0/s"),
+            (Some(1.0 / 60.0), "0.02/s"),
+            (Some(50.0), "50.0/s"),
+            (Some(12_345.6), "12,346/s"),
+        ] {
+            assert_eq!(human_rate(rate), text);
+        }
     }
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let columns = [TableColumn("log", Align::Left), TableColumn("events", Align::Right)];
-        let cells = [vec!["orders.日本".to_owned(), "7".to_owned()], vec!["a".to_owned(), "1,707".to_owned()]];
-        let text = aligned(&columns, &cells);
-        assert_eq!(text, "LOG          EVENTS\norders.日本       7\na             1,707\n");
+    fn csv_quotes_fields_with_special_characters() {
+        assert_eq!(quote_csv("plain"), "plain");
+        assert_eq!(quote_csv("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
     }
 }

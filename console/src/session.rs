@@ -1,8 +1,11 @@
 //! The state of one running command: output, clock, connection settings, and how to resume.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
-use hourlog::{Cursor, ErrorKind, LogId, Offset, time::Clock};
+use hourlog::{ErrorKind, Offset, time::Clock, wire::StatusReply};
 use jiff::tz::TimeZone;
 use tokio::sync::OnceCell;
 
@@ -10,7 +13,7 @@ use crate::{
     connect::{Connect, Connection, Denials},
     exit::Failure,
     output::Output,
-    shell,
+    typed::Typed,
     when::{self, Moment},
 };
 
@@ -30,10 +33,14 @@ pub struct Session {
     pub out: Output,
     /// Time zone of times without one, and of tables.
     pub zone: TimeZone,
+    /// The same zone, if the user named it. Times of files without one are in it.
+    pub named_zone: Option<TimeZone>,
     /// Wall clock.
     pub clock: Clock,
     /// True with `--verbose`: the causes of errors and connection details are printed too.
     pub verbose: bool,
+    /// The command line as it was typed.
+    pub typed: Typed,
     /// Permissions that the server has denied.
     pub denials: Denials,
     /// How far JetStream's clock is ahead of this machine's, once the service has told it.
@@ -43,13 +50,13 @@ pub struct Session {
     complete: tokio::sync::Mutex<()>,
 }
 
-/// The hint for a user who stops the command.
-#[derive(Debug, Clone)]
-enum Resume {
-    /// A sentence.
-    Sentence(String),
-    /// The command that continues to read, once the command has reached a point.
-    Read { log: LogId, options: String, reached: Option<Cursor> },
+/// Writes the hint for a user who stops the command.
+struct Resume(Box<dyn Fn() -> String + Send>);
+
+impl fmt::Debug for Resume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resume").finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -57,15 +64,28 @@ impl Session {
     pub fn new(connect: Connect, out: Output, zone: TimeZone, clock: Clock, verbose: bool) -> Self {
         Self {
             connect,
-            out,
+            out: out.with_zone(when::zone_name(&zone)),
             zone,
+            named_zone: None,
             clock,
             verbose,
+            typed: Typed::default(),
             denials: Denials::default(),
             service_ahead_nanos: OnceCell::new(),
             resume: Mutex::new(None),
             complete: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Sets the zone that the user named.
+    #[must_use]
+    pub fn with_named_zone(self, zone: Option<TimeZone>) -> Self {
+        Self { named_zone: zone, ..self }
+    }
+
+    /// The same session with the command line as it was typed.
+    pub(crate) fn with_typed(self, typed: Typed) -> Self {
+        Self { typed, ..self }
     }
 
     /// Returns the current time.
@@ -92,10 +112,33 @@ impl Session {
         if when::is_relative(text, self.now(), &self.zone) {
             moment = parse(self.now().saturating_add_nanos(self.service_ahead_nanos().await?))?;
         }
-        if let Moment::At(offset) = moment {
-            self.out.note(&format!("{flag} {offset} ({})", when::show_with_zone(offset, &self.zone)));
-        }
+        self.tell_moment(flag, text, moment);
         Ok(Some(moment))
+    }
+
+    /// Parses the values of --since and --until, as [`moment`](Self::moment) does. An end such as `10:00` is the
+    /// first one after the start.
+    pub(crate) async fn range(
+        &self,
+        since: Option<&str>,
+        until: Option<&str>,
+    ) -> Result<(Option<Moment>, Option<Moment>), Failure> {
+        const UNTIL: &str = "--until";
+        let since = self.moment("--since", since).await?;
+        if let Some(text) = until
+            && let Some(end) = when::end_after(text, since, &self.zone)
+        {
+            self.tell_moment(UNTIL, text, end);
+            return in_order(since, Some(end));
+        }
+        in_order(since, self.moment(UNTIL, until).await?)
+    }
+
+    fn tell_moment(&self, flag: &str, text: &str, moment: Moment) {
+        if let Moment::At(offset) = moment {
+            let remark = when::remark(text, moment, &self.zone).map(|remark| format!("; {remark}")).unwrap_or_default();
+            self.out.note(&format!("{flag} {offset} ({}){remark}", when::show_with_zone(offset, &self.zone)));
+        }
     }
 
     /// Returns how far JetStream's clock, by which events and the service go, is ahead of this machine's. Asks
@@ -104,12 +147,10 @@ impl Session {
     /// For a user who may not ask for the status it is 0; the user is told so.
     pub(crate) async fn service_ahead_nanos(&self) -> Result<i64, Failure> {
         let ahead = self.service_ahead_nanos.get_or_try_init(|| async {
-            // A connection of its own, because a denial ends the command on the other one.
-            let denials = Denials::default();
-            let remote = self.connect.open(denials.clone()).await?.remote;
-            let asked = self.now();
-            match denials.unless(Some(&remote.subjects().status()), remote.status()).await {
-                Ok(status) => Ok(status.jetstream_now.map_or(0, |now| clock_ahead_nanos(asked, self.now(), now))),
+            match self.status().await {
+                Ok((asked, status)) => {
+                    Ok(status.jetstream_now.map_or(0, |now| clock_ahead_nanos(asked, self.now(), now)))
+                }
                 Err(error) if error.kind() == ErrorKind::NotAllowed => {
                     self.out.note(&format!("relative times go by this machine's clock: {error}"));
                     Ok(0)
@@ -120,6 +161,30 @@ impl Session {
         ahead.await.copied()
     }
 
+    /// Returns the id of the service's archive; `None` for a user who may not ask for the status.
+    pub(crate) async fn archive_id(&self) -> Result<Option<String>, Failure> {
+        match self.status().await {
+            Ok((_, status)) => Ok(Some(status.archive.id)),
+            Err(error) if error.kind() == ErrorKind::NotAllowed => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the status of the service, and when it was asked.
+    async fn status(&self) -> hourlog::Result<(Offset, StatusReply)> {
+        // A connection of its own, because a denial ends the command on the other one.
+        let denials = Denials::default();
+        let remote = self.connect.open(denials.clone()).await?.remote;
+        let asked = self.now();
+        let status = denials.unless(Some(&remote.subjects().status()), remote.status()).await?;
+        Ok((asked, status))
+    }
+
+    /// Returns the name of the time zone that times are shown in.
+    pub(crate) fn zone_name(&self) -> String {
+        when::zone_name(&self.zone)
+    }
+
     /// Formats a time for a table cell; `-` if there is none.
     pub(crate) fn time_cell(&self, offset: Option<Offset>) -> String {
         offset.map_or_else(|| "-".to_owned(), |offset| when::show(offset, &self.zone))
@@ -127,24 +192,13 @@ impl Session {
 
     /// Sets the hint for a user who stops the command.
     pub(crate) fn resume_with(&self, hint: impl Into<String>) {
-        self.set_resume(Resume::Sentence(hint.into()));
+        let hint = hint.into();
+        self.resume_by(move || hint.clone());
     }
 
-    /// Sets the hint for a user who stops reading `log`: the command that continues after the point
-    /// of [`Session::reached`]. `options`, if there are any, begin with a blank.
-    pub(crate) fn resume_reading(&self, log: &LogId, options: &str) {
-        self.set_resume(Resume::Read { log: log.clone(), options: options.to_owned(), reached: None });
-    }
-
-    fn set_resume(&self, resume: Resume) {
-        *self.resume.lock().unwrap_or_else(PoisonError::into_inner) = Some(resume);
-    }
-
-    /// Records the point that reading has reached.
-    pub(crate) fn reached(&self, cursor: Cursor) {
-        if let Some(Resume::Read { reached, .. }) = &mut *self.resume.lock().unwrap_or_else(PoisonError::into_inner) {
-            *reached = Some(cursor);
-        }
+    /// Sets the hint for a user who stops the command: what `hint` returns then.
+    pub(crate) fn resume_by(&self, hint: impl Fn() -> String + Send + 'static) {
+        *self.resume.lock().unwrap_or_else(PoisonError::into_inner) = Some(Resume(Box::new(hint)));
     }
 
     /// Begins a step that a signal must not cut in two; it ends when the guard is dropped. Waits forever if the
@@ -155,13 +209,18 @@ impl Session {
 
     /// Returns the hint for a user who has stopped the command.
     pub(crate) fn resume_hint(&self) -> Option<String> {
-        match self.resume.lock().unwrap_or_else(PoisonError::into_inner).clone()? {
-            Resume::Sentence(sentence) => Some(sentence),
-            Resume::Read { log, options, reached } => {
-                let options = format!("{options} --after {}", reached?);
-                Some(format!("resume with: {}", shell::command("read", &options, &log, "")))
-            }
+        let resume = self.resume.lock().unwrap_or_else(PoisonError::into_inner);
+        resume.as_ref().map(|Resume(hint)| hint())
+    }
+}
+
+/// Refuses a range that ends before it begins.
+fn in_order(since: Option<Moment>, until: Option<Moment>) -> Result<(Option<Moment>, Option<Moment>), Failure> {
+    match (since, until) {
+        (Some(Moment::At(from)), Some(Moment::At(to))) if from > to => {
+            Err(Failure::usage(format!("--since {from} is later than --until {to}; swap them")))
         }
+        range => Ok(range),
     }
 }
 

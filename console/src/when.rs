@@ -1,14 +1,20 @@
-//! Times as people write them: `2h ago`, `14:05`, `yesterday 9:00`, RFC 3339.
+//! Times as people write them: `2h ago`, `14:05`, `yesterday 9:00`, `feb 4 10:00`, RFC 3339.
 //!
-//! The forms are tried in a fixed order: a word, RFC 3339, digits since the epoch, a duration, a
-//! time of day, a date. No text fits two of them. A time without a zone is in the session's zone.
+//! The forms are tried in a fixed order: a word, the instants of `instant`, and then the local times
+//! of `local`. No text fits two of them. A time without a zone is in the session's zone. One that
+//! comes again and again, such as `14:05` or `monday`, is the most recent one; as the end of a range, the
+//! first one after its start.
+
+mod instant;
+mod local;
+mod zone;
 
 use hourlog::{Error, Offset, Result, wire, wire::shorten};
-use jiff::{
-    Span, Timestamp, Zoned,
-    civil::{Date, DateTime, Time},
-    tz::TimeZone,
-};
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+
+use local::Local;
+pub use zone::{name as zone_name, show, show_with_zone};
+pub(crate) use zone::{parse as parse_zone, system as system_zone};
 
 /// A point on a log's timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +54,8 @@ pub fn parse(text: &str, now: Offset, zone: &TimeZone) -> Result<Moment> {
         _ => {}
     }
     let now = zoned(now, zone);
-    let forms: [fn(&str, &Zoned) -> Option<Offset>; 6] = [day, rfc3339, epoch, span, time_of_day, date_and_time];
-    forms.iter().find_map(|form| form(text, &now)).map(Moment::At).ok_or_else(|| {
+    let at = instant::parse(text, &now).or_else(|| Local::parse(text)?.latest(&now));
+    at.map(Moment::At).ok_or_else(|| {
         Error::invalid(format!(
             "{:?} is not a time; write 2018-02-04T21:56:42Z, '2h ago' or 'yesterday 9:00'",
             shorten(text)
@@ -57,26 +63,32 @@ pub fn parse(text: &str, now: Offset, zone: &TimeZone) -> Result<Moment> {
     })
 }
 
+/// Returns the time that `text` means as the end of a range that begins at `since`, if that depends on
+/// the start: `10:00`, `friday` and `feb 4` are then the first ones after it.
+pub(crate) fn end_after(text: &str, since: Option<Moment>, zone: &TimeZone) -> Option<Moment> {
+    let Some(Moment::At(since)) = since else { return None };
+    let text = text.trim();
+    let local = Local::parse(text).filter(|local| local.recurs())?;
+    local.first_after(&zoned(since, zone)).map(Moment::At)
+}
+
+/// Returns a remark on a local time that the clocks show twice, or never: the time that was taken for
+/// it.
+pub(crate) fn remark(text: &str, moment: Moment, zone: &TimeZone) -> Option<String> {
+    let Moment::At(offset) = moment else { return None };
+    Local::parse(text.trim())?.remark(&zoned(offset, zone))
+}
+
 /// Returns true if `text` means another time at another `now`: `2h ago`, `yesterday`, `14:05`.
 pub(crate) fn is_relative(text: &str, now: Offset, zone: &TimeZone) -> bool {
-    // Longer than a day, because `14:05` may mean the same time until tomorrow.
     let later = now.saturating_add_nanos(10 * hourlog::time::DAY);
-    parse(text, now, zone).ok() != parse(text, later, zone).ok()
+    Local::parse(text.trim()).is_some_and(|local| local.recurs())
+        || parse(text, now, zone).ok() != parse(text, later, zone).ok()
 }
 
 /// Returns the inclusive lower bound of a read; `first` needs none.
 pub(crate) fn lower_bound(since: Option<Moment>) -> Option<wire::When> {
     since.filter(|since| *since != Moment::First).map(wire::When::from)
-}
-
-/// Formats a time in `zone`, to the millisecond.
-pub fn show(offset: Offset, zone: &TimeZone) -> String {
-    zoned(offset, zone).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
-}
-
-/// Formats a time in `zone`, with the zone's offset from UTC.
-pub fn show_with_zone(offset: Offset, zone: &TimeZone) -> String {
-    zoned(offset, zone).strftime("%Y-%m-%d %H:%M:%S%.f %:z").to_string()
 }
 
 /// Converts a time to `zone`.
@@ -89,91 +101,6 @@ pub(crate) fn offset(timestamp: Timestamp) -> Option<Offset> {
     Offset::try_from(timestamp).ok()
 }
 
-/// Parses `today` and `yesterday`: the start of that day.
-fn day(text: &str, now: &Zoned) -> Option<Offset> {
-    offset(day_named(text, now)?.to_zoned(now.time_zone().clone()).ok()?.timestamp())
-}
-
-fn day_named(text: &str, now: &Zoned) -> Option<Date> {
-    match text {
-        "today" => Some(now.date()),
-        "yesterday" => now.date().yesterday().ok(),
-        _ => None,
-    }
-}
-
-fn rfc3339(text: &str, _: &Zoned) -> Option<Offset> {
-    if let (false, Ok(offset)) = (text.starts_with('@'), text.parse()) {
-        return Some(offset);
-    }
-    // jiff also accepts times without seconds, and a zone name at the end.
-    let timestamp = text.parse::<Zoned>().map(|zoned| zoned.timestamp()).or_else(|_| text.parse::<Timestamp>());
-    offset(timestamp.ok()?)
-}
-
-/// Parses `@` and seconds, or bare digits as other tools print them. The number of digits tells
-/// seconds, milli-, micro- and nanoseconds apart.
-fn epoch(text: &str, _: &Zoned) -> Option<Offset> {
-    if text.starts_with('@') {
-        return text.parse().ok();
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let nanos_each = match text.len() {
-        10 => 1_000_000_000,
-        13 => 1_000_000,
-        16 => 1_000,
-        19 => 1,
-        _ => return None,
-    };
-    text.parse::<i64>().ok()?.checked_mul(nanos_each).map(Offset::from_nanos)
-}
-
-/// Parses a duration: `2h`, `2h ago` and `-30m` are in the past, `+5m` is in the future.
-fn span(text: &str, now: &Zoned) -> Option<Offset> {
-    if text.contains(':') {
-        // jiff reads `9:00:30` as a duration of nine hours; people mean a time of day.
-        return None;
-    }
-    let span: Span = text.parse().ok()?;
-    let span = if text.starts_with('+') { span } else { -span.abs() };
-    offset(now.checked_add(span).ok()?.timestamp())
-}
-
-/// Parses `14:05` or `14:05:30`: the most recent time of day that reads so.
-fn time_of_day(text: &str, now: &Zoned) -> Option<Offset> {
-    let time = clock_time(text)?;
-    let on = |date: Date| date.to_datetime(time).to_zoned(now.time_zone().clone()).ok();
-    let today = on(now.date())?;
-    let latest = if today.timestamp() <= now.timestamp() { today } else { on(now.date().yesterday().ok()?)? };
-    offset(latest.timestamp())
-}
-
-/// Parses `2018-02-04`, `2018-02-04 21:56` and `yesterday 9:00`.
-fn date_and_time(text: &str, now: &Zoned) -> Option<Offset> {
-    let datetime: DateTime = match text.split_once([' ', 'T']) {
-        Some((date, time)) => {
-            let date = day_named(date, now).or_else(|| date.parse().ok())?;
-            date.to_datetime(clock_time(time.trim())?)
-        }
-        None if text.contains('-') => text.parse::<Date>().ok()?.into(),
-        None => return None,
-    };
-    offset(datetime.to_zoned(now.time_zone().clone()).ok()?.timestamp())
-}
-
-/// Parses `9:00`, `09:00` and `09:00:30.5`. jiff requires two digits for the hour; people do not
-/// write them.
-fn clock_time(text: &str) -> Option<Time> {
-    let (hour, _) = text.split_once(':')?;
-    match hour.len() {
-        1 => format!("0{text}").parse().ok(),
-        2 => text.parse().ok(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,15 +108,26 @@ mod tests {
     /// A Sunday in winter, in a zone one hour ahead of UTC.
     const NOW: &str = "2018-02-04T13:00:00Z";
 
-    fn at(text: &str) -> String {
-        let zone = TimeZone::get("Europe/Oslo").expect("every time zone database has Oslo");
-        match parse(text, NOW.parse().expect("a valid time"), &zone) {
+    fn oslo() -> TimeZone {
+        TimeZone::get("Europe/Oslo").expect("every time zone database has Oslo")
+    }
+
+    fn time(text: &str) -> Offset {
+        text.parse().expect("a valid time")
+    }
+
+    fn shown(moment: Result<Moment>) -> String {
+        match moment {
             Ok(Moment::At(offset)) => offset.to_string(),
             Ok(Moment::First) => "first".to_owned(),
             Ok(Moment::Last) => "last".to_owned(),
             Ok(Moment::End) => "end".to_owned(),
             Err(_) => "error".to_owned(),
         }
+    }
+
+    fn at(text: &str) -> String {
+        shown(parse(text, time(NOW), &oslo()))
     }
 
     #[test]
@@ -201,23 +139,57 @@ mod tests {
             ("end", "end"),
             ("today", "2018-02-03T23:00:00Z"),
             ("yesterday", "2018-02-02T23:00:00Z"),
+            // RFC 3339, and as tools write it.
             ("2018-02-04T21:56:42Z", "2018-02-04T21:56:42Z"),
             ("2018-02-04T22:56:42.123+01:00", "2018-02-04T21:56:42.123Z"),
             ("2018-02-04T21:56Z", "2018-02-04T21:56:00Z"),
+            ("2018-02-04 22:56:42+0100", "2018-02-04T21:56:42Z"),
+            ("2018-02-04 22:56:42.5 +01:00", "2018-02-04T21:56:42.5Z"),
+            ("2018-02-04 21:56:42 UTC", "2018-02-04T21:56:42Z"),
+            ("2018-02-04T22:56[Europe/Oslo]", "2018-02-04T21:56:00Z"),
+            // RFC 2822.
+            ("Sun, 04 Feb 2018 22:56:42 +0100", "2018-02-04T21:56:42Z"),
+            ("4 Feb 2018 21:56:42 GMT", "2018-02-04T21:56:42Z"),
+            // Since the epoch: s, ms, us, ns.
             ("@1517781402.5", "2018-02-04T21:56:42.5Z"),
             ("@-1", "1969-12-31T23:59:59Z"),
+            ("1517781402", "2018-02-04T21:56:42Z"),
             ("1517781402123", "2018-02-04T21:56:42.123Z"),
+            ("1517781402123456", "2018-02-04T21:56:42.123456Z"),
             ("1517781402123456789", "2018-02-04T21:56:42.123456789Z"),
+            // Durations.
             ("2h", "2018-02-04T11:00:00Z"),
             ("2h ago", "2018-02-04T11:00:00Z"),
             ("-30m", "2018-02-04T12:30:00Z"),
+            ("+5m", "2018-02-04T13:05:00Z"),
             ("1d 1h", "2018-02-03T12:00:00Z"),
+            // Times of day: the most recent.
             ("13:59", "2018-02-04T12:59:00Z"),
+            ("14:00", "2018-02-04T13:00:00Z"),
             ("14:05", "2018-02-03T13:05:00Z"),
             ("9:00:30", "2018-02-04T08:00:30Z"),
+            ("noon", "2018-02-04T11:00:00Z"),
+            ("Midnight", "2018-02-03T23:00:00Z"),
+            // Days.
             ("yesterday 9:00", "2018-02-03T08:00:00Z"),
+            ("today noon", "2018-02-04T11:00:00Z"),
+            ("sunday", "2018-02-03T23:00:00Z"),
+            ("Monday", "2018-01-28T23:00:00Z"),
+            ("mon 9:00", "2018-01-29T08:00:00Z"),
+            ("sunday 15:00", "2018-01-28T14:00:00Z"),
+            // Dates.
             ("2018-02-01", "2018-01-31T23:00:00Z"),
+            ("2018-02-06 15:50", "2018-02-06T14:50:00Z"),
+            ("2018-02-06T15:50", "2018-02-06T14:50:00Z"),
+            ("2018-02-06 noon", "2018-02-06T11:00:00Z"),
             ("2018-07-01 12:00", "2018-07-01T10:00:00Z"),
+            ("feb 4 10:00", "2018-02-04T09:00:00Z"),
+            ("Feb  4 10:00:05", "2018-02-04T09:00:05Z"),
+            ("feb 5 10:00", "2017-02-05T09:00:00Z"),
+            ("4 february", "2018-02-03T23:00:00Z"),
+            ("feb 4, 2016 10:00", "2016-02-04T09:00:00Z"),
+            ("4 Feb 2016", "2016-02-03T23:00:00Z"),
+            ("feb 29", "2016-02-28T23:00:00Z"),
             ("42", "error"),
             ("next tuesday", "error"),
         ] {
@@ -227,11 +199,34 @@ mod tests {
 
     #[test]
     fn text_that_is_not_a_time_is_refused_with_three_examples() {
-        for text in ["", "-", "20180204", "25:00", "2018-02-30", "9999-01-01", "@", "2", "today 25:00", "99999999y"] {
+        for text in [
+            "",
+            "-",
+            "20180204",
+            "25:00",
+            "2018-02-30",
+            "9999-01-01",
+            "@",
+            "2",
+            "today 25:00",
+            "99999999y",
+            "feb",
+            "feb 30",
+            "4",
+            "9:00+01:00",
+            "monday feb 4",
+            "9:00 monday",
+            "noon noon",
+            "feb 4 18",
+            "2018 feb",
+            "today yesterday",
+            "Mon, 04 Feb 2018 22:56:42 +0100",
+            "2018-02-04 22:56 CEST",
+            "@1517781402123",
+        ] {
             assert_eq!(at(text), "error", "{text:?}");
         }
-        let zone = TimeZone::UTC;
-        let now = NOW.parse().expect("a valid time");
+        let (zone, now) = (TimeZone::UTC, time(NOW));
         let error = parse("soon", now, &zone).expect_err("this is not a time").to_string();
         for example in ["2018-02-04T21:56:42Z", "2h ago", "yesterday 9:00"] {
             assert!(error.contains(example) && parse(example, now, &zone).is_ok(), "{error}");
@@ -239,14 +234,64 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_range_follows_its_start() {
+        // It is 9:56 on a Sunday.
+        let (now, zone) = (time("2018-02-04T08:56:00Z"), oslo());
+        for (since, until, expected) in [
+            ("9:00", "10:00", "2018-02-04T09:00:00Z"),
+            ("9:00", "8:00", "2018-02-05T07:00:00Z"),
+            ("23:00", "1:00", "2018-02-04T00:00:00Z"),
+            ("10:00", "10:00", "2018-02-04T09:00:00Z"),
+            ("2016-02-06 9:00", "noon", "2016-02-06T11:00:00Z"),
+            ("2016-02-06 9:00", "feb 5", "2017-02-04T23:00:00Z"),
+            ("monday", "friday 17:00", "2018-02-02T16:00:00Z"),
+            ("monday", "monday", "2018-02-04T23:00:00Z"),
+            ("2h", "10:00", "2018-02-04T09:00:00Z"),
+            // Without a start in time, the most recent one.
+            ("first", "10:00", "2018-02-03T09:00:00Z"),
+            ("last", "9:00", "2018-02-04T08:00:00Z"),
+            // A date says which day it is.
+            ("9:00", "2018-02-01", "2018-01-31T23:00:00Z"),
+            ("9:00", "now", "2018-02-04T08:56:00Z"),
+            ("9:00", "1h", "2018-02-04T07:56:00Z"),
+            ("9:00", "today 9:30", "2018-02-04T08:30:00Z"),
+        ] {
+            let start = parse(since, now, &zone).expect("a valid time");
+            let end = end_after(until, Some(start), &zone).map_or_else(|| parse(until, now, &zone), Ok);
+            assert_eq!(shown(end), expected, "--since {since} --until {until}");
+        }
+    }
+
+    #[test]
     fn a_time_is_relative_if_it_depends_on_now() {
-        let (now, zone) = (NOW.parse().expect("a valid time"), TimeZone::UTC);
-        for text in ["now", "today", "yesterday", "2h ago", "-30m", "+5m", "14:05", "yesterday 9:00"] {
+        let (now, zone) = (time(NOW), TimeZone::UTC);
+        for text in [
+            "now",
+            "today",
+            "yesterday",
+            "2h ago",
+            "-30m",
+            "+5m",
+            "14:05",
+            "noon",
+            "monday",
+            "yesterday 9:00",
+            "feb 4",
+            "feb 29",
+        ] {
             assert!(is_relative(text, now, &zone), "{text}");
         }
-        for text in
-            ["first", "last", "end", "2018-02-04T21:56:42Z", "@1517781402.5", "1517781402", "2018-02-01", "soon"]
-        {
+        for text in [
+            "first",
+            "last",
+            "end",
+            "2018-02-04T21:56:42Z",
+            "@1517781402.5",
+            "1517781402",
+            "2018-02-01",
+            "4 feb 2018 10:00",
+            "soon",
+        ] {
             assert!(!is_relative(text, now, &zone), "{text}");
         }
     }
@@ -254,10 +299,32 @@ mod tests {
     #[test]
     fn a_day_across_a_clock_change_has_23_hours() {
         // In the night before 25 March 2018 the clocks skipped an hour.
-        let zone = TimeZone::get("Europe/Oslo").expect("every time zone database has Oslo");
-        let now = "2018-03-25T10:00:00Z".parse().expect("a valid time");
-        let expected = Moment::At("2018-03-24T11:00:00Z".parse().expect("a valid time"));
-        assert_eq!(parse("1d", now, &zone).expect("a valid duration"), expected);
-        assert_eq!(show(now, &zone), "2018-03-25 12:00:00.000");
+        let now = time("2018-03-25T10:00:00Z");
+        let expected = Moment::At(time("2018-03-24T11:00:00Z"));
+        assert_eq!(parse("1d", now, &oslo()).expect("a valid duration"), expected);
+        assert_eq!(show(now, &oslo()), "2018-03-25 12:00:00.000");
+    }
+
+    #[test]
+    fn a_time_that_the_clocks_show_twice_or_never_is_resolved_and_said() {
+        let zone = oslo();
+        for (text, expected, said) in [
+            (
+                "2026-10-25 02:30",
+                "2026-10-25T00:30:00Z",
+                "02:30:00 comes twice on 2026-10-25, and the first is meant; write 2026-10-25T02:30:00+01:00 for the second",
+            ),
+            (
+                "2026-03-29 02:30",
+                "2026-03-29T01:30:00Z",
+                "the clocks skip 02:30:00 on 2026-03-29, so 03:30:00 is meant",
+            ),
+            ("2026-10-25 03:00", "2026-10-25T02:00:00Z", ""),
+            ("2026-10-25T02:30+01:00", "2026-10-25T01:30:00Z", ""),
+        ] {
+            let moment = parse(text, time(NOW), &zone).expect("a valid time");
+            assert_eq!(moment, Moment::At(time(expected)), "{text}");
+            assert_eq!(remark(text, moment, &zone).unwrap_or_default(), said, "{text}");
+        }
     }
 }

@@ -4,22 +4,42 @@
 mod admin;
 #[path = "cli/clocks.rs"]
 mod clocks;
+#[path = "cli/completion.rs"]
+mod completion;
 #[path = "cli/cursors.rs"]
 mod cursors;
+#[path = "cli/export.rs"]
+mod export;
+#[path = "cli/formats.rs"]
+mod formats;
+#[path = "cli/forms.rs"]
+mod forms;
 #[path = "cli/ids.rs"]
 mod ids;
+#[path = "cli/lines.rs"]
+mod lines;
 #[path = "cli/login.rs"]
 mod login;
+#[path = "cli/narrow.rs"]
+mod narrow;
+#[path = "cli/publishing.rs"]
+mod publishing;
+#[path = "cli/reading.rs"]
+mod reading;
+#[path = "cli/receipts.rs"]
+mod receipts;
 #[path = "cli/reimport.rs"]
 mod reimport;
 #[path = "cli/set_back.rs"]
 mod set_back;
+#[path = "cli/times.rs"]
+mod times;
 #[path = "cli/watching.rs"]
 mod watching;
 
 use std::{
     io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -143,25 +163,9 @@ fn states(ended: &Finished) -> String {
     states.filter(|state| !state.starts_with("disk:")).collect::<Vec<_>>().join(" ")
 }
 
-/// Splits a line like a shell, with single quotes only.
+/// Splits a line like a shell.
 fn words(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut quoted, mut started) = (Vec::new(), String::new(), false, false);
-    for c in line.chars() {
-        match c {
-            '\'' => (quoted, started) = (!quoted, true),
-            ' ' if !quoted => {
-                if started || !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                started = false;
-            }
-            c => word.push(c),
-        }
-    }
-    if started || !word.is_empty() {
-        words.push(word);
-    }
-    words
+    shlex::split(line).expect("the quotes are closed")
 }
 
 /// Replaces values that differ between runs: recent times by `<now>`, seqs and nanoseconds by
@@ -229,13 +233,17 @@ async fn events_are_read_back_as_they_were_written() {
         ("read lines -o raw", "", "a\nb\n\nd\n"),
         ("read orders.eu -o raw", "", "{\"id\":7}\nhello\n"),
         ("read orders.eu -o raw --reverse", "", "hello\n{\"id\":7}\n"),
-        ("read orders.eu -o raw --tail 1", "", "hello\n"),
-        ("read orders.eu -o raw --limit 1", "", "{\"id\":7}\n"),
+        ("read orders.eu -o raw --tail 1", "", "hello"),
+        ("read orders.eu -o raw --limit 1 --delimiter newline", "", "{\"id\":7}\n"),
         ("read orders.eu -o raw --since '2018-02-04 21:56:43'", "", "hello\n"),
         ("read orders.eu -o raw --until 2018-02-04T21:56:43Z", "", "{\"id\":7}\n"),
         ("read orders.eu -o raw --since last", "", "hello\n"),
         ("read orders.eu -o raw --since now", "", ""),
-        ("read lines --limit 1 -o table --tz Europe/Oslo", "", "2018-01-01 01:00:00.000  a\n"),
+        (
+            "read lines --limit 1 -o table --tz Europe/Oslo",
+            "",
+            "TIME (Europe/Oslo)       DATA\n2018-01-01 01:00:00.000  a\n",
+        ),
     ] {
         stage.check_with(args, input, expected).await;
     }
@@ -290,7 +298,20 @@ async fn each_failure_has_its_exit_code_and_says_what_to_do() {
         ("import missing.jsonl", 2, &["missing.jsonl", "check the path"]),
         ("import bad.jsonl", 2, &["bad.jsonl line 2", "no time", "sent 1 event before it"]),
         ("read nope", 3, &["no log nope"]),
-        ("read nope -f", 3, &["no log nope"]),
+        ("read nope -f --after 5-7", 3, &["no log nope"]),
+        ("read 'nope.>'", 3, &["no log matches nope.>", "hourlog ls"]),
+        ("read 'a..>'", 2, &["not a pattern"]),
+        ("read a b --after 5-7", 2, &["5-7@LOG"]),
+        ("read a b --after a:5-7@a", 2, &["-f"]),
+        ("read a b -f --after 5-7@a", 2, &["a:…@LOG"]),
+        ("read a --after 5-7 --since 1h", 2, &["leave out --since"]),
+        ("read a b --cursor mailer", 2, &["--cursor", "one log"]),
+        ("read a -o '%d %s'", 2, &["%s is not a token", "%k{NAME}"]),
+        ("read a -o wat", 2, &["possible values", "ndjson"]),
+        ("ls -o '%d'", 2, &["hourlog read"]),
+        ("read a -o csv --delimiter nul", 2, &["-o raw"]),
+        ("read a -o csv --json-data", 2, &["-o ndjson"]),
+        ("read a -o raw -D '\\q'", 2, &["not an escape"]),
         ("describe nope", 3, &["no log nope"]),
         ("hist nope", 3, &["no log nope"]),
         ("export nope", 3, &["no log nope"]),
@@ -393,7 +414,10 @@ async fn no_secret_is_printed_when_the_login_fails() {
 async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
     let stage = Stage::open().await;
     let import = stage.run(&format!("import '{QUAKES}'")).await;
-    assert_eq!((import.code, import.stderr.as_str()), (Some(0), "imported 1,707 events into 12 logs\n"));
+    assert_eq!(
+        (import.code, import.stderr.as_str()),
+        (Some(0), "1,707 lines into 12 logs: 1,707 new, 0 were there already\n")
+    );
 
     // A second import adds nothing.
     assert_eq!(stage.run(&format!("import '{QUAKES}'")).await.code, Some(0));
@@ -454,7 +478,10 @@ async fn an_export_can_be_imported_under_another_name() {
     assert_eq!((lines.len(), &lines[170]["trailer"]["events"]), (171, &170.into()));
 
     let copied = stage.run_with("import - --log copy", exported.stdout.clone()).await;
-    assert_eq!((copied.code, copied.stderr.as_str()), (Some(0), "imported 170 events into 1 log\n"));
+    assert_eq!(
+        (copied.code, copied.stderr.as_str()),
+        (Some(0), "170 lines into 1 log: 170 new, 0 were there already\n")
+    );
     let record = |event: &serde_json::Value| {
         ["offset", "metadata", "data", "data_base64"].map(|field| event[field].to_string()).join(" ")
     };
@@ -463,30 +490,6 @@ async fn an_export_can_be_imported_under_another_name() {
     before.sort();
     after.sort();
     assert_eq!(before, after);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unfinished_export_is_continued_to_the_same_file() {
-    let stage = Stage::open().await;
-    assert_eq!(stage.run(&format!("import '{QUAKES}' -q")).await.code, Some(0));
-    assert_eq!(stage.run("export 'quakes.>' -O whole.jsonl").await.code, Some(0));
-    let whole = std::fs::read(stage.path("whole.jsonl")).expect("the file was written");
-    assert_eq!(json_lines(&whole).len(), 1708);
-    stage.check_fails("export 'quakes.>' -O whole.jsonl", 8, &["whole.jsonl", "choose another file"]).await;
-
-    for (name, bytes) in [("empty.jsonl", 0), ("middle.jsonl", whole.len() / 2), ("all_but_one.jsonl", whole.len() - 1)]
-    {
-        std::fs::write(stage.path(name), &whole[..bytes]).expect("the file can be written");
-        let ended = stage.run(&format!("export 'quakes.>' -O {name}")).await;
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert!(
-            std::fs::read(stage.path(name)).expect("the file exists") == whole,
-            "{name} differs from the complete export"
-        );
-    }
-    std::fs::write(stage.path("other.txt"), "dear diary\n").expect("the file can be written");
-    stage.check_fails("export 'quakes.>' -O other.txt", 8, &["is not an export"]).await;
-    assert_eq!(std::fs::read(stage.path("other.txt")).expect("the file exists"), b"dear diary\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -531,7 +534,8 @@ async fn an_interrupted_read_prints_the_command_that_resumes_it() {
     let resume = stderr.trim_end().strip_prefix("interrupted; resume with: hourlog ").expect(&stderr);
 
     log.write(Record::new("2")).await.expect("the event is written");
-    stage.check(&format!("{resume} --limit 1 -o raw"), "2\n").await;
+    assert!(resume.starts_with("read live -f -o raw --after a:"), "{resume}");
+    stage.check(&format!("{resume} --limit 1"), "2\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -556,7 +560,7 @@ async fn doctor_reports_what_is_healthy_and_what_is_missing() {
     assert_eq!(
         states(&healthy),
         "server:ok jetstream:ok hourlogd:ok archive:ok ingest:ok wal:ok answers:ok stores:ok progress:ok lag:ok \
-         reread:ok fork:ok set back:ok removed:ok poison:ok replies:ok rejected:ok stream:ok stream fill:ok clocks:ok \
+         reread:ok fork:ok set back:ok removed:ok poison:ok arrivals:ok replies:ok rejected:ok stream:ok stream fill:ok clocks:ok \
          ahead:ok"
     );
     assert_eq!(healthy.code, Some(0));
@@ -592,21 +596,4 @@ async fn contexts_of_the_nats_tool_are_used() {
         let output = tokio::process::Command::from(command).output().await.expect("the binary can be started");
         assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"orders.eu\n"[..]), "{args:?}");
     }
-}
-
-#[test]
-fn completions_and_manual_pages_need_no_server() {
-    let work = TempDir::new().expect("a directory can be created");
-    let run = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hourlog"));
-        command.args(args).current_dir(work.path()).env("NATS_URL", "nats://127.0.0.1:1");
-        command.output().expect("the binary can be started")
-    };
-    for shell in ["bash", "zsh", "fish"] {
-        let output = run(&["completions", shell]);
-        assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("describe"), "{shell}");
-    }
-    assert!(run(&["man", "pages"]).status.success());
-    let page = std::fs::read_to_string(Path::join(work.path(), "pages/hourlog-read.1")).expect("the file was written");
-    assert!(page.contains("Play events back") && !page.contains("127.0.0.1:1"), "{page}");
 }

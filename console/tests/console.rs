@@ -16,7 +16,7 @@ const QUAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quakes.js
 #[tokio::test]
 async fn a_first_session_without_instructions_works() {
     let mut console = Harness::open(120, 40).await;
-    console.shows(&["quakes", "sparse", "1,440 "]).await;
+    console.shows(&["quakes", "sparse", "1,440 ", "0.75/s", "····     █"]).await;
     console.press("enter").await;
     console.shows(&["quakes", "LIVE", "2018-02-04", "Pretty", "1,440 events in window"]).await;
     // Jumps to a day and an hour. The prompt shows the meaning before Enter.
@@ -102,6 +102,17 @@ async fn typed_times_and_ages_go_by_the_clock_of_the_service() {
     console.shows(&["go to: 2h ago", "2018-02-04 10:00:0", "2h 0m ago"]).await;
     console.press("enter").await;
     console.shows(&["PAUSED 2018-02-04 10:0"]).await;
+    // The prompt takes the times of the command line.
+    for (text, shown) in [
+        ("saturday 9:00", "2018-02-03 09:00:00.000, 1d 3h ago"),
+        ("feb 1 noon", "2018-02-01 12:00:00.000, 3d 0h ago"),
+        ("Fri, 02 Feb 2018 12:00:00 +0000", "2018-02-02 12:00:00.000, 2d 0h ago"),
+    ] {
+        console.press("t").await;
+        console.type_text(text).await;
+        console.shows(&[shown]).await;
+        console.press("esc").await;
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::{error, fmt};
 
+use crate::Sent;
+
 /// The result of every operation on a log.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -21,6 +23,7 @@ pub struct Error {
     kind: ErrorKind,
     context: String,
     source: Option<Box<dyn error::Error + Send + Sync>>,
+    sent: Option<Sent>,
 }
 
 /// The kinds of errors that a caller may treat differently.
@@ -108,7 +111,7 @@ impl Error {
     ///
     /// `context` says what was attempted and what to do, in lowercase and without a full stop.
     pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
-        Self { kind, context: context.into(), source: None }
+        Self { kind, context: context.into(), source: None, sent: None }
     }
 
     /// Adds the cause.
@@ -117,9 +120,15 @@ impl Error {
         self
     }
 
+    /// Adds the state of the record that was to be written.
+    pub fn with_sent(mut self, sent: Sent) -> Self {
+        self.sent = Some(sent);
+        self
+    }
+
     /// Returns a copy for another waiter; its causes are flattened to text.
     pub fn flat_copy(&self) -> Self {
-        let error = Self::new(self.kind, self.context.clone());
+        let error = Self { sent: self.sent.clone(), ..Self::new(self.kind, self.context.clone()) };
         match &self.source {
             Some(source) => error.because(source.to_string()),
             None => error,
@@ -134,6 +143,15 @@ impl Error {
     /// Returns the kind, to branch on.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Returns the state of the record that was to be written; `None` if nothing is known, or nothing was to be
+    /// written.
+    ///
+    /// After a write of several records, it is the state of those that are not archived: [`Sent::No`] only if none
+    /// of them was sent.
+    pub fn sent(&self) -> Option<&Sent> {
+        self.sent.as_ref()
     }
 
     /// Returns the sentence, without the causes.

@@ -98,6 +98,7 @@ pub mod read;
 mod record;
 mod resets;
 mod retention;
+mod sent;
 pub mod store;
 pub mod time;
 
@@ -130,6 +131,7 @@ pub use self::{
     memory::Memory,
     position::{ArrivalCursor, Cursor, Position, Seq},
     record::{Data, Metadata, Record, header},
+    sent::Sent,
     time::Offset,
 };
 

@@ -25,8 +25,15 @@ pub mod header {
     pub const TIME: &str = "Hourlog-Time";
     /// A number n: store the event only if its log holds fewer than n + 1 equal ones.
     ///
-    /// With it, importing a file twice adds nothing.
+    /// With it, importing a file twice adds nothing. With `lenient` after the number, an event without
+    /// [`SOURCE`] equals one with any.
     pub const ONCE: &str = "Hourlog-Once";
+    /// The source of an imported event, such as the name of its file. Stored as metadata: equal events of two
+    /// sources are two events.
+    pub const SOURCE: &str = "Hourlog-Source";
+    /// The receipt that counts a message with [`ONCE`]: its token, and the number of the message among those of
+    /// the receipt.
+    pub const RECEIPT: &str = "Hourlog-Receipt";
     /// The message id to store as [`MSG_ID`]; empty for none.
     ///
     /// The message itself carries another id, by which the stream finds duplicates.

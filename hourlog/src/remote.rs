@@ -3,10 +3,15 @@
 //! - [`Remote`]: one method an endpoint, and [`Events`] for callers that need only a [`Log`](crate::Log).
 //! - [`RemoteBuilder`]: the options of a connection.
 //!
-//! Inside, `pages` reads the next page ahead, `tail` waits for what arrives, `status` asks every
+//! - [`Arrivals`]: the events of messages that were published.
+//!
+//! Inside, `append` writes, `pages` reads the next page ahead, `tail` waits for what arrives, `status` asks every
 //! instance, `log` is [`RemoteLog`].
 
+mod append;
+mod arrivals;
 mod builder;
+mod cursors;
 mod log;
 mod pages;
 mod status;
@@ -16,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::{
     Client, HeaderMap, Message, Request,
-    client::RequestErrorKind,
+    client::{RequestError, RequestErrorKind},
     connection::State,
     header::{HeaderName, HeaderValue},
 };
@@ -29,14 +34,14 @@ use crate::{
     nats::without_secrets,
     read::End,
     wire::{
-        self, AheadReply, AlterRequest, AppendReply, CreateRequest, CursorName, CursorReply, CursorRequest,
-        CursorsReply, DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, Moved, NamedCursor,
-        PurgeRequest, RemovedReply, ReplayRequest, RequeueReply, RequeueRequest, SetCursorReply, SetCursorRequest,
-        Subjects, TimelineReply, TimelineRequest, proto, shorten,
+        self, AheadReply, AlterRequest, CreateRequest, CursorName, CursorReply, CursorRequest, CursorsReply,
+        DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, Moved, NamedCursor, PurgeRequest,
+        ReceiptReply, ReceiptRequest, ReceiptToken, RemovedReply, ReplayRequest, RequeueReply, RequeueRequest,
+        SetCursorReply, SetCursorRequest, Subjects, TimelineReply, TimelineRequest, proto, shorten,
     },
 };
 
-pub use self::{builder::RemoteBuilder, log::RemoteLog};
+pub use self::{append::new_message_id, arrivals::Arrivals, builder::RemoteBuilder, log::RemoteLog};
 
 /// The default time for a reply.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -184,18 +189,6 @@ impl Remote {
         })
     }
 
-    /// Writes one record, and returns once the archive holds it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Rejected`] if the record's time or headers are bad, [`ErrorKind::TooLarge`] if it does
-    /// not fit into a message.
-    pub async fn append(&self, log: &LogId, record: Record) -> Result<AppendReply> {
-        self.check_size(&record)?;
-        let headers = header_map(&record)?;
-        let reply = self.ask(self.subjects.append(log), headers, record.data.into_bytes(), Duration::ZERO).await?;
-        parse(&reply)
-    }
-
     /// Describes `log`.
     ///
     /// # Errors
@@ -218,6 +211,14 @@ impl Remote {
     /// [`ErrorKind::Invalid`] for an invalid pattern.
     pub async fn logs(&self, request: &LogsRequest) -> Result<LogsReply> {
         self.ask_json(self.subjects.logs(), request).await
+    }
+
+    /// Returns how many messages of a receipt were stored, and how many were there already.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if the service knows no message of it.
+    pub async fn receipt(&self, token: &ReceiptToken, request: &ReceiptRequest) -> Result<ReceiptReply> {
+        self.ask_json(self.subjects.receipt(token), request).await
     }
 
     /// Creates `log` before its first event.
@@ -314,6 +315,17 @@ impl Remote {
         pages::events(self.clone(), log, request)
     }
 
+    /// The pages of [`Remote::events`], as a stream, for a reader that bounds its memory: a page has at most
+    /// `page_events_max` events, and one more is read ahead.
+    pub fn pages(
+        &self,
+        log: LogId,
+        request: ReplayRequest,
+        page_events_max: u32,
+    ) -> impl Stream<Item = Result<RemotePage>> + Send + use<> {
+        pages::stream(pages::Pages::new(self.clone(), log, request).with_page_events_max(page_events_max))
+    }
+
     /// The events after the request's `after` in arrival order, and then every event that arrives, as a
     /// stream.
     ///
@@ -326,7 +338,8 @@ impl Remote {
 
     /// The pages of [`Remote::tail`], as a stream, for a reader that stores the cursor of each.
     ///
-    /// A page that waited for events in vain is empty. [`RemotePage::moved`] tells a reader that its cursor was
+    /// No page waits before one has reached the end of the log; [`RemotePage::end`] tells that it has. A page that
+    /// waited for events in vain is empty. [`RemotePage::moved`] tells a reader that its cursor was
     /// ahead of an archive that was set back; [`Remote::tail`] just goes on.
     pub fn tail_pages(
         &self,
@@ -342,29 +355,56 @@ impl Remote {
 
     /// Sends one request and returns its reply. `wait` is the time that the service was asked to wait.
     async fn ask(&self, subject: String, headers: HeaderMap, payload: Bytes, wait: Duration) -> Result<Bytes> {
-        let request = Request::new().headers(headers).payload(payload).timeout(None);
-        // The client's own timeout does not cover the time in which a lost connection accepts no request.
-        match tokio::time::timeout(self.timeout + wait, self.client.send_request(subject, request)).await {
-            Ok(Ok(message)) => reply(message),
-            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Err(self.no_service()),
-            Ok(Err(error)) if error.kind() == RequestErrorKind::MaxPayloadExceeded => {
-                Err(self.too_large().because(error))
-            }
-            Ok(Err(error)) if error.kind() == RequestErrorKind::TimedOut => Err(self.timed_out()),
-            Ok(Err(error)) => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("the connection to {} was closed; open another", self.server),
-            )
-            .because(error)),
-            Err(_) => Err(self.timed_out()),
+        match self.request(subject, headers, payload, self.timeout + wait).await {
+            Ok(message) => reply(message),
+            Err(failure) => Err(self.request_error(failure)),
         }
     }
 
+    /// Sends one request and waits for its reply until `limit`.
+    async fn request(
+        &self,
+        subject: String,
+        headers: HeaderMap,
+        payload: Bytes,
+        limit: Duration,
+    ) -> Result<Message, RequestFailure> {
+        let request = Request::new().headers(headers).payload(payload).timeout(None);
+        // The client's own timeout does not cover the time in which a lost connection accepts no request.
+        match tokio::time::timeout(limit, self.client.send_request(subject, request)).await {
+            Ok(Ok(message)) => Ok(message),
+            Ok(Err(error)) => Err(match error.kind() {
+                RequestErrorKind::NoResponders => RequestFailure::NoService,
+                RequestErrorKind::MaxPayloadExceeded => RequestFailure::TooLarge(error),
+                RequestErrorKind::TimedOut => RequestFailure::TimedOut,
+                _ => RequestFailure::Closed(error),
+            }),
+            Err(_) => Err(RequestFailure::TimedOut),
+        }
+    }
+
+    fn request_error(&self, failure: RequestFailure) -> Error {
+        match failure {
+            RequestFailure::NoService => self.no_service(),
+            RequestFailure::TooLarge(error) => self.too_large().because(error),
+            RequestFailure::TimedOut => self.timed_out(),
+            RequestFailure::Closed(error) => self.closed(error),
+        }
+    }
+
+    fn closed(&self, error: RequestError) -> Error {
+        let text = format!("the connection to {} was closed; open another", self.server);
+        Error::new(ErrorKind::Unavailable, text).because(error)
+    }
+
     /// Refuses a record that no stream of this server can hold, before it is sent.
-    fn check_size(&self, record: &Record) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`], with the limit.
+    pub fn check_size(&self, record: &Record) -> Result<()> {
         // Headers for the service are not stored. (Several values of one are an error that the service
         // reports.)
-        let for_service = [header::TIME, header::ONCE]
+        let for_service = [header::TIME, header::ONCE, header::RECEIPT]
             .iter()
             .flat_map(|name| record.metadata.get_any_case(name).map(move |value| name.len() + value.len()));
         let bytes = record.bytes().saturating_sub(for_service.sum());
@@ -412,6 +452,17 @@ impl Remote {
             )
         }
     }
+}
+
+/// The reason why a request has no reply.
+#[derive(Debug)]
+enum RequestFailure {
+    /// Nobody listens on the subject.
+    NoService,
+    TooLarge(RequestError),
+    TimedOut,
+    /// The client has ended.
+    Closed(RequestError),
 }
 
 impl Events for Remote {

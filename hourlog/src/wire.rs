@@ -16,7 +16,10 @@ mod admin;
 mod cursor;
 pub mod json;
 pub mod proto;
+mod receipt;
+mod recent;
 mod request;
+mod sent;
 mod status;
 mod step;
 mod text;
@@ -30,11 +33,14 @@ pub use cursor::{
     CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, Moved, NamedCursor,
     SetCursorReply, SetCursorRequest,
 };
+pub use receipt::{RECEIPT_BEHIND_MAX, ReceiptReply, ReceiptRequest, ReceiptToken, RejectedCount};
+pub use recent::{RECENT_WINDOW_SECONDS, RECENT_WINDOWS_MAX, RecentReply};
 use request::is_default;
 pub use request::{
-    AppendReply, BinReply, DescribeReply, LogReply, LogsReply, LogsRequest, Order, ReplayRequest, TimelineReply,
-    TimelineRequest, WidthChange,
+    AppendReply, BinReply, DescribeReply, EmptyRequest, LogReply, LogsReply, LogsRequest, Order, ReplayRequest,
+    TimelineReply, TimelineRequest, WidthChange,
 };
+pub use sent::{SENT, SENT_SEQUENCE, SENT_STREAM, sent_from, sent_headers};
 pub use status::{
     ArchiveStatus, ComponentStatus, CounterStatus, DiskStatus, ForkStatus, MissingStatus, SetBackStatus, SourceStatus,
     StatusReply,
@@ -65,6 +71,10 @@ pub const PROTOBUF: &str = "application/protobuf";
 pub const ERROR_CODE: &str = "Nats-Service-Error-Code";
 /// The header of an error reply that holds its message.
 pub const ERROR: &str = "Nats-Service-Error";
+
+/// The header of an append with the longest time until the service answers: `4s`. By default, and at most, half a
+/// minute.
+pub const WAIT: &str = "Hourlog-Wait";
 
 /// The bytes of a message that are reserved for headers of a reply and for what a request adds to an event.
 pub const HEADROOM_BYTES: usize = 16 * 1024;
@@ -154,6 +164,11 @@ impl Subjects {
     /// Reports on the service itself. Every instance replies.
     pub fn status(&self) -> String {
         format!("{}.status", self.prefix)
+    }
+
+    /// Tells how many messages of a receipt were stored.
+    pub fn receipt(&self, token: &ReceiptToken) -> String {
+        format!("{}.receipt.{token}", self.prefix)
     }
 
     /// Returns a reader's cursor.

@@ -11,10 +11,12 @@ mod inbox;
 pub(crate) mod lasting;
 mod logs;
 mod moved;
+mod receipt;
 mod replay;
 mod reply;
 mod status;
 mod timeline;
+mod yielding;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -24,7 +26,7 @@ use std::{
 use async_nats::{Client, Message, Subject, Subscriber, jetstream};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use hourlog::{Error, ErrorKind, LogId, Result, store::Store};
+use hourlog::{Error, ErrorKind, LogId, Result, store::Store, wire::RecentReply};
 use tokio::{
     task::{JoinHandle, JoinSet},
     time::Instant,
@@ -45,6 +47,7 @@ use crate::{
     waiters::Waiters,
 };
 
+use append::Progress;
 pub(crate) use discovery::find_instances;
 use discovery::{OwnInstance, Question};
 use reply::{Reply, Request};
@@ -86,6 +89,7 @@ enum Verb {
     Timeline,
     Logs,
     Status,
+    Receipt,
     AdminCreate,
     CursorGet,
     CursorSet,
@@ -100,7 +104,7 @@ enum Verb {
 /// The public face of a verb.
 struct Endpoint {
     name: &'static str,
-    /// The subject after the prefix. A log id follows when it ends in a dot.
+    /// The subject after the prefix. A log id, or a receipt's token, follows when it ends in a dot.
     subject: &'static str,
     /// Set when the reply depends on archived events, so that it must wait for a catch-up.
     reads: bool,
@@ -109,13 +113,14 @@ struct Endpoint {
 }
 
 impl Verb {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Append,
         Self::Replay,
         Self::Describe,
         Self::Timeline,
         Self::Logs,
         Self::Status,
+        Self::Receipt,
         Self::AdminCreate,
         Self::CursorGet,
         Self::CursorSet,
@@ -135,6 +140,7 @@ impl Verb {
             Self::Timeline => ("timeline", "timeline.", true),
             Self::Logs => ("logs", "logs", true),
             Self::Status => ("status", "status", false),
+            Self::Receipt => ("receipt", "receipt.", false),
             Self::AdminCreate => ("admin-create", "admin.create.", false),
             Self::CursorGet => ("cursor-get", "cursor.get.", false),
             Self::CursorSet => ("cursor-set", "cursor.set.", false),
@@ -218,15 +224,19 @@ impl<S: Store> Served<S> {
                 let begun = Instant::now();
                 let (message, place, outcome) = match place {
                     Ok(place) => {
-                        let request = Request { message: compact(message), place };
+                        let request = Request { message: compact(message), place, progress: Progress::default() };
                         let outcome = tokio::select! {
                             outcome = served.api.answer(verb, &request, &served.instance) => outcome,
                             // A replay may wait for events for longer than the service has to stop.
                             () = grace_ended(&served.shutdown) => Err(stopping()),
                         };
+                        let outcome = outcome.map_err(|error| served.api.with_sent(verb, error, &request.progress));
                         (request.message, Some(request.place), outcome)
                     }
-                    Err(refused) => (message, None, Err(refused)),
+                    Err(refused) => {
+                        let error = served.api.with_sent(verb, refused, &Progress::default());
+                        (message, None, Err(error))
+                    }
                 };
                 let code = outcome.as_ref().err().map(|error| u32::from(error.kind().code()));
                 let error = outcome.as_ref().err().map(|error| format!("{}:{error}", error.kind().code()));
@@ -318,17 +328,15 @@ impl<S: Store> Api<S> {
         match verb {
             Verb::Append => append::answer(self, &log()?, request).await,
             Verb::Replay => replay::answer(self, &log()?, request).await,
-            Verb::Describe => {
-                let turn = self.turn(request, DESCRIBE_BYTES, false).await?;
-                Ok(describe::answer(self, &log()?).await?.with_turn(turn))
-            }
+            Verb::Describe => describe::answer(self, &log()?, request).await,
             Verb::Timeline => timeline::answer(self, &log()?, request).await,
             Verb::Logs => logs::answer(self, request).await,
-            Verb::Status => status::answer(self, instance).await,
+            Verb::Status => status::answer(self, instance, request).await,
+            Verb::Receipt => receipt::answer(self, self.after_subject(subject, request), request).await,
             Verb::AdminCreate => admin::create(self, &log()?, request).await,
             Verb::CursorGet => cursor::get(self, &log()?, request).await,
             Verb::CursorSet => cursor::set(self, &log()?, request).await,
-            Verb::CursorList => cursor::list(self, &log()?).await,
+            Verb::CursorList => cursor::list(self, &log()?, request).await,
             Verb::CursorDelete => cursor::delete(self, &log()?, request).await,
             Verb::AdminAlter => admin::alter(self, &log()?, request).await,
             Verb::AdminPurge => admin::purge(self, &log()?, request).await,
@@ -337,10 +345,23 @@ impl<S: Store> Api<S> {
         }
     }
 
+    /// Adds to the error of an append what has become of its record.
+    fn with_sent(&self, verb: Verb, error: Error, progress: &Progress) -> Error {
+        match verb {
+            Verb::Append => append::with_sent(error, progress, self.sources.wal().stream()),
+            _ => error,
+        }
+    }
+
     /// Parses the log id that follows the endpoint's `subject`.
     fn log_in_subject(&self, subject: &str, request: &Request) -> Result<LogId> {
+        self.after_subject(subject, request).parse()
+    }
+
+    /// Returns the part of the request's subject that follows the endpoint's.
+    fn after_subject<'a>(&self, subject: &str, request: &'a Request) -> &'a str {
         let start = self.settings.prefix.len() + 1 + subject.len();
-        request.subject().get(start..).unwrap_or_default().parse()
+        request.subject().get(start..).unwrap_or_default()
     }
 
     /// Sends a question to a log's actor. A failed actor drops its questions, so this asks again
@@ -390,11 +411,12 @@ impl<S: Store> Api<S> {
         self.admission.turn(request.place.requester(), bytes, large).await
     }
 
-    /// Returns the events per second of each of `logs` during the last minute.
-    async fn rates(&self, logs: Vec<LogId>) -> Vec<f64> {
-        let (zeros, (reply, rates)) = (vec![0.0; logs.len()], tokio::sync::oneshot::channel());
-        let _ = self.logs.send_message(LogsMsg::Rates { logs, reply });
-        rates.await.unwrap_or(zeros)
+    /// Returns the events of each of `logs` that arrived during the last minute.
+    async fn recent(&self, logs: Vec<LogId>) -> Vec<RecentReply> {
+        let unknown = RecentReply { to: self.health.time.now(), counts: Vec::new() };
+        let (unknown, (reply, recent)) = (vec![unknown; logs.len()], tokio::sync::oneshot::channel());
+        let _ = self.logs.send_message(LogsMsg::Recent { logs, reply });
+        recent.await.unwrap_or(unknown)
     }
 
     fn jetstream(&self) -> jetstream::Context {

@@ -7,6 +7,8 @@ use async_nats::jetstream::{self, response::Response, stream::Config};
 use hourlog::{Error, ErrorKind, Result, store::Store};
 use serde_json::Value;
 
+use crate::{stream::questions, trace::sentence};
+
 /// The name under which the archive keeps its id, among its properties.
 const PROPERTY: &str = "archive-id";
 /// The name under which a stream carries the id of its archive, in its metadata.
@@ -85,12 +87,13 @@ pub(crate) async fn carry_out(claim: Claim, jetstream: &jetstream::Context, stre
     match claim {
         Claim::Ours | Claim::Missing => Ok(()),
         Claim::TakenOver => mark(jetstream, stream, own).await,
-        Claim::Unclaimed | Claim::Abandoned => {
-            if let Err(error) = mark(jetstream, stream, own).await {
+        Claim::Unclaimed | Claim::Abandoned => match mark(jetstream, stream, own).await {
+            Err(error) if claim == Claim::Unclaimed || own.starts_with(TEMPORARY) => {
                 tracing::warn!(%error, "a second archive on this stream would not be noticed");
+                Ok(())
             }
-            Ok(())
-        }
+            marked => marked,
+        },
     }
 }
 
@@ -125,12 +128,9 @@ pub(crate) async fn mark(jetstream: &jetstream::Context, stream: &str, own: &str
         )
     };
     // The configuration as the server has it: the client may not know all of its fields.
-    let info: Response<Value> =
-        jetstream.request(format!("STREAM.INFO.{stream}"), &()).await.map_err(|error| failed(error.to_string()))?;
-    let mut config = match info {
-        Response::Ok(mut info) => info["config"].take(),
-        Response::Err { error } => return Err(failed(error.to_string())),
-    };
+    let info: Option<Value> =
+        questions::info(jetstream, stream, &()).await.map_err(|error| failed(sentence(&error)))?;
+    let mut config = info.ok_or_else(|| failed("it does not exist".to_owned()))?["config"].take();
     config["metadata"][STREAM_METADATA] = own.into();
     let updated: Response<Value> = jetstream
         .request(format!("STREAM.UPDATE.{stream}"), &config)

@@ -3,6 +3,7 @@
 
 mod file;
 mod identity;
+mod manual;
 mod print;
 mod subcommands;
 
@@ -41,6 +42,7 @@ Examples:
   hourlogd repair /var/lib/hourlog               keep what can be read of a damaged archive
   hourlogd backup /var/lib/hourlog /backup/1     copy it, also while the service runs
   hourlogd restore /backup/1 /var/lib/hourlog
+  hourlogd man ~/.local/share/man/man8           its manual pages
 
 Other users of the machine can read a password in a flag (ps). Variables and files are safer.
 
@@ -192,8 +194,8 @@ pub struct Options {
     /// Number of logs beyond which events of new ones go to `_rejected` [default: 1000000].
     #[arg(long, value_name = "NUMBER", env = "HOURLOG_LOGS_MAX")]
     pub logs_max: Option<u64>,
-    /// Number of new logs a second beyond which events of further ones go to `_rejected`; those of 30
-    /// seconds may come at once [default: 1000].
+    /// Number of new logs a second, of each stream, beyond which events of further ones go to `_rejected`;
+    /// those of 30 seconds may come at once [default: 1000].
     #[arg(long, value_name = "NUMBER", env = "HOURLOG_NEW_LOGS_A_SECOND")]
     pub new_logs_a_second: Option<u64>,
     /// Trace filter, such as `hourlogd=debug`; overrides RUST_LOG.
@@ -223,8 +225,15 @@ impl Options {
     pub fn from_process() -> Option<Request> {
         let command = print::with_flags(Self::command());
         let mut command = Maintenance::augment_subcommands(command).disable_help_subcommand(true);
+        command = manual::with_subcommand(command);
         let line: Vec<OsString> = std::env::args_os().collect();
         let matches = arguments::parse(&command, &line).unwrap_or_else(|error| error.exit());
+        if let Some(written) = manual::requested(&command, &matches) {
+            match written {
+                Ok(()) => return None,
+                Err(error) => command.error(ClapErrorKind::Io, error).exit(),
+            }
+        }
         let options = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         if let Err(error) = options.check_variables(&matches) {
             command.error(ClapErrorKind::ValueValidation, error).exit();

@@ -36,8 +36,9 @@ use crate::{
     health::{Health, SourceHealth},
     logs::LogsRef,
     losses::Losses,
-    new_logs::NewLogs,
+    new_logs::{NewLogRate, NewLogs},
     origin::Origin,
+    receipts::Tally,
     repeats::Repeats,
     rollbacks::Rollbacks,
     sources::{Source, Sources},
@@ -122,9 +123,11 @@ pub(crate) struct Ingest<S> {
     archive_request: Option<ArchiveRequest>,
     /// The generation for which the refusals of messages that are read again were loaded.
     refusals_of: Option<u64>,
+    /// The limit on new logs a second. Of this source alone: the times of two streams say nothing about each other.
+    new_log_rate: NewLogRate,
     /// When to read messages raw.
     caution: Caution,
-    /// Gaps that are not explained yet.
+    /// The gaps of the stream.
     gaps: Gaps,
     /// Number of messages that the consumer counts as pending, and will not send.
     counted: u64,
@@ -138,8 +141,6 @@ pub(crate) struct Ingest<S> {
     poison: Repeats,
     /// Messages that left the stream before they were archived.
     removals: Repeats,
-    /// The sequence up to which they were reported.
-    removals_reported_to: u64,
     /// The ends of archive and stream were compared since the start.
     marks_compared: bool,
     /// The archive may have lost epochs. Until they are restored, no checkpoint may be stored.
@@ -203,9 +204,12 @@ impl<S: Store> Ingest<S> {
         let archived = checkpoint.archived().message.sequence;
         let health = &args.source.health;
         let losses = Losses::load(&args.store, stream).await?;
-        let removals_reported_to = losses.removed_to();
+        let gaps = Gaps::new(losses.reported.clone());
+        let new_log_rate = NewLogRate::new(&args.settings);
         health.restore_losses(losses);
-        health.archived.send_replace(archived);
+        args.source.receipts.load(&args.store, stream).await?;
+        health.archived_to(checkpoint.archived().message);
+        health.read_up_to(checkpoint.taken().max_time);
         if !S::WRITES_ARE_ATOMIC {
             health.catch_up_to.send_replace(checkpoint.head().map_or(0, |head| head.sequence));
         }
@@ -218,15 +222,15 @@ impl<S: Store> Ingest<S> {
             in_flight: InFlight::new(S::IN_FLIGHT_BYTES),
             archive_request: None,
             refusals_of: None,
+            new_log_rate,
             caution: Caution::default(),
-            gaps: Gaps::default(),
+            gaps,
             counted: 0,
             opened_after: 0,
             rejections: Repeats::default(),
             store_failures: Repeats::default(),
             poison: Repeats::default(),
             removals: Repeats::default(),
-            removals_reported_to,
             marks_compared: false,
             epochs_may_be_lost: false,
             fork_rule: ForkRule::default(),
@@ -363,12 +367,13 @@ impl<S: Store> Ingest<S> {
     /// Begins a new epoch, because the stream, which was read up to `read_to`, uses its sequences
     /// again from `from` on.
     async fn begin_epoch(&mut self, from: u64, read_to: u64) -> Result<()> {
-        let IngestArgs { source, sources, store, .. } = &self.args;
-        let (stream, health) = (source.stream(), &source.health);
         let now = (self.args.settings.clock)();
         // Its copy of the losses is older than the record of the fork.
         end(&mut self.archive_request).await;
+        self.end_gaps(from);
         self.record_fork(from, read_to, now).await?;
+        let IngestArgs { source, sources, store, .. } = &self.args;
+        let (stream, health) = (source.stream(), &source.health);
         let epochs = Arc::new(Epochs::fork(store, stream, from, now).await?);
         // Before the logs learn the epochs: a log must not take the old epoch's progress for
         // progress in the new one.
@@ -376,8 +381,6 @@ impl<S: Store> Ingest<S> {
         source.epochs.send_replace(epochs);
         self.decoder = Decoder::new(source, sources);
         self.checkpoint.fork(from);
-        self.removals_reported_to = 0;
-        self.gaps = Gaps::default();
         health.limit_catch_up(from - 1);
         health.checkpoint.send_replace(None);
         Ok(())
@@ -523,16 +526,18 @@ impl<S: Store> Ingest<S> {
             };
             self.in_flight.dispatch(chunk, origin, &self.args.logs);
             self.source().waits_since(self.in_flight.oldest());
+            self.source().read_up_to(self.checkpoint.taken().max_time);
         }
     }
 
     /// Moves the checkpoint over the oldest chunk if it is archived. If a log failed, everything
     /// after the last archived message is read again.
-    fn end_oldest_chunk(&mut self, archived: bool) -> Result<()> {
-        if archived {
+    fn end_oldest_chunk(&mut self, archived: Option<Tally>) -> Result<()> {
+        if let Some(tally) = archived {
             self.checkpoint.mark_oldest_chunk_archived();
             let archived = self.checkpoint.archived().message;
-            self.source().archived.send_replace(archived.sequence);
+            self.args.source.receipts.count(tally, archived.time);
+            self.source().archived_to(archived);
             self.source().waits_since(self.in_flight.oldest());
             return Ok(());
         }
@@ -553,7 +558,8 @@ impl<S: Store> Ingest<S> {
         self.rollbacks_seen = self.args.rollbacks.handle(self.rollbacks_seen, &self.args.store).await;
         self.checkpoint.catch_up();
         self.in_flight.clear();
-        source.health.archived.send_replace(self.checkpoint.archived().message.sequence);
+        source.receipts.may_be_lost();
+        source.health.archived_to(self.checkpoint.archived().message);
         self.epochs_may_be_lost = true;
         tracing::warn!(
             stream = self.name(),
@@ -575,11 +581,12 @@ impl<S: Store> Ingest<S> {
                 let progress =
                     if Failpoint::CheckpointBeforeRows.is_active() { self.checkpoint.taken() } else { progress };
                 let writes = progress.writes(self.args.source.stream(), self.decoder.epochs());
-                let health = Arc::clone(&self.args.source.health);
+                let source = Arc::clone(&self.args.source);
                 Some(spawn(async move {
-                    // A loss is stored before a checkpoint behind it.
+                    // A loss is stored before a checkpoint behind it, and so is a receipt.
                     let stored = async {
-                        health.save_losses(&store).await?;
+                        source.health.save_losses(&store).await?;
+                        source.receipts.save(&store, source.stream()).await?;
                         store.write(writes).await
                     };
                     ArchiveReply::Stored(progress, stored.await)
@@ -610,6 +617,7 @@ impl<S: Store> Ingest<S> {
             }
             ArchiveReply::Stored(progress, Ok(())) => {
                 self.checkpoint.mark_stored(progress);
+                self.gaps.forget_to(progress.message.sequence);
                 self.source().checkpoint.send_replace(Some(progress.message));
             }
             // A later tick retries. Until then, a crash makes the ingest read more events twice;
@@ -639,6 +647,7 @@ impl<S: Store> Ingest<S> {
         let may_store = !self.epochs_may_be_lost && !self.gaps.hold_checkpoint();
         if let Some(progress) = self.checkpoint.storable(Instant::now()).filter(|_| may_store) {
             self.source().save_losses(&self.args.store).await?;
+            self.args.source.receipts.save(&self.args.store, self.name()).await?;
             self.args.store.write(progress.writes(self.args.source.stream(), self.decoder.epochs())).await?;
         }
         let archived = self.checkpoint.archived().message.sequence;

@@ -53,6 +53,9 @@ pub mod open_files;
 mod origin;
 mod pattern;
 mod pending;
+mod properties;
+mod receipts;
+mod recent;
 mod repeats;
 mod rollbacks;
 mod rules;
@@ -97,7 +100,7 @@ use crate::{
     stream::{
         connect::{self, Connection},
         janitor::Janitor,
-        questions,
+        questions::{self, TimedState},
         source_stream::SourceStream,
         wal,
     },
@@ -146,7 +149,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         None => watch_client,
     };
     let janitor_jetstream = connect::jetstream(janitor_client, &settings);
-    let (archive, claim) = claim_stream(&settings, &store, &api_client).await?;
+    let (archive, claim, state) = claim_stream(&settings, &store, &api_client).await?;
     let own = SourceStream::Own {
         settings: Box::new(settings.clone()),
         archive: archive.clone(),
@@ -162,19 +165,23 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     let sources = Arc::new(sources::load(&settings, &store).await?);
     // The own stream is last: it is neither claimed nor created if anything else is refused.
     archive_id::carry_out(claim, &janitor_jetstream, &settings.stream, &archive).await?;
-    // A stream that was read before may still be restored: the ingest waits for it.
-    let is_first_start = store.sources(&settings.stream).await?.is_empty();
-    let found = own.find(&jetstream, server.max_payload, is_first_start).await?;
-    let is_gone = found.is_none();
-    found.map_or(Ok(()), |found| found.settings)?;
+    let state = match state {
+        Some(state) => Some(state),
+        // A stream that was read before may still be restored: the ingest waits for it.
+        None if !store.sources(&settings.stream).await?.is_empty() => None,
+        None => {
+            own.find(&jetstream, server.max_payload, true).await?.map_or(Ok(()), |found| found.settings)?;
+            let asked = Instant::now();
+            Some((asked, questions::state(&jetstream, &settings.stream).await?))
+        }
+    };
     let streams: Vec<SourceStream> = std::iter::once(own).chain(existing).collect();
 
     let health =
         Arc::new(Health::new(settings.clock, sources.iter().map(|source| Arc::clone(&source.health)).collect()));
     // Before the endpoints start: relative times go by it. Without a stream, nobody tells it yet.
-    if !is_gone {
-        let asked = Instant::now();
-        health.time.observed(asked, questions::state(&jetstream, &settings.stream).await?.time);
+    if let Some((asked, state)) = state {
+        health.time.observed(asked, state.time);
     }
     let waiters = Arc::new(Waiters::default());
     let new_logs = Arc::new(NewLogs::new(&settings));
@@ -268,25 +275,29 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
 }
 
 /// Makes sure that the service's own stream and subjects belong to this archive alone, or may be taken
-/// over. Returns the archive's id.
+/// over, and that the stream loses no event. Returns the archive's id, and the state of the stream with the time of
+/// asking for it, if the stream exists.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] if they belong to another archive, and the errors of store and JetStream.
+/// [`ErrorKind::Refused`] if they belong to another archive, or the stream could lose events, and the errors of store
+/// and JetStream.
 async fn claim_stream<S: Store>(
     settings: &Settings,
     store: &S,
     client: &async_nats::Client,
-) -> Result<(ArchiveId, Claim)> {
+) -> Result<(ArchiveId, Claim, Option<(Instant, TimedState)>)> {
     let (name, jetstream) = (&settings.stream, connect::jetstream(client.clone(), settings));
-    let stream = connect::find_stream(&jetstream, name).await?;
-    let carried = stream.as_ref().and_then(|stream| archive_id::of_stream(&stream.cached_info().config));
+    let asked = Instant::now();
+    let state: Option<TimedState> = questions::info(&jetstream, name, &()).await?;
+    let config = state.as_ref().map(|state| &state.info.config);
+    let carried = config.and_then(archive_id::of_stream);
     let archive = archive_id::load(store, name, carried).await?;
     archive_id::check_others(&api::find_instances(client).await?, &settings.prefix, &archive)?;
-    if let Some(stream) = &stream {
-        wal::check(&stream.cached_info().config, client.server_info().max_payload)?;
+    if let Some(config) = config {
+        wal::check(config, client.server_info().max_payload)?;
     }
-    let claim = archive_id::claim(name, stream.is_some(), carried, &archive, settings.adopt)?;
-    Ok((archive, claim))
+    let claim = archive_id::claim(name, config.is_some(), carried, &archive, settings.adopt)?;
+    Ok((archive, claim, state.map(|state| (asked, state))))
 }
 
 impl Running {

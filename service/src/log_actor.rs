@@ -26,6 +26,7 @@ use crate::{
     health::Health,
     once::{self, Remembered},
     pending::PendingEvent,
+    recent::Recent,
     rules::Rules,
     sources::Source,
     trace::sentence,
@@ -168,6 +169,8 @@ pub(crate) struct LogArgs<S> {
     pub(crate) once_budget: Arc<once::Budget>,
     /// The greatest seq that an earlier actor of the log has written, as far as is known.
     pub(crate) written: Seq,
+    /// The events that arrived lately.
+    pub(crate) recent: Arc<Recent>,
 }
 
 impl<S: Store> LogArgs<S> {
@@ -499,6 +502,9 @@ async fn write_with_retries<S: Store>(
         match outcome.await {
             Ok(()) => {
                 drop(permit);
+                if let Some(rows) = &rows {
+                    args.recent.add(rows);
+                }
                 if let (Some(remembered), Some(rows)) = (&mut remembered, &rows) {
                     remembered.end_write(last, missing.as_ref(), rows);
                 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use hourlog::{LogId, Seq, nats::Backoff, store::Store};
+use hourlog::{LogId, Offset, Seq, nats::Backoff, store::Store, wire::RecentReply};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorRuntime, SupervisionEvent};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -20,6 +20,7 @@ use crate::{
     once,
     origin::Origin,
     pending::PendingEvent,
+    recent::Recent,
     rules::Rules,
     sources::Source,
 };
@@ -40,11 +41,11 @@ const RESIDENTS_MAX: usize = 7_168;
 /// Number of logs that events wake beyond [`RESIDENTS_MAX`]. They sleep as soon as they have nothing
 /// under way. Requests wake further ones, and their number has a limit of its own.
 const WRITERS_MAX: usize = 1_024;
-/// Number of logs that are known here at once, awake or not, as long as nothing more than their rate
-/// is known of those that sleep. Together they take some 40 MB.
-const RATED_MAX: usize = 131_072;
-/// The window over which events per second are counted.
-const RATE_WINDOW: Duration = Duration::from_secs(60);
+/// Number of logs that are known here at once, awake or not, as long as nothing more than their recent
+/// events are known of those that sleep. Together they take some 50 MB.
+const COUNTED_MAX: usize = 131_072;
+/// Interval at which a log of the system is told its rate.
+const RATE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The messages of the supervisor.
 #[derive(Debug)]
@@ -59,8 +60,8 @@ pub(crate) enum LogsMsg {
     /// Stops the log's actor, because it has nothing under way. Ignored if more messages than
     /// `forwarded` were sent to the log. It has written events up to the seq `written`.
     Idle { log: LogId, actor: ActorId, forwarded: u64, written: Seq },
-    /// Returns the events per second that arrived for these logs during the last minute.
-    Rates { logs: Vec<LogId>, reply: oneshot::Sender<Vec<f64>> },
+    /// Returns the events that arrived for each of these logs during the last minute.
+    Recent { logs: Vec<LogId>, reply: oneshot::Sender<Vec<RecentReply>> },
     /// Looks for idle logs.
     Sweep,
     /// Stops all logs, with everything they have under way, and replies once they have ended. Each
@@ -111,6 +112,9 @@ pub(crate) struct LogsState<S> {
     waiting: VecDeque<LogId>,
     /// The newest rollback of the archive.
     rollbacks: u64,
+    /// The time since which a log that is not among `logs` has had no event: the start, or the last time at which
+    /// one with recent events was forgotten.
+    counted_since: Instant,
 }
 
 /// The logs that are awake, by their actors.
@@ -184,7 +188,10 @@ struct LogEntry {
     /// Number of messages sent to the log.
     forwarded: u64,
     last_used: Instant,
-    rate: Rate,
+    /// The events that arrived lately.
+    recent: Arc<Recent>,
+    /// The time since which they are counted.
+    counted_since: Instant,
     /// The last time that a log of the system was told its rate.
     rate_told: Instant,
     started: Instant,
@@ -210,7 +217,14 @@ impl<S: Store> Actor for Logs<S> {
 
     async fn pre_start(&self, myself: LogsRef, args: LogsArgs<S>) -> Result<LogsState<S>, ActorProcessingErr> {
         myself.send_interval(args.idle.div_f64(4.0).max(Duration::from_millis(50)), || LogsMsg::Sweep);
-        Ok(LogsState { args, logs: HashMap::new(), awake: Awake::default(), waiting: VecDeque::new(), rollbacks: 0 })
+        Ok(LogsState {
+            args,
+            logs: HashMap::new(),
+            awake: Awake::default(),
+            waiting: VecDeque::new(),
+            rollbacks: 0,
+            counted_since: Instant::now(),
+        })
     }
 
     async fn handle(&self, myself: LogsRef, msg: LogsMsg, state: &mut LogsState<S>) -> Result<(), ActorProcessingErr> {
@@ -221,7 +235,7 @@ impl<S: Store> Actor for Logs<S> {
                 state.stop_idle(&log, actor, forwarded, written);
                 state.start_waiting(&myself);
             }
-            LogsMsg::Rates { logs, reply } => state.rates(&logs, reply),
+            LogsMsg::Recent { logs, reply } => state.recent(&logs, reply),
             LogsMsg::Sweep => state.sweep(&myself),
             LogsMsg::Restart { rollback, reply } => {
                 state.rollbacks = rollback;
@@ -262,14 +276,13 @@ impl<S: Store> LogsState<S> {
             return;
         }
         for Delivery { log, events, guard } in deliveries {
-            let entry = LogEntry::of(&mut self.logs, log, &origin.source);
+            let entry = LogEntry::of(&mut self.logs, log, &origin.source, self.counted_since);
             entry.set_source(&origin.source, &self.args, &mut self.awake);
             if entry.failed_generation == Some(origin.generation) {
                 continue;
             }
             entry.failed_generation = None;
             entry.generation = origin.generation;
-            entry.rate.add(events.len() as u64);
             let append = LogMsg::Append { events, guard };
             if entry.actor.is_none() && !self.awake.has_room() {
                 if entry.waiting.is_empty() {
@@ -286,7 +299,7 @@ impl<S: Store> LogsState<S> {
     /// Forwards a request, even if that wakes one log too many: a reader does not wait for the events of
     /// other logs.
     fn ask(&mut self, myself: &LogsRef, log: LogId, source: &Arc<Source>, request: LogMsg) {
-        let entry = LogEntry::of(&mut self.logs, log, source);
+        let entry = LogEntry::of(&mut self.logs, log, source, self.counted_since);
         if let Some(actor) = &entry.actor {
             self.awake.is_requested(actor.get_id());
         }
@@ -329,9 +342,21 @@ impl<S: Store> LogsState<S> {
     fn sweep(&mut self, myself: &LogsRef) {
         let idle = self.args.idle;
         let is_idle = |entry: &LogEntry| entry.last_used.elapsed() >= idle;
+        let (mut left, mut has_forgotten) = (self.logs.len(), false);
         // A failed log is remembered for as long as its backoff matters.
-        self.logs.retain(|_, entry| !is_idle(entry) || entry.is_needed::<S>());
-        self.logs.shrink_to(RATED_MAX);
+        self.logs.retain(|_, entry| {
+            let is_kept =
+                !is_idle(entry) || entry.is_needed::<S>() || (left <= COUNTED_MAX && entry.has_recent_events());
+            if !is_kept {
+                left -= 1;
+                has_forgotten |= entry.has_recent_events();
+            }
+            is_kept
+        });
+        if has_forgotten {
+            self.counted_since = Instant::now();
+        }
+        self.logs.shrink_to(COUNTED_MAX);
         self.tell_rates();
         for entry in self.logs.values().filter(|entry| is_idle(entry)) {
             entry.ask_to_rest(myself);
@@ -340,11 +365,12 @@ impl<S: Store> LogsState<S> {
 
     /// Tells each log of the system its rate, so that its width can follow. Nobody else chooses it.
     fn tell_rates(&mut self) {
-        let is_due = |entry: &&mut Box<LogEntry>| entry.id.is_system() && entry.rate_told.elapsed() >= RATE_WINDOW;
+        let is_due = |entry: &&mut Box<LogEntry>| entry.id.is_system() && entry.rate_told.elapsed() >= RATE_INTERVAL;
+        let now = self.args.health.time.now();
         for entry in self.logs.values_mut().filter(is_due) {
             entry.rate_told = Instant::now();
-            let rate = entry.rate.per_second();
-            if let Some(actor) = &entry.actor {
+            let rate = entry.recent(now).per_second();
+            if let (Some(rate), Some(actor)) = (rate, &entry.actor) {
                 // An actor that has just failed drops it; the next one is told in a minute.
                 let _ = actor.send_message(LogMsg::Job(Job::Fit { rate }));
             }
@@ -363,9 +389,18 @@ impl<S: Store> LogsState<S> {
         self.args.health.actors.fetch_sub(1, Relaxed);
         actor.stop(None);
         entry.written = written;
-        let is_rated = entry.last_used.elapsed() < self.args.idle && self.logs.len() <= RATED_MAX;
-        if !is_rated && !self.logs[log].is_needed::<S>() {
-            self.logs.remove(log);
+        let was_used_lately = entry.last_used.elapsed() < self.args.idle;
+        let entry = &self.logs[log];
+        if entry.is_needed::<S>() {
+            return;
+        }
+        let has_recent_events = entry.has_recent_events();
+        if (was_used_lately || has_recent_events) && self.logs.len() <= COUNTED_MAX {
+            return;
+        }
+        self.logs.remove(log);
+        if has_recent_events {
+            self.counted_since = Instant::now();
         }
     }
 
@@ -389,11 +424,15 @@ impl<S: Store> LogsState<S> {
         }
     }
 
-    fn rates(&mut self, logs: &[LogId], reply: oneshot::Sender<Vec<f64>>) {
-        let rates =
-            logs.iter().map(|log| self.logs.get_mut(log).map_or(0.0, |entry| entry.rate.per_second())).collect();
+    fn recent(&self, logs: &[LogId], reply: oneshot::Sender<Vec<RecentReply>>) {
+        let health = &self.args.health;
+        let now = health.time.now();
+        // A log that is not known here may be of any source.
+        let archived_before = health.sources.iter().map(|source| source.archived_before()).min().unwrap_or(now);
+        let nothing = Recent::nothing(since(self.counted_since, now), archived_before);
+        let recent = |log| self.logs.get(log).map_or_else(|| nothing.clone(), |entry| entry.recent(now));
         // The requester may have left; that is not a failure.
-        let _ = reply.send(rates);
+        let _ = reply.send(logs.iter().map(recent).collect());
     }
 }
 
@@ -405,12 +444,17 @@ impl Default for Failure {
 
 impl LogEntry {
     /// Returns the log's entry, adding one if there is none.
-    fn of<'a>(logs: &'a mut HashMap<LogId, Box<Self>>, log: LogId, source: &Arc<Source>) -> &'a mut Self {
+    fn of<'a>(
+        logs: &'a mut HashMap<LogId, Box<Self>>,
+        log: LogId,
+        source: &Arc<Source>,
+        counted_since: Instant,
+    ) -> &'a mut Self {
         match logs.entry(log) {
             hash_map::Entry::Occupied(entry) => entry.into_mut(),
             hash_map::Entry::Vacant(entry) => {
                 let id = entry.key().clone();
-                entry.insert(Box::new(Self::new(id, Arc::clone(source))))
+                entry.insert(Box::new(Self::new(id, Arc::clone(source), counted_since)))
             }
         }
     }
@@ -432,7 +476,7 @@ impl LogEntry {
         }
     }
 
-    fn new(id: LogId, source: Arc<Source>) -> Self {
+    fn new(id: LogId, source: Arc<Source>, counted_since: Instant) -> Self {
         let now = Instant::now();
         Self {
             id,
@@ -443,7 +487,8 @@ impl LogEntry {
             written: Seq::MIN,
             forwarded: 0,
             last_used: now,
-            rate: Rate { from: now, current: 0, previous: 0 },
+            recent: Arc::default(),
+            counted_since,
             rate_told: now,
             started: now,
             failure: None,
@@ -452,7 +497,18 @@ impl LogEntry {
         }
     }
 
-    /// Returns true if more than the rate of the log must be remembered, even if it is idle.
+    /// Returns the events that arrived during the last minute before `now`.
+    fn recent(&self, now: Offset) -> RecentReply {
+        let archived_before = self.source.health.archived_before();
+        self.recent.reply(since(self.counted_since, now), archived_before)
+    }
+
+    /// Returns true if events arrived during the last minute that is known.
+    fn has_recent_events(&self) -> bool {
+        self.recent.matters(self.source.health.archived_before())
+    }
+
+    /// Returns true if more than the recent events of the log must be remembered, even if it is idle.
     fn is_needed<S: Store>(&self) -> bool {
         self.actor.is_some()
             || !self.waiting.is_empty()
@@ -520,6 +576,7 @@ impl LogEntry {
             removed: Arc::default(),
             once_budget: Arc::clone(&args.once_budget),
             written: self.written,
+            recent: Arc::clone(&self.recent),
         };
         match ActorRuntime::spawn_linked_instant(None, LogActor::new(), child, myself.get_cell()) {
             Ok((actor, _)) => {
@@ -552,36 +609,9 @@ impl LogEntry {
     }
 }
 
-/// An event count over a sliding minute: that of the current minute, and of the previous one as far
-/// as the window still covers it.
-#[derive(Debug)]
-struct Rate {
-    from: Instant,
-    current: u64,
-    previous: u64,
-}
-
-impl Rate {
-    fn add(&mut self, count: u64) {
-        self.advance();
-        self.current += count;
-    }
-
-    fn per_second(&mut self) -> f64 {
-        self.advance();
-        let passed = self.from.elapsed().as_secs_f64() / RATE_WINDOW.as_secs_f64();
-        let events = self.current as f64 + self.previous as f64 * (1.0 - passed).max(0.0);
-        events / RATE_WINDOW.as_secs_f64()
-    }
-
-    fn advance(&mut self) {
-        let passed = self.from.elapsed();
-        if passed >= RATE_WINDOW * 2 {
-            (self.previous, self.current, self.from) = (0, 0, Instant::now());
-        } else if passed >= RATE_WINDOW {
-            (self.previous, self.current, self.from) = (self.current, 0, self.from + RATE_WINDOW);
-        }
-    }
+/// Returns the time at which our clock showed `when`, if it is `now`.
+fn since(when: Instant, now: Offset) -> Offset {
+    now.saturating_add_nanos(-i64::try_from(when.elapsed().as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -628,7 +658,8 @@ mod tests {
         let arrived = Arrival { offset: at, time: at, max_time: at, seq: Seq::new(1, sequence) };
         let (sender, completed) = oneshot::channel();
         let guard = CompletionGuard::new(|complete| sender.send(complete).expect("the test receives it"));
-        let events = vec![PendingEvent { row: EventRow::new(log, arrived, Record::new("x")), once: None }];
+        let events =
+            vec![PendingEvent { row: EventRow::new(log, arrived, Record::new("x")), once: None, receipt: None }];
         let deliveries = vec![Delivery { log: log.clone(), events, guard }];
         let origin = Origin { source: Arc::clone(&fixture.source), generation, rollbacks: 0 };
         fixture.logs.send_message(LogsMsg::Deliver { origin, deliveries }).expect("the supervisor runs");
@@ -689,7 +720,8 @@ mod tests {
         let deliveries = (1..=LOGS).map(|number| {
             let (log, at) = (log(number), Offset::from_nanos(number as i64));
             let arrived = Arrival { offset: at, time: at, max_time: at, seq: Seq::new(1, number) };
-            let events = vec![PendingEvent { row: EventRow::new(&log, arrived, Record::new("x")), once: None }];
+            let events =
+                vec![PendingEvent { row: EventRow::new(&log, arrived, Record::new("x")), once: None, receipt: None }];
             Delivery { log, events, guard: guard.clone() }
         });
         let origin = Origin { source: Arc::clone(&fixture.source), generation: 1, rollbacks: 0 };

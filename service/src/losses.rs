@@ -15,12 +15,18 @@ use hourlog::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::stream::epochs::Epochs;
+use crate::{
+    properties,
+    stream::{epochs::Epochs, sequences::Sequences},
+};
 
 pub(crate) use search::missing;
 
 /// Number of set-backs that are kept. Cursors of before an older one are not told of it.
 const SET_BACKS_MAX: usize = 16;
+/// Number of gaps that are kept, so that none is reported again after a kill. Only those behind the stored
+/// checkpoint are seen again, and it is stored four times a second.
+const REPORTED_MAX: usize = 256;
 
 /// The losses of one source since its archive began.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +46,8 @@ pub(crate) struct Losses {
     pub(crate) gaps: u64,
     /// The newest gap.
     pub(crate) removed: Option<Removed>,
+    /// The sequences of the latest gaps since the newest fork.
+    pub(crate) reported: Sequences,
 }
 
 /// A fork of the stream: the end of one epoch and the beginning of the next.
@@ -124,13 +132,7 @@ impl Losses {
     pub(crate) async fn save<S: Store>(&self, store: &S, stream: &str) -> Result<()> {
         let name = property(stream);
         let text = serde_json::to_string(self).expect("losses have no map with other keys than text");
-        // Another instance may store its own at the same time: then this one is stored over it.
-        loop {
-            let before = store.property(&name).await?;
-            if store.set_property(&name, &text, before.as_deref()).await? == text {
-                return Ok(());
-            }
-        }
+        properties::replace(store, &name, &text).await
     }
 
     /// Notes a fork. The same fork is found again if the service was killed before its epoch had
@@ -141,6 +143,7 @@ impl Losses {
             self.forks += 1;
         }
         self.fork = Some(fork);
+        self.reported.remove_from(fork.from);
     }
 
     /// Notes a set-back, and drops the oldest ones. The same one is found again if it could not be
@@ -160,13 +163,8 @@ impl Losses {
         self.removed_messages += removed.to - removed.from + 1;
         self.gaps += 1;
         self.removed = Some(removed);
-    }
-
-    /// Returns the sequence up to which removed messages are noted, since the newest fork. After a kill
-    /// the same gap can be seen again, if it was behind the stored checkpoint.
-    pub(crate) fn removed_to(&self) -> u64 {
-        let is_of_newest = |removed: &Removed| self.fork.is_none_or(|fork| fork.at < removed.at);
-        self.removed.filter(is_of_newest).map_or(0, |removed| removed.to)
+        self.reported.insert((removed.from, removed.to));
+        self.reported.keep_last(REPORTED_MAX);
     }
 
     /// Returns the sequence up to which nothing can be read, given that everything up to `archived`
@@ -291,15 +289,26 @@ mod tests {
     }
 
     #[test]
-    fn removed_messages_are_noted_until_the_next_fork() {
+    fn removed_messages_stay_reported_until_a_fork_uses_their_sequences_again() {
         let mut losses = Losses::default();
-        assert_eq!(losses.removed_to(), 0);
-        losses.note_removed(Removed { at: Offset::from_nanos(4), from: 8, to: 9 });
-        assert_eq!(losses.removed_to(), 9);
+        for (from, to) in [(8, 9), (40, 49)] {
+            losses.note_removed(Removed { at: Offset::from_nanos(4), from, to });
+        }
+        assert_eq!(losses.reported.ranges(), [(8, 9), (40, 49)]);
+        // Whatever the clock says.
+        losses.note_fork(Fork { at: Offset::from_nanos(1), ..fork(45) });
+        assert_eq!(losses.reported.ranges(), [(8, 9), (40, 44)]);
         losses.note_fork(fork(1));
-        assert_eq!(losses.removed_to(), 0);
-        losses.note_removed(Removed { at: Offset::from_nanos(6), from: 3, to: 3 });
-        assert_eq!(losses.removed_to(), 3);
+        assert!(losses.reported.is_empty());
+    }
+
+    #[test]
+    fn the_number_of_kept_gaps_is_limited() {
+        let mut losses = Losses::default();
+        for number in 1..=2 * REPORTED_MAX as u64 {
+            losses.note_removed(Removed { at: Offset::from_nanos(4), from: 3 * number, to: 3 * number });
+        }
+        assert_eq!((losses.reported.ranges().len(), losses.gaps), (REPORTED_MAX, 2 * REPORTED_MAX as u64));
     }
 
     #[test]

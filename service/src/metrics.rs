@@ -89,7 +89,7 @@ impl Collector for State {
 /// A metric of each source: its name, its description, and how to read it.
 type OfSource<T> = (&'static str, &'static str, fn(&SourceHealth) -> T);
 
-const SOURCE_GAUGES: [OfSource<i64>; 15] = [
+const SOURCE_GAUGES: [OfSource<i64>; 16] = [
     ("stream_up", "1 while the stream can be read, otherwise 0", |source| i64::from(source.nats.is_healthy())),
     ("stream_settings_ok", "1 while the stream's settings are safe for events, otherwise 0", |source| {
         i64::from(source.settings.is_healthy())
@@ -109,12 +109,17 @@ const SOURCE_GAUGES: [OfSource<i64>; 15] = [
     ("catch_up_messages", "Messages to read again before readers get replies; 0 when caught up", |source| {
         number(source.catch_up_lag())
     }),
+    (
+        "max_time_seconds",
+        "Greatest arrival time of a message so far, in seconds since 1970; 0 if there was none",
+        |source| source.max_time().map_or(0, |time| time.nanos() / SECOND),
+    ),
     ("wal_bytes", "Bytes of the stream's messages, at the last check", |source| number(source.fill().0)),
     ("wal_bytes_max", "Limit of the stream in bytes; 0 for none", |source| number(source.fill().1.unwrap_or(0))),
     (
-        "missing_messages",
-        "Messages that were read and are not in the stream, because it is gone, being restored, or has lost them; otherwise 0",
-        |source| number(source.missing.load(Relaxed)),
+        "awaited_messages",
+        "Messages that were read and are not in the stream, because it is gone, being restored, or has lost them; 0 while reading goes on",
+        |source| number(source.awaited.load(Relaxed)),
     ),
     ("fork_lost_first_sequence", "First sequence that the stream lost in its last fork; 0 if none", |source| {
         number(source.with_losses(|losses| losses.fork.and_then(|fork| fork.lost)).map_or(0, |lost| lost.0))

@@ -1,7 +1,7 @@
 //! Limits on new logs, so that a publisher that makes ids up does not fill the archive with logs.
 //!
 //! The rule goes by the times of messages, not by a clock: a backlog is read faster than it was
-//! published, and is not refused for that.
+//! published, and is not refused for that. Each source has times of its own, so each has a limit of its own.
 
 use std::{
     collections::HashSet,
@@ -20,25 +20,30 @@ const KNOWN_MAX: usize = 1 << 20;
 /// The beginning of every reason, by which a refusal is recognised in `_rejected`.
 pub(crate) const REFUSED: &str = "new log refused: ";
 
-/// The limits, shared by all sources.
+/// The logs of the archive and the limit on their number, shared by all sources.
 #[derive(Debug)]
 pub(crate) struct NewLogs(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    limits: Limits,
+    count: Count,
     known: Known,
 }
 
-/// The rule.
+/// The rule about the number of logs.
 #[derive(Debug)]
-struct Limits {
+struct Count {
     logs_max: u64,
-    per_second: u64,
     /// Number of logs in the archive; `None` until they were counted.
     counted: Option<u64>,
     /// Number of logs that were let in since the count began.
     since_count: u64,
+}
+
+/// The rule about new logs a second, of one source: it goes by the times of this source's messages.
+#[derive(Debug)]
+pub(crate) struct NewLogRate {
+    per_second: u64,
     /// The nanoseconds for which new logs may still come: each takes its part of a second.
     left_nanos: u64,
     /// The greatest time since JetStream's clock was last set back.
@@ -71,17 +76,29 @@ impl Limit {
     }
 }
 
-impl Limits {
-    fn new(logs_max: u64, per_second: u64) -> Self {
-        let left_nanos = BURST_SECONDS * SECOND as u64;
-        Self { logs_max, per_second, counted: None, since_count: 0, left_nanos, newest: Offset::MIN }
+impl Count {
+    fn new(logs_max: u64) -> Self {
+        Self { logs_max, counted: None, since_count: 0 }
+    }
+
+    /// Returns an error if the archive has no room for another log.
+    fn check(&self) -> Result<(), Limit> {
+        let is_full = self.counted.is_some_and(|counted| counted + self.since_count >= self.logs_max);
+        if is_full { Err(Limit::Logs(self.logs_max)) } else { Ok(()) }
+    }
+}
+
+impl NewLogRate {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self::of(settings.new_logs_per_second)
+    }
+
+    fn of(per_second: u64) -> Self {
+        Self { per_second, left_nanos: BURST_SECONDS * SECOND as u64, newest: Offset::MIN }
     }
 
     /// Lets a log in whose first event came at `time`, or names the limit that forbids it.
     fn admit(&mut self, time: Offset) -> Result<(), Limit> {
-        if self.counted.is_some_and(|counted| counted + self.since_count >= self.logs_max) {
-            return Err(Limit::Logs(self.logs_max));
-        }
         let burst_nanos = BURST_SECONDS * SECOND as u64;
         let passed = if self.newest == Offset::MIN { 0 } else { time.nanos().saturating_sub(self.newest.nanos()) };
         // JetStream's clock was ahead if its time goes back by more than that.
@@ -92,7 +109,6 @@ impl Limits {
         let cost = (SECOND as u64).checked_div(self.per_second).filter(|cost| *cost <= self.left_nanos);
         let Some(cost) = cost else { return Err(Limit::PerSecond(self.per_second)) };
         self.left_nanos -= cost;
-        self.since_count += 1;
         Ok(())
     }
 }
@@ -124,8 +140,7 @@ impl Known {
 
 impl NewLogs {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let limits = Limits::new(settings.logs_max, settings.new_logs_per_second);
-        Self(Mutex::new(State { limits, known: Known::default() }))
+        Self(Mutex::new(State { count: Count::new(settings.logs_max), known: Known::default() }))
     }
 
     /// Returns true if the log is known to exist.
@@ -139,10 +154,12 @@ impl NewLogs {
     }
 
     /// Lets a log in that does not exist yet and whose first event came at `time`, or names the limit
-    /// that forbids it.
-    pub(crate) fn admit(&self, log: &LogId, time: Offset) -> Result<(), Limit> {
+    /// that forbids it. `rate` is that of its source.
+    pub(crate) fn admit(&self, log: &LogId, rate: &mut NewLogRate, time: Offset) -> Result<(), Limit> {
         let mut state = self.lock();
-        state.limits.admit(time)?;
+        state.count.check()?;
+        rate.admit(time)?;
+        state.count.since_count += 1;
         state.known.insert(log);
         Ok(())
     }
@@ -151,13 +168,13 @@ impl NewLogs {
     pub(crate) fn begin_count(&self) {
         let mut state = self.lock();
         // Those that were let in before are counted, or were counted before.
-        let before = std::mem::take(&mut state.limits.since_count);
-        state.limits.counted = state.limits.counted.map(|counted| counted + before);
+        let before = std::mem::take(&mut state.count.since_count);
+        state.count.counted = state.count.counted.map(|counted| counted + before);
     }
 
     /// Ends the count. A log that was let in meanwhile may count twice until the next one.
     pub(crate) fn end_count(&self, logs: u64) {
-        self.lock().limits.counted = Some(logs);
+        self.lock().count.counted = Some(logs);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -175,31 +192,49 @@ mod tests {
 
     #[test]
     fn a_burst_is_let_in_and_then_as_many_as_the_limit_says() {
-        let mut limits = Limits::new(u64::MAX, 10);
-        let mut admitted = |time: i64| (0..1_000).take_while(|_| limits.admit(at(time)).is_ok()).count();
+        let mut rate = NewLogRate::of(10);
+        let mut admitted = |time: i64| (0..1_000).take_while(|_| rate.admit(at(time)).is_ok()).count();
         assert_eq!(admitted(0), 300, "30 seconds at once");
         assert_eq!((admitted(0), admitted(99), admitted(100), admitted(1_100)), (0, 0, 1, 10));
         assert_eq!(admitted(600), 0, "an earlier time adds nothing");
         assert_eq!(admitted(3_600_000), 300, "and no more than a burst is saved up");
-        assert_eq!(limits.admit(at(3_600_000)), Err(Limit::PerSecond(10)));
-        assert_eq!(Limits::new(9, 0).admit(at(0)), Err(Limit::PerSecond(0)));
+        assert_eq!(rate.admit(at(3_600_000)), Err(Limit::PerSecond(10)));
+        assert_eq!(NewLogRate::of(0).admit(at(0)), Err(Limit::PerSecond(0)));
     }
 
     #[test]
     fn a_clock_that_was_ahead_holds_no_log_up_once_it_is_right() {
-        let mut limits = Limits::new(u64::MAX, 10);
-        let mut admitted = |time: i64| (0..1_000).take_while(|_| limits.admit(at(time)).is_ok()).count();
+        let mut rate = NewLogRate::of(10);
+        let mut admitted = |time: i64| (0..1_000).take_while(|_| rate.admit(at(time)).is_ok()).count();
         assert_eq!((admitted(0), admitted(2_000_000_000)), (300, 300));
         assert_eq!((admitted(1_000), admitted(1_100), admitted(3_000)), (0, 1, 19));
     }
 
     #[test]
+    fn the_times_of_one_source_do_not_change_the_limit_of_another() {
+        const HOUR_MILLISECONDS: i64 = 3_600_000;
+        let new_logs = NewLogs::new(&Settings { new_logs_per_second: 10, ..Settings::default() });
+        let (mut own, mut existing) = (NewLogRate::of(10), NewLogRate::of(10));
+        let mut admitted = (0, 0);
+        for number in 0..1_000 {
+            // The existing stream is an hour behind, and both are read at the same time.
+            let log = |source| format!("{source}.{number}").parse().expect("a valid id");
+            admitted.0 += usize::from(new_logs.admit(&log("own"), &mut own, at(number)).is_ok());
+            let time = at(number - HOUR_MILLISECONDS);
+            admitted.1 += usize::from(new_logs.admit(&log("existing"), &mut existing, time).is_ok());
+        }
+        assert_eq!(admitted, (309, 309), "30 seconds at once, and what comes due in the second");
+    }
+
+    #[test]
     fn the_number_of_logs_is_limited_once_they_were_counted() {
-        let mut limits = Limits::new(3, 1_000);
-        assert_eq!([limits.admit(at(0)), limits.admit(at(0))], [Ok(()), Ok(())]);
-        limits.counted = Some(2);
-        limits.since_count = 0;
-        assert_eq!([limits.admit(at(0)), limits.admit(at(0))], [Ok(()), Err(Limit::Logs(3))]);
+        let new_logs = NewLogs::new(&Settings { logs_max: 3, ..Settings::default() });
+        let mut rate = NewLogRate::of(1_000);
+        let mut admit = |log: &str| new_logs.admit(&log.parse().expect("a valid id"), &mut rate, at(0));
+        assert_eq!([admit("a"), admit("b")], [Ok(()), Ok(())]);
+        new_logs.begin_count();
+        new_logs.end_count(2);
+        assert_eq!([admit("c"), admit("d")], [Ok(()), Err(Limit::Logs(3))]);
         assert!(Limit::Logs(3).reason().starts_with(REFUSED) && Limit::PerSecond(3).reason().starts_with(REFUSED));
     }
 

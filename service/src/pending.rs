@@ -2,11 +2,14 @@
 
 use hourlog::store::EventRow;
 
+use crate::{once::Once, receipts::ReceiptMark};
+
 /// An event on its way from the ingest to the archive.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingEvent {
     pub(crate) row: EventRow,
-    /// `n`: the event is stored only if the log holds fewer than n + 1 equal events that arrived
-    /// before it.
-    pub(crate) once: Option<u64>,
+    /// The condition under which the event is stored; `None` if it is stored in any case.
+    pub(crate) once: Option<Once>,
+    /// Set if a receipt counts the event.
+    pub(crate) receipt: Option<ReceiptMark>,
 }

@@ -19,7 +19,11 @@ use tokio::sync::watch;
 use crate::{
     config::{Settings, SourceOption},
     health::SourceHealth,
-    stream::{epochs::Epochs, mapping::Mapping},
+    receipts::Receipts,
+    stream::{
+        epochs::{Epochs, LoadedEpochs},
+        mapping::Mapping,
+    },
 };
 
 /// Number of logs whose source is remembered. Beyond it, all are forgotten and looked up again.
@@ -41,6 +45,8 @@ pub(crate) struct Source {
     pub(crate) mapping: Mapping,
     /// The log that gets the rejected events.
     pub(crate) rejected_log: LogId,
+    /// The receipts of imports.
+    pub(crate) receipts: Receipts,
     /// The current epochs. A fork of the stream replaces them.
     pub(crate) epochs: watch::Sender<Arc<Epochs>>,
 }
@@ -181,53 +187,52 @@ pub(crate) fn check_distinct(settings: &Settings) -> Result<()> {
 /// The store's error, and [`ErrorKind::Refused`] if a mapping would move a log.
 pub(crate) async fn load<S: Store>(settings: &Settings, store: &S) -> Result<Sources> {
     let own = SourceOption { stream: settings.stream.clone(), logs: settings.mapping.clone() };
-    let mut list: Vec<Arc<Source>> = Vec::with_capacity(1 + settings.sources.len());
-    for SourceOption { stream, logs } in std::iter::once(&own).chain(&settings.sources) {
+    let options: Vec<&SourceOption> = std::iter::once(&own).chain(&settings.sources).collect();
+    for SourceOption { stream, logs } in &options {
+        keep_mapping(store, stream, logs).await?;
+    }
+    let streams: Vec<&str> = options.iter().map(|option| option.stream.as_str()).collect();
+    let LoadedEpochs { epochs, newest_other } = LoadedEpochs::load(store, &streams, (settings.clock)()).await?;
+    let mut list: Vec<Arc<Source>> = Vec::with_capacity(options.len());
+    for (SourceOption { stream, logs }, epochs) in options.into_iter().zip(epochs) {
         let is_wal = list.is_empty();
         let rejected = LogId::rejected();
         let rejected_log = if is_wal { rejected } else { format!("{rejected}.{stream}").parse()? };
-        keep_mapping(store, stream, logs).await?;
-        let epochs = Epochs::load(store, stream, (settings.clock)()).await?;
+        let epochs = ranked_first(settings, store, stream, epochs, &newest_other).await?;
         list.push(Arc::new(Source {
             health: Arc::new(SourceHealth::new(Arc::from(stream.as_str()), is_wal, settings.clock)),
             mapping: logs.clone(),
             rejected_log,
+            receipts: Receipts::default(),
             epochs: watch::Sender::new(Arc::new(epochs)),
         }));
     }
-    rank_first(settings, store, &list).await?;
     Ok(Sources::new(list))
 }
 
-/// Begins an epoch for each source in `list` whose newest one is older than that of a stream that is
-/// not a source any more. Its logs may pass to a source in `list`, and seqs must rise.
+/// Returns the epochs of a source. Begins one if its newest is older than that of a stream that is not a source any
+/// more, given as `newest_other`: the logs of that stream may pass to this one, and seqs must rise.
 ///
 /// # Errors
 /// The store's error.
-async fn rank_first<S: Store>(settings: &Settings, store: &S, list: &[Arc<Source>]) -> Result<()> {
-    let is_source = |stream: &str| list.iter().any(|source| **source.stream() == *stream);
-    let mut newest_other = Vec::with_capacity(usize::from(SLOTS));
-    for slot in 0..SLOTS {
-        let rows = store.epochs(slot).await?;
-        // The writers of single logs have names with a slash, which no stream has.
-        let others = rows.iter().filter(|row| !is_source(&row.stream) && !row.stream.starts_with('/'));
-        newest_other.push(others.map(|row| row.epoch).max().unwrap_or(0));
+async fn ranked_first<S: Store>(
+    settings: &Settings,
+    store: &S,
+    stream: &str,
+    epochs: Epochs,
+    newest_other: &[u32],
+) -> Result<Epochs> {
+    if (0..SLOTS).zip(newest_other).all(|(slot, other)| epochs.newest(slot) > *other) {
+        return Ok(epochs);
     }
-    for source in list {
-        let epochs = source.epochs();
-        if (0..SLOTS).zip(&newest_other).all(|(slot, other)| epochs.newest(slot) > *other) {
-            continue;
-        }
-        // What has been handed out keeps its keys.
-        let rows = store.sources(source.stream()).await?;
-        let handed_out = rows.iter().flat_map(|(slot, row)| [row.head, row.checkpoint].map(|seq| (*slot, seq)));
-        let handed_out = handed_out.filter(|(slot, seq)| epochs.is_newest(*slot, *seq)).map(|(_, seq)| seq.sequence());
-        let from = handed_out.max().unwrap_or(0) + 1;
-        let renewed = Epochs::fork(store, source.stream(), from, (settings.clock)()).await?;
-        source.epochs.send_replace(Arc::new(renewed));
-        tracing::info!(stream = %source.stream(), from, "a stream is not a source any more; its logs may get events of this one");
-    }
-    Ok(())
+    // What has been handed out keeps its keys.
+    let rows = store.sources(stream).await?;
+    let handed_out = rows.iter().flat_map(|(slot, row)| [row.head, row.checkpoint].map(|seq| (*slot, seq)));
+    let handed_out = handed_out.filter(|(slot, seq)| epochs.is_newest(*slot, *seq)).map(|(_, seq)| seq.sequence());
+    let from = handed_out.max().unwrap_or(0) + 1;
+    let renewed = Epochs::fork(store, stream, from, (settings.clock)()).await?;
+    tracing::info!(%stream, from, "a stream is not a source any more; its logs may get events of this one");
+    Ok(renewed)
 }
 
 /// Stores the mapping of a source with the archive.

@@ -7,7 +7,7 @@
 //!   message becomes an event; `headers`: finds headers in any case; `pub_ack`: recognises
 //!   acknowledgements of JetStream.
 //! - `refusals`: the messages whose events a limit refuses.
-//! - `missing`: the sequences that a stream does not have, and why.
+//! - `sequences`: sets of sequences; `damage`: the sequences that a stream does not have, and why.
 //! - `questions`: asks a stream if it lives.
 //! - `epochs`: the epoch of each message; `forks`: the rule that tells a stream that uses sequences
 //!   again from one that is being restored; `message_ages`: asks the stream and the archive for it.
@@ -16,6 +16,7 @@
 //! - `janitor`: deletes archived messages from the stream, except a margin.
 
 pub(crate) mod connect;
+pub(crate) mod damage;
 pub(crate) mod decode;
 pub(crate) mod ends;
 pub(crate) mod epochs;
@@ -26,10 +27,10 @@ pub(crate) mod mapping;
 pub(crate) mod marks;
 pub(crate) mod message;
 pub(crate) mod message_ages;
-pub(crate) mod missing;
 pub(crate) mod pub_ack;
 pub(crate) mod questions;
 pub(crate) mod raw;
 pub(crate) mod refusals;
+pub(crate) mod sequences;
 pub(crate) mod source_stream;
 pub(crate) mod wal;

@@ -66,6 +66,7 @@ impl Watch {
             if let Ok(TimedState { info, time }) = &state {
                 self.source.measure(info);
                 self.source.published.fetch_max(info.state.last_sequence, Relaxed);
+                self.source.had_last(info.state.last_sequence, *time);
                 if self.source.is_wal {
                     record(room, stream, "room", questions::check_room(info));
                     self.health.time.observed(asked, *time);
@@ -127,7 +128,7 @@ impl Watch {
                 is_explained: !self.health.archive.is_healthy()
                     || !self.source.nats.is_healthy()
                     || !self.source.answering.is_healthy()
-                    || self.source.missing.load(Relaxed) > 0,
+                    || self.source.awaited.load(Relaxed) > 0,
             };
             let verdict = match stall.observe(seen, passed) {
                 Verdict::Fine => Ok(()),

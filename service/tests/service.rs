@@ -4,6 +4,8 @@
 mod accounts;
 #[path = "service/admin.rs"]
 mod admin;
+#[path = "service/appends.rs"]
+mod appends;
 #[path = "service/clocks.rs"]
 mod clocks;
 #[path = "service/cql.rs"]
@@ -61,6 +63,10 @@ mod payloads;
 mod poison;
 #[path = "service/protocol.rs"]
 mod protocol;
+#[path = "service/receipts.rs"]
+mod receipts;
+#[path = "service/recent.rs"]
+mod recent;
 #[path = "service/refusals.rs"]
 mod refusals;
 #[path = "service/removed.rs"]

@@ -59,8 +59,8 @@ pub enum Disruption {
 }
 
 impl Disruption {
-    /// The disruptions for an archive in a directory.
-    pub const OVER_DIRECTORY: [Self; 10] = [
+    /// The disruptions for every kind of archive.
+    const OVER_ANY: [Self; 8] = [
         Self::KillService,
         Self::PauseService,
         Self::KillNats,
@@ -69,23 +69,17 @@ impl Disruption {
         Self::RollBackNats,
         Self::RestoreStream,
         Self::SetClockBack,
-        Self::RollBackArchive,
-        Self::LoseArchiveTail,
     ];
-    /// The disruptions for an archive in a database.
-    pub const OVER_DATABASE: [Self; 11] = [
-        Self::KillService,
-        Self::PauseService,
-        Self::KillNats,
-        Self::PauseNats,
-        Self::FailArchive,
-        Self::RollBackNats,
-        Self::RestoreStream,
-        Self::SetClockBack,
-        Self::KillDatabase,
-        Self::PauseDatabase,
-        Self::RollBackDatabase,
-    ];
+
+    /// Returns the disruptions for an archive in a directory.
+    pub fn over_directory() -> Vec<Self> {
+        [&Self::OVER_ANY[..], &[Self::RollBackArchive, Self::LoseArchiveTail]].concat()
+    }
+
+    /// Returns the disruptions for an archive in a database.
+    pub fn over_database() -> Vec<Self> {
+        [&Self::OVER_ANY[..], &[Self::KillDatabase, Self::PauseDatabase, Self::RollBackDatabase]].concat()
+    }
 }
 
 /// Disrupts a service, its NATS server and its database.

@@ -1,12 +1,6 @@
 //! A TCP proxy before a server: it cuts, delays or silences the connections through it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -26,8 +20,6 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub struct Proxy {
     port: u16,
     mode: watch::Sender<Mode>,
-    /// Number of answers that are held back now.
-    delayed: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -48,17 +40,17 @@ impl Proxy {
     pub async fn start(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("the listener has an address").port();
-        let (mode, delayed) = (watch::Sender::new(Mode::default()), Arc::new(AtomicUsize::new(0)));
-        let (modes, waiting, target) = (mode.clone(), Arc::clone(&delayed), target.to_owned());
+        let mode = watch::Sender::new(Mode::default());
+        let (modes, target) = (mode.clone(), target.to_owned());
         let task = tokio::spawn(async move {
             // Dropped with this task, which ends the connections.
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
-                connections.spawn(connect(client, target.clone(), modes.subscribe(), Arc::clone(&waiting)));
+                connections.spawn(connect(client, target.clone(), modes.subscribe()));
             }
         });
-        Self { port, mode, delayed, task }
+        Self { port, mode, task }
     }
 
     /// The address for clients.
@@ -81,11 +73,6 @@ impl Proxy {
     pub fn delay(&self, delay: Duration) {
         self.mode.send_modify(|mode| mode.delay = delay);
     }
-
-    /// Returns true while an answer is delayed.
-    pub fn is_busy(&self) -> bool {
-        self.delayed.load(Relaxed) > 0
-    }
 }
 
 impl Drop for Proxy {
@@ -95,7 +82,7 @@ impl Drop for Proxy {
 }
 
 /// Passes on what client and server send, until one of them ends or the connection is cut.
-async fn connect(client: TcpStream, target: String, mut mode: watch::Receiver<Mode>, delayed: Arc<AtomicUsize>) {
+async fn connect(client: TcpStream, target: String, mut mode: watch::Receiver<Mode>) {
     let cuts = mode.borrow_and_update().cuts;
     let (requests, answers) = (mode.clone(), mode.clone());
     let pass_on = async {
@@ -104,8 +91,8 @@ async fn connect(client: TcpStream, target: String, mut mode: watch::Receiver<Mo
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         tokio::select! {
-            () = pump(from_client, to_server, requests, None) => {}
-            () = pump(from_server, to_client, answers, Some(&delayed)) => {}
+            () = pump(from_client, to_server, requests, false) => {}
+            () = pump(from_server, to_client, answers, true) => {}
         }
     };
     tokio::select! {
@@ -114,38 +101,16 @@ async fn connect(client: TcpStream, target: String, mut mode: watch::Receiver<Mo
     }
 }
 
-/// Passes bytes on in one direction. Answers of the server are `delayed`.
-async fn pump(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mut mode: watch::Receiver<Mode>,
-    delayed: Option<&AtomicUsize>,
-) {
+/// Passes bytes on in one direction. Answers of the server are delayed.
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watch::Receiver<Mode>, are_answers: bool) {
     let mut buffer = vec![0; BUFFER_BYTES];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         let delay = mode.borrow().delay;
-        if let Some(delayed) = delayed.filter(|_| !delay.is_zero()) {
-            let _counted = Counted::new(delayed);
+        if are_answers && !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
         if mode.wait_for(|mode| !mode.is_silent).await.is_err() || to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
-    }
-}
-
-/// Counts something until it is dropped, also with a cut connection.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -100,12 +100,17 @@ pub async fn a_histogram_in_slices_equals_the_whole(guard: impl StoreGuard) -> O
     rows::write(store, &log_id(), &written).await?;
     let mut counting = Counting::new(Counting::equal_bins(at("10:00:07"), at("10:59:43"), 600)?);
     let whole = histogram(store, &log_id(), &counting).await?;
+    assert!(whole.to_read >= whole.read && whole.read > 0, "{whole:?}");
     counting.reads_max = 9;
-    let (mut counts, mut slices) = (vec![0; 600], 0);
+    let (mut counts, mut slices, mut left) = (vec![0; 600], 0, whole.read);
     loop {
         let slice = histogram(store, &log_id(), &counting).await?;
         assert!(slice.read <= 9 && slice.is_exact, "{slice:?}");
+        // What is left to read is known from the first slice on, and never too small.
+        assert!(slice.to_read >= left && slice.to_read <= whole.to_read, "{left} left: {slice:?}");
+        assert!(slices > 0 || slice.to_read == whole.to_read, "{slice:?}");
         slices += 1;
+        left -= slice.read;
         for (count, bin) in counts.iter_mut().zip(&slice.bins) {
             *count += bin.count;
         }
@@ -127,6 +132,8 @@ pub async fn a_histogram_without_reads_says_what_it_does_not_know(guard: impl St
     let edges = Counting::equal_bins(from, to, 600)?;
     let found = histogram(store, &log_id(), &Counting { reads_max: 0, exact: false, ..Counting::new(edges) }).await?;
     assert_eq!((found.is_exact, found.read, found.grain_nanos), (false, 0, 60 * SECOND));
+    let exact = count(store, from, to, 600).await?;
+    assert_eq!(found.to_read, exact.to_read, "the cost of exact counts is known before");
     let by_hand = written.iter().filter(|row| (from..to).contains(&row.event.position.offset)).count() as u64;
     assert!(found.edge > 0 && found.count <= by_hand && by_hand <= found.count + found.edge, "{by_hand}: {found:?}");
     Ok(())

@@ -68,8 +68,8 @@ enum Action {
 }
 
 const COLUMNS: [TableColumn; 3] =
-    [TableColumn("cursor", Align::Left), TableColumn("name", Align::Left), TableColumn("log", Align::Left)];
-const LIST_COLUMNS: [TableColumn; 2] = [TableColumn("name", Align::Left), TableColumn("cursor", Align::Left)];
+    [TableColumn("cursor", Align::Left), TableColumn("name", Align::Id), TableColumn("log", Align::Id)];
+const LIST_COLUMNS: [TableColumn; 2] = [TableColumn("name", Align::Id), TableColumn("cursor", Align::Left)];
 
 impl CursorCommand {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {

@@ -69,6 +69,7 @@ pub(super) fn print(session: &Session, details: DescribeReply) -> Result<(), Fai
     };
     let lines = [
         ("log", details.log.to_string()),
+        ("zone", session.zone_name()),
         ("created", session.time_cell(Some(details.created))),
         ("first", session.time_cell(details.first)),
         ("last", session.time_cell(details.last)),
@@ -91,7 +92,7 @@ pub(super) fn print(session: &Session, details: DescribeReply) -> Result<(), Fai
     let ahead = details.ahead.map(|ahead| ("ahead", ahead::sentence(session, ahead)));
     let warnings = details.warnings.into_iter().map(|warning| ("warning", warning));
     for (name, value) in lines.into_iter().chain(ahead).chain(expired).chain(warnings) {
-        session.out.line(&format!("{name:>8}"), &value)?;
+        session.out.detail(&format!("{name:>8}"), &value)?;
     }
     Ok(())
 }

@@ -54,8 +54,8 @@ const AHEAD_REQUESTS_MAX: usize = 10;
 const COLUMNS: [TableColumn; 4] = [
     TableColumn("check", Align::Left),
     TableColumn("state", Align::Left),
-    TableColumn("found", Align::Left),
-    TableColumn("advice", Align::Left),
+    TableColumn("found", Align::Text),
+    TableColumn("advice", Align::Text),
 ];
 
 impl Doctor {

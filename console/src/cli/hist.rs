@@ -44,15 +44,17 @@ pub(super) struct Hist {
 }
 
 const COLUMNS: [TableColumn; 3] =
-    [TableColumn("from", Align::Left), TableColumn("to", Align::Left), TableColumn("count", Align::Right)];
+    [TableColumn("from", Align::Time), TableColumn("to", Align::Time), TableColumn("count", Align::Right)];
 const COLUMNS_WITH_BARS: [TableColumn; 4] = [
-    TableColumn("from", Align::Left),
-    TableColumn("to", Align::Left),
+    TableColumn("from", Align::Time),
+    TableColumn("to", Align::Time),
     TableColumn("count", Align::Right),
     TableColumn("", Align::Left),
 ];
-/// Length of the longest bar, in characters.
-const BAR_CHARS_MAX: u64 = 40;
+/// Lengths of the longest bar, in characters, on a narrow and on a wide terminal.
+const BAR_CHARS: (usize, usize) = (8, 40);
+/// Width of the other columns with times to the millisecond and counts of seven digits.
+const OTHER_COLUMNS: usize = 61;
 /// Limit of intervals when neither `--step` nor `--bins` is given: they fit on one screen.
 const INTERVALS_MAX: i64 = 40;
 /// Interval lengths to choose from, as people count time.
@@ -80,8 +82,7 @@ const STEPS: [Step; 19] = [
 
 impl Hist {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let since = session.moment("--since", self.since.as_deref()).await?;
-        let until = session.moment("--until", self.until.as_deref()).await?;
+        let (since, until) = session.range(self.since.as_deref(), self.until.as_deref()).await?;
         let remote = session.open().await?.remote;
         let Some((from, to)) = self.range(&remote, since, until).await? else {
             session.out.note(&format!("{} has no events up to now", self.log));
@@ -93,6 +94,9 @@ impl Hist {
         }
         let step = self.step.or_else(|| self.bins.is_none().then(|| fitting_step(from, to)));
         let zone = step.and_then(|_| session.zone.iana_name().map(str::to_owned));
+        if step.is_some() && zone.is_none() {
+            session.out.note("intervals begin as in UTC, because the time zone has no name; give --tz Europe/Oslo");
+        }
         let request = TimelineRequest {
             from: Some(from.into()),
             to: Some(to.into()),
@@ -102,17 +106,19 @@ impl Hist {
             exact: true,
             after: None,
         };
-        let (bins, ahead) = count(&remote, &self.log, request).await?;
+        let (bins, ahead) = count(session, &remote, &self.log, request).await?;
         if until.is_none() {
             ahead::tell(session, ahead, "--until end");
         }
         let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(0);
         let with_bars = session.out.format() == Format::Table;
+        let room = session.out.columns().map_or(BAR_CHARS.1, |columns| columns.saturating_sub(OTHER_COLUMNS));
+        let longest = room.clamp(BAR_CHARS.0, BAR_CHARS.1) as u64;
         let mut table = session.out.table(if with_bars { &COLUMNS_WITH_BARS } else { &COLUMNS });
         for bin in &bins {
             table.push(bin, || {
                 let (from, to) = (session.time_cell(Some(bin.from)), session.time_cell(Some(bin.to)));
-                vec![from, to, human_count(bin.count), bar(bin.count, highest)]
+                vec![from, to, human_count(bin.count), bar(bin.count, highest, longest)]
             })?;
         }
         table.finish()
@@ -153,6 +159,7 @@ fn fitting_step(from: Offset, to: Offset) -> Step {
 
 /// Counts the bins of `request`, in as many requests as it takes. Also returns the events ahead of now.
 async fn count(
+    session: &Session,
     remote: &Remote,
     log: &LogId,
     mut request: TimelineRequest,
@@ -161,6 +168,11 @@ async fn count(
     loop {
         let reply = remote.timeline(log, &request).await?;
         if bins.is_empty() {
+            if reply.next.is_some() {
+                session
+                    .out
+                    .note(&format!("counting reads {} events; longer intervals need fewer", human_count(reply.of)));
+            }
             bins = reply.bins;
         } else {
             for (bin, more) in bins.iter_mut().zip(reply.bins) {
@@ -174,13 +186,14 @@ async fn count(
     }
 }
 
-/// Returns a bar in proportion to the count. Every count above zero is visible.
-fn bar(count: u64, highest: u64) -> String {
+/// Returns a bar in proportion to the count: `longest` characters for the highest one. Every count above zero is
+/// visible.
+fn bar(count: u64, highest: u64, longest: u64) -> String {
     const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
     if count == 0 {
         return String::new();
     }
-    let eighths = (u128::from(count) * u128::from(BAR_CHARS_MAX) * 8 / u128::from(highest)).max(1) as usize;
+    let eighths = (u128::from(count) * u128::from(longest) * 8 / u128::from(highest)).max(1) as usize;
     let mut bar = "█".repeat(eighths / 8);
     if !eighths.is_multiple_of(8) {
         bar.push(EIGHTHS[eighths % 8 - 1]);
@@ -207,9 +220,9 @@ mod tests {
 
     #[test]
     fn bars_are_in_proportion_to_their_counts() {
-        assert_eq!(bar(0, 10), "");
-        assert_eq!(bar(1, 1_000_000), "▏");
-        assert_eq!(bar(10, 10).chars().count() as u64, BAR_CHARS_MAX);
-        assert_eq!(bar(5, 10), "█".repeat(20));
+        assert_eq!(bar(0, 10, 40), "");
+        assert_eq!(bar(1, 1_000_000, 40), "▏");
+        assert_eq!(bar(10, 10, 40), "█".repeat(40));
+        assert_eq!(bar(5, 10, 8), "█".repeat(4));
     }
 }

@@ -4,9 +4,13 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+};
 
 use crate::exit::Failure;
 
@@ -14,6 +18,8 @@ use crate::exit::Failure;
 const LINE_BYTES_MAX: u64 = 256 << 20;
 /// Lines read ahead.
 const LINES_AHEAD_MAX: usize = 256;
+/// Kibibytes read ahead. A line of more counts as so many.
+const AHEAD_KIB_MAX: u32 = 4 << 10;
 /// Size of the read buffer.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -56,6 +62,7 @@ impl FileOrStdin {
         let name = self.name();
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, self.open()?);
         let (tx, rx) = mpsc::channel(LINES_AHEAD_MAX);
+        let (room, runtime) = (Arc::new(Semaphore::new(AHEAD_KIB_MAX as usize)), Handle::current());
         std::thread::spawn(move || {
             loop {
                 let mut line = Vec::new();
@@ -69,6 +76,10 @@ impl FileOrStdin {
                     Err(error) => Err(error),
                 };
                 let failed = item.is_err();
+                let kib = item.as_ref().map_or(0, |line| line.len() >> 10);
+                let kib = u32::try_from(kib).unwrap_or(u32::MAX).min(AHEAD_KIB_MAX);
+                let Ok(permit) = runtime.block_on(Arc::clone(&room).acquire_many_owned(kib)) else { return };
+                let item = item.map(|line| (line, permit));
                 // Sending fails when the receiver is gone, for example after a bad line.
                 if tx.blocking_send(item).is_err() || failed {
                     return;
@@ -91,7 +102,8 @@ impl FileOrStdin {
         bytes.map_err(|source| Failure::read(self.name(), source))
     }
 
-    fn open(&self) -> Result<Box<dyn Read + Send>, Failure> {
+    /// Opens the input to read its bytes.
+    pub(super) fn open(&self) -> Result<Box<dyn Read + Send>, Failure> {
         match self {
             Self::Stdin => Ok(Box::new(io::stdin())),
             Self::File(path) => match File::open(path) {
@@ -106,7 +118,7 @@ impl FileOrStdin {
 #[derive(Debug)]
 pub(super) struct Lines {
     name: String,
-    rx: mpsc::Receiver<io::Result<Vec<u8>>>,
+    rx: mpsc::Receiver<io::Result<(Vec<u8>, OwnedSemaphorePermit)>>,
 }
 
 impl Lines {
@@ -122,8 +134,9 @@ impl Lines {
         self.check(line)
     }
 
-    fn check(&self, line: Option<io::Result<Vec<u8>>>) -> Result<Option<Vec<u8>>, Failure> {
-        line.transpose().map_err(|source| Failure::read(&self.name, source))
+    fn check(&self, line: Option<io::Result<(Vec<u8>, OwnedSemaphorePermit)>>) -> Result<Option<Vec<u8>>, Failure> {
+        let line = line.transpose().map_err(|source| Failure::read(&self.name, source))?;
+        Ok(line.map(|(line, _read_ahead)| line))
     }
 }
 

@@ -33,35 +33,57 @@ pub(super) struct Ls {
 }
 
 const COLUMNS: [TableColumn; 8] = [
-    TableColumn("log", Align::Left),
+    TableColumn("log", Align::Id),
     TableColumn("events", Align::Right),
     TableColumn("bytes", Align::Right),
-    TableColumn("first", Align::Left),
-    TableColumn("last", Align::Left),
+    TableColumn("first", Align::Time),
+    TableColumn("last", Align::Time),
     TableColumn("ahead", Align::Right),
     TableColumn("rate", Align::Right),
     TableColumn("kept", Align::Left),
 ];
 
+/// Columns that a narrow terminal leaves out.
+const OPTIONAL: [&str; 3] = ["first", "kept", "bytes"];
+
 impl Ls {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let remote = session.open().await?.remote;
-        let request = LogsRequest { pattern: self.pattern, all: self.all, ahead: self.ahead, ..LogsRequest::default() };
+        let request = LogsRequest {
+            pattern: self.pattern.clone(),
+            all: self.all || names_system(&self.pattern),
+            ahead: self.ahead,
+            ..LogsRequest::default()
+        };
         let mut logs = pin!(listing::logs(&remote, request));
-        let mut table = session.out.table(&COLUMNS);
+        let mut table = session.out.table(&COLUMNS).with_optional(&OPTIONAL);
         let mut is_empty = true;
         while let Some(log) = logs.try_next().await? {
             is_empty = false;
             table.push(&log, || cells(session, &log))?;
         }
         table.finish()?;
-        if is_empty && self.ahead {
-            session.out.note("no log has events that lie ahead of now");
-        } else if is_empty {
-            session.out.note("no logs found; the first event creates a log: hourlog pub orders.eu hello");
+        if is_empty {
+            session.out.note(&self.nothing());
         }
         Ok(())
     }
+
+    /// Returns the reason for an empty list.
+    fn nothing(&self) -> String {
+        let hint = if self.all { "" } else { "; hourlog ls --all lists system logs, too" };
+        match &self.pattern {
+            Some(pattern) if self.ahead => format!("no log with events ahead of now matches {pattern}{hint}"),
+            Some(pattern) => format!("no log matches {pattern}; hourlog ls --all lists all logs"),
+            None if self.ahead => format!("no log has events that lie ahead of now{hint}"),
+            None => "no logs found; the first event creates a log: hourlog pub orders.eu hello".to_owned(),
+        }
+    }
+}
+
+/// Returns true if the pattern can only match logs of the system.
+fn names_system(pattern: &Option<String>) -> bool {
+    pattern.as_ref().is_some_and(|pattern| pattern.starts_with('_'))
 }
 
 fn cells(session: &Session, log: &LogReply) -> Vec<String> {

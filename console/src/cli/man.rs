@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use arguments::manual::{self, Section};
 use clap::Args;
 
 use crate::{exit::Failure, session::Session};
@@ -17,11 +18,18 @@ pub(super) struct Man {
     dir: PathBuf,
 }
 
+/// Variables that no flag has.
+const VARIABLES: [(&str, &str); 3] = [
+    ("NO_COLOR", "No colors, unless --color asks for them."),
+    ("TZ", "The system's time zone, if --tz is not given."),
+    ("XDG_CONFIG_HOME", "The directory in which nats/context has the contexts; $HOME/.config by default."),
+];
+
 impl Man {
     pub(super) fn run(self, session: &Session, command: clap::Command) -> Result<(), Failure> {
         let dir = self.dir.display();
-        std::fs::create_dir_all(&self.dir).map_err(|source| Failure::write(&dir, source))?;
-        clap_mangen::generate_to(command, &self.dir).map_err(|source| Failure::write(&dir, source))?;
+        let written = manual::write(command, &self.dir, Section::Commands, &VARIABLES);
+        written.map_err(|source| Failure::write(&dir, source))?;
         session.out.note(&format!("manual pages written to {dir}"));
         Ok(())
     }

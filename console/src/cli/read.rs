@@ -1,354 +1,210 @@
 //! `read`: plays events back, and follows new ones.
+//!
+//! - `names`, `place`: the logs that are named, and the places to continue after.
+//! - `timeline`: by time, over `merge`. `follow`: by arrival, over `arrivals`. `by_cursor`: by arrival, from a
+//!   stored cursor on. `newest`: where the last two begin.
+//! - `printer`: the output, with `template`, `json_data`, `delimiter` and `escapes`. `notes`: remarks beside it.
+//! - `progress`: the command that goes on after an interruption.
 
+mod arrivals;
 mod by_cursor;
-
-use std::{collections::HashSet, pin::pin};
+mod delimiter;
+mod escapes;
+mod follow;
+mod json_data;
+mod merge;
+mod names;
+mod newest;
+mod notes;
+mod place;
+mod printer;
+mod progress;
+mod share;
+mod template;
+mod timeline;
+mod waiting;
 
 use clap::Args;
-use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
-use hourlog::{
-    ArrivalCursor, Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Remote, Seq,
-    remote::RemotePage,
-    wire::{CursorName, Order, PAGE_EVENTS_MAX, ReplayRequest, When, json::JsonEvent},
+use hourlog::wire::CursorName;
+
+use crate::{exit::Failure, reader_gone, session::Session, when::Moment};
+
+use self::{
+    delimiter::Delimiter,
+    names::{LogName, Names},
+    place::{After, Place},
+    printer::{EventPrinter, Style},
+    progress::{Progress, Resume},
 };
 
-use crate::{
-    exit::Failure,
-    output::{Align, Format, TableColumn, TableWriter},
-    sanitize::sanitize_bytes,
-    session::Session,
-    when::{self, Moment},
+pub(super) use self::{
+    newest::{arrival_at, newest_arrival},
+    template::Template,
 };
-
-use super::ahead;
 
 /// Play events back in time order, or follow new events with -f
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hourlog read orders.eu --since '2h ago'
-  hourlog read orders.eu --since 9:00 --until 10:00 -o ndjson | jq .data
-  hourlog read orders.eu --tail 10 -f
+  hourlog read 'orders.>' --since 9:00 --until 10:00 -o ndjson --json-data | jq .data
+  hourlog read orders.eu orders.us --tail 10 -f
   hourlog read orders.eu -f --cursor mailer -o ndjson | ./send-mails
+  hourlog read orders.eu --since today -c
   hourlog read orders.eu --after 1795415799411123024-1099511627818 --limit 100
-  hourlog read photos.door --tail 1 -o raw > door.jpg")]
+  hourlog read photos.door --tail 1 -o raw > door.jpg
+  hourlog read photos.door -o raw --delimiter nul | xargs -0 -n1 echo
+  hourlog read 'orders.>' -o '%t %l %k{kind} %d\\n'
+
+Events of several logs come in the order of their time, then of their seq, then of their log.
+A format with % or \\ is printed once for each event, with nothing added: %t time, %a arrival time, %o offset in nanoseconds,
+%p position, %q seq, %l log, %d data, %S size of the data in bytes, %k{NAME} metadata, %m all metadata, %% a percent
+sign, \\n \\r \\t \\0 \\xHH \\\\.")]
 pub(super) struct Read {
-    /// Log id
-    log: LogId,
+    /// Log ids or patterns, such as orders.>; the events of several logs are merged by time
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<LogName>,
     /// Start time, inclusive; with -f, the arrival time to start from
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// End time, exclusive; end for the end of the log [default: end; with --tail and --reverse, the newest event up
-    /// to now]
+    /// End time, exclusive; last includes the newest event, end is the end of the log [default: end; with --tail and
+    /// --reverse, the newest event up to now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
     until: Option<String>,
-    /// Position to continue after, or arrival cursor (a:…), which reads in arrival order
-    #[arg(long, value_name = "POSITION", allow_hyphen_values = true, conflicts_with_all = ["since", "tail"])]
-    after: Option<String>,
+    /// Position to continue after, or arrival cursor (a:…), which reads in arrival order; with several logs
+    /// POSITION@LOG, or a:…@LOG for each log
+    #[arg(long, value_name = "PLACE", allow_hyphen_values = true, conflicts_with = "tail")]
+    after: Vec<Place>,
     /// Maximum number of events
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     /// Number of newest events to read, up to now
-    #[arg(long, value_name = "N", conflicts_with_all = ["reverse", "since"])]
+    #[arg(long, value_name = "N", conflicts_with = "reverse")]
     tail: Option<u32>,
     /// Read the newest event first, from now backwards
     #[arg(long, conflicts_with = "follow")]
     reverse: bool,
-    /// Follow new events as they arrive, in arrival order
+    /// Follow new events as they arrive, in arrival order; also of logs that do not exist yet
     #[arg(short, long)]
     follow: bool,
+    /// Wait until each log exists, and one that matches each pattern
+    #[arg(long)]
+    wait: bool,
     /// Go on, in arrival order, where the last reader of this name stopped, or else at --since; the service keeps
     /// the place, which moves once events are written out
     #[arg(long, value_name = "NAME", conflicts_with_all = ["until", "after", "tail", "reverse"])]
     cursor: Option<CursorName>,
+    /// Print only the number of events
+    #[arg(short, long, conflicts_with_all = ["follow", "cursor"])]
+    count: bool,
+    /// Put data that is JSON into the output as a value, not as a text
+    #[arg(long, conflicts_with = "count")]
+    json_data: bool,
+    /// Bytes after each event with -o raw: newline, nul, none, or a text with \n \t \0 \xHH [default: newline;
+    /// none for one event, by --tail 1 or --limit 1]
+    #[arg(short = 'D', long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "count")]
+    delimiter: Option<Delimiter>,
+    /// Write nothing after an event with -o raw, as --delimiter none
+    #[arg(short, long, conflicts_with_all = ["delimiter", "count"])]
+    no_newline: bool,
 }
 
-const COLUMNS: [TableColumn; 7] = [
-    TableColumn("log", Align::Left),
-    TableColumn("position", Align::Left),
-    TableColumn("time", Align::Left),
-    TableColumn("arrived", Align::Left),
-    TableColumn("metadata", Align::Left),
-    TableColumn("data", Align::Left),
-    TableColumn("data_base64", Align::Left),
-];
+/// The refusal of two options that say where a read begins.
+const TWO_STARTS: &str = "--after already says where the read begins; leave out --since";
+
+/// The times of a read, as they were understood.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    since: Option<Moment>,
+    until: Option<Moment>,
+}
 
 impl Read {
-    pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let since = session.moment("--since", self.since.as_deref()).await?;
-        let until = session.moment("--until", self.until.as_deref()).await?;
-        let after = self.after.as_deref().map(parse_after).transpose()?;
-        let by_arrival = matches!(after, Some(Cursor::Arrival(_)));
-        if by_arrival && (until.is_some() || self.reverse) {
-            return Err(Failure::usage(
-                "--after a:… reads forward in arrival order, without an end; leave out --until and --reverse",
-            ));
+    /// Runs the command until its end, or until nobody reads its output any more.
+    pub(super) async fn run(self, session: &Session, template: Option<Template>) -> Result<(), Failure> {
+        let gone = async {
+            reader_gone::wait().await;
+            session.uninterrupted().await
+        };
+        tokio::select! {
+            biased;
+            result = self.read(session, template) => result,
+            _complete = gone => Err(Failure::OutputClosed),
         }
-        if let (Some(Moment::At(since)), Some(Moment::At(until))) = (since, until)
-            && since > until
-        {
-            return Err(Failure::usage(format!("--since {since} is later than --until {until}; swap them")));
+    }
+
+    async fn read(&self, session: &Session, template: Option<Template>) -> Result<(), Failure> {
+        let style = Style::new(self, session, template)?;
+        let names = Names::new(self.logs.clone());
+        let after = After::new(&self.after, &names)?;
+        self.check_after(&after, &names)?;
+        if self.cursor.is_some() && names.only_log().is_none() {
+            return Err(Failure::usage("--cursor keeps the place in one log; name one, without a pattern"));
         }
+        let (since, until) = session.range(self.since.as_deref(), self.until.as_deref()).await?;
+        let times = Times { since, until };
         let remote = session.open().await?.remote;
-        let mut printer = EventPrinter { session, table: session.out.table(&COLUMNS), count: 0 };
-        if let Some(name) = &self.cursor {
-            self.read_by_cursor(&remote, name, since, &mut printer).await?;
+        let progress = Progress::begin(session, self.resume(session, &names, times, &style));
+        let mut printer = EventPrinter::new(session, style, names.only_log().is_none());
+        if let (Some(name), Some(log)) = (&self.cursor, names.only_log()) {
+            if self.follow || self.wait {
+                waiting::until_exist(session, &remote, &names).await?;
+            }
+            self.read_by_cursor(&remote, log, name, since, &mut printer).await?;
         } else if self.follow {
-            self.follow(&remote, since, after, &mut printer).await?;
-        } else if let Some(tail) = self.tail {
-            self.tell_ahead(session, &remote, until).await?;
-            for event in tail_events(&remote, &self.log, until, tail).await? {
-                printer.print(&event)?;
-            }
+            self.follow(&remote, &names, since, &after, &progress, &mut printer).await?;
         } else {
-            let mode = if self.reverse { " --reverse" } else { "" };
-            session.resume_reading(&self.log, mode);
-            let request = ReplayRequest {
-                from: when::lower_bound(since),
-                to: until.map(When::from),
-                after,
-                limit: self.limit,
-                order: if by_arrival { Order::Arrival } else { Order::Timeline },
-                reverse: self.reverse,
-                ..ReplayRequest::default()
-            };
-            if self.reverse && after.is_none() {
-                self.tell_ahead(session, &remote, until).await?;
-            }
-            if since.is_some() || after.is_some() {
-                let page = tell_expired(session, &remote, &self.log, &request).await?;
-                tell_moved(session, &page);
-            }
-            let mut events = pin!(remote.events(self.log.clone(), request));
-            while let Some(event) = printer.next(&mut events).await? {
-                printer.print(&event)?;
-                let cursor =
-                    if by_arrival { Cursor::Arrival(arrival(&event)) } else { Cursor::Timeline(event.position) };
-                session.reached(cursor);
-            }
+            self.read_timeline(&remote, &names, times, &after, &progress, &mut printer).await?;
         }
-        printer.table.finish()
+        printer.finish()
     }
 
-    /// Tells the user of events that lie ahead of now, if the read begins before them.
-    async fn tell_ahead(&self, session: &Session, remote: &Remote, until: Option<Moment>) -> Result<(), Failure> {
-        if until.is_none() {
-            let request = ReplayRequest { reverse: true, limit: Some(1), ..ReplayRequest::default() };
-            ahead::tell(session, remote.replay(&self.log, &request).await?.ahead, "--until end");
-        }
-        Ok(())
-    }
-
-    /// Prints every event that arrives after the start, once each, however late it is.
-    async fn follow(
-        &self,
-        remote: &Remote,
-        since: Option<Moment>,
-        after: Option<Cursor>,
-        printer: &mut EventPrinter<'_>,
-    ) -> Result<(), Failure> {
-        let session = printer.session;
-        session.resume_reading(&self.log, " -f");
-        let mut printed: HashSet<Seq> = HashSet::new();
-        let mut arrived_since = Offset::MIN;
-        let tail = self.tail.or(match since {
-            Some(Moment::Last) => Some(1),
-            Some(Moment::End) => Some(0),
-            _ => None,
-        });
-        let from = match (after, since, tail) {
-            (Some(Cursor::Arrival(after)), ..) => Some(after),
-            (Some(Cursor::Timeline(position)), ..) => Some(arrival_at(remote, &self.log, position).await?),
-            (None, Some(Moment::At(time)), _) => {
-                arrived_since = time;
-                Some(ArrivalCursor { time, seq: Seq::ZERO })
+    /// Refuses options that contradict the places to continue after.
+    fn check_after(&self, after: &After, names: &Names) -> Result<(), Failure> {
+        let is_one_log = names.only_log().is_some();
+        let refusal = match after {
+            After::Nothing => None,
+            After::Arrivals(_) if self.until.is_some() || self.reverse => {
+                Some("--after a:… reads forward in arrival order, without an end; leave out --until and --reverse")
             }
-            (None, _, Some(tail)) => {
-                // Read the newest arrival first. An event that arrives before the tail is read is
-                // then in both, and its seq tells. In the other order it would be missed.
-                let from = newest_arrival(remote, &self.log).await?;
-                self.tell_ahead(session, remote, None).await?;
-                for event in tail_events(remote, &self.log, None, tail).await? {
-                    printer.print(&event)?;
-                    printed.insert(event.position.seq);
-                }
-                if let Some(from) = from {
-                    session.reached(Cursor::Arrival(from));
-                }
-                from
+            After::Arrivals(_) if !is_one_log && !self.follow => {
+                Some("--after a:… goes on in arrival order, which several logs have only with -f; add it")
             }
-            (None, ..) => None,
+            After::Timeline(_) if !is_one_log && self.follow => Some(
+                "-f goes on in arrival order, in which each of several logs has its own place; give --after a:…@LOG for each",
+            ),
+            After::Arrivals(_) if self.since.is_some() && (is_one_log || !self.follow) => Some(TWO_STARTS),
+            // Backwards, the read begins at the place and ends at the time.
+            After::Timeline(_) if self.since.is_some() && !self.reverse => Some(TWO_STARTS),
+            After::Timeline(_) | After::Arrivals(_) => None,
         };
-        let request = ReplayRequest { after: from.map(Cursor::Arrival), ..ReplayRequest::default() };
-        if since.is_some() || after.is_some() {
-            let request = ReplayRequest { order: Order::Arrival, ..request.clone() };
-            tell_expired(session, remote, &self.log, &request).await?;
-        }
-        let mut events = pin!(
-            remote
-                .tail_pages(self.log.clone(), request)
-                .map_ok(|page| {
-                    tell_moved(session, &page);
-                    stream::iter(page.events).map(Ok)
-                })
-                .try_flatten()
-        );
-        let limit = self.limit.map_or(u64::MAX, u64::from);
-        while printer.count < limit {
-            let Some(event) = printer.next(&mut events).await? else { break };
-            let arrival = arrival(&event);
-            if arrival.time >= arrived_since && !printed.remove(&arrival.seq) {
-                printer.print(&event)?;
+        refusal.map_or(Ok(()), |refusal| Err(Failure::usage(refusal)))
+    }
+
+    /// Returns true if at most one event is printed.
+    fn is_of_one_event(&self) -> bool {
+        !self.follow && self.cursor.is_none() && (self.tail == Some(1) || self.limit == Some(1))
+    }
+
+    /// Returns the command as it is resumed.
+    fn resume(&self, session: &Session, names: &Names, times: Times, style: &Style) -> Resume {
+        let mut typed = session.typed.clone();
+        for (id, moment) in [("since", times.since), ("until", times.until)] {
+            if let Some(Moment::At(time)) = moment {
+                typed = typed.without(&[id]).with(&format!("--{id}"), time.to_string());
             }
-            session.reached(Cursor::Arrival(arrival));
         }
-        Ok(())
-    }
-}
-
-/// Tells the user if the read begins before events that retention or a purge has removed, and where it
-/// begins instead.
-async fn tell_expired(
-    session: &Session,
-    remote: &Remote,
-    log: &LogId,
-    request: &ReplayRequest,
-) -> Result<RemotePage, Failure> {
-    let page = remote.replay(log, &ReplayRequest { limit: Some(1), ..request.clone() }).await?;
-    let Some(expired) = page.expired else { return Ok(page) };
-    let expired = when::show_with_zone(expired, &session.zone);
-    session.out.note(&match page.resolved.filter(|_| !request.reverse) {
-        Some(first) => {
-            let first = when::show_with_zone(first.offset, &session.zone);
-            format!("events of {log} before {expired} were removed; reading from {first}")
-        }
-        None => format!("events of {log} before {expired} were removed"),
-    });
-    Ok(page)
-}
-
-/// Tells the user if the cursor was ahead of what is left after the archive was set back.
-fn tell_moved(session: &Session, page: &RemotePage) {
-    if let Some(moved) = &page.moved {
-        session.out.note(&moved.to_string());
-    }
-}
-
-fn parse_after(text: &str) -> Result<Cursor, Failure> {
-    text.parse().map_err(|error: Error| Failure::usage(format!("--after: {error}")))
-}
-
-/// Returns the arrival cursor just after an event.
-fn arrival(event: &Event) -> ArrivalCursor {
-    ArrivalCursor { time: event.arrival_time(), seq: event.position.seq }
-}
-
-/// Returns the arrival cursor just after the event at `position`.
-pub(super) async fn arrival_at(remote: &Remote, log: &LogId, position: Position) -> Result<ArrivalCursor, Failure> {
-    let before = Position { seq: position.seq.saturating_previous(), ..position };
-    let request = ReplayRequest { after: Some(Cursor::Timeline(before)), limit: Some(1), ..ReplayRequest::default() };
-    match first(remote, log, request).await? {
-        Some(event) if event.position == position => Ok(arrival(&event)),
-        _ => Err(Error::new(
-            ErrorKind::NotFound,
-            format!("{log} has no event at {position}; give a position that read has printed, or a time with --since"),
-        )
-        .into()),
-    }
-}
-
-/// Returns the cursor after everything that has arrived so far; `None` for an empty log.
-pub(super) async fn newest_arrival(remote: &Remote, log: &LogId) -> Result<Option<ArrivalCursor>, Failure> {
-    let request = |to| ReplayRequest { to, reverse: true, limit: Some(1), ..ReplayRequest::default() };
-    // Arrivals are read from the event on, so one that lies ahead of now is the last resort: it may have arrived long ago.
-    let newest = match first(remote, log, request(None)).await? {
-        Some(newest) => Some(newest),
-        None => first(remote, log, request(Some(When::End))).await?,
-    };
-    let Some(newest) = newest else { return Ok(None) };
-    let mut after = arrival(&newest);
-    loop {
-        let request = ReplayRequest {
-            after: Some(Cursor::Arrival(after)),
-            order: Order::Arrival,
-            limit: Some(PAGE_EVENTS_MAX),
-            ..ReplayRequest::default()
-        };
-        let page = remote.replay(log, &request).await?;
-        after = match page.next {
-            Some(Cursor::Arrival(next)) => next,
-            None => after,
-            Some(Cursor::Timeline(_)) => {
-                return Err(
-                    Error::new(ErrorKind::Unexpected, "a page in arrival order has a cursor of the timeline").into()
-                );
-            }
-        };
-        if page.end.is_last() {
-            return Ok(Some(after));
+        let is_one_log = names.only_log().is_some();
+        let tail = self.tail.filter(|_| !self.follow);
+        Resume {
+            typed,
+            limit: self.limit.into_iter().chain(tail).min(),
+            is_one_log,
+            keeps_since: self.reverse || (self.follow && !is_one_log && matches!(times.since, Some(Moment::At(_)))),
+            needs_newline: !self.follow
+                && self.delimiter.is_none()
+                && !self.no_newline
+                && matches!(style, Style::Raw(delimiter) if *delimiter == Delimiter::newline()),
         }
     }
-}
-
-async fn first(remote: &Remote, log: &LogId, request: ReplayRequest) -> Result<Option<Event>, Failure> {
-    Ok(pin!(remote.events(log.clone(), request)).next().await.transpose()?)
-}
-
-/// Returns the last `count` events before `until`, in time order.
-async fn tail_events(remote: &Remote, log: &LogId, until: Option<Moment>, count: u32) -> Result<Vec<Event>, Failure> {
-    let request =
-        ReplayRequest { to: until.map(When::from), reverse: true, limit: Some(count), ..ReplayRequest::default() };
-    let mut stream = pin!(remote.events(log.clone(), request));
-    let mut events = Vec::new();
-    while let Some(event) = stream.next().await {
-        events.push(event?);
-    }
-    events.reverse();
-    Ok(events)
-}
-
-/// Writer of events to stdout.
-struct EventPrinter<'a> {
-    session: &'a Session,
-    table: TableWriter<'a>,
-    count: u64,
-}
-
-impl EventPrinter<'_> {
-    /// Waits for the next event. Flushes the output before a wait.
-    async fn next(
-        &self,
-        events: &mut (impl Stream<Item = hourlog::Result<Event>> + Unpin),
-    ) -> Result<Option<Event>, Failure> {
-        let event = match events.next().now_or_never() {
-            Some(event) => event,
-            None => {
-                self.session.out.flush()?;
-                events.next().await
-            }
-        };
-        Ok(event.transpose()?)
-    }
-
-    fn print(&mut self, event: &Event) -> Result<(), Failure> {
-        self.count += 1;
-        match self.session.out.format() {
-            Format::Table => {
-                let time = when::show(event.position.offset, &self.session.zone);
-                self.session.out.line(&time, &event_line(event))
-            }
-            Format::Raw => self.session.out.raw(&event.record.data),
-            _ => self.table.push(&JsonEvent::from(event), Vec::new),
-        }
-    }
-}
-
-/// Formats an event as one line: its data, then its metadata.
-fn event_line(event: &Event) -> String {
-    let mut line = sanitize_bytes(&event.record.data).into_owned();
-    for (name, values) in event.record.metadata.iter() {
-        let separator = if line.is_empty() { "" } else { "  " };
-        line.push_str(&format!("{separator}{name}={}", values.join(",")));
-    }
-    line
 }

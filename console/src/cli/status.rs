@@ -49,7 +49,7 @@ impl Status {
         }
         for status in &statuses {
             for (name, value) in lines(session, status) {
-                session.out.line(&format!("{name:>8}"), &value)?;
+                session.out.detail(&format!("{name:>8}"), &value)?;
             }
         }
         Ok(())
@@ -62,6 +62,7 @@ fn lines(session: &Session, status: &StatusReply) -> Vec<(&'static str, String)>
     let up = Span(seconds_between(*started, *now).saturating_mul(hourlog::time::SECOND));
     let mut lines = vec![
         ("instance", format!("{instance}, hourlogd {version}, below {prefix}")),
+        ("zone", session.zone_name()),
         ("started", format!("{}, {up} ago", session.time_cell(Some(*started)))),
         ("archive", archive_cell(archive)),
     ];
@@ -131,9 +132,9 @@ fn source_lines(session: &Session, source: &SourceStatus) -> Vec<(&'static str, 
             lines.push((name, state(component)));
         }
     }
-    if source.missing_messages > 0 {
-        let missing = counted(source.missing_messages, "message");
-        lines.push(("missing", format!("{missing} that were read are not in the stream")));
+    if source.awaited_messages > 0 {
+        let awaited = counted(source.awaited_messages, "message");
+        lines.push(("awaited", format!("{awaited} that were read are not in the stream")));
     }
     if let Some(fork) = &source.fork {
         let at = session.time_cell(Some(fork.at));

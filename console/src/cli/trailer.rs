@@ -1,13 +1,44 @@
-//! The last line of an export: the number of events before it, and a checksum of their lines.
+//! The last line of an export: a checksum of the lines before it, and the events that they are.
 
+use hourlog::LogId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The last line of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Trailer {
-    /// The checksum of the lines before it.
-    pub(super) trailer: Checksum,
+    /// The summary of the lines before it.
+    pub(super) trailer: Summary,
+}
+
+/// The summary of an export. An import reads only the checksum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Summary {
+    /// The checksum of the lines.
+    #[serde(flatten)]
+    pub(super) checksum: Checksum,
+    /// The id of the archive, if it was told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) archive: Option<String>,
+    /// Start time, inclusive; absent for the first event.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) since: Option<String>,
+    /// End time, exclusive; absent for the end of the log.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) until: Option<String>,
+    /// The logs that have events here.
+    pub(super) logs: Vec<ExportedLog>,
+}
+
+/// The events of one log in an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ExportedLog {
+    /// Its id.
+    pub(super) log: LogId,
+    /// Number of events.
+    pub(super) events: u64,
+    /// The greatest seq, as text. Every event of the range up to it is in the export.
+    pub(super) seq: String,
 }
 
 /// The checksum of an export's event lines.
@@ -31,6 +62,13 @@ impl ChecksumBuilder {
     pub(super) fn add(&mut self, line: &[u8]) {
         self.events += 1;
         self.hash.update(line);
+    }
+
+    /// Adds a line that is given without its line break. A line that ends like on Windows counts as it was exported.
+    pub(super) fn add_line(&mut self, line: &[u8]) {
+        self.events += 1;
+        self.hash.update(line);
+        self.hash.update(b"\n");
     }
 
     /// Returns the number of lines so far.

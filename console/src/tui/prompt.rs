@@ -37,12 +37,16 @@ pub(crate) const WINDOWS: [WindowChoice; 6] = [
 /// a time.
 pub(crate) fn explain_time(text: &str, now: Offset, zone: &TimeZone) -> Result<String, String> {
     if text.trim().is_empty() {
-        return Ok("14:05, 2h ago, yesterday 9:00, 2018-02-04T21:56:42Z, first, last, end".to_owned());
+        return Ok("14:05, 2h ago, monday 9:00, feb 4 10:00, 2018-02-04T21:56:42Z, first, last, end".to_owned());
     }
-    match when::parse(text, now, zone).map_err(|error| error.to_string())? {
+    let moment = when::parse(text, now, zone).map_err(|error| error.to_string())?;
+    match moment {
         Moment::First => Ok("the oldest event".to_owned()),
         Moment::Last => Ok("the newest event".to_owned()),
         Moment::End => Ok("the last event, also if it lies ahead of now".to_owned()),
-        Moment::At(offset) => Ok(format!("{}, {}", when::show(offset, zone), times::age(offset, now))),
+        Moment::At(offset) => {
+            let remark = when::remark(text, moment, zone).map(|remark| format!("; {remark}")).unwrap_or_default();
+            Ok(format!("{}, {}{remark}", when::show(offset, zone), times::age(offset, now)))
+        }
     }
 }

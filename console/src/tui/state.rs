@@ -11,7 +11,7 @@ mod search;
 pub use self::{
     cursor_row::CursorRow,
     log::{Detail, DetailTab, Jumps, Log, Mode, Scrubber, TimeRange, Window},
-    logs::{Logs, RATES_MAX},
+    logs::Logs,
     prompt::{Prompt, PromptKind},
     requests::{CountsQuery, Outage, RequestKind, Requests},
     search::{HITS_MAX, NearestHit, Search},

@@ -8,7 +8,7 @@ use hourlog::{
 };
 use tokio::{
     io::{AsyncRead, Lines},
-    process::{Child, ChildStdout},
+    process::{Child, ChildStderr, ChildStdout},
 };
 
 use super::*;
@@ -32,25 +32,34 @@ fn printed(numbers: std::ops::RangeInclusive<usize>) -> String {
 }
 
 /// A reader that runs.
-struct Reader {
+pub(super) struct Reader {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    stderr: BufReader<ChildStderr>,
 }
 
 impl Reader {
-    fn start(stage: &Stage, args: &str) -> Self {
+    pub(super) fn start(stage: &Stage, args: &str) -> Self {
         let mut command = tokio::process::Command::from(stage.command(args));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the binary can be started");
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-        Self { child, lines }
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        Self { child, lines, stderr }
     }
 
-    async fn line(&mut self) -> Option<String> {
+    /// Waits for the next line on stderr.
+    pub(super) async fn note(&mut self) -> String {
+        let mut note = String::new();
+        self.stderr.read_line(&mut note).await.expect("the output is UTF-8");
+        note
+    }
+
+    pub(super) async fn line(&mut self) -> Option<String> {
         self.lines.next_line().await.expect("the output is UTF-8")
     }
 
-    async fn take(&mut self, count: usize) -> Vec<String> {
+    pub(super) async fn take(&mut self, count: usize) -> Vec<String> {
         let mut lines = Vec::new();
         while lines.len() < count {
             lines.push(self.line().await.expect("the reader still runs"));
@@ -58,18 +67,18 @@ impl Reader {
         lines
     }
 
-    fn signal(&self, signal: &str) {
+    pub(super) fn signal(&self, signal: &str) {
         let id = self.child.id().expect("the reader runs").to_string();
         assert!(Command::new("kill").args([signal, &id]).status().expect("kill can be started").success());
     }
 
     /// Reads what is still printed, and returns it with the exit code and stderr.
-    async fn rest(mut self) -> (Vec<String>, Option<i32>, String) {
+    pub(super) async fn rest(mut self) -> (Vec<String>, Option<i32>, String) {
         let mut lines = Vec::new();
         while let Some(line) = self.line().await {
             lines.push(line);
         }
-        let stderr = text(self.child.stderr.take().expect("stderr is piped")).await;
+        let stderr = text(self.stderr).await;
         (lines, self.child.wait().await.expect("the reader ends").code(), stderr)
     }
 }

@@ -127,7 +127,7 @@ async fn the_command_that_resumes_a_read_can_be_pasted_for_any_id() {
 
         stage.run_args(&["pub", "--", id, "2"], "").await;
         let program = env!("CARGO_BIN_EXE_hourlog");
-        let script = format!("HOURLOG_TZ=UTC '{program}' -s {} -o raw --timeout 20s {resume}", stage.url);
+        let script = format!("HOURLOG_TZ=UTC '{program}' -s {} --timeout 20s {resume}", stage.url);
         let script = script.replacen(" read ", " read --limit 1 ", 1);
         let mut bash = tokio::process::Command::new("bash");
         let pasted = bash.args(["-c", &script]).env("LC_ALL", "C.UTF-8").current_dir(stage.work.path()).output().await;

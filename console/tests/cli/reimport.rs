@@ -16,19 +16,19 @@ use tempfile::TempDir;
 use super::QUAKES;
 
 /// Lines of the file. Every tenth line repeats the one before it.
-const LINES: u64 = 80_000;
+pub(crate) const LINES: u64 = 80_000;
 /// Logs that the lines are spread over.
 const LOGS: u64 = 20;
 
 /// Starts the built service. It keeps no archived message in the stream, so a second import must be
 /// recognised by the archive alone.
-async fn service() -> Service {
+pub(crate) async fn service() -> Service {
     let flags = ["--wal-keep-seconds", "0", "--wal-keep-bytes", "0"];
     let options = ServiceOptions::beside(env!("CARGO_BIN_EXE_hourlog"), &flags);
     Service::start(NatsServer::start().await, options).await
 }
 
-fn hourlog(service: &Service, args: &[&str]) -> Command {
+pub(crate) fn hourlog(service: &Service, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hourlog"));
     command.args(args).env("NATS_URL", service.nats.url()).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -55,11 +55,11 @@ async fn exported(service: &Service, logs: &str) -> Vec<String> {
         .collect()
 }
 
-async fn count_events(remote: &Remote) -> u64 {
+pub(crate) async fn count_events(remote: &Remote) -> u64 {
     sum(&archived(remote).await)
 }
 
-fn sum(listed: &LogsReply) -> u64 {
+pub(crate) fn sum(listed: &LogsReply) -> u64 {
     listed.logs.iter().map(|log| log.events).sum()
 }
 
@@ -73,7 +73,7 @@ async fn wait_until_purged(service: &Service) {
     }
 }
 
-fn write_file(directory: &TempDir) -> String {
+pub(crate) fn write_file(directory: &TempDir) -> String {
     let mut text = String::new();
     for line in 0..LINES {
         let event = line - u64::from(line % 10 == 9);

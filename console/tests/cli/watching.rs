@@ -11,7 +11,7 @@ const USERS: &str = r#"
     authorization { users: [
         { user: service, password: s }
         { user: importer, password: i, permissions: {
-            publish: { allow: ["log.>", "hourlog.status"] }, subscribe: ["_INBOX.>"] } }
+            publish: { allow: ["log.>", "hourlog.status", "hourlog.receipt.*"] }, subscribe: ["_INBOX.>"] } }
         { user: reader, password: r, permissions: {
             publish: { allow: ["hourlog.replay.>", "hourlog.logs", "hourlog.status"] }, subscribe: ["_INBOX_reader.>"] } }
     ] }"#;
@@ -33,14 +33,14 @@ pub(crate) fn found(ended: &Finished, check: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_needs_no_answer_but_the_status() {
+async fn an_import_needs_no_answer_but_the_status_and_the_receipt() {
     let stage = stage().await;
     let lines: String =
         (0..2_000).map(|number| format!("{{\"log\":\"i.{}\",\"time\":\"@{number}\"}}\n", number % 35)).collect();
     // This user may neither list logs nor describe them.
     let import = stage.run_with("import - --user importer --password i", lines).await;
     assert_eq!(import.code, Some(0), "{}", import.stderr);
-    assert!(import.stderr.contains("imported 2,000 events into 35 logs"), "{}", import.stderr);
+    assert!(import.stderr.contains("2,000 lines into 35 logs: 2,000 new"), "{}", import.stderr);
     let logs = stage.run("ls -o json --user service --password s").await;
     let logs: serde_json::Value = serde_json::from_slice(&logs.stdout).expect("the output is JSON");
     let events = logs.as_array().into_iter().flatten().map(|log| log["events"].as_u64().unwrap_or(0)).sum::<u64>();

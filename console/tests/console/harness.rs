@@ -23,7 +23,7 @@ use hourlog::{
     Cursor, Error, ErrorKind, Event, LogId, Memory, Offset, Position, Record, Result, Seq,
     read::{Counting, End, Query, ahead, describe, histogram, page},
     store::{Arrival, EventRow, Store, Width, Write as Put},
-    wire::{AheadReply, BinReply, LogReply, LogsReply, TimelineReply},
+    wire::{AheadReply, BinReply, LogReply, LogsReply, RecentReply, TimelineReply},
 };
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
@@ -106,7 +106,8 @@ impl Source for Archive {
                 first,
                 last,
                 ahead: None,
-                rate: 0.5,
+                recent: RecentReply { to: self.now(), counts: vec![0, 0, 0, 0, 0, 30, 0, 0] },
+                rate: Some(0.75),
                 retention_seconds: None,
                 retention_rule: None,
             });

@@ -75,7 +75,7 @@ pub fn repair_directory(
     if before.is_whole() {
         return Ok(Repaired { before, aside: None });
     }
-    let rewritten = rewrite(directory).and_then(|()| swap::commit(directory, "damaged"));
+    let rewritten = rewrite(directory).and_then(|()| swap::commit(directory, swap::DAMAGED));
     if rewritten.is_err() {
         swap::abandon(directory);
     }

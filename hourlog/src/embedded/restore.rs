@@ -77,7 +77,7 @@ pub fn restore_directory(
         let context = format!("cannot copy {} to {}; check both disks", from.display(), to.display());
         Error::new(ErrorKind::Unavailable, context).because(error)
     });
-    let replaced = copied.and_then(|()| swap::commit(to, "replaced"));
+    let replaced = copied.and_then(|()| swap::commit(to, swap::REPLACED_BY_COPY));
     if replaced.is_err() {
         swap::abandon(to);
     }

@@ -23,6 +23,11 @@ const ASIDE: &str = "aside";
 /// belong to the old ones only.
 const REPLACED: [&str; 3] = ["journals", "tables", "watermark"];
 
+/// Beginning of the name of the directory for tables that a repair has replaced.
+pub(super) const DAMAGED: &str = "damaged";
+/// Beginning of the name of the directory for tables that a restore has replaced.
+pub(super) const REPLACED_BY_COPY: &str = "replaced";
+
 /// Returns the empty directory in which to prepare the new tables.
 pub(super) fn prepare(directory: &Path) -> io::Result<PathBuf> {
     let prepared = directory.join(PREPARED);
@@ -118,10 +123,24 @@ pub(super) fn check_none(directory: &Path) -> Result<()> {
         return Ok(());
     }
     let context = format!(
-        "a repair of the archive in {} was interrupted at its end; `hourlogd repair`, or a start of the service, finishes it",
+        "{} the archive in {} was interrupted at its end; `hourlogd repair`, or a start of the service, finishes it",
+        decided(directory),
         directory.display()
     );
     Err(Error::new(ErrorKind::Refused, context))
+}
+
+/// Returns what the replacement was decided for, as the beginning of a sentence.
+fn decided(directory: &Path) -> &'static str {
+    let aside = fs::read_to_string(directory.join(COMPLETE).join(ASIDE)).unwrap_or_default();
+    if aside.starts_with(DAMAGED) {
+        "a repair of"
+    } else if aside.starts_with(REPLACED_BY_COPY) {
+        "a restore to"
+    } else {
+        // The directory is being removed: everything is in place.
+        "a repair of, or a restore to,"
+    }
 }
 
 fn move_if_there(from: &Path, to: &Path) -> io::Result<()> {
@@ -225,6 +244,21 @@ mod tests {
         write(&directory.path().join(COMPLETE).join(ASIDE), "damaged-1");
         finish(directory.path()).expect("the rest can be done");
         assert_eq!(fs::read_to_string(directory.path().join("tables/file")).expect("the file exists"), "new");
+    }
+
+    #[test]
+    fn a_refusal_says_what_was_interrupted() {
+        let directory = archive();
+        assert!(check_none(directory.path()).is_ok());
+        for (aside, expected) in [
+            ("damaged-1", "a repair of the archive"),
+            ("replaced-1", "a restore to the archive"),
+            ("", "a repair of, or a restore to, the archive"),
+        ] {
+            write(&directory.path().join(COMPLETE).join(ASIDE), aside);
+            let refused = check_none(directory.path()).expect_err("the replacement is not finished");
+            assert!(refused.to_string().starts_with(expected), "{refused}");
+        }
     }
 
     #[test]

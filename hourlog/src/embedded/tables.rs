@@ -39,6 +39,11 @@ const MEMTABLE_BYTES_MAX: u64 = 32 << 20;
 const FILE_BYTES: u64 = 32 << 20;
 /// The bytes of journals above which the oldest one is written into tables. Also read again after a crash.
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
+/// Bytes that a read takes before it lets a waiting thread have the processor. The system interrupts a busy
+/// thread only at its next tick, so a small read could wait for a large one, milliseconds long.
+const BYTES_PER_YIELD: usize = 64 << 10;
+/// Bytes that an event counts for by itself: to read it takes as long.
+const BYTES_PER_EVENT: usize = 256;
 
 /// The tables of an archive, each in its own keyspace.
 #[derive(Clone)]
@@ -259,6 +264,7 @@ impl Tables {
         let mut range = self.events.range(first..=last);
         let mut events = Vec::new();
         let mut bytes = 0;
+        let mut next_yield = BYTES_PER_YIELD;
         while events.len() < scan.limit && bytes < scan.bytes {
             let Some(guard) = (if scan.reverse { range.next_back() } else { range.next() }) else {
                 break;
@@ -267,6 +273,10 @@ impl Tables {
             let event = values::read_event(id, keys::last_position(&key)?, value.into())?;
             bytes += event.record.bytes();
             events.push(event);
+            if bytes + events.len() * BYTES_PER_EVENT >= next_yield {
+                next_yield += BYTES_PER_YIELD;
+                std::thread::yield_now();
+            }
         }
         Ok(events)
     }

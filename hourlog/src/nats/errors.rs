@@ -11,7 +11,7 @@ use async_nats::{
     rustls,
 };
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Sent};
 
 /// Explains why no connection to `url` could be made.
 ///
@@ -132,6 +132,8 @@ fn find_cause<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Er
 }
 
 /// Explains why `stream`, a stream or a server as the user knows it, did not take an event.
+///
+/// [`Error::sent`] of the result tells if the stream may have it nevertheless.
 pub fn publish_error(stream: &str, error: PublishError) -> Error {
     let code = std::error::Error::source(&error)
         .and_then(|source| source.downcast_ref::<jetstream::Error>())
@@ -162,7 +164,13 @@ pub fn publish_error(stream: &str, error: PublishError) -> Error {
         ),
         _ => (ErrorKind::Unavailable, format!("{stream} did not take the event; hourlog doctor says why")),
     };
-    Error::new(kind, text).because(error)
+    use PublishErrorKind as Kind;
+    let sent = match (error.kind(), code) {
+        // The server has answered, or there was nothing to answer.
+        (_, Some(_)) | (Kind::StreamNotFound | Kind::MaxPayloadExceeded | Kind::MaxAckPending, _) => Sent::No,
+        _ => Sent::Unknown,
+    };
+    Error::new(kind, text).with_sent(sent).because(error)
 }
 
 /// Returns the addresses in `url` without anything before an `@`: a user, a password, a token.

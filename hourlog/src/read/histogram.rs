@@ -97,6 +97,9 @@ pub struct Histogram {
     pub edge: u64,
     /// The number of events that were read.
     pub read: u64,
+    /// The most events that must be read to count exactly up to the end. Exact, unless an end of what is counted
+    /// lies within a part of the index.
+    pub to_read: u64,
     /// The position up to which everything is counted; `None` if that is the end.
     pub next: Option<Position>,
 }
@@ -131,7 +134,7 @@ pub async fn histogram<S: Store>(store: &S, id: &LogId, counting: &Counting) -> 
     let mut count = Count::new(counting)?;
     let mut index = IndexWalk::new(id, count.from.offset, count.last, false);
     let mut found_any_bucket = false;
-    'index: while let Some(row) = index.next(store).await? {
+    while let Some(row) = index.next(store).await? {
         found_any_bucket = true;
         let (from, last) = (count.from.offset, count.last);
         let touches = move |part: &Part| part.last >= from && part.first <= last;
@@ -139,7 +142,14 @@ pub async fn histogram<S: Store>(store: &S, id: &LogId, counting: &Counting) -> 
         while let Some(mut part) = parts.next() {
             count.grain_nanos = count.grain_nanos.max(part.grain_nanos);
             if let Some(bin) = count.bin_of(&part) {
-                count.counts[bin] += part.events;
+                // After the limit of reads, only what is left to read is added up.
+                if count.next.is_none() {
+                    count.counts[bin] += part.events;
+                }
+                continue;
+            }
+            count.to_read += part.events;
+            if count.next.is_some() {
                 continue;
             }
             if !count.may_read(part.events) {
@@ -150,11 +160,10 @@ pub async fn histogram<S: Store>(store: &S, id: &LogId, counting: &Counting) -> 
             while let Some(next) =
                 parts.next_if(|next| count.bin_of(next).is_none() && count.may_read(part.events + next.events))
             {
+                count.to_read += next.events;
                 part = Part { last: next.last, events: part.events + next.events, ..part };
             }
-            if !count.read_part(store, id, &row, &part).await? {
-                break 'index;
-            }
+            count.read_part(store, id, &row, &part).await?;
         }
     }
     if !found_any_bucket {
@@ -207,6 +216,7 @@ struct Count<'a> {
     grain_nanos: i64,
     edge: u64,
     read: u64,
+    to_read: u64,
     next: Option<Position>,
 }
 
@@ -231,6 +241,7 @@ impl<'a> Count<'a> {
             grain_nanos: 0,
             edge: 0,
             read: 0,
+            to_read: 0,
             next: None,
         })
     }
@@ -270,28 +281,28 @@ impl<'a> Count<'a> {
         }
     }
 
-    /// Counts the events of a part by reading them. Returns false at the limit of reads.
-    async fn read_part<S: Store>(&mut self, store: &S, id: &LogId, row: &BucketRow, part: &Part) -> Result<bool> {
+    /// Counts the events of a part by reading them. Sets `next` at the limit of reads.
+    async fn read_part<S: Store>(&mut self, store: &S, id: &LogId, row: &BucketRow, part: &Part) -> Result<()> {
         let to = Position { offset: part.last.min(self.last), seq: Seq::MAX };
         let mut from = Position::at(part.first).max(self.from);
         loop {
             let left = if self.counting.exact { self.counting.reads_max.saturating_sub(self.read) } else { u64::MAX };
             if left == 0 {
                 self.next = Some(from);
-                return Ok(false);
+                return Ok(());
             }
             let limit = events_for(row, SCAN_BYTES).min(usize::try_from(left).unwrap_or(usize::MAX));
             let scan = Scan { from, to, reverse: false, limit, bytes: SCAN_BYTES };
             let events = store.events(id, row.bucket, scan).await?;
             self.read += events.len() as u64;
-            let Some(newest) = events.last().map(|event| event.position) else { return Ok(true) };
+            let Some(newest) = events.last().map(|event| event.position) else { return Ok(()) };
             for event in &events {
                 let bin = self.bin_at(event.position.offset);
                 self.counts[bin] += 1;
             }
             from = newest.next();
             if from > to {
-                return Ok(true);
+                return Ok(());
             }
         }
     }
@@ -307,6 +318,7 @@ impl<'a> Count<'a> {
             grain_nanos: self.grain_nanos,
             edge: self.edge,
             read: self.read,
+            to_read: self.to_read,
             next: self.next,
         }
     }

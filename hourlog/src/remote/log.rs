@@ -1,6 +1,6 @@
 //! [`RemoteLog`]: the interface over the service.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use async_nats::{
     HeaderMap,
@@ -18,17 +18,20 @@ use futures_util::{
 };
 
 use crate::{
-    ArrivalCursor, Cursor, Error, ErrorKind, Event, Log, LogId, Offset, Position, Reason, Record, Result, Seeked, Seq,
+    ArrivalCursor, Cursor, Error, ErrorKind, Event, Log, LogId, Offset, Position, Reason, Record, Result, Seeked, Sent,
     header, nats,
     wire::{self, Order, PAGE_EVENTS_MAX, ReplayRequest, When},
 };
 
-use super::{Remote, header_map, pages::Pages};
+use super::{
+    Arrivals, Remote,
+    cursors::{arrival, stored},
+    header_map,
+    pages::Pages,
+};
 
 /// The publishes of [`Log::write_many`] that wait for an acknowledgement at the same time.
 const ACKS_IN_FLIGHT: usize = 1_024;
-/// The records for which the archive gets one more second, in addition to the usual timeout.
-const RECORDS_A_SECOND: u32 = 1_000;
 
 /// A [`Log`] of the service.
 ///
@@ -127,13 +130,14 @@ impl RemoteLog {
     async fn append_each(&self, records: Vec<Record>) -> Result<Vec<Position>> {
         let mut positions = Vec::with_capacity(records.len());
         for record in records {
-            positions.push(self.remote.append(&self.id, record).await?.position);
+            let appended = self.remote.append(&self.id, record).await;
+            positions.push(appended.map_err(|error| after_archived(error, positions.len()))?.position);
         }
         Ok(positions)
     }
 
-    /// Publishes `records` to the stream, in order, and returns the sequence of each.
-    async fn publish(&self, records: Vec<(HeaderMap, Record)>) -> Result<Vec<u64>> {
+    /// Publishes `records` to the stream, in order, and adds the sequence of each to `sequences`.
+    async fn publish(&self, records: Vec<(HeaderMap, Record)>, sequences: &mut Vec<u64>) -> Result<()> {
         let context = jetstream::ContextBuilder::new()
             .timeout(self.remote.timeout)
             .ack_timeout(self.remote.timeout)
@@ -141,7 +145,6 @@ impl RemoteLog {
             .backpressure_on_inflight(true)
             .build(self.remote.client.clone());
         let subject = wire::wal_subject(&self.id);
-        let mut sequences = Vec::with_capacity(records.len());
         let mut in_flight: VecDeque<PublishAckFuture> = VecDeque::new();
         for (headers, record) in records {
             if in_flight.len() == ACKS_IN_FLIGHT {
@@ -154,7 +157,7 @@ impl RemoteLog {
         for ack in in_flight {
             sequences.push(self.acked(ack).await?);
         }
-        Ok(sequences)
+        Ok(())
     }
 
     async fn acked(&self, ack: PublishAckFuture) -> Result<u64> {
@@ -164,71 +167,20 @@ impl RemoteLog {
     fn publish_error(&self, error: PublishError) -> Error {
         match error.kind() {
             PublishErrorKind::StreamNotFound => self.remote.no_service().because(error),
-            PublishErrorKind::TimedOut => self.remote.timed_out(),
             PublishErrorKind::MaxPayloadExceeded => self.remote.too_large().because(error),
             _ => nats::publish_error(&format!("the stream of {}", self.remote.server), error),
         }
     }
-
-    /// Returns the positions of the events with these sequences, all of which arrived after `first`.
-    async fn positions(&self, first: Position, sequences: &[u64]) -> Result<Vec<Position>> {
-        let wanted = ReplayRequest { after: first.previous().map(Cursor::Timeline), ..ReplayRequest::default() };
-        let first = self.first(wanted).await?.filter(|event| event.position == first).ok_or_else(|| {
-            Error::new(ErrorKind::Integrity, format!("event {first} of {} was written and is missing", self.id))
-        })?;
-        let time = first.arrival_time();
-        let mut after = ArrivalCursor { time, seq: first.position.seq };
-        let more_time = sequences.len() as u32 / RECORDS_A_SECOND;
-        let remote =
-            self.remote.clone().with_timeout(self.remote.timeout + std::time::Duration::from_secs(more_time.into()));
-        let mut found: HashMap<u64, Position> = HashMap::with_capacity(sequences.len());
-        loop {
-            let page = remote
-                .replay(
-                    &self.id,
-                    &ReplayRequest {
-                        after: Some(Cursor::Arrival(stored(after))),
-                        order: Order::Arrival,
-                        limit: Some(PAGE_EVENTS_MAX),
-                        fresh: true,
-                        ..ReplayRequest::default()
-                    },
-                )
-                .await?;
-            found.extend(page.events.iter().map(|event| (event.position.seq.sequence(), event.position)));
-            if let Some(next) = page.next {
-                after = arrival(next)?;
-            }
-            let caught_up = page.end.is_last();
-            if caught_up || sequences.last().is_some_and(|last| found.contains_key(last)) {
-                break;
-            }
-        }
-        let position = |sequence: &u64| {
-            found.get(sequence).copied().ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Rejected,
-                    format!("message {sequence} was not accepted into {}; the log _rejected says why", self.id),
-                )
-            })
-        };
-        sequences.iter().map(position).collect()
-    }
 }
 
-/// Returns the cursor of a page in arrival order.
-fn arrival(next: Cursor) -> Result<ArrivalCursor> {
-    match next {
-        Cursor::Arrival(cursor) => Ok(cursor),
-        Cursor::Timeline(_) => {
-            Err(Error::new(ErrorKind::Unexpected, "a page in arrival order has another order's cursor"))
-        }
+/// Adds the number of archived records before the one that failed.
+fn after_archived(error: Error, count: usize) -> Error {
+    if count == 0 {
+        return error;
     }
-}
-
-/// A cursor with a text: a seq below zero, which no event has, has none.
-fn stored(after: ArrivalCursor) -> ArrivalCursor {
-    ArrivalCursor { seq: after.seq.max(Seq::ZERO), ..after }
+    let sent = error.sent().cloned().unwrap_or(Sent::Unknown);
+    let text = format!("{error}; {count} of the records before it were archived");
+    Error::new(error.kind(), text).with_sent(sent).because(error)
 }
 
 impl Log for RemoteLog {
@@ -289,31 +241,46 @@ impl Log for RemoteLog {
     /// Appends the first record, so that the service has accepted one and its position is known. Publishes
     /// the others to the stream over the one connection, which keeps their order, and reads their positions
     /// back in arrival order, matched by their sequences. (Concurrent appends would arrive in any order.)
-    /// This needs the right to publish below `log.`, as every publisher has it. Records with `Nats-` headers
+    /// This needs the right to publish below `log.`, as every publisher has it. Only the first one is retried when
+    /// its outcome is unknown; after an error, [`Error::sent`] tells about the others. Records with `Nats-` headers
     /// mean something to the stream and are appended one by one.
     async fn write_many(&mut self, mut records: Vec<Record>) -> Result<Vec<Position>> {
         self.check_open()?;
         // Check all records before writing the first. The service decides how far ahead is too far.
         let mut headers = Vec::with_capacity(records.len());
         for record in &records {
-            self.remote.check_size(record)?;
-            headers.push(header_map(record)?);
-            record.clone().take_offset(Offset::MAX)?;
+            let checked = self.remote.check_size(record).and_then(|()| header_map(record)).and_then(|map| {
+                record.clone().take_offset(Offset::MAX)?;
+                Ok(map)
+            });
+            headers.push(checked.map_err(|error| error.with_sent(Sent::No))?);
         }
         self.drop_ahead();
         let to_the_stream = |record: &Record| record.metadata.iter().any(|(name, _)| header::is_nats(name));
         if records.len() < 3 || records.iter().any(to_the_stream) {
             return self.append_each(records).await;
         }
-        let rest = headers.drain(1..).zip(records.drain(1..)).collect();
+        let rest: Vec<_> = headers.drain(1..).zip(records.drain(1..)).collect();
         let mut positions = self.append_each(records).await?;
-        let sequences = self.publish(rest).await?;
-        positions.extend(self.positions(positions[0], &sequences).await?);
+        let mut sequences = Vec::with_capacity(rest.len());
+        let published = self.publish(rest, &mut sequences).await;
+        // The records behind one that failed were under way, too.
+        let partly = |error: Error| {
+            let text =
+                format!("{error}; 1 record was archived, {} more are in the stream, others may be", sequences.len());
+            Error::new(error.kind(), text).with_sent(Sent::Unknown).because(error)
+        };
+        published.map_err(partly)?;
+        let arrived = async { Arrivals::after(&self.remote, &self.id, positions[0]).await?.events(&sequences).await };
+        positions.extend(arrived.await.map_err(partly)?.into_iter().map(|event| event.position));
         Ok(positions)
     }
 
     async fn arrivals_page(&mut self, after: ArrivalCursor, limit: usize) -> Result<(Vec<Event>, ArrivalCursor)> {
         self.check_open()?;
+        if limit == 0 {
+            return Ok((Vec::new(), after));
+        }
         let mut after = after;
         loop {
             let request = ReplayRequest {

@@ -25,6 +25,8 @@ pub(super) struct Pages {
     /// The events that are still wanted; `None` for no limit.
     left: Option<u32>,
     page_events: u32,
+    /// The most events of the later pages.
+    page_events_max: u32,
     ahead: Option<Fetching>,
     has_ended: bool,
 }
@@ -33,7 +35,22 @@ impl Pages {
     /// The pages of `request`; its `limit` counts for all of them.
     pub(super) fn new(remote: Remote, log: LogId, request: ReplayRequest) -> Self {
         let left = request.limit;
-        Self { remote, log, request, left, page_events: FIRST_PAGE_EVENTS, ahead: None, has_ended: left == Some(0) }
+        Self {
+            remote,
+            log,
+            request,
+            left,
+            page_events: FIRST_PAGE_EVENTS,
+            page_events_max: PAGE_EVENTS_MAX,
+            ahead: None,
+            has_ended: left == Some(0),
+        }
+    }
+
+    /// The same pages with at most `page_events_max` events each.
+    pub(super) fn with_page_events_max(self, page_events_max: u32) -> Self {
+        let page_events_max = page_events_max.clamp(1, PAGE_EVENTS_MAX);
+        Self { page_events: self.page_events.min(page_events_max), page_events_max, ..self }
     }
 
     /// Returns true after the last page.
@@ -65,7 +82,7 @@ impl Pages {
     }
 
     fn advance(&mut self, page: &RemotePage) {
-        self.page_events = PAGE_EVENTS_MAX;
+        self.page_events = self.page_events_max;
         if let Some(next) = &page.next {
             // A bound such as `last` may have moved by now, and the cursor is past it anyway.
             if self.request.reverse {
@@ -98,6 +115,14 @@ impl Drop for Fetching {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// All pages, as a stream.
+pub(super) fn stream(pages: Pages) -> impl Stream<Item = Result<RemotePage>> + Send + use<> {
+    stream::try_unfold(pages, |mut pages| async move {
+        let page = pages.next().await?;
+        Ok(page.map(|page| (page, pages)))
+    })
 }
 
 /// The events of all pages, as a stream.

@@ -42,9 +42,9 @@ pub(super) fn pages(
     mut request: ReplayRequest,
 ) -> impl Stream<Item = Result<RemotePage>> + Send + use<> {
     request.order = Order::Arrival;
-    request.wait.get_or_insert(WAIT);
     request.limit.get_or_insert(PAGE_EVENTS_MAX);
-    let tail = Tail { remote, log, request, was_answered: false, has_ended: false };
+    let wait = request.wait.take().unwrap_or(WAIT);
+    let tail = Tail { remote, log, request, wait, was_answered: false, has_ended: false };
     stream::unfold(tail, |mut tail| async move {
         let item = tail.next().await?;
         Some((item, tail))
@@ -55,7 +55,10 @@ pub(super) fn pages(
 struct Tail {
     remote: Remote,
     log: LogId,
+    /// The next request. It waits only once the end of the log was reached, so that a reader of several logs knows
+    /// at once which of them have nothing for it.
     request: ReplayRequest,
+    wait: Span,
     /// The service has answered once, so the request itself is good and an outage will pass.
     was_answered: bool,
     has_ended: bool,
@@ -75,6 +78,9 @@ impl Tail {
                         // The cursor is past a start such as `last`, which may be another event by now.
                         self.request.from = None;
                         self.request.after = page.next;
+                    }
+                    if page.end.is_last() {
+                        self.request.wait = Some(self.wait);
                     }
                     return Some(Ok(page));
                 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cursor, LogId, Offset, Position, store::Width};
 
-use super::{AheadReply, Span, Step, When};
+use super::{AheadReply, RecentReply, Span, Step, When};
 
 /// The order of a page.
 ///
@@ -41,14 +41,14 @@ pub struct ReplayRequest {
     /// The earliest time, inclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<When>,
-    /// The latest time, exclusive. By default the end of the log; in reverse, the newest event that does not
+    /// The latest time, exclusive; but [`When::Last`] includes the newest event. By default the end of the log; in reverse, the newest event that does not
     /// lie ahead of now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<When>,
     /// The cursor after which to go on: the last page's `next`, in the same order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Cursor>,
-    /// The most events; 1,000 by default.
+    /// The most events, at least one; 1,000 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// The most bytes of the reply; never more than the server's `max_payload`.
@@ -83,7 +83,7 @@ pub struct TimelineRequest {
     /// The earliest time, inclusive; the first event by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<When>,
-    /// The latest time, exclusive; by default just after the newest event that does not lie ahead of now.
+    /// The latest time, exclusive; by default [`When::Last`], which includes the newest event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<When>,
     /// The number of equal bins; 60 by default.
@@ -139,6 +139,10 @@ pub struct TimelineReply {
     /// The number of events that were read.
     #[serde(skip_serializing_if = "is_default", default)]
     pub scanned: u64,
+    /// The most events that must be read for exact counts up to the end, by the index. It is exact, unless `from`,
+    /// `to` or `after` lies within a stretch that the index counts as one.
+    #[serde(skip_serializing_if = "is_default", default)]
+    pub of: u64,
     /// The position up to which everything is counted; absent if that is the end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<Position>,
@@ -155,7 +159,7 @@ impl TimelineReply {
     /// Returns the reply for a log without events.
     pub fn empty(from: Offset, to: Offset, now: Offset) -> Self {
         let (grain, bins) = (Span(0), Vec::new());
-        Self { from, to, count: 0, exact: true, grain, edge: 0, scanned: 0, next: None, now, ahead: None, bins }
+        Self { from, to, count: 0, exact: true, grain, edge: 0, scanned: 0, of: 0, next: None, now, ahead: None, bins }
     }
 }
 
@@ -179,6 +183,17 @@ pub struct BinReply {
     pub count: u64,
 }
 
+/// Asks for something that has no options: a description, the status, or a list of cursors.
+///
+/// ```
+/// use hourlog::wire::EmptyRequest;
+/// assert!(serde_json::from_str::<EmptyRequest>("{}").is_ok());
+/// assert!(serde_json::from_str::<EmptyRequest>(r#"{"fresh":true}"#).is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmptyRequest {}
+
 /// Asks for a list of logs.
 ///
 /// ```
@@ -197,7 +212,7 @@ pub struct LogsRequest {
     /// The id after which to go on: the last reply's `next`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<LogId>,
-    /// The most logs; 1,000 at most and by default.
+    /// The most logs, at least one; 1,000 at most and by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// Includes the system's own logs.
@@ -237,7 +252,7 @@ pub struct LogsReply {
 /// ```
 /// use hourlog::wire::LogReply;
 /// let reply: LogReply =
-///     serde_json::from_str(r#"{"log":"orders.eu","events":0,"bytes":0,"rate":0.0}"#)?;
+///     serde_json::from_str(r#"{"log":"orders.eu","events":0,"bytes":0,"recent":{"to":"2018-02-04T10:00:00Z","counts":[]}}"#)?;
 /// assert_eq!((reply.log.as_str(), reply.first), ("orders.eu", None)); // it holds no event
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -258,8 +273,11 @@ pub struct LogReply {
     /// The events that lie ahead of now; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ahead: Option<AheadReply>,
-    /// The events per second that arrived during the last minute.
-    pub rate: f64,
+    /// The events that arrived during the last minute.
+    pub recent: RecentReply,
+    /// The events per second of these; absent if the service counts for less than five seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rate: Option<f64>,
     /// The seconds for which events are kept; absent for no limit.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retention_seconds: Option<i64>,
@@ -274,9 +292,10 @@ pub struct LogReply {
 /// use hourlog::{store::Width, wire::DescribeReply};
 /// let reply: DescribeReply = serde_json::from_str(
 ///     r#"{"log":"orders.eu","created":"2018-02-04T10:00:00Z","events":0,"bytes":0,"buckets":0,
-///         "fullest_bucket":0,"width":"1h","rate":0.0,"lag":0,"warnings":[]}"#,
+///         "fullest_bucket":0,"width":"1h","recent":{"to":"2018-02-04T10:00:00Z","counts":[0,2]},
+///         "rate":0.2,"lag":0,"warnings":[]}"#,
 /// )?;
-/// assert_eq!((reply.width, reply.retention_seconds), (Width::HOUR, None));
+/// assert_eq!((reply.width, reply.retention_seconds, reply.rate), (Width::HOUR, None, Some(0.2)));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -316,8 +335,11 @@ pub struct DescribeReply {
     /// The time before which retention or a purge has removed events; absent if they have removed none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expired: Option<Offset>,
-    /// The events per second that arrived during the last minute.
-    pub rate: f64,
+    /// The events that arrived during the last minute.
+    pub recent: RecentReply,
+    /// The events per second of these; absent if the service counts for less than five seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rate: Option<f64>,
     /// The messages of the stream that are not archived yet, of all logs; absent while the stream does not
     /// answer.
     #[serde(skip_serializing_if = "Option::is_none", default)]

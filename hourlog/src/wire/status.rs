@@ -165,6 +165,10 @@ pub struct SourceStatus {
     pub stored: Option<u64>,
     /// The number of messages to read again before readers get replies; 0 when caught up.
     pub catching_up: u64,
+    /// The greatest arrival time of a message so far; absent if there was none. If it lies ahead, JetStream's clock was
+    /// wrong, and every event counts as late until then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_time: Option<Offset>,
     /// The number of messages that the stream holds.
     pub messages: u64,
     /// Their bytes.
@@ -181,7 +185,7 @@ pub struct SourceStatus {
     /// The number of messages that were read and are not in the stream: it is gone, it is being restored, or
     /// it has lost them. 0 while reading goes on.
     #[serde(default)]
-    pub missing_messages: u64,
+    pub awaited_messages: u64,
     /// The number of messages that left the stream, or were damaged in it, before they were archived, since
     /// the archive began.
     pub removed_messages: u64,

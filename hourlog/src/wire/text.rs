@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{ArrivalCursor, Cursor, LogId, Offset, Position, store::Width};
 
-use super::{CursorName, Retention, Span, Step, When};
+use super::{CursorName, ReceiptToken, Retention, Span, Step, When};
 
 macro_rules! serde_as_text {
     ($($type:ty),*) => {$(
@@ -23,4 +23,17 @@ macro_rules! serde_as_text {
     )*};
 }
 
-serde_as_text!(ArrivalCursor, Cursor, CursorName, LogId, Offset, Position, Retention, Span, Step, Width, When);
+serde_as_text!(
+    ArrivalCursor,
+    Cursor,
+    CursorName,
+    LogId,
+    Offset,
+    Position,
+    ReceiptToken,
+    Retention,
+    Span,
+    Step,
+    Width,
+    When
+);

@@ -24,7 +24,8 @@ pub enum When {
     At(Offset),
     /// The log's first event.
     First,
-    /// The log's newest event that does not lie [ahead](AheadReply) of now.
+    /// The log's newest event that does not lie [ahead](AheadReply) of now. A range that ends with it
+    /// includes it.
     Last,
     /// The end of the log: after its last event, however far ahead of now that lies.
     End,

@@ -36,6 +36,12 @@ impl Extent {
         }
     }
 
+    /// Returns the end, exclusive, that a word for it means. A range that ends with the newest event includes it.
+    pub(super) fn until(&self, word: When) -> Option<Offset> {
+        let end = self.at(word);
+        if word == When::Last { end.map(|last| last.saturating_add_nanos(1)) } else { end }
+    }
+
     /// Returns a warning if events lie ahead.
     pub(super) fn warning(&self) -> Option<String> {
         self.ahead.map(|AheadReply { events, first, last, at_least }| {

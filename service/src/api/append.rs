@@ -1,16 +1,20 @@
 //! `append`: writes one record and replies with its position once it is archived.
+//!
+//! An error tells what has become of the record: its sender must not send it again if it is in the stream.
+
+mod progress;
 
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use hourlog::{
-    ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, header,
+    ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Sent, header,
     nats::publish_error,
     read::{ArrivalQuery, arrivals_page},
     store::Store,
-    wire::{AppendReply, HEADROOM_BYTES, wal_subject},
+    wire::{AppendReply, HEADROOM_BYTES, Span, WAIT, wal_subject},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::stream::{
     decode::{Decoded, Decoder},
@@ -20,6 +24,7 @@ use crate::stream::{
 };
 
 use super::{Api, Reply, Request, fresh};
+pub(super) use progress::Progress;
 
 /// Time within which the stream can recognise a duplicate: its default window of two minutes, and a
 /// reserve for clock differences.
@@ -27,13 +32,16 @@ const DUPLICATE_WINDOW_MAX: Duration = Duration::from_secs(5 * 60);
 /// Number of message ids that an append tries. It needs a second one only if a client gave one id to
 /// different records.
 const ATTEMPTS_MAX: u32 = 8;
-/// Longest wait for the archive. After that, the request fails with [`ErrorKind::Deadline`].
+/// Longest wait for the archive, unless the request asks for a shorter one. After that, the request fails
+/// with [`ErrorKind::Deadline`].
 const ARCHIVED_MAX: Duration = Duration::from_secs(30);
 /// Pause before an archived record that was not found is looked up again: a check of the stream is
 /// quick, and may change nothing.
 const LOOK_UP_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
+/// Writes the record. If this is stopped halfway, the progress of `request` tells what has become of it.
 pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
+    let begun = Instant::now();
     if log.is_system() {
         return Err(Error::invalid(format!("log {log} is a system log; append to an id that does not begin with _")));
     }
@@ -50,7 +58,10 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
             wal_subject(log)
         )));
     }
-    let owner = api.sources.of_log(&api.store, log).await?;
+    let until = begun + wait(request.headers())?;
+    let owner = timeout_at(until, api.sources.of_log(&api.store, log)).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Deadline, "the archive does not answer; hourlog doctor says why"))
+    })?;
     if !owner.health.is_wal {
         let context =
             format!("log {log} belongs to the stream {}; publish to a subject of that stream", owner.stream());
@@ -66,21 +77,30 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         headers.insert(header::MSG_ID, message_id.as_str());
         let outcome = api.waiters.wait_for(&message_id);
         let waits = outcome.is_some();
-        let appended = append(api, log, &headers, request, outcome).await;
+        let appended = timeout_at(until, append(api, log, &headers, request, outcome)).await;
         if waits {
             // The ingest removes the waiter, except when the record was not published or was a
             // duplicate.
             api.waiters.leave(&message_id);
         }
-        if let Some((position, duplicate)) = appended? {
+        let late = || Error::new(ErrorKind::Deadline, "the time for the answer is over");
+        if let Some((position, duplicate)) = appended.unwrap_or_else(|_| Err(late()))? {
             return Reply::json(&AppendReply { log: log.clone(), position, time: position.offset, duplicate });
         }
+        request.progress.not_sent();
     }
     let id = hourlog::wire::shorten(&id);
     Err(Error::new(
         ErrorKind::Refused,
         format!("{ATTEMPTS_MAX} other records were appended with the message id {id:?} already; give each its own"),
     ))
+}
+
+/// Returns the time in which the request must be answered.
+fn wait(headers: Option<&HeaderMap>) -> Result<Duration> {
+    let Some(text) = one_value(headers, WAIT)? else { return Ok(ARCHIVED_MAX) };
+    let span: Span = text.parse().map_err(|error| Error::invalid(format!("{WAIT}: {error}")))?;
+    Ok(span.duration().min(ARCHIVED_MAX))
 }
 
 /// Publishes the record and waits until it is archived. Returns its position, and true for a
@@ -96,43 +116,71 @@ async fn append<S: Store>(
     let stream = &**wal.stream();
     let failed = |error| publish_error(&format!("the stream {stream}"), error);
     let jetstream = api.jetstream();
+    request.progress.publishing();
     let published = jetstream
         .publish_with_headers(wal_subject(log), headers.clone(), request.payload().clone())
         .await
         .map_err(failed)?
         .await
         .map_err(failed)?;
-    if published.stream != stream {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!(
-                "the stream {} captures the subject {}, so {stream} cannot; remove that subject from the other stream",
-                published.stream,
-                wal_subject(log)
-            ),
-        ));
-    }
     let sequence = published.sequence;
-    let archived = async {
-        match outcome {
-            _ if published.duplicate => {
-                let position = position_of_duplicate(api, log, headers, request, sequence).await?;
-                Ok(position.map(|position| (position, true)))
-            }
-            Some(outcome) => {
-                let position = outcome.await.map_err(|_| not_archived(sequence))??;
-                Ok(Some((position, false)))
-            }
-            // Another request with the same id waits for the ingest.
-            None => Ok(Some((archived_at(api, log, sequence).await?, false))),
+    if published.stream != stream {
+        let context = format!(
+            "the stream {} captures the subject {}, so {stream} cannot; remove that subject from the other stream",
+            published.stream,
+            wal_subject(log)
+        );
+        let sent = Sent::InStream { stream: published.stream.into(), sequence };
+        return Err(Error::new(ErrorKind::Refused, context).with_sent(sent));
+    }
+    // A duplicate may be another record with the same id.
+    if !published.duplicate {
+        request.progress.in_stream(sequence);
+    }
+    match outcome {
+        _ if published.duplicate => {
+            let position = position_of_duplicate(api, log, headers, request, sequence).await?;
+            Ok(position.map(|position| (position, true)))
         }
-    };
-    timeout(ARCHIVED_MAX, archived).await.unwrap_or_else(|_| Err(not_archived(sequence)))
+        Some(outcome) => {
+            let position = outcome.await.map_err(|_| super::stopping())??;
+            Ok(Some((position, false)))
+        }
+        // Another request with the same id waits for the ingest.
+        None => Ok(Some((archived_at(api, log, sequence).await?, false))),
+    }
 }
 
-fn not_archived(sequence: u64) -> Error {
-    let context =
-        format!("the record is message {sequence} of the stream and not archived yet; hourlog doctor says why");
+/// Adds to the error of an append what has become of its record, unless it says so itself.
+///
+/// A failure behind the publish gets a sentence of its own, because its advice would be to retry.
+pub(super) fn with_sent(error: Error, progress: &Progress, stream: &str) -> Error {
+    if error.sent().is_some() {
+        return error;
+    }
+    let sent = progress.sent(stream);
+    let may_pass = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline);
+    let error = match &sent {
+        Sent::InStream { sequence, .. } if may_pass => not_archived(stream, *sequence).because(error),
+        Sent::Unknown if may_pass => not_acknowledged(stream).because(error),
+        _ => error,
+    };
+    error.with_sent(sent)
+}
+
+fn not_archived(stream: &str, sequence: u64) -> Error {
+    let context = format!(
+        "the record is message {sequence} of the stream {stream}, and will be archived; hourlog doctor says why it is \
+         not yet"
+    );
+    Error::new(ErrorKind::Deadline, context)
+}
+
+fn not_acknowledged(stream: &str) -> Error {
+    let context = format!(
+        "the stream {stream} has not acknowledged the record; send it again with the same {}, hourlog doctor says why",
+        header::MSG_ID
+    );
     Error::new(ErrorKind::Deadline, context)
 }
 
@@ -149,9 +197,12 @@ async fn position_of_duplicate<S: Store>(
     if let Some(raw) = exactly(api, sequence).await? {
         let is_same = raw.subject() == subject
             && raw.payload() == request.payload()
-            && raw.headers().is_ok_and(|found| found == *headers);
+            && raw.headers().is_ok_and(|found| are_same(&found, headers));
         return match is_same {
-            true => archived_at(api, log, sequence).await.map(Some),
+            true => {
+                request.progress.in_stream(sequence);
+                archived_at(api, log, sequence).await.map(Some)
+            }
             false => Ok(None),
         };
     }
@@ -160,8 +211,24 @@ async fn position_of_duplicate<S: Store>(
     let Some(event) = find(api, log, sequence).await? else { return Ok(None) };
     let key = MessageKey { sequence, time: event.arrival_time() };
     let message = Message { subject: &subject, headers: Some(headers), payload: request.payload().clone(), key };
-    let record = Decoder::new(wal, &api.sources).decode(message, key.time).row.event.record;
-    Ok((record == event.record).then_some(event.position))
+    let mut record = Decoder::new(wal, &api.sources).decode(message, key.time).row.event.record;
+    let mut found = event.record;
+    for record in [&mut record, &mut found] {
+        record.metadata.remove_any_case(header::MSG_ID);
+    }
+    Ok((record == found).then_some(event.position))
+}
+
+/// Returns true if both messages hold the same metadata. The client's message id is the same, because both have
+/// the id that was made of it. One may store it and the other not: the first attempt of a call does not, and one
+/// by hand does.
+fn are_same(one: &HeaderMap, other: &HeaderMap) -> bool {
+    let plain = |headers: &HeaderMap| {
+        let mut headers = headers.clone();
+        headers.insert(header::STORED_MSG_ID, "");
+        headers
+    };
+    plain(one) == plain(other)
 }
 
 /// Returns the stream's message `sequence`, if the stream still has it.
@@ -234,8 +301,11 @@ fn headers(requested: Option<&HeaderMap>) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, values) in requested.into_iter().flat_map(HeaderMap::iter) {
         let name_text: &str = name.as_ref();
-        // `Hourlog-Once` could skip the record, but an append must store it to return a position.
-        let is_replaced = [header::ONCE, header::STORED_MSG_ID].iter().any(|own| name_text.eq_ignore_ascii_case(own));
+        // `Hourlog-Once` could skip the record, but an append must store it to return a position. `Hourlog-Wait` is
+        // for this request.
+        let is_replaced = [header::ONCE, header::RECEIPT, header::STORED_MSG_ID, WAIT]
+            .iter()
+            .any(|own| name_text.eq_ignore_ascii_case(own));
         if !is_replaced && !header::is_nats(name_text) {
             values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
         }

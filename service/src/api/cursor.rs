@@ -4,8 +4,8 @@ use hourlog::{
     ArrivalCursor, Error, ErrorKind, LogId, Result, Seq,
     store::{CursorChange, Store, Write},
     wire::{
-        CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, NamedCursor,
-        SetCursorReply, SetCursorRequest,
+        CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, EmptyRequest,
+        NamedCursor, SetCursorReply, SetCursorRequest,
     },
 };
 
@@ -18,7 +18,8 @@ pub(super) async fn get<S: Store>(api: &Api<S>, log: &LogId, request: &Request) 
     Reply::json(&CursorReply { log: log.clone(), name, cursor })
 }
 
-pub(super) async fn list<S: Store>(api: &Api<S>, log: &LogId) -> Result<Reply> {
+pub(super) async fn list<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
+    let EmptyRequest {} = request.body()?;
     check_exists(api, log).await?;
     let named = |(name, cursor): (String, ArrivalCursor)| Ok(NamedCursor { name: name.parse()?, cursor });
     let cursors = api.store.cursors(log).await?.into_iter().map(named).collect::<Result<_>>()?;

@@ -12,7 +12,7 @@ use hourlog::{
 
 use crate::pattern::Pattern;
 
-use super::{Api, Reply, Request, ahead::Extent, fresh};
+use super::{Api, Reply, Request, ahead::Extent, fresh, reply::at_least_one};
 
 /// Rows per read of the log table, before the pattern filters them.
 const ROWS_PER_READ: usize = 1_000;
@@ -30,27 +30,26 @@ const BYTES_PER_LOG: usize = 1 << 10;
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<Reply> {
     let requested: LogsRequest = request.body()?;
+    let limit = at_least_one("limit", requested.limit)?.unwrap_or(LOGS_MAX).min(LOGS_MAX) as usize;
     if requested.fresh {
         request.place.begin_wait()?;
         for source in api.sources.iter() {
             fresh::wait_until_fresh(api, &source.health).await?;
         }
     }
-    let limit = requested.limit.unwrap_or(LOGS_MAX).min(LOGS_MAX) as usize;
     let turn = api.turn(request, limit.max(ROWS_PER_READ) * BYTES_PER_LOG, limit > LOGS_SMALL_MAX).await?;
     let pattern: Pattern = requested.pattern.as_deref().unwrap_or(">").parse()?;
     let (found, next) = match pattern.id() {
         Some(id) => {
             let is_asked_for = (requested.all || !id.is_system())
                 && requested.after.as_ref().is_none_or(|after| *after < id)
-                && limit > 0
                 && api.store.log(&id).await?.is_some()
                 && (!requested.ahead || api.ahead(&id).await?.is_some());
             (Vec::from_iter(is_asked_for.then_some(id)), None)
         }
         None => find(api, &requested, &pattern, limit).await?,
     };
-    let rates = api.rates(found.clone()).await;
+    let recent = api.recent(found.clone()).await;
     let described = stream::iter(found).map(|id| async move {
         match describe(&api.store, &id).await {
             // It was deleted meanwhile.
@@ -63,8 +62,8 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
         }
     });
     let described: Vec<Option<(Description, Extent)>> = described.buffered(DESCRIBED_AT_ONCE).try_collect().await?;
-    let described = described.into_iter().zip(rates).filter_map(|(known, rate)| Some((known?, rate)));
-    let logs = described.map(|((known, extent), rate)| {
+    let described = described.into_iter().zip(recent).filter_map(|(known, recent)| Some((known?, recent)));
+    let logs = described.map(|((known, extent), recent)| {
         let kept = api.rules.kept(&known.log, &known.row);
         LogReply {
             log: known.log,
@@ -73,7 +72,8 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
             first: extent.first,
             last: extent.last,
             ahead: extent.ahead,
-            rate,
+            rate: recent.per_second(),
+            recent,
             retention_seconds: kept.seconds(),
             retention_rule: kept.rule,
         }

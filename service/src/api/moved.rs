@@ -91,7 +91,7 @@ async fn newest<S: Store>(api: &Api<S>, source: &Source, log: &LogId) -> Result<
     let Ok(stream) = api.jetstream().get_stream(&**source.stream()).await else { return Ok(None) };
     // While the stream is shorter than what was read, the read messages count.
     let health = &source.health;
-    let last = stream.cached_info().state.last_sequence + health.missing.load(Relaxed);
+    let last = stream.cached_info().state.last_sequence + health.awaited.load(Relaxed);
     let published = health.published.fetch_max(last, Relaxed).max(last);
     let rows = api.store.epochs(log.slot()).await?;
     let epoch = rows.iter().filter(|row| *row.stream == **source.stream()).map(|row| row.epoch).max();

@@ -20,7 +20,11 @@ use crate::{
     log_actor::{LogMsg, Read, ReadPage, Reading},
 };
 
-use super::{Api, Reply, Request, fresh, moved, reply::encoded_elsewhere};
+use super::{
+    Api, Reply, Request, fresh, moved,
+    reply::{at_least_one, encoded_elsewhere},
+    yielding::YieldingWriter,
+};
 
 /// Memory of an event beside its data and metadata, as it is read.
 const BYTES_PER_EVENT: usize = 256;
@@ -54,6 +58,8 @@ struct AnyPage {
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
     let mut requested: ReplayRequest = request.body()?;
+    let limit = at_least_one("limit", requested.limit)?.unwrap_or(PAGE_EVENTS_DEFAULT).min(PAGE_EVENTS_MAX) as usize;
+    let bytes = at_least_one("max_bytes", requested.max_bytes)?.map_or(PAGE_BYTES_DEFAULT, |bytes| bytes as usize);
     if requested.log.as_ref().is_some_and(|named| named != log) {
         return Err(Error::invalid(format!(
             "the body of the request names another log than its subject, which names {log}; leave it out of the body"
@@ -64,7 +70,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         fresh::wait_until_fresh(api, &api.sources.of_log(&api.store, log).await?.health).await?;
     }
     let reply_bytes_max = api.client.max_payload().saturating_sub(HEADROOM_BYTES / 2);
-    let bytes = requested.max_bytes.map_or(PAGE_BYTES_DEFAULT, |bytes| bytes as usize).min(reply_bytes_max);
+    let bytes = bytes.min(reply_bytes_max);
     let moved = match requested.after {
         Some(Cursor::Arrival(cursor)) => moved::moved(api, log, cursor).await?,
         _ => None,
@@ -74,7 +80,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     }
     let is_protobuf = request.wants_protobuf();
     let limit_max = if is_protobuf { usize::MAX } else { reply_bytes_max / JSON_EVENT_BYTES_MIN };
-    let limit = (requested.limit.unwrap_or(PAGE_EVENTS_DEFAULT).min(PAGE_EVENTS_MAX) as usize).min(limit_max);
+    let limit = limit.min(limit_max);
     let memory = |events: usize, bytes: usize| bytes * COPIES + events * BYTES_PER_EVENT;
     let is_large = limit > SMALL_MAX.0 || bytes > SMALL_MAX.1;
     let mut turn = Some(api.turn(request, memory(limit, bytes), is_large).await?);
@@ -125,6 +131,8 @@ impl<S: Store> Api<S> {
         let to = match requested.to {
             None if begins_at_newest(requested) => Some(self.ahead_from()),
             Some(When::End) => None,
+            // A range that ends with the newest event includes it.
+            Some(When::Last) => Some(self.newest(log).await?.map_or(Position::MIN, |(newest, _)| newest.next())),
             to => self.position(log, to).await?,
         };
         match requested.order {
@@ -250,18 +258,19 @@ fn as_protobuf(page: AnyPage, bytes_max: usize, replayed: &Traffic) -> Result<Re
 fn as_json(page: AnyPage, bytes_max: usize, replayed: &Traffic) -> Result<Reply> {
     let failed = |error| Error::new(ErrorKind::Unexpected, "failed to encode the reply").because(error);
     // The list of events comes first, and the rest depends on how many of them fit.
-    let mut body = JSON_EVENTS.as_bytes().to_vec();
+    let mut body = YieldingWriter::default();
+    body.bytes.extend_from_slice(JSON_EVENTS.as_bytes());
     let (mut count, mut bytes) = (0, 0);
     for event in &page.events {
-        let end = body.len();
+        let end = body.bytes.len();
         if count > 0 {
-            body.push(b',');
+            body.bytes.push(b',');
         }
         // JSON escapes make an event larger, so only encoding it tells its size.
         serde_json::to_writer(&mut body, &JsonEvent::from(event)).map_err(failed)?;
-        bytes = body.len();
+        bytes = body.bytes.len();
         if bytes > bytes_max {
-            body.truncate(end);
+            body.bytes.truncate(end);
             break;
         }
         count += 1;
@@ -279,8 +288,8 @@ fn as_json(page: AnyPage, bytes_max: usize, replayed: &Traffic) -> Result<Reply>
         scanned: page.scanned,
     };
     let rest = serde_json::to_string(&rest).map_err(failed)?;
-    body.extend_from_slice(rest.strip_prefix(JSON_EVENTS).expect("the events are the first field").as_bytes());
-    Ok(Reply { body: body.into(), content_type: JSON, turn: None })
+    body.bytes.extend_from_slice(rest.strip_prefix(JSON_EVENTS).expect("the events are the first field").as_bytes());
+    Ok(Reply { body: body.bytes.into(), content_type: JSON, turn: None })
 }
 
 impl AnyPage {

@@ -6,7 +6,7 @@ use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
 use hourlog::{
     Error, Result,
-    wire::{ACCEPT, CONTENT_TYPE, ERROR, ERROR_CODE, JSON, PROTOBUF},
+    wire::{ACCEPT, CONTENT_TYPE, ERROR, ERROR_CODE, JSON, PROTOBUF, sent_headers},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -16,7 +16,7 @@ use crate::{
     trace::sentence,
 };
 
-use super::Api;
+use super::{Api, append::Progress, yielding::YieldingWriter};
 
 /// Size of a reply from which it is sent over a connection of its own, and its turn lasts until it is written
 /// there. The client library queues 2,048 replies, so smaller ones take at most 32 MiB.
@@ -30,6 +30,8 @@ const FLUSH_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Request {
     pub(super) message: Message,
     pub(super) place: Place,
+    /// How far an append has come.
+    pub(super) progress: Progress,
 }
 
 /// The body of a successful reply.
@@ -44,9 +46,10 @@ pub(super) struct Reply {
 impl Reply {
     /// Encodes `value` as JSON.
     pub(super) fn json(value: &impl Serialize) -> Result<Self> {
-        let body = serde_json::to_vec(value)
+        let mut body = YieldingWriter::default();
+        serde_json::to_writer(&mut body, value)
             .map_err(|error| Error::new(hourlog::ErrorKind::Unexpected, "failed to encode the reply").because(error))?;
-        Ok(Self { body: body.into(), content_type: JSON, turn: None })
+        Ok(Self { body: body.bytes.into(), content_type: JSON, turn: None })
     }
 
     /// Keeps the turn that read the answer until the reply is sent.
@@ -86,6 +89,17 @@ impl Request {
     }
 }
 
+/// Returns a limit of a request.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) for 0: such a reply could hold nothing, and so never end.
+pub(super) fn at_least_one(name: &str, limit: Option<u32>) -> Result<Option<u32>> {
+    match limit {
+        Some(0) => Err(Error::invalid(format!("{name} is 0; give 1 or more, or leave it out"))),
+        limit => Ok(limit),
+    }
+}
+
 /// Encodes a large reply on a thread that may be busy for long.
 ///
 /// # Errors
@@ -111,6 +125,9 @@ impl<S> Api<S> {
                 // A header value is a single line.
                 headers.insert(ERROR, sentence(&error).replace(['\r', '\n'], " "));
                 headers.insert(ERROR_CODE, error.kind().code().to_string());
+                for (name, value) in error.sent().into_iter().flat_map(sent_headers) {
+                    headers.insert(name, value);
+                }
                 (Bytes::new(), None)
             }
         };

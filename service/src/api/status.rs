@@ -7,18 +7,19 @@ use futures_util::future::join_all;
 use hourlog::{
     Result,
     store::Store,
-    wire::{ArchiveStatus, CounterStatus, DiskStatus, StatusReply},
+    wire::{ArchiveStatus, CounterStatus, DiskStatus, EmptyRequest, StatusReply},
 };
 use tokio::time::timeout;
 
 use crate::health::SourceHealth;
 
-use super::{Api, Reply, discovery::OwnInstance};
+use super::{Api, Reply, Request, discovery::OwnInstance};
 
 /// Time limit for asking the archive or JetStream. After that, the reply has what was known before.
 const ASKING_MAX: Duration = Duration::from_millis(500);
 
-pub(super) async fn answer<S: Store>(api: &Api<S>, instance: &OwnInstance) -> Result<Reply> {
+pub(super) async fn answer<S: Store>(api: &Api<S>, instance: &OwnInstance, request: &Request) -> Result<Reply> {
+    let EmptyRequest {} = request.body()?;
     let (health, counters) = (&api.health, &api.health.counters);
     let measured = join_all(health.sources.iter().map(|source| measure(api, source)));
     let ((), _) = tokio::join!(measure_disk(api), measured);

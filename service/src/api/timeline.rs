@@ -3,14 +3,17 @@
 mod edges;
 
 use hourlog::{
-    Error, LogId, Offset, Result,
+    Error, LogId, Result,
     read::{Bin, Counting, describe, histogram},
     store::Store,
     wire::{BinReply, Span, TIMELINE_BINS_MAX, TimelineReply, TimelineRequest, When, shorten},
 };
 use jiff::tz::TimeZone;
 
-use super::{Api, Reply, Request, reply::encoded_elsewhere};
+use super::{
+    Api, Reply, Request,
+    reply::{at_least_one, encoded_elsewhere},
+};
 
 /// Default number of bins.
 const BINS_DEFAULT: u32 = 60;
@@ -36,7 +39,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         return Err(Error::invalid("a zone needs a step; give one, such as 1d"));
     }
     let now = api.health.time.now();
-    let bins = requested.bins.unwrap_or(BINS_DEFAULT).clamp(1, TIMELINE_BINS_MAX);
+    let bins = at_least_one("bins", requested.bins)?.unwrap_or(BINS_DEFAULT).min(TIMELINE_BINS_MAX);
     // The bins of a step are known only once the range is.
     let bins_max = if requested.step.is_some() { TIMELINE_BINS_MAX } else { bins };
     let bytes = bins_max as usize * BYTES_PER_BIN + SCAN_BYTES;
@@ -46,11 +49,10 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         (Some(from), Some(to)) => (from, to, api.ahead(log).await?),
         (from, to) => {
             let extent = api.extent(&describe(&api.store, log).await?).await?;
-            let (ahead, after) = (extent.ahead, |end: Offset| end.saturating_add_nanos(1));
-            let bounds = from.or(extent.at(requested.from.unwrap_or(When::First))).zip(to.or(match requested.to {
-                Some(to) => extent.at(to),
-                None => extent.last.map(after),
-            }));
+            let ahead = extent.ahead;
+            let bounds = from
+                .or(extent.at(requested.from.unwrap_or(When::First)))
+                .zip(to.or(extent.until(requested.to.unwrap_or(When::Last))));
             let Some((from, to)) = bounds else {
                 let (from, to) = (from.unwrap_or(now), to.unwrap_or(now));
                 return Reply::json(&TimelineReply { ahead, ..TimelineReply::empty(from, to, now) });
@@ -75,6 +77,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
             grain: Span(counted.grain_nanos),
             edge: counted.edge,
             scanned: counted.read,
+            of: counted.to_read,
             next: counted.next,
             now,
             ahead,

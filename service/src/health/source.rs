@@ -10,7 +10,7 @@ use std::sync::{
 
 use async_nats::jetstream::stream::Info;
 use hourlog::{
-    Offset, Result,
+    Offset, Record, Result,
     store::Store,
     time::Clock,
     wire::{ComponentStatus, SourceStatus},
@@ -47,6 +47,12 @@ pub(crate) struct SourceHealth {
     pub(crate) published: AtomicU64,
     /// The sequence up to which everything is archived.
     pub(crate) archived: watch::Sender<u64>,
+    /// The greatest arrival time so far, in nanoseconds since 1970; the least one there is if nothing was read yet.
+    max_time: AtomicI64,
+    /// The time of the message up to which everything is archived, in nanoseconds since 1970.
+    archived_time: AtomicI64,
+    /// The newest time at which the stream was known to hold nothing that is not archived, in nanoseconds since 1970.
+    quiet_at: AtomicI64,
     /// The time of the oldest message that was read and is not archived yet, in nanoseconds since
     /// 1970; 0 if there is none.
     waiting_since: AtomicI64,
@@ -68,8 +74,8 @@ pub(crate) struct SourceHealth {
     losses_changed: AtomicU64,
     losses_saved: AtomicU64,
     /// Number of messages that were read and that the stream does not hold after its last one: it is
-    /// gone, it is being restored, or it has lost them. 0 while reading goes on.
-    pub(crate) missing: AtomicU64,
+    /// gone, it is being restored, or it has lost them. The ingest waits for them; 0 while reading goes on.
+    pub(crate) awaited: AtomicU64,
     /// Number of stream checks that the ingest has begun: is it still the same stream, with safe
     /// settings?
     pub(crate) stream_checks_begun: AtomicU64,
@@ -95,6 +101,9 @@ impl SourceHealth {
             progress: Component::new(clock),
             published: AtomicU64::new(0),
             archived: watch::Sender::new(0),
+            max_time: AtomicI64::new(Offset::MIN.nanos()),
+            archived_time: AtomicI64::new(i64::MIN),
+            quiet_at: AtomicI64::new(i64::MIN),
             waiting_since: AtomicI64::new(0),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -104,7 +113,7 @@ impl SourceHealth {
             losses: Mutex::default(),
             losses_changed: AtomicU64::new(0),
             losses_saved: AtomicU64::new(0),
-            missing: AtomicU64::new(0),
+            awaited: AtomicU64::new(0),
             stream_checks_begun: AtomicU64::new(0),
             stream_checks_done: watch::Sender::new(0),
             check_stream: Notify::new(),
@@ -190,6 +199,25 @@ impl SourceHealth {
         self.published.load(Relaxed).saturating_sub(*self.archived.borrow())
     }
 
+    /// Records the message up to which everything is archived.
+    pub(crate) fn archived_to(&self, message: MessageKey) {
+        self.archived_time.store(message.time.nanos(), Relaxed);
+        self.archived.send_replace(message.sequence);
+    }
+
+    /// Records that `last` was the last message of the stream at `time`, by JetStream's clock. If it is archived,
+    /// so is everything that had arrived by then.
+    pub(crate) fn had_last(&self, last: u64, time: Offset) {
+        if *self.archived.borrow() == last {
+            self.quiet_at.fetch_max(time.nanos(), Relaxed);
+        }
+    }
+
+    /// Returns the arrival time before which every event is archived.
+    pub(crate) fn archived_before(&self) -> Offset {
+        Offset::from_nanos(self.archived_time.load(Relaxed).max(self.quiet_at.load(Relaxed)))
+    }
+
     /// Returns the number of messages to read again before readers see everything that they have
     /// seen before.
     pub(crate) fn catch_up_lag(&self) -> u64 {
@@ -226,6 +254,26 @@ impl SourceHealth {
     /// Records the time of the oldest message that was read and is not archived yet, if there is one.
     pub(crate) fn waits_since(&self, time: Option<Offset>) {
         self.waiting_since.store(time.map_or(0, Offset::nanos), Relaxed);
+    }
+
+    /// Records the greatest arrival time so far.
+    pub(crate) fn read_up_to(&self, max_time: Offset) {
+        self.max_time.store(max_time.nanos(), Relaxed);
+    }
+
+    /// Returns the greatest arrival time so far; `None` if nothing was read yet.
+    pub(crate) fn max_time(&self) -> Option<Offset> {
+        Some(Offset::from_nanos(self.max_time.load(Relaxed))).filter(|time| *time > Offset::MIN)
+    }
+
+    /// Returns a warning if JetStream's clock was ahead of `now` once: until then, every event is late.
+    pub(crate) fn time_warning(&self, now: Offset) -> Option<String> {
+        let max_time = self.max_time().filter(|time| *time > now.saturating_add_nanos(Record::AHEAD_NANOS_MAX))?;
+        Some(format!(
+            "the stream {} has had a message of {max_time}, so JetStream's clock was ahead; until that time every event counts \
+             as late; none is lost",
+            self.stream
+        ))
     }
 
     /// Returns the seconds for which messages have been waiting for the archive at `now`, by JetStream's
@@ -267,12 +315,13 @@ impl SourceHealth {
             archived,
             stored: self.checkpoint.borrow().map(|checkpoint| checkpoint.sequence),
             catching_up: self.catch_up_lag(),
+            max_time: self.max_time(),
             messages: self.messages.load(Relaxed),
             bytes,
             bytes_max,
             fork: losses.fork.map(|fork| fork.status()),
             set_back: losses.set_backs.last().map(SetBack::status),
-            missing_messages: self.missing.load(Relaxed),
+            awaited_messages: self.awaited.load(Relaxed),
             removed_messages: losses.removed_messages,
             removed: losses.removed.map(|removed| (removed.from, removed.to)),
             removed_at: losses.removed.map(|removed| removed.at),
@@ -299,7 +348,7 @@ impl SourceHealth {
                 "reason": set_back.sentence(),
             })),
             "poison": self.poison.load(Relaxed),
-            "missing": self.missing.load(Relaxed),
+            "awaited": self.awaited.load(Relaxed),
             "removed": losses.removed_messages,
             "gaps": losses.gaps,
             "last_removed": losses.removed.map(|removed| json!({
@@ -315,4 +364,23 @@ impl SourceHealth {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hourlog::time::{SECOND, system_clock};
+
+    #[test]
+    fn a_clock_that_was_ahead_is_said_until_its_time_has_come() {
+        let (source, now) = (SourceHealth::new(Arc::from("S"), true, system_clock), Offset::from_nanos(1_000 * SECOND));
+        assert_eq!((source.max_time(), source.time_warning(now)), (None, None));
+        for (ahead_seconds, is_said) in [(-5, false), (299, false), (301, true)] {
+            let max_time = now.saturating_add_nanos(ahead_seconds * SECOND);
+            source.read_up_to(max_time);
+            let warning = source.time_warning(now);
+            assert_eq!(warning.is_some(), is_said, "{ahead_seconds} s");
+            assert!(warning.is_none_or(|warning| warning.contains(&max_time.to_string())));
+        }
+    }
 }

@@ -38,7 +38,7 @@ impl<S: Store> Ingest<S> {
             for (log, key, exists) in self.look_up(unknown).await? {
                 if exists {
                     self.args.new_logs.know(&log);
-                } else if let Err(limit) = self.args.new_logs.admit(&log, key.time) {
+                } else if let Err(limit) = self.args.new_logs.admit(&log, &mut self.new_log_rate, key.time) {
                     refused.insert(log, Arc::from(limit.reason()));
                 }
             }

@@ -11,6 +11,7 @@ use crate::{
     logs::{Delivery, LogsMsg, LogsRef},
     origin::Origin,
     pending::PendingEvent,
+    receipts::Tally,
     stream::decode::Decoded,
     waiters::Outcome,
 };
@@ -23,6 +24,8 @@ const EVENT_OVERHEAD_BYTES: usize = 256;
 pub(super) struct Chunk {
     events: HashMap<LogId, Vec<PendingEvent>>,
     answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    /// The messages that receipts count.
+    tally: Tally,
     /// The time of the first message.
     begun: Option<Offset>,
     count: usize,
@@ -55,7 +58,14 @@ impl Chunk {
         self.begun.get_or_insert(decoded.row.event.arrival_time());
         self.count += 1;
         self.record_bytes += decoded.row.event.record.bytes();
-        let event = PendingEvent { row: decoded.row, once: decoded.once };
+        let receipt = decoded.receipt.and_then(|number| match &decoded.rejected {
+            None => Some(self.tally.add(number)),
+            Some(rejection) => {
+                self.tally.reject(number, rejection.reason.name(), position, rejection.error.to_string());
+                None
+            }
+        });
+        let event = PendingEvent { row: decoded.row, once: decoded.once, receipt };
         match self.events.get_mut(&event.row.event.log) {
             Some(events) => events.push(event),
             None => {
@@ -70,8 +80,9 @@ impl Chunk {
 pub(super) struct InFlight {
     /// Each receives the chunk's bytes once it is archived, and an error if it failed.
     chunks: FuturesOrdered<oneshot::Receiver<usize>>,
-    /// The time of the first message of each chunk; `None` for a chunk without events.
-    begun: VecDeque<Option<Offset>>,
+    /// The time of the first message of each chunk, or `None` for a chunk without events, and the messages
+    /// that receipts count.
+    begun: VecDeque<(Option<Offset>, Tally)>,
     bytes: usize,
     bytes_max: usize,
     is_full: bool,
@@ -94,12 +105,12 @@ impl InFlight {
 
     /// Returns the time of the oldest message.
     pub(super) fn oldest(&self) -> Option<Offset> {
-        self.begun.iter().copied().flatten().next()
+        self.begun.iter().find_map(|(begun, _)| *begun)
     }
 
     /// Hands the events of a chunk out to their logs.
     pub(super) fn dispatch(&mut self, chunk: Chunk, origin: Origin, logs: &LogsRef) {
-        let Chunk { events, answers, begun, count, record_bytes } = chunk;
+        let Chunk { events, answers, tally, begun, count, record_bytes } = chunk;
         let bytes = record_bytes + count * EVENT_OVERHEAD_BYTES;
         let (archived, outcome) = oneshot::channel();
         let guard = CompletionGuard::new(move |complete| {
@@ -120,7 +131,7 @@ impl InFlight {
         let _ = logs.send_message(LogsMsg::Deliver { origin, deliveries: deliveries.collect() });
         guard.archived();
         self.chunks.push_back(outcome);
-        self.begun.push_back(begun);
+        self.begun.push_back((begun, tally));
         self.add(bytes);
     }
 
@@ -130,21 +141,18 @@ impl InFlight {
         // The receiver is right here.
         let _ = archived.send(0);
         self.chunks.push_back(outcome);
-        self.begun.push_back(None);
+        self.begun.push_back((None, Tally::default()));
     }
 
-    /// Waits for the oldest chunk. Returns true if it is archived, false if it failed, `None` if
-    /// there is no chunk.
-    pub(super) async fn next(&mut self) -> Option<bool> {
+    /// Waits for the oldest chunk; `None` if there is no chunk. Returns `Some(None)` if it failed, and otherwise
+    /// the messages that receipts count: the chunk is archived.
+    pub(super) async fn next(&mut self) -> Option<Option<Tally>> {
         let oldest = self.chunks.next().await?;
-        self.begun.pop_front();
-        match oldest {
-            Ok(bytes) => {
-                self.remove(bytes);
-                Some(true)
-            }
-            Err(_) => Some(false),
-        }
+        let (_, tally) = self.begun.pop_front()?;
+        Some(oldest.ok().map(|bytes| {
+            self.remove(bytes);
+            tally
+        }))
     }
 
     fn add(&mut self, bytes: usize) {

@@ -20,6 +20,8 @@ const CHUNK_MESSAGES_MAX: usize = 16_384;
 const PULL_MESSAGES_MAX: usize = 16_384;
 /// Number of bytes that the server may send ahead. See [`PULL_MESSAGES_MAX`].
 const PULL_BYTES_MAX: usize = 8 << 20;
+/// Number of messages that the client holds at most: the capacity of a subscription.
+pub(super) const HELD_MESSAGES_MAX: usize = 65_536;
 /// Interval between the server's heartbeats while no message arrives.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Time after which a pull request expires and is repeated.

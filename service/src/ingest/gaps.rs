@@ -13,9 +13,11 @@ use super::{Ingest, IngestArgs, reader::Reader};
 use crate::{
     losses::Removed,
     stream::{
+        damage::{Gone, Reasons},
+        ends::created,
         message::MessageKey,
-        missing::{Gone, Range},
         raw,
+        sequences::{Range, Sequences},
     },
 };
 
@@ -24,11 +26,16 @@ const WAITING_MAX: usize = 10_000;
 /// Shortest time between two requests for the list of removed messages, which can be long.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Gaps in the middle of the stream that are not explained yet.
+/// The gaps of the stream, and which of them are settled.
+///
+/// A gap is settled once it was reported, or needs no report. Messages that are read again show the same gaps
+/// again, and at times larger ones: what was not archived may have left the stream meanwhile. So each
+/// sequence is settled by itself.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
-    /// In order. Messages that are read again show the same gap once more.
+    /// Gaps in the middle of the stream that are not explained yet, in order.
     waiting: BTreeSet<Range>,
+    settled: Sequences,
     /// The sequences that were gone when the stream was last asked.
     gone: Gone,
     asked: Option<Instant>,
@@ -38,12 +45,77 @@ pub(super) struct Gaps {
     is_overdue: bool,
 }
 
+/// The explanation of the gaps that waited.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Explained {
+    /// The messages to report.
+    to_report: Vec<Range>,
+    /// The number of missing messages that the server counts among those that the consumer has not sent yet.
+    counted: u64,
+}
+
 impl Gaps {
+    /// Creates the state at the start of the service. The messages in `reported` were reported before.
+    pub(super) fn new(reported: Sequences) -> Self {
+        Self { settled: reported, ..Self::default() }
+    }
+
     /// Adds a gap, unless it is known that somebody removed these messages.
     fn add(&mut self, gap: Range) {
-        if !self.gone.explains(gap) {
+        if self.gone.explains(gap) {
+            self.settled.insert(gap);
+        } else {
             self.waiting.insert(gap);
         }
+    }
+
+    /// Settles the messages in `range`. Returns those of them that were not settled before.
+    pub(super) fn settle(&mut self, range: Range) -> Vec<Range> {
+        let new = self.settled.outside(range);
+        self.settled.insert(range);
+        new
+    }
+
+    /// Explains the gaps that wait, given what is gone now. The consumer begins after the sequence `opened_after`.
+    fn explain(&mut self, gone: Gone, opened_after: u64) -> Explained {
+        let mut explained = Explained::default();
+        for gap in std::mem::take(&mut self.waiting) {
+            let Reasons { older, damaged, counted } = gone.reasons(gap);
+            // The consumer does not count what lies before its beginning.
+            if gap.0 > opened_after {
+                explained.counted += counted;
+            }
+            for range in older.iter().chain(damaged.ranges()) {
+                explained.to_report.extend(self.settle(*range));
+            }
+            self.settled.insert(gap);
+        }
+        self.gone = gone;
+        explained
+    }
+
+    /// Forgets what concerns the messages up to `stored`, which are never read again.
+    pub(super) fn forget_to(&mut self, stored: u64) {
+        // A gap that waits is settled once more when it is explained.
+        let waiting = self.waiting.first().map_or(u64::MAX, |(first, _)| *first);
+        self.settled.remove_to(stored.min(waiting.saturating_sub(1)));
+    }
+
+    /// Forgets what concerns the messages from `from` on, because the stream uses these sequences again. Returns
+    /// those that wait: nobody can tell any more why they were missing.
+    fn fork(&mut self, from: u64) -> Vec<Range> {
+        let mut unexplained = Vec::new();
+        for (first, last) in std::mem::take(&mut self.waiting) {
+            if first < from {
+                self.waiting.insert((first, last.min(from - 1)));
+            }
+            if last >= from {
+                unexplained.extend(self.settle((first.max(from), last)));
+            }
+        }
+        self.settled.remove_from(from);
+        self.gone = Gone::default();
+        unexplained
     }
 
     /// Returns true while no checkpoint may be stored: a restart behind a gap would never see it. A
@@ -66,7 +138,8 @@ impl<S: Store> Ingest<S> {
         handle: &jetstream::stream::Stream,
         reader: Option<&mut Reader>,
     ) -> Result<()> {
-        let state = &handle.cached_info().state;
+        let info = handle.cached_info();
+        let state = &info.state;
         let next = self.checkpoint.taken().message.sequence + 1;
         if next > state.last_sequence {
             return Ok(());
@@ -88,9 +161,7 @@ impl<S: Store> Ingest<S> {
         if let Some(reader) = reader {
             self.take_ready(reader).await?;
         }
-        let created =
-            i64::try_from(handle.cached_info().created.unix_timestamp_nanos()).map_or(Offset::MIN, Offset::from_nanos);
-        self.skip_to(last, created, first > next);
+        self.skip_to(last, created(info), first > next);
         self.explain_gaps().await;
         Ok(())
     }
@@ -123,7 +194,7 @@ impl<S: Store> Ingest<S> {
     }
 
     /// Finds out why messages are missing in the middle of the stream, and reports those that nobody
-    /// removed. Asks the stream at most once a second.
+    /// removed from there. Asks the stream at most once a second.
     pub(super) async fn explain_gaps(&mut self) {
         let now = Instant::now();
         if !self.gaps.are_due(now) {
@@ -139,28 +210,14 @@ impl<S: Store> Ingest<S> {
                 return;
             }
         };
-        let waiting = std::mem::take(&mut self.gaps.waiting);
-        let Some(gone) = gone else {
-            if !std::mem::replace(&mut self.gaps.is_overdue, true) {
-                tracing::warn!(
-                    stream = self.name(),
-                    "so many messages were removed from the stream that those which its files lost cannot be told from them"
-                );
-            }
-            return;
-        };
-        let mut counted = 0;
-        for gap in waiting {
-            let damage = gone.damage(gap);
-            // The consumer does not count what lies before its beginning.
-            if gap.0 > self.opened_after {
-                counted += damage.counted;
-            }
-            if !self.source().is_wal {
-                damage.ranges.into_iter().for_each(|(from, to)| self.report(from, to));
-            }
+        if gone.is_too_much() && !std::mem::replace(&mut self.gaps.is_overdue, true) {
+            tracing::warn!(
+                stream = self.name(),
+                "so many messages were removed from the stream that those which its files lost cannot be told from them"
+            );
         }
-        self.gaps.gone = gone;
+        let Explained { to_report, counted } = self.gaps.explain(gone, self.opened_after);
+        to_report.into_iter().for_each(|range| self.report(range));
         // The server counts damaged messages among those that the consumer has not sent yet.
         self.counted += counted;
         let taken = self.checkpoint.taken().message.sequence;
@@ -169,21 +226,22 @@ impl<S: Store> Ingest<S> {
     }
 
     /// Reports that messages left the stream before they were archived.
-    pub(super) fn report_removed(&mut self, from: u64, to: u64) {
+    fn report_removed(&mut self, from: u64, to: u64) {
+        let new = self.gaps.settle((from, to));
         // An existing stream is read from the first message that it still has.
         if from > 1 || !self.args.stream.may_begin_later() {
-            self.report(from, to);
+            new.into_iter().for_each(|range| self.report(range));
         }
     }
 
+    /// Reports the gaps that nobody can explain any more, because the stream uses the sequences from `from` on
+    /// again.
+    pub(super) fn end_gaps(&mut self, from: u64) {
+        self.gaps.fork(from).into_iter().for_each(|range| self.report(range));
+    }
+
     /// Reports that messages are missing in the stream.
-    fn report(&mut self, from: u64, to: u64) {
-        // After a restart of the ingest, the same gap is seen again.
-        let from = from.max(self.removals_reported_to + 1);
-        if from > to {
-            return;
-        }
-        self.removals_reported_to = to;
+    fn report(&mut self, (from, to): Range) {
         let IngestArgs { source, settings, .. } = &self.args;
         source.health.removed(Removed { at: (settings.clock)(), from, to });
         if let Some(left_out) = self.removals.count(Instant::now()) {
@@ -196,12 +254,91 @@ impl<S: Store> Ingest<S> {
 mod tests {
     use super::*;
 
+    /// A stream that begins with `first`, and lists nothing as removed: what is missing is damaged.
+    fn from(first: u64) -> Gone {
+        Gone::of(first, &[])
+    }
+
+    fn explain(gaps: &mut Gaps, gone: Gone) -> Vec<Range> {
+        gaps.explain(gone, 0).to_report
+    }
+
     #[test]
-    fn a_gap_that_is_seen_again_waits_once() {
+    fn a_gap_that_is_seen_again_waits_and_is_reported_once() {
         let mut gaps = Gaps::default();
         for gap in [(20, 29), (40, 49), (20, 29)] {
             gaps.add(gap);
         }
-        assert_eq!(gaps.waiting.into_iter().collect::<Vec<_>>(), [(20, 29), (40, 49)]);
+        assert_eq!(explain(&mut gaps, from(1)), [(20, 29), (40, 49)]);
+        gaps.add((20, 29));
+        // Counted again, because a new consumer counts it again.
+        assert_eq!(gaps.explain(from(1), 0), Explained { to_report: Vec::new(), counted: 10 });
+        assert_eq!(gaps.explain(from(1), 0), Explained::default());
+    }
+
+    #[test]
+    fn a_gap_that_waits_is_reported_although_a_later_one_was_reported_before_it() {
+        let mut gaps = Gaps::default();
+        gaps.add((20, 29));
+        assert_eq!(gaps.settle((100, 199)), [(100, 199)]);
+        assert_eq!(explain(&mut gaps, from(1)), [(20, 29)]);
+    }
+
+    #[test]
+    fn messages_that_left_between_two_reported_gaps_before_they_were_read_again_are_reported() {
+        let mut gaps = Gaps::default();
+        gaps.add((20, 29));
+        gaps.add((40, 49));
+        assert_eq!(explain(&mut gaps, from(1)), [(20, 29), (40, 49)]);
+        // A log failed before 30 to 39 were archived.
+        gaps.add((20, 49));
+        assert_eq!(explain(&mut gaps, from(1)), [(30, 39)]);
+        assert_eq!(gaps.settle((15, 60)), [(15, 19), (50, 60)]);
+    }
+
+    #[test]
+    fn messages_that_the_streams_limits_removed_while_it_was_read_are_reported() {
+        let mut gaps = Gaps::default();
+        gaps.add((20, 29));
+        assert_eq!(explain(&mut gaps, from(30)), [(20, 29)]);
+        gaps.add((40, 49));
+        assert_eq!(explain(&mut gaps, Gone::of(45, &[(45, 49)])), [(40, 44)]);
+    }
+
+    #[test]
+    fn messages_that_somebody_removed_are_not_reported_even_once_the_stream_begins_after_them() {
+        let mut gaps = Gaps::default();
+        gaps.add((20, 29));
+        assert_eq!(explain(&mut gaps, Gone::of(1, &[(20, 29), (40, 49)])), []);
+        gaps.add((40, 49));
+        assert!(!gaps.hold_checkpoint(), "it is explained already");
+        for gap in [(20, 29), (40, 49)] {
+            gaps.gone = Gone::default();
+            gaps.add(gap);
+        }
+        assert_eq!(explain(&mut gaps, from(60)), []);
+    }
+
+    #[test]
+    fn a_gap_that_still_waits_when_the_stream_forks_is_reported() {
+        let mut gaps = Gaps::default();
+        assert_eq!(gaps.settle((5, 5)), [(5, 5)]);
+        assert_eq!(gaps.settle((35, 35)), [(35, 35)]);
+        gaps.add((20, 29));
+        assert_eq!(gaps.fork(25), [(25, 29)]);
+        assert_eq!(explain(&mut gaps, from(1)), [(20, 24)]);
+        // These sequences have other messages now.
+        assert_eq!(gaps.settle((20, 40)), [(25, 40)]);
+        gaps.forget_to(10);
+        assert_eq!(gaps.settle((5, 5)), [(5, 5)], "it is never read again");
+    }
+
+    #[test]
+    fn a_gap_that_waits_is_not_reported_again_after_a_checkpoint_behind_it() {
+        let mut gaps = Gaps::default();
+        assert_eq!(gaps.settle((20, 29)), [(20, 29)]);
+        gaps.waiting.insert((20, 29));
+        gaps.forget_to(40);
+        assert_eq!(gaps.settle((20, 29)), []);
     }
 }

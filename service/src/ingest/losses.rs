@@ -14,6 +14,7 @@ use crate::{
     losses::{self, Fork, Missing, SetBack},
     stream::{
         decode::Decoder,
+        ends::created,
         epochs::Epochs,
         marks::{Gap, Marks},
         message::MessageKey,
@@ -41,7 +42,7 @@ impl<S: Store> Ingest<S> {
             return Ok(());
         }
         let info = handle.cached_info();
-        let created = i64::try_from(info.created.unix_timestamp_nanos()).map_or(Offset::MIN, Offset::from_nanos);
+        let created = created(info);
         let passed = source.health.with_losses(|losses| losses.passed(&source.epochs(), known));
         let state = &info.state;
         let first = if state.messages == 0 { state.last_sequence + 1 } else { state.first_sequence };
@@ -105,13 +106,15 @@ impl<S: Store> Ingest<S> {
     /// Passes over everything up to `sequence`, which nobody can read any more, before the first
     /// message is taken. The stream was created at `created`.
     fn pass_over(&mut self, sequence: u64, created: Offset) {
+        let taken = self.checkpoint.taken().message;
+        // Not reported as removed, should reading begin before it again.
+        self.gaps.settle((taken.sequence + 1, sequence));
         // An earlier time would look as if the stream had been recreated since.
-        let time = self.checkpoint.taken().message.time.max(created);
+        let time = taken.time.max(created);
         self.checkpoint.take(MessageKey { sequence, time });
         self.checkpoint.hand_out();
         self.checkpoint.mark_oldest_chunk_archived();
-        self.removals_reported_to = sequence;
-        self.source().archived.send_replace(sequence);
+        self.source().archived_to(MessageKey { sequence, time });
     }
 
     /// Records a fork of the stream, which was read up to `read_to` and uses its sequences again from

@@ -7,7 +7,7 @@ use hourlog::{Error, Result, store::Store};
 
 use super::{
     Ingest,
-    consumer::{self, Messages, Received},
+    consumer::{self, HELD_MESSAGES_MAX, Messages, Received},
     raw_reader::RawReader,
 };
 use crate::stream::{connect, raw::RawMessage};
@@ -86,10 +86,18 @@ impl<S: Store> Ingest<S> {
     }
 
     /// Takes the messages that the client holds already.
+    ///
+    /// While they are taken, more may come: these are left for the next read.
     pub(super) async fn take_ready(&mut self, reader: &mut Reader) -> Result<()> {
-        if let Reader::Consumer(messages) = reader {
-            while let Some(chunk) = messages.next_ready_chunk() {
-                self.take_parsed(chunk, messages).await?;
+        let Reader::Consumer(messages) = reader else { return Ok(()) };
+        let mut left = HELD_MESSAGES_MAX;
+        while left > 0
+            && let Some(chunk) = messages.next_ready_chunk()
+        {
+            left = left.saturating_sub(chunk.len());
+            self.take_parsed(chunk, messages).await?;
+            if self.in_flight.is_full() {
+                self.drain_in_flight().await?;
             }
         }
         Ok(())

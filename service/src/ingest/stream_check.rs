@@ -42,7 +42,7 @@ impl<S: Store> Ingest<S> {
         let read_to = self.read_to();
         let Some(FoundStream { stream: handle, settings, is_new }) = self.find_stream(read_to).await? else {
             self.fork_rule.reset();
-            self.source().missing.store(read_to, Relaxed);
+            self.source().awaited.store(read_to, Relaxed);
             return Ok(CheckedStream::Awaited { reason: self.gone(), is_archived: false });
         };
         self.gone_since = None;
@@ -70,7 +70,7 @@ impl<S: Store> Ingest<S> {
             Verdict::Forked { from } => self.begin_epoch(from, read_to).await?,
             Verdict::Shorter { old_to, is_undecided, stands_still } => {
                 let last = handle.cached_info().state.last_sequence;
-                self.source().missing.store(read_to - last, Relaxed);
+                self.source().awaited.store(read_to - last, Relaxed);
                 self.take_old(old_to).await?;
                 if stands_still {
                     self.source().limit_catch_up(old_to);
@@ -79,7 +79,7 @@ impl<S: Store> Ingest<S> {
                 return Ok(CheckedStream::Awaited { reason, is_archived: !is_undecided });
             }
         }
-        self.source().missing.store(0, Relaxed);
+        self.source().awaited.store(0, Relaxed);
         Ok(CheckedStream::Readable(Box::new(handle)))
     }
 

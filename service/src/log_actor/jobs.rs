@@ -235,6 +235,7 @@ mod tests {
             removed: Arc::default(),
             once_budget: Arc::default(),
             written: Seq::MIN,
+            recent: Arc::default(),
         }
     }
 

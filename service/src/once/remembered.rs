@@ -17,9 +17,12 @@ use hourlog::{
     store::{Bucket, EventRow},
 };
 
-use super::{Missing, fingerprint::Fingerprint};
+use super::{
+    Missing,
+    fingerprint::{Fingerprint, Fingerprints},
+};
 
-/// The memory for the buckets of all logs. Holds 1.4 million fingerprints.
+/// The memory for the buckets of all logs. Holds 1.4 million fingerprints: an event with a source has two.
 const BYTES_MAX: usize = 64 << 20;
 /// The memory beyond it for logs that have at most [`LOG_SMALL_BYTES`], so that large imports leave something
 /// for all others.
@@ -119,22 +122,30 @@ impl Remembered {
             return;
         }
         for (index, row) in rows.iter().enumerate() {
-            let Some(bucket) = self.known_at(row.event.position.offset) else { continue };
-            let start = bucket.bucket.start;
-            let fingerprint =
-                missing.map_or_else(|| Fingerprint::of(&row.event), |missing| missing.fingerprints[index]);
-            if let Contents::Known(known) = &mut bucket.contents
-                && let Some(count) = known.get_mut(&fingerprint)
-            {
-                *count = count.saturating_add(1);
-            } else if self.take(ENTRY_BYTES, start) {
-                if let Some(RememberedBucket { contents: Contents::Known(known), .. }) = self.buckets.get_mut(&start) {
-                    known.insert(fingerprint, 1);
-                }
-            } else {
+            let Some(start) = self.known_at(row.event.position.offset) else { continue };
+            let fingerprints =
+                missing.map_or_else(|| Fingerprints::of(&row.event), |missing| missing.fingerprints[index]);
+            if !fingerprints.keys().all(|key| self.add(start, key)) {
                 self.drop_bucket(start);
             }
         }
+    }
+
+    /// Counts one more event in the bucket at `start`. Returns false if there is no room for it.
+    fn add(&mut self, start: Offset, fingerprint: Fingerprint) -> bool {
+        if let Some(RememberedBucket { contents: Contents::Known(known), .. }) = self.buckets.get_mut(&start)
+            && let Some(count) = known.get_mut(&fingerprint)
+        {
+            *count = count.saturating_add(1);
+            return true;
+        }
+        let has_room = self.take(ENTRY_BYTES, start);
+        if has_room
+            && let Some(RememberedBucket { contents: Contents::Known(known), .. }) = self.buckets.get_mut(&start)
+        {
+            known.insert(fingerprint, 1);
+        }
+        has_room
     }
 
     /// Returns true if the last write had events that are stored once.
@@ -142,13 +153,13 @@ impl Remembered {
         self.is_in_use
     }
 
-    /// Counts the events of `bucket` with this fingerprint. Returns `None` if that is not remembered.
-    pub(super) fn count(&mut self, bucket: Bucket, fingerprint: Fingerprint) -> Option<u64> {
+    /// Counts the events of `bucket` with these fingerprints. Returns `None` if that is not remembered.
+    pub(super) fn count(&mut self, bucket: Bucket, fingerprints: impl Iterator<Item = Fingerprint>) -> Option<u64> {
         self.uses += 1;
         let remembered = self.buckets.get_mut(&bucket.start).filter(|remembered| remembered.bucket == bucket)?;
         let Contents::Known(known) = &remembered.contents else { return None };
         remembered.used = self.uses;
-        Some(known.get(&fingerprint).map_or(0, |count| u64::from(*count)))
+        Some(fingerprints.filter_map(|fingerprint| known.get(&fingerprint)).map(|count| u64::from(*count)).sum())
     }
 
     /// Returns true if the `count` events of a bucket should be read and remembered: if that costs no
@@ -189,14 +200,18 @@ impl Remembered {
         let remembered = RememberedBucket { bucket, contents, used: self.uses };
         if self.take(remembered.bytes(), bucket.start) {
             self.buckets.insert(bucket.start, remembered);
+        } else if matches!(remembered.contents, Contents::Known(_)) {
+            // Events with a source take more than was expected. Looking them up must cost as much again before
+            // the bucket is read again.
+            self.put(bucket, Contents::LookedUp(0));
         }
     }
 
-    /// Returns the bucket that holds `offset`, if all of its events are known.
-    fn known_at(&mut self, offset: Offset) -> Option<&mut RememberedBucket> {
-        let (_, remembered) = self.buckets.range_mut(..=offset).next_back()?;
+    /// Returns the start of the bucket that holds `offset`, if all of its events are known.
+    fn known_at(&self, offset: Offset) -> Option<Offset> {
+        let (start, remembered) = self.buckets.range(..=offset).next_back()?;
         let holds = offset <= remembered.bucket.last() && matches!(remembered.contents, Contents::Known(_));
-        holds.then_some(remembered)
+        holds.then_some(*start)
     }
 
     /// Takes `bytes` for the bucket at `start`. Drops others, beginning with the one whose last use is
@@ -256,17 +271,18 @@ mod tests {
         let budget = Arc::new(Budget::default());
         let mut remembered = Remembered::new(Arc::clone(&budget));
         let row = RowSource::new(id("a")).arrival(at("10:00:00"), at("2018-03-01T00:00:00Z"), Record::new("x"));
-        let fingerprint = Fingerprint::of(&row.event);
+        let fingerprints = Fingerprints::of(&row.event);
+        let fingerprint = fingerprints.keys().next().expect("an event has a fingerprint");
         let [first, second, third] = ["10:00:00", "11:00:00", "12:00:00"].map(bucket);
         remembered.know(first, HashMap::from([(fingerprint, 2)]));
         remembered.know(second, HashMap::new());
-        assert_eq!(remembered.count(first, fingerprint), Some(2));
+        assert_eq!(remembered.count(first, fingerprints.equal(false)), Some(2));
         // As many events as leave room for one other bucket.
         let large = (LOG_BYTES_MAX - 3 * BUCKET_BYTES) / ENTRY_BYTES - 3;
         remembered.looked_up(third, large as u64);
         assert!(remembered.is_worth_reading(third, large as u64));
-        assert_eq!(remembered.count(second, fingerprint), None);
-        assert_eq!(remembered.count(first, fingerprint), Some(2));
+        assert_eq!(remembered.count(second, fingerprints.equal(false)), None);
+        assert_eq!(remembered.count(first, fingerprints.equal(false)), Some(2));
         drop(remembered);
         assert_eq!(budget.0.load(Relaxed), 0);
     }
@@ -292,13 +308,13 @@ mod tests {
     fn a_write_that_was_written_before_begins_without_memory() {
         let mut remembered = Remembered::new(Arc::default());
         let row = RowSource::new(id("a")).arrival(at("10:00:00"), at("2018-03-01T00:00:00Z"), Record::new("x"));
-        let (seq, fingerprint, bucket) = (row.event.position.seq, Fingerprint::of(&row.event), bucket("10:00:00"));
+        let (seq, fingerprints, bucket) = (row.event.position.seq, Fingerprints::of(&row.event), bucket("10:00:00"));
         remembered.begin_write(seq);
         remembered.know(bucket, HashMap::new());
         remembered.end_write(seq, None, std::slice::from_ref(&row));
         assert!(!remembered.is_in_use(), "the event was not to be stored once");
-        assert_eq!(remembered.count(bucket, fingerprint), Some(1));
+        assert_eq!(remembered.count(bucket, fingerprints.equal(false)), Some(1));
         remembered.begin_write(seq);
-        assert_eq!(remembered.count(bucket, fingerprint), None);
+        assert_eq!(remembered.count(bucket, fingerprints.equal(false)), None);
     }
 }

@@ -12,6 +12,7 @@ use async_nats::{
 use hourlog::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 
+use super::questions;
 use crate::{config::Settings, repeats::Repeats, trace::sentence};
 
 /// Time limit for the first connection at the start of the service.
@@ -80,13 +81,7 @@ pub(crate) async fn find_stream(jetstream: &jetstream::Context, name: &str) -> R
         Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
-            _ => {
-                let context = format!(
-                    "JetStream does not answer for the stream {name}; check that it is enabled (nats-server -js) and \
-                     that this user may use it"
-                );
-                Err(Error::new(ErrorKind::Unavailable, context).because(error))
-            }
+            _ => Err(Error::new(ErrorKind::Unavailable, questions::silent(name)).because(error)),
         },
     }
 }

@@ -7,18 +7,22 @@ use async_nats::HeaderMap;
 use hourlog::{
     Error, ErrorKind, LogId, Metadata, Offset, Record, Result, header,
     store::{Arrival, EventRow},
-    wire::WAL_PREFIX,
+    wire::{WAIT, WAL_PREFIX},
 };
 
 use super::{
     epochs::Epochs,
-    headers::one_value,
+    headers::{one_value, values},
     message::Message,
     pub_ack::{self, PubAck},
     raw::RawMessage,
     refusals::Refusals,
 };
-use crate::sources::{Source, Sources};
+use crate::{
+    once::Once,
+    receipts::ReceiptNumber,
+    sources::{Source, Sources},
+};
 
 /// Number of subjects whose log is remembered, so that each is parsed once. Beyond it, all are
 /// forgotten.
@@ -28,8 +32,10 @@ const SUBJECTS_MAX: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub(crate) row: EventRow,
-    /// `n`: the event is stored only if the log holds fewer than n + 1 equal events.
-    pub(crate) once: Option<u64>,
+    /// The condition under which the event is stored.
+    pub(crate) once: Option<Once>,
+    /// The message's place in a receipt.
+    pub(crate) receipt: Option<ReceiptNumber>,
     /// The reason why the event goes to `_rejected` instead of its own log.
     pub(crate) rejected: Option<Rejection>,
 }
@@ -149,9 +155,14 @@ impl Decoder {
             Ok(once) => once,
             Err(error) => return self.reject(Reason::Headers, message, max_time, error),
         };
+        // An event that is stored in any case needs no receipt, and is not searched for one.
+        let receipt = match once.map_or(Ok(None), |_| receipt(message.headers)) {
+            Ok(receipt) => receipt,
+            Err(error) => return self.reject(Reason::Headers, message, max_time, error),
+        };
         let seq = self.epochs.seq(log.slot(), message.key.sequence);
         let arrived = Arrival { offset, time: message.key.time, max_time, seq };
-        Decoded { row: EventRow::new(&log, arrived, record), once, rejected: None }
+        Decoded { row: EventRow::new(&log, arrived, record), once, receipt, rejected: None }
     }
 
     /// Returns the log of the message `sequence`.
@@ -220,13 +231,20 @@ impl Decoder {
         metadata.remove_any_case(header::SUBJECT);
         metadata.push(header::REJECTED, error.to_string());
         metadata.push(header::SUBJECT, message.subject);
+        // A receipt counts only what would be stored once. One that cannot be parsed is a reason, and stays.
+        let has_once = values(message.headers, header::ONCE).next().is_some();
+        let receipt = if has_once { receipt(message.headers).unwrap_or_default() } else { None };
+        if receipt.is_some() {
+            // Who may read rejected events could ask for the receipt, and use up its numbers.
+            metadata.remove_any_case(header::RECEIPT);
+        }
         let record = Record { time: None, metadata, data: message.payload.into() };
         let log = &self.source.rejected_log;
         let seq = self.epochs.seq(log.slot(), message.key.sequence);
         let arrived = Arrival { offset: message.key.time, time: message.key.time, max_time, seq };
         let error = Error::new(ErrorKind::Rejected, error.to_string());
         let rejected = Some(Rejection { reason, error });
-        Decoded { row: EventRow::new(log, arrived, record), once: None, rejected }
+        Decoded { row: EventRow::new(log, arrived, record), once: None, receipt, rejected }
     }
 }
 
@@ -244,7 +262,13 @@ fn metadata(headers: Option<&HeaderMap>) -> Result<Metadata> {
             values.iter().for_each(|value| metadata.push(header::SUBJECT, value.as_str()));
             continue;
         }
-        let is_for_service = [header::ONCE, header::STORED_MSG_ID].iter().any(|own| name.eq_ignore_ascii_case(own));
+        if name.eq_ignore_ascii_case(header::SOURCE) {
+            values.iter().for_each(|value| metadata.push(header::SOURCE, value.as_str()));
+            continue;
+        }
+        let is_for_service = [header::ONCE, header::RECEIPT, header::STORED_MSG_ID, WAIT]
+            .iter()
+            .any(|own| name.eq_ignore_ascii_case(own));
         if !is_for_service && !header::is_nats(name) {
             values.iter().for_each(|value| metadata.push(name, value.as_str()));
         }
@@ -261,16 +285,13 @@ fn metadata(headers: Option<&HeaderMap>) -> Result<Metadata> {
 }
 
 /// Parses [`header::ONCE`].
-fn once(headers: Option<&HeaderMap>) -> Result<Option<u64>> {
-    let Some(value) = one_value(headers, header::ONCE)? else {
-        return Ok(None);
-    };
-    // A `u32` is more than any file has lines; a larger number would overflow where equal events
-    // are counted.
-    let number: Option<u32> = value.parse().ok();
-    let number = number
-        .ok_or_else(|| Error::invalid(format!("{} must be a whole number from 0 to 4294967295", header::ONCE)))?;
-    Ok(Some(u64::from(number)))
+fn once(headers: Option<&HeaderMap>) -> Result<Option<Once>> {
+    one_value(headers, header::ONCE)?.map(str::parse).transpose()
+}
+
+/// Parses [`header::RECEIPT`].
+fn receipt(headers: Option<&HeaderMap>) -> Result<Option<ReceiptNumber>> {
+    one_value(headers, header::RECEIPT)?.map(str::parse).transpose()
 }
 
 /// Returns every header, unchanged.
@@ -280,4 +301,28 @@ fn all_headers(headers: Option<&HeaderMap>) -> Metadata {
         values.iter().for_each(|value| metadata.push(AsRef::<str>::as_ref(name), value.as_str()));
     }
     metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Settings, sources, stream::message::MessageKey};
+
+    #[tokio::test]
+    async fn a_log_stays_unknown_while_only_refused_messages_of_it_are_read() -> Result<()> {
+        let sources = Arc::new(sources::load(&Settings::default(), &hourlog::Memory::new()).await?);
+        let mut decoder = Decoder::new(sources.wal(), &sources);
+        let (log, time) = ("a".parse::<LogId>()?, hourlog::time::system_clock());
+        let is_rejected = |decoder: &mut Decoder, sequence| {
+            let key = MessageKey { sequence, time };
+            let message = Message { subject: "log.a", headers: None, payload: "x".into(), key };
+            decoder.decode(message, time).rejected.is_some()
+        };
+        decoder.refusals().add(7, Arc::from("too many"));
+        assert!(is_rejected(&mut decoder, 7));
+        assert_eq!(decoder.unseen("log.a"), Some(log), "a limit still decides about it");
+        assert!(!is_rejected(&mut decoder, 8));
+        assert_eq!(decoder.unseen("log.a"), None, "it was let in");
+        Ok(())
+    }
 }

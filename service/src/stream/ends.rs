@@ -15,6 +15,11 @@ pub(crate) struct CurrentStream<'a> {
     pub(crate) info: &'a Info,
 }
 
+/// Returns the time at which a stream was created.
+pub(crate) fn created(info: &Info) -> Offset {
+    i64::try_from(info.created.unix_timestamp_nanos()).map_or(Offset::MIN, Offset::from_nanos)
+}
+
 impl CurrentStream<'_> {
     pub(crate) fn ends(&self) -> StreamEnds {
         let state = &self.info.state;

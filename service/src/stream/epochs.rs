@@ -13,20 +13,52 @@ const EPOCHS_LEAPT: u32 = 32;
 #[derive(Debug, Clone)]
 pub(crate) struct Epochs(Vec<Vec<(u64, u32)>>);
 
-impl Epochs {
-    /// Loads the epochs of `stream`. Begins one at `now` in each slot that has none yet.
+/// The epochs of several sources, read together.
+#[derive(Debug)]
+pub(crate) struct LoadedEpochs {
+    /// Those of each source.
+    pub(crate) epochs: Vec<Epochs>,
+    /// The newest epoch in each slot of a stream that is none of these sources; 0 if there is none.
+    pub(crate) newest_other: Vec<u32>,
+}
+
+impl LoadedEpochs {
+    /// Loads the epochs of `streams`. Begins one at `now` in each slot of each stream that has none yet. Reads each
+    /// slot once.
     ///
     /// # Errors
     /// The store's error.
-    pub(crate) async fn load<S: Store>(store: &S, stream: &str, now: Offset) -> Result<Self> {
-        let mut slots = Vec::with_capacity(usize::from(SLOTS));
+    pub(crate) async fn load<S: Store>(store: &S, streams: &[&str], now: Offset) -> Result<Self> {
+        let mut loaded = Self { epochs: vec![Epochs(Vec::new()); streams.len()], newest_other: Vec::new() };
         for slot in 0..SLOTS {
-            let first = EpochRow { epoch: 1, stream: stream.to_owned(), from: 1, started: now };
-            let rows = store.epochs(slot).await?;
-            let rows = begin_unless(store, slot, rows, first, 1, |_, row| row.stream == stream).await?;
-            slots.push(rows.iter().filter(|row| row.stream == stream).map(|row| (row.from, row.epoch)).collect());
+            let mut rows = store.epochs(slot).await?;
+            for stream in streams {
+                let first = EpochRow { epoch: 1, stream: (*stream).to_owned(), from: 1, started: now };
+                rows = begin_unless(store, slot, rows, first, 1, |_, row| row.stream == *stream).await?;
+            }
+            for (epochs, stream) in loaded.epochs.iter_mut().zip(streams) {
+                epochs.push_slot(&rows, stream);
+            }
+            // The writers of single logs have names with a slash, which no stream has.
+            let is_other = |row: &&EpochRow| !streams.contains(&row.stream.as_str()) && !row.stream.starts_with('/');
+            let others = rows.iter().filter(is_other).map(|row| row.epoch);
+            loaded.newest_other.push(others.max().unwrap_or(0));
         }
-        Ok(Self(slots))
+        Ok(loaded)
+    }
+}
+
+impl Epochs {
+    /// Loads the epochs of one stream.
+    #[cfg(test)]
+    pub(crate) async fn load<S: Store>(store: &S, stream: &str, now: Offset) -> Result<Self> {
+        let loaded = LoadedEpochs::load(store, &[stream], now).await?;
+        Ok(loaded.epochs.into_iter().next().expect("one stream was asked for"))
+    }
+
+    /// Adds the next slot, which has these rows.
+    fn push_slot(&mut self, rows: &[EpochRow], stream: &str) {
+        self.0.push(rows.iter().filter(|row| row.stream == stream).map(|row| (row.from, row.epoch)).collect());
     }
 
     /// Begins an epoch in every slot, because the source uses its sequences again from message
@@ -48,14 +80,15 @@ impl Epochs {
     }
 
     async fn begin<S: Store>(store: &S, stream: &str, from: u64, now: Offset, step: u32) -> Result<Self> {
+        let mut epochs = Self(Vec::with_capacity(usize::from(SLOTS)));
         for slot in 0..SLOTS {
             let begun = EpochRow { epoch: 1, stream: stream.to_owned(), from, started: now };
             let rows = store.epochs(slot).await?;
             let known = rows.len();
             let is_begun = |index: usize, row: &EpochRow| index >= known && row.stream == stream && row.from == from;
-            begin_unless(store, slot, rows, begun, step, is_begun).await?;
+            epochs.push_slot(&begin_unless(store, slot, rows, begun, step, is_begun).await?, stream);
         }
-        Self::load(store, stream, now).await
+        Ok(epochs)
     }
 
     /// Returns the same epochs in every slot, as `(first sequence, epoch)`.
@@ -178,6 +211,21 @@ mod tests {
         let leapt = Epochs::leap(&store, "S", 700, Offset::MIN).now_or_never().expect(ready);
         assert_eq!(newest(leapt), 2 + EPOCHS_LEAPT);
         assert_eq!(newest(Epochs::fork(&store, "S", 60, Offset::MIN).now_or_never().expect(ready)), 3 + EPOCHS_LEAPT);
+    }
+
+    #[test]
+    fn the_epochs_of_all_sources_are_read_together_with_those_of_other_streams() {
+        let (store, ready) = (Memory::new(), "memory answers at once");
+        let load = |streams: &[&str]| {
+            let loaded = LoadedEpochs::load(&store, streams, Offset::MIN).now_or_never().expect(ready);
+            let LoadedEpochs { epochs, newest_other } = loaded.expect("memory takes epochs");
+            (epochs.iter().map(|epochs| epochs.newest(63)).collect::<Vec<_>>(), newest_other[63])
+        };
+        assert_eq!(load(&["A"]), (vec![1], 0));
+        assert_eq!(load(&["A", "B"]), (vec![1, 2], 0));
+        Epochs::fork(&store, "B", 50, Offset::MIN).now_or_never().expect(ready).expect("memory takes epochs");
+        assert_eq!(load(&["A"]), (vec![1], 3), "B is not a source any more");
+        assert_eq!(load(&["B", "A"]), (vec![3, 1], 0));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Questions to a stream that show that it lives: its state, and if it stores messages.
+//! Questions to a stream: its state, and if it stores messages.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use async_nats::jetstream::{
     stream::{DiscardPolicy, Info},
 };
 use hourlog::{Error, ErrorKind, Offset, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
 /// Time limit for an answer. A healthy server answers within milliseconds.
@@ -29,31 +29,47 @@ pub(crate) struct TimedState {
     pub(crate) time: Offset,
 }
 
+/// Asks JetStream about the stream, and reads what `T` has of the answer; `None` if the stream does not exist.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] if JetStream does not answer.
+pub(crate) async fn info<T: DeserializeOwned>(
+    jetstream: &jetstream::Context,
+    stream: &str,
+    question: &impl Serialize,
+) -> Result<Option<T>> {
+    // The client library's own question drops fields.
+    let cause: async_nats::Error = match jetstream.request(format!("STREAM.INFO.{stream}"), question).await {
+        Ok(Response::Ok(info)) => return Ok(Some(info)),
+        Ok(Response::Err { error }) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => return Ok(None),
+        Ok(Response::Err { error }) => error.into(),
+        Err(error) => error.into(),
+    };
+    Err(Error::new(ErrorKind::Unavailable, silent(stream)).because(cause))
+}
+
+/// Returns the description of an error for a stream about which JetStream does not answer.
+pub(super) fn silent(stream: &str) -> String {
+    format!(
+        "JetStream does not answer for the stream {stream}; check that it is enabled (nats-server -js) and that this user \
+         may use it"
+    )
+}
+
 /// Returns the state of the stream.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] if the server does not answer in time, [`ErrorKind::NotFound`] if the
 /// stream does not exist.
 pub(crate) async fn state(jetstream: &jetstream::Context, stream: &str) -> Result<TimedState> {
-    // The client library's own question drops the time.
-    let question = jetstream.request(format!("STREAM.INFO.{stream}"), &());
-    let unavailable = |context: String| Error::new(ErrorKind::Unavailable, context);
-    match timeout(ANSWER_MAX, question).await {
-        Ok(Ok(Response::Ok(state))) => Ok(state),
-        Ok(Ok(Response::Err { error })) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-            Err(Error::new(ErrorKind::NotFound, format!("the stream {stream} does not exist")))
-        }
-        Ok(Ok(Response::Err { error })) => Err(unavailable(silent(stream)).because(error)),
-        Ok(Err(error)) => Err(unavailable(silent(stream)).because(error)),
-        Err(_) => Err(unavailable(format!(
+    let state = timeout(ANSWER_MAX, info(jetstream, stream, &())).await.map_err(|_| {
+        let context = format!(
             "the stream {stream} has not answered for {} s; check nats-server and the network to it",
             ANSWER_MAX.as_secs()
-        ))),
-    }
-}
-
-fn silent(stream: &str) -> String {
-    format!("JetStream does not answer for the stream {stream}; check nats-server, and that this user may use it")
+        );
+        Error::new(ErrorKind::Unavailable, context)
+    })?;
+    state?.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("the stream {stream} does not exist")))
 }
 
 /// Asks if the stream still stores messages. Returns `None` if it does not answer in time.

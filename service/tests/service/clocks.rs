@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream;
-use conformance::servers::NatsServer;
+use conformance::servers::{NatsServer, StreamBackup, StreamMessage, stream_messages};
 use hourlog::{
     Archive, Error, ErrorKind, Events, Log, Memory, Offset, Record, Remote,
     time::{Clock, DAY, HOUR, system_clock},
@@ -11,7 +11,7 @@ use hourlog::{
 };
 use hourlogd::{Rules, Running, Settings};
 
-use crate::kit::{WAIT_MAX, archived, events, log, publish_all};
+use crate::kit::{self, WAIT_MAX, archived, events, log, publish_all};
 
 fn a_day_ahead() -> Offset {
     system_clock().saturating_add_nanos(DAY)
@@ -92,6 +92,52 @@ async fn a_wrong_clock_of_the_service_changes_no_answer_and_removes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_of_jetstream_that_was_in_2099_is_said_and_events_after_it_arrive_once_and_in_order() {
+    let mut service = kit::service().await;
+    publish_all(&service.jetstream().await, (1..=20).map(|number| ("log.a".to_owned(), number.to_string()))).await;
+    archived(&service.remote().await).await;
+    let client = service.remote().await.client().clone();
+    let before = stream_messages(&client, "HOURLOG").await;
+    let last = before.last().expect("the stream holds messages").clone();
+    let message = |sequence: u64| StreamMessage {
+        sequence,
+        time: if sequence == 21 { in_2099() } else { last.time.saturating_add_nanos(sequence as i64) },
+        payload: sequence.to_string().into(),
+        ..last.clone()
+    };
+    let messages: Vec<StreamMessage> = before.iter().cloned().chain((21..=60).map(message)).collect();
+    let backup = StreamBackup::of_messages(&client, "HOURLOG", &messages, 100).await;
+    service.process.kill();
+    service.jetstream().await.delete_stream("HOURLOG").await.expect("the stream can be deleted");
+    backup.restore(&client).await;
+    service.start_again().await;
+    // After a restart, too.
+    for _ in 0..2 {
+        let remote = service.remote().await;
+        archived(&remote).await;
+        let described = remote.describe(&log("a")).await.expect("the log exists");
+        let warns =
+            |warning: &String| warning.contains("JetStream's clock was ahead") && warning.contains("2099-01-01");
+        assert!(described.events == 60 && described.warnings.iter().any(warns), "{described:?}");
+        let status = remote.status().await.expect("the service replies");
+        assert_eq!(status.sources[0].max_time, Some(in_2099()));
+        let mut request = ReplayRequest { order: Order::Arrival, limit: Some(7), ..ReplayRequest::default() };
+        let mut arrived = Vec::new();
+        loop {
+            let page = remote.replay(&log("a"), &request).await.expect("the log exists");
+            if page.events.is_empty() {
+                break;
+            }
+            arrived.extend(conformance::kit::names(&page.events));
+            request.after = page.next;
+        }
+        assert_eq!(arrived, (1..=60).map(|number| number.to_string()).collect::<Vec<_>>());
+        service.process.kill();
+        service.start_again().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_ahead_of_now_hide_nothing() -> Result<(), Error> {
     let (nats, store) = (NatsServer::start().await, Memory::new());
     let early = Archive::new(store.clone(), in_2099);
@@ -110,6 +156,17 @@ async fn events_ahead_of_now_hide_nothing() -> Result<(), Error> {
     assert!(described.warnings.iter().any(|warning| warning.contains("3 events lie ahead of now")), "{described:?}");
     let listed = remote.logs(&LogsRequest { ahead: true, ..LogsRequest::default() }).await?.logs;
     assert_eq!(listed.iter().map(|log| log.log.as_str()).collect::<Vec<_>>(), ["dev.7", "only.ahead"]);
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let request = LogsRequest { ahead: true, limit: Some(1), after, ..LogsRequest::default() };
+        let page = remote.logs(&request).await?;
+        paged.extend(page.logs.into_iter().map(|log| log.log));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(paged, [log("dev.7"), log("only.ahead")]);
     assert_eq!((listed[0].last, listed[0].ahead), (described.last, described.ahead));
     assert_eq!((listed[1].last, listed[1].events), (None, 3));
 

@@ -282,6 +282,53 @@ async fn any_driver_sees_hourly_partitions_and_the_custom_width_of_a_log() {
     assert_eq!(seen, expected.map(|((log, at), count)| ((log.to_owned(), at), count)).into());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_a_database_tells_a_whole_archive_from_one_that_lacks_an_event() {
+    let url = new_keyspace();
+    let mut service = service_with(&["--store", &url, "--migrate"]).await;
+    publish_all(
+        &service.jetstream().await,
+        (0..600).map(|number| (format!("log.c.{}", number % 3), number.to_string())),
+    )
+    .await;
+    archived(&service.remote().await).await;
+    let check = async |flags: &[&str]| {
+        let arguments: Vec<String> = ["check", &url].iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+        let run = move || std::process::Command::new(binary()).args(arguments).output();
+        let output = tokio::task::spawn_blocking(run).await.expect("it does not panic").expect("the binary is built");
+        let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+        (output.status.code(), said)
+    };
+    // The service may run. Its counts lag by some seconds. That is not damage.
+    let (code, said) = check(&[]).await;
+    assert!(code == Some(0) && said.contains("of 3 logs"), "{code:?}: {said}");
+    assert!(service.process.terminate().await.success());
+    let (code, said) = check(&[]).await;
+    assert!(code == Some(0) && said.contains("600 events"), "{code:?}: {said}");
+    let (code, said) = check(&["--quiet"]).await;
+    assert!(code == Some(0) && !said.contains("c.0"), "{code:?}: {said}");
+
+    let parsed: ScyllaUrl = url.parse().expect("the URL is valid");
+    let (session, keyspace) = (session(&parsed).await, &parsed.keyspace);
+    let found = format!(
+        "SELECT toUnixTimestamp(hour_bucket), time, seq FROM {keyspace}.events WHERE log_id = 'c.1' LIMIT 1 ALLOW FILTERING"
+    );
+    let found = session.query_unpaged(found, ()).await.expect("the server replies");
+    let found = found.into_rows_result().expect("the result has rows");
+    let (bucket, time, seq): (i64, i64, i64) = found.first_row().expect("the log has events");
+    let delete = format!(
+        "DELETE FROM {keyspace}.events WHERE log_id = 'c.1' AND hour_bucket = {bucket} AND time = {time} AND seq = {seq}"
+    );
+    session.query_unpaged(delete, ()).await.expect("the statement succeeds");
+    let (code, said) = check(&[]).await;
+    assert!(code == Some(7) && said.contains("1 of 200 events are gone"), "{code:?}: {said}");
+    assert!(said.contains("c.0: whole, 200 events") && !said.contains("cassandra:"), "{said}");
+    let (code, said) = check(&["--json"]).await;
+    let summary: serde_json::Value =
+        serde_json::from_str(said.lines().last().unwrap_or_default()).expect("the last line is JSON");
+    assert_eq!((code, &summary["whole"], &summary["gone"]), (Some(7), &false.into(), &1.into()), "{said}");
+}
+
 /// Reads the data of the first `count` events of a log in arrival order. Retries while the service
 /// is unavailable.
 async fn follow(remote: Remote, id: &str, count: u32) -> Vec<String> {

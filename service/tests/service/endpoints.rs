@@ -65,7 +65,6 @@ async fn a_replay_respects_its_range_limits_and_direction() {
         (json!({ "from": "-1h" }), "", "caught_up"),
         (json!({ "order": "arrival", "limit": 3 }), "abc", "more"),
         (json!({ "max_bytes": 2 }), "ab", "more"),
-        (json!({ "limit": 0 }), "", "more"),
     ] {
         let page = ask(&service, "hourlog.replay.range", &request).await;
         assert_eq!((names(&page).as_str(), page["end"].as_str()), (expected, Some(end)), "{request}");
@@ -168,6 +167,19 @@ async fn a_timeline_counts_exactly_whatever_its_edges_are() {
     assert!(!fine.exact && fine.count + fine.edge >= count(from, to), "{}", fine.count);
     assert_eq!(fine.grain.duration(), Duration::from_secs(60));
 
+    // The cost of exact counts is known before, and each part of the answer says what is left of it.
+    assert!(fine.scanned <= 10_000 && fine.of >= count(from, to) / 2, "{} of {}", fine.scanned, fine.of);
+    let exact = TimelineRequest { exact: true, ..step("13s") };
+    let whole = remote.timeline(&log("edges"), &exact).await.expect("the timeline is read");
+    assert_eq!((whole.of, whole.exact), (fine.of, true));
+    // A minute has eight events at most, and the first and the last minute are cut.
+    assert!(
+        (0..=16).contains(&(whole.of - whole.scanned)),
+        "all but the edges are read: {} of {}",
+        whole.scanned,
+        whole.of
+    );
+
     let refused = async |request: TimelineRequest| {
         remote.timeline(&log("edges"), &request).await.expect_err("the request is invalid").to_string()
     };
@@ -177,6 +189,46 @@ async fn a_timeline_counts_exactly_whatever_its_edges_are() {
     assert!(zone.contains("Europe/Olso") && zone.contains("unknown"), "{zone}");
     let many = refused(step("1s")).await;
     assert!(many.contains("choose a longer step"), "{many}");
+}
+
+/// Sends a JSON request and returns the code and the sentence of its error.
+async fn refusal(service: &Service, subject: &str, body: &Value) -> (String, String) {
+    let client = service.remote().await.client().clone();
+    let reply = client.request(subject.to_owned(), body.to_string().into()).await.expect("the service replies");
+    let headers = reply.headers.unwrap_or_default();
+    let header = |name| headers.get(name).map(ToString::to_string).unwrap_or_default();
+    (header(ERROR_CODE), header(ERROR))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_endpoint_refuses_what_it_does_not_know_and_limits_of_zero() {
+    let service = service().await;
+    service.remote().await.append(&log("x"), Record::new("x")).await.expect("the record is archived");
+    let info = service.remote().await.client().request("$SRV.INFO.hourlog", "".into()).await;
+    let info: Value = serde_json::from_slice(&info.expect("the service replies").payload).expect("the reply is JSON");
+    let mut checked = 0;
+    for endpoint in info["endpoints"].as_array().expect("the service lists its endpoints") {
+        let subject = endpoint["subject"].as_str().expect("an endpoint has a subject").replace('>', "x");
+        // The body of an append is the event's data.
+        if subject.contains(".append.") {
+            continue;
+        }
+        let (code, error) = refusal(&service, &subject, &json!({ "nosuch": 1 })).await;
+        assert!(code == "400" && error.contains("unknown field `nosuch`"), "{subject}: {code} {error}");
+        checked += 1;
+    }
+    assert_eq!(checked, 15);
+    for (subject, body) in [
+        ("hourlog.replay.x", json!({ "limit": 0 })),
+        ("hourlog.replay.x", json!({ "limit": 0, "order": "arrival", "wait": "10s" })),
+        ("hourlog.replay.x", json!({ "max_bytes": 0 })),
+        ("hourlog.logs", json!({ "limit": 0 })),
+        ("hourlog.logs", json!({ "limit": 0, "pattern": "x" })),
+        ("hourlog.timeline.x", json!({ "bins": 0 })),
+    ] {
+        let (code, error) = refusal(&service, subject, &body).await;
+        assert!(code == "400" && error.contains(" is 0; give 1 or more"), "{subject} {body}: {code} {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,6 +263,17 @@ async fn a_log_with_a_width_of_a_minute_counts_by_minutes() {
         .map(|bin| bin.count)
         .collect();
     assert_eq!(counts, [2, 1, 0, 0, 0, 1]);
+
+    // A range that ends with the newest event includes it.
+    let last = Some(When::Last);
+    let page = async |request: ReplayRequest| {
+        remote.replay(&log("made"), &request).await.expect("the page is read").events.len()
+    };
+    assert_eq!(page(ReplayRequest { to: last, ..ReplayRequest::default() }).await, 4);
+    assert_eq!(page(ReplayRequest { to: last, reverse: true, ..ReplayRequest::default() }).await, 4);
+    assert_eq!(page(ReplayRequest { from: last, to: last, ..ReplayRequest::default() }).await, 1);
+    let request = TimelineRequest { to: last, bins: Some(2), ..TimelineRequest::default() };
+    assert_eq!(remote.timeline(&log("made"), &request).await.expect("the timeline is read").count, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

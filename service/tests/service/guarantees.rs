@@ -11,10 +11,17 @@ const WORDS_MIN: usize = 5;
 fn every_test_named_by_the_page_of_guarantees_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut sources = String::new();
-    let mut directories: Vec<_> =
-        ["hourlog/src", "service/src", "service/tests", "conformance/src", "conformance/tests", "console/tests"]
-            .map(|room| root.join(room))
-            .into();
+    let mut directories: Vec<_> = [
+        "hourlog/src",
+        "service/src",
+        "service/tests",
+        "conformance/src",
+        "conformance/tests",
+        "console/src",
+        "console/tests",
+    ]
+    .map(|room| root.join(room))
+    .into();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).expect("the directory is part of the source") {
             let path = entry.expect("the source can be read").path();

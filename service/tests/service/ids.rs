@@ -6,8 +6,8 @@ use conformance::{
     servers::{NatsOptions, NatsServer},
 };
 use hourlog::{
-    Record,
-    wire::{LogsRequest, TimelineRequest},
+    Record, Remote,
+    wire::{LogsRequest, RequeueRequest, TimelineRequest},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -140,9 +140,24 @@ async fn appends_with_equal_message_ids_to_logs_that_differ_by_a_colon_are_both_
     assert_eq!((events(&remote, "a").await.len(), events(&remote, "a:b").await.len()), (1, 1));
 }
 
+/// Sends all rejected events to their logs again. Returns their number.
+async fn requeue_all(remote: &Remote) -> u64 {
+    let (mut request, mut sent) = (RequeueRequest::default(), 0);
+    loop {
+        let reply = remote.requeue(&log("_rejected"), &request).await.expect("there are rejected events");
+        assert_eq!(reply.rejected, 0, "{:?}", reply.reasons);
+        sent += reply.sent;
+        match reply.next {
+            None => return sent,
+            next => request.after = next,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn new_logs_beyond_the_limit_go_to_rejected_and_each_event_is_stored_once() {
-    const IDS: usize = 1_000;
+    // Fewer than a list of logs holds.
+    const IDS: usize = 900;
     /// A burst of 30 seconds' worth after each start.
     const BURST: usize = 120;
     let begun = std::time::Instant::now();
@@ -181,6 +196,22 @@ async fn new_logs_beyond_the_limit_go_to_rejected_and_each_event_is_stored_once(
     // A log that exists goes on.
     let known = &logs.iter().find(|log| !log.log.is_system()).expect("some were let in").log;
     remote.append(known, Record::new("more")).await.expect("the log exists");
+
+    // With a higher limit, what was refused arrives once, however often it is requeued.
+    assert!(service.process.terminate().await.success());
+    service.options = options(&["--new-logs-a-second", "1000000"]);
+    service.start_again().await;
+    let remote = service.remote().await;
+    for _ in 0..2 {
+        assert_eq!(requeue_all(&remote).await, rejected.len() as u64);
+    }
+    let logs = archived(&remote).await.logs;
+    let counted = logs.iter().filter(|log| !log.log.is_system()).map(|log| log.events - u64::from(log.log == *known));
+    assert_eq!(counted.collect::<Vec<_>>(), [3; IDS]);
+    for number in [0, IDS - 1] {
+        let found = self::events(&remote, &format!("made-up.{number}")).await;
+        assert_eq!(conformance::kit::names(&found)[..3], ["0", "1", "2"], "each at its own time");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,4 +243,15 @@ async fn an_archive_takes_no_more_logs_than_it_may_have() {
     let rejected = events(&remote, "_rejected").await;
     assert_eq!(rejected.len(), 1);
     assert!(rejected[0].record.metadata.get("Hourlog-Rejected").join("").starts_with("new log refused: "));
+
+    assert!(service.process.terminate().await.success());
+    service.options = options(&[]);
+    service.start_again().await;
+    let remote = service.remote().await;
+    for _ in 0..2 {
+        assert_eq!(requeue_all(&remote).await, 1);
+        archived(&remote).await;
+        let found = events(&remote, &format!("new.{number}")).await;
+        assert_eq!((found.len(), found[0].record.metadata.get("Nats-Msg-Id")), (1, &["once".to_owned()][..]));
+    }
 }

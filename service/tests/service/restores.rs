@@ -95,8 +95,8 @@ async fn a_stream_restored_step_by_step_goes_on_in_its_epoch() {
         assert!(restore.send_next().await);
         for step in 1..=9 {
             assert!(restore.send_next().await);
-            let missing = published - step * 300;
-            wait_for_report(&service, "a part is restored", |report| report["missing"] == missing).await;
+            let awaited = published - step * 300;
+            wait_for_report(&service, "a part is restored", |report| report["awaited"] == awaited).await;
             assert!(has_reason(&service.report().await, "is being restored"));
             if is_killed_after == Some(step) {
                 service.process.kill();
@@ -109,7 +109,7 @@ async fn a_stream_restored_step_by_step_goes_on_in_its_epoch() {
         let found = check(&service, published + 100).await;
         assert_eq!(epochs(&found), [1]);
         let report = service.report().await;
-        assert_eq!((&report["fork"], &report["missing"]), (&Value::Null, &Value::from(0)));
+        assert_eq!((&report["fork"], &report["awaited"]), (&Value::Null, &Value::from(0)));
     }
 }
 
@@ -129,7 +129,7 @@ async fn an_older_backup_begins_an_epoch_with_the_first_new_message() {
         backup.restore(&client).await;
         wait_for_report(&service, "a stream that is there", |report| !has_reason(report, "is gone")).await;
     }
-    wait_for_report(&service, "a stream that is shorter", |report| report["missing"] == 50).await;
+    wait_for_report(&service, "a stream that is shorter", |report| report["awaited"] == 50).await;
     // What is left of the stream is archived.
     archived(&service.remote().await).await;
     let remote = service.remote().await;
@@ -139,7 +139,7 @@ async fn an_older_backup_begins_an_epoch_with_the_first_new_message() {
     let report = service.report().await;
     let fork = &report["fork"];
     assert_eq!((fork["from"].as_u64(), fork["lost"].as_str()), (Some(101), Some("101-150")), "{fork}");
-    assert_eq!((&report["missing"], &report["nats"]["ok"]), (&Value::from(0), &Value::from(true)));
+    assert_eq!((&report["awaited"], &report["nats"]["ok"]), (&Value::from(0), &Value::from(true)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

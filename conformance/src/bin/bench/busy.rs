@@ -1,19 +1,16 @@
 //! Reading the newest events of a log with millions of events in one hour, relative to a small log.
 
-use std::sync::Arc;
-
 use futures_util::FutureExt;
 use hourlog::{
-    ArrivalCursor, Data, LogId, Offset, Record, Scylla, Seq,
+    ArrivalCursor, LogId, Offset, Scylla, Seq,
     read::{ArrivalQuery, Query, arrivals_page, describe, page},
-    store::{Arrival, EventRow, Store, Width, Write},
+    store::Store,
     time::HOUR,
 };
 
 use crate::{
     BenchOptions,
-    cql::{BEGIN, Keyspace, PAGE_EVENTS, seq_of},
-    ingest::payload,
+    cql::{BEGIN, Keyspace, seq_of, write_at},
     measure::{Figure, Measurement, in_turn},
 };
 
@@ -35,7 +32,8 @@ pub(crate) async fn measure(options: &BenchOptions) -> Vec<Figure> {
     let store = keyspace.open().await;
     let [busy, small] = ["busy", "small"].map(|id| id.parse::<LogId>().expect("the benchmark's own id is valid"));
     for (log, events) in [(&busy, options.events * BUSY_TIMES), (&small, SMALL_EVENTS)] {
-        write_hour(&store, log, events).await;
+        // All of them are in one bucket.
+        write_at(&store, log, events, |number| offset(number, events)).await;
     }
     store.flush().await.expect("the database accepts the counts");
     let mut figures = Vec::new();
@@ -112,24 +110,4 @@ impl Read {
 fn offset(number: u64, events: u64) -> Offset {
     let nanos = i128::from(number) * i128::from(HOUR) / i128::from(events);
     Offset::from_nanos(BEGIN + i64::try_from(nanos).expect("less than an hour fits"))
-}
-
-/// Writes a log whose events are all in one bucket.
-async fn write_hour(store: &Scylla, log: &LogId, events: u64) {
-    let data = Data::from(payload());
-    let numbers: Vec<u64> = (0..events).collect();
-    for some in numbers.chunks(PAGE_EVENTS) {
-        let rows: Arc<[EventRow]> = some
-            .iter()
-            .map(|number| {
-                let offset = offset(*number, events);
-                let arrived = Arrival { offset, time: offset, max_time: offset, seq: seq_of(*number) };
-                EventRow::new(log, arrived, Record::new(data.clone()))
-            })
-            .collect();
-        store
-            .write(vec![Write::Events { log: log.clone(), rows, width: Width::default() }])
-            .await
-            .expect("the database accepts the write");
-    }
 }

@@ -198,14 +198,23 @@ async fn write_batch(session: &Session, batch: &Batch, numbers: Vec<u64>, logs: 
 
 /// Writes the log for the replay.
 async fn write(store: &Scylla, log: &LogId, events: u64) {
+    let within_bucket = HOUR / BUCKET_EVENTS.cast_signed();
+    let offset = |number: u64| {
+        let (hour, within) = ((number / BUCKET_EVENTS).cast_signed(), (number % BUCKET_EVENTS).cast_signed());
+        Offset::from_nanos(BEGIN + hour * HOUR + within * within_bucket)
+    };
+    write_at(store, log, events, offset).await;
+}
+
+/// Writes a log of on-time events. `offset` returns that of an event by its number.
+pub(crate) async fn write_at(store: &Scylla, log: &LogId, events: u64, offset: impl Fn(u64) -> Offset) {
     let data = Data::from(payload());
     let numbers: Vec<u64> = (0..events).collect();
     for some in numbers.chunks(PAGE_EVENTS) {
         let rows: Arc<[EventRow]> = some
             .iter()
             .map(|number| {
-                let (hour, within) = ((number / BUCKET_EVENTS).cast_signed(), (number % BUCKET_EVENTS).cast_signed());
-                let offset = Offset::from_nanos(BEGIN + hour * HOUR + within * (HOUR / BUCKET_EVENTS.cast_signed()));
+                let offset = offset(*number);
                 let arrived = Arrival { offset, time: offset, max_time: offset, seq: seq_of(*number) };
                 EventRow::new(log, arrived, Record::new(data.clone()))
             })

@@ -6,6 +6,7 @@ use crate::{
     exit::Failure,
     output::{Align, Format, TableColumn, counted, human_bytes},
     session::Session,
+    when,
 };
 
 const COLUMNS: [TableColumn; 6] = [
@@ -31,6 +32,9 @@ pub(super) fn print(session: &Session, reply: &RemovedReply) -> Result<(), Failu
 pub(super) fn sentence(session: &Session, reply: &RemovedReply) -> String {
     let verb = if reply.dry_run { "would be removed" } else { "removed" };
     let (events, buckets) = (counted(reply.events, "event"), counted(reply.buckets, "bucket"));
-    let kept = reply.kept_from.map(|from| format!("; kept from {}", session.time_cell(Some(from)))).unwrap_or_default();
+    let kept = reply
+        .kept_from
+        .map(|from| format!("; kept from {}", when::show_with_zone(from, &session.zone)))
+        .unwrap_or_default();
     format!("{events} ({}) in {buckets} {verb}{kept}", human_bytes(reply.bytes))
 }

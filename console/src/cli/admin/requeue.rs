@@ -65,8 +65,8 @@ const REASONS_MAX: usize = 10;
 
 impl Requeue {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let from = bound(session.moment("--since", Some(&self.since)).await?);
-        let to = bound(session.moment("--until", self.until.as_deref()).await?);
+        let (since, until) = session.range(Some(&self.since), self.until.as_deref()).await?;
+        let (from, to) = (bound(since), bound(until));
         let remote = session.open().await?.remote;
         let mut request = RequeueRequest { from, to, log: self.target, after: None, dry_run: self.dry_run };
         let mut sum = Sum { dry_run: self.dry_run, ..Sum::default() };
@@ -75,7 +75,7 @@ impl Requeue {
             request.after = page.next;
             sum.add(page);
             let sent = counted(sum.sent, "event");
-            session.resume_with(format!("{sent} sent; run the same command again to continue, nothing is added twice"));
+            session.resume_with(format!("{sent} sent; nothing is added twice; {}", session.typed.resume()));
             if request.after.is_none() {
                 break;
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hourlog::{
-    Error, ErrorKind, LogId,
+    Error, ErrorKind, LogId, Offset, Record,
     wire::{ComponentStatus, DiskStatus, LogReply, SourceStatus, Span, StatusReply},
 };
 
@@ -89,7 +89,7 @@ pub(super) fn instance(status: &StatusReply, lag_max: Span) -> Vec<Finding> {
                 "ingest",
                 &source.stream,
                 &source.reading,
-                match source.missing_messages {
+                match source.awaited_messages {
                     0 => "read the log of nats-server; hourlogd reconnects by itself",
                     _ => "restore the stream, or wait for its restore to end; without one, new messages begin an epoch",
                 },
@@ -119,6 +119,7 @@ pub(super) fn instance(status: &StatusReply, lag_max: Span) -> Vec<Finding> {
             loss_checks::set_back(source, status.now),
             loss_checks::removed(source, status.now),
             poison(source),
+            arrivals(source, status.jetstream_now.unwrap_or(status.now)),
         ]);
     }
     findings.push(replies_dropped(status.counters.replies_dropped));
@@ -191,6 +192,22 @@ fn poison(source: &SourceStatus) -> Finding {
     }
 }
 
+/// Judges the greatest arrival time of a stream's messages at `now`, JetStream's time.
+fn arrivals(source: &SourceStatus, now: Offset) -> Finding {
+    let stream = &source.stream;
+    match source.max_time.filter(|time| *time > now.saturating_add_nanos(Record::AHEAD_NANOS_MAX)) {
+        None => Finding::ok("arrivals", format!("no message of {stream} came at a time ahead of now")),
+        Some(time) => Finding::warn(
+            "arrivals",
+            format!(
+                "a message of {stream} came at {time}, so JetStream's clock was ahead; until that time every event counts as \
+                 late; none is lost"
+            ),
+            "mend the clock of nats-server; to be rid of it sooner, export the logs and import them into a new archive",
+        ),
+    }
+}
+
 /// Judges the logs that have events ahead of now. The search ended at the log `unseen`.
 pub(super) fn ahead(logs: &[LogReply], unseen: Option<&LogId>) -> Finding {
     let more = unseen.map_or_else(String::new, |log| format!("; logs after {log} were not checked"));
@@ -258,12 +275,13 @@ mod tests {
             archived: 7,
             stored: Some(7),
             catching_up: 0,
+            max_time: Some(at),
             messages: 7,
             bytes: 700,
             bytes_max: Some(1_000_000),
             fork: None,
             set_back: None,
-            missing_messages: 0,
+            awaited_messages: 0,
             removed_messages: 0,
             removed: None,
             removed_at: None,
@@ -376,10 +394,27 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_of_jetstream_that_was_ahead_is_reported_until_its_time_has_come() {
+        let later = |status: &mut StatusReply, seconds: i64| {
+            status.sources[0].max_time = Some(status.now.saturating_add_nanos(seconds * hourlog::time::SECOND));
+        };
+        check(|status| later(status, 299), &[]);
+        check(|status| later(status, 301), &[("arrivals", Severity::Warn, "came at 2018-02-04T22:01:43Z")]);
+        // The service's own clock takes no part.
+        check(
+            |status| {
+                later(status, 301);
+                status.jetstream_now = Some(status.now.saturating_add_nanos(60 * hourlog::time::SECOND));
+            },
+            &[],
+        );
+    }
+
+    #[test]
     fn logs_with_events_ahead_of_now_are_named() {
         assert_eq!(ahead(&[], None).state, Severity::Ok);
         let log: LogReply = serde_json::from_str(
-            r#"{"log":"dev.7","events":9,"bytes":1,"rate":0.0,"ahead":
+            r#"{"log":"dev.7","events":9,"bytes":1,"recent":{"to":"2018-02-04T10:00:00Z","counts":[]},"ahead":
                 {"events":3,"first":"2099-01-01T00:00:00Z","last":"2099-01-02T00:00:00Z"}}"#,
         )
         .expect("a log with three events ahead");

@@ -1,28 +1,14 @@
-//! Parsing of a line: everything that can be wrong with it is found before anything of it is sent.
-
-use std::collections::BTreeMap;
+//! The checks of an event: everything that can be wrong with it is found before anything of its line is sent.
 
 use async_nats::{
     HeaderMap,
     header::{HeaderName, HeaderValue},
 };
 use bytes::Bytes;
-use hourlog::{
-    Error, ErrorKind, LogId, Metadata, Offset, Record, header, remote,
-    wire::{json, shorten},
-};
-use serde::{Deserialize, de::IgnoredAny};
+use hourlog::{Error, ErrorKind, LogId, Metadata, Offset, Record, header, remote};
 use sha2::{Digest, Sha256};
 
-use crate::cli::{input::without_line_break, trailer::Checksum};
-
-/// The content of a line.
-#[derive(Debug)]
-pub(super) enum ParsedLine {
-    Blank,
-    Event(ImportedEvent),
-    Trailer(Checksum),
-}
+use super::draft::Draft;
 
 /// An event that can be published.
 #[derive(Debug)]
@@ -46,50 +32,39 @@ pub(super) struct Limits {
     pub(super) event_bytes_max: usize,
 }
 
-/// Parses a line. `log`, if given, replaces the log that the line names.
+/// Checks an event. `log`, if given, replaces the log that the line names.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] and [`ErrorKind::TooLarge`], with what to correct.
-pub(super) fn parse(line: &[u8], log: Option<&LogId>, limits: Limits) -> Result<ParsedLine, Error> {
-    let text = without_line_break(line);
-    if text.iter().all(u8::is_ascii_whitespace) {
-        return Ok(ParsedLine::Blank);
-    }
-    let fields: LineFields =
-        serde_json::from_slice(text).map_err(|error| Error::invalid(format!("not an event: {error}")))?;
-    if let Some(checksum) = fields.trailer {
-        return Ok(ParsedLine::Trailer(checksum));
-    }
-    let log = match (log, &fields.log) {
+pub(super) fn checked(draft: Draft, log: Option<&LogId>, limits: Limits) -> Result<ImportedEvent, Error> {
+    let Draft { log: named, offset, mut metadata, data, exported } = draft;
+    let log = match (log, named) {
         (Some(log), _) => log.clone(),
         (None, Some(log)) => log.parse()?,
-        (None, None) => return Err(Error::invalid("the line names no log; add \"log\", or give --log")),
+        (None, None) => return Err(Error::invalid("the line names no log; add \"log\", or give --log or --log-field")),
     };
     if log.is_system() {
         return Err(Error::invalid(format!("log {log} belongs to the system; give --log ID to write to another log")));
     }
-    let offset = offset(fields.offset, fields.time)?;
-    let metadata = fields.metadata.into_iter().map(|(name, values)| match values {
-        MetadataField::One(value) => (name, vec![value]),
-        MetadataField::Many(values) => (name, values),
-    });
-    let mut record = json::record(metadata.collect(), fields.data, fields.data_base64)?;
+    // The service stores it under this name, whatever its letters.
+    for source in metadata.remove_any_case(header::SOURCE) {
+        metadata.push(header::SOURCE, source);
+    }
     let mut published = Record::default();
-    if record.metadata.get(header::REJECTED).is_empty() {
-        let message_id = take_message_id(&mut record.metadata)?;
-        check_names(&record.metadata)?;
-        published.metadata = record.metadata.clone();
+    if metadata.get(header::REJECTED).is_empty() {
+        let message_id = take_message_id(&mut metadata)?;
+        check_names(&metadata)?;
+        published.metadata = metadata.clone();
         if let Some(id) = message_id {
             // Under its own name, the stream could drop the event as a duplicate.
             published.metadata.push(header::STORED_MSG_ID, &id);
-            record.metadata.push(header::MSG_ID, id);
+            metadata.push(header::MSG_ID, id);
         }
     } else {
-        published.metadata = without_rejected_names(&record.metadata);
+        published.metadata = without_rejected_names(&metadata);
     }
     let headers = remote::header_map(&published)?;
     published.at(offset).take_offset(limits.now).map_err(|error| Error::invalid(error.to_string()))?;
-    let Record { metadata, data, .. } = record;
     let bytes = data.len() + metadata.bytes();
     if bytes > limits.event_bytes_max {
         return Err(Error::new(
@@ -97,8 +72,7 @@ pub(super) fn parse(line: &[u8], log: Option<&LogId>, limits: Limits) -> Result<
             format!("the event has {bytes} bytes, but messages of this server hold {}", limits.event_bytes_max),
         ));
     }
-    let exported = fields.position.is_some();
-    Ok(ParsedLine::Event(ImportedEvent { log, offset, headers, metadata, data: data.into_bytes(), exported }))
+    Ok(ImportedEvent { log, offset, headers, metadata, data, exported })
 }
 
 impl ImportedEvent {
@@ -123,52 +97,6 @@ impl ImportedEvent {
     }
 }
 
-/// The fields that a line may have.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LineFields {
-    log: Option<String>,
-    offset: Option<OffsetField>,
-    time: Option<String>,
-    #[serde(default)]
-    metadata: BTreeMap<String, MetadataField>,
-    data: Option<String>,
-    data_base64: Option<String>,
-    position: Option<IgnoredAny>,
-    #[serde(rename = "seq")]
-    _seq: Option<IgnoredAny>,
-    #[serde(rename = "arrived")]
-    _arrived: Option<IgnoredAny>,
-    trailer: Option<Checksum>,
-}
-
-/// Nanoseconds, as text or as a number.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OffsetField {
-    Text(String),
-    Number(i64),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum MetadataField {
-    One(String),
-    Many(Vec<String>),
-}
-
-fn offset(offset: Option<OffsetField>, time: Option<String>) -> Result<Offset, Error> {
-    match (offset, time) {
-        (Some(OffsetField::Number(nanos)), _) => Ok(Offset::from_nanos(nanos)),
-        (Some(OffsetField::Text(nanos)), _) => nanos
-            .parse()
-            .map(Offset::from_nanos)
-            .map_err(|_| Error::invalid(format!("offset {:?} is not a number of nanoseconds", shorten(&nanos)))),
-        (None, Some(time)) => time.parse(),
-        (None, None) => Err(Error::invalid("the line has no time; add \"time\": \"2018-02-04T21:56:42Z\"")),
-    }
-}
-
 /// Takes the message id off the metadata, in letters of any case.
 fn take_message_id(metadata: &mut Metadata) -> Result<Option<String>, Error> {
     let mut ids = metadata.remove_any_case(header::MSG_ID);
@@ -181,7 +109,7 @@ fn take_message_id(metadata: &mut Metadata) -> Result<Option<String>, Error> {
 
 /// Refuses metadata under names that mean something to NATS or to the service.
 fn check_names(metadata: &Metadata) -> Result<(), Error> {
-    let own = [header::TIME, header::ONCE, header::STORED_MSG_ID];
+    let own = [header::TIME, header::ONCE, header::RECEIPT, header::STORED_MSG_ID];
     // The subject of an event from a mapped stream is kept.
     let is_nats = |name: &str| header::is_nats(name) && !name.eq_ignore_ascii_case(header::SUBJECT);
     let is_reserved = |name: &str| is_nats(name) || own.iter().any(|own| name.eq_ignore_ascii_case(own));
@@ -202,7 +130,11 @@ fn without_rejected_names(metadata: &Metadata) -> Metadata {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         let name = if is(header::MSG_ID) && !has_stored_id {
             header::STORED_MSG_ID
-        } else if is(header::TIME) || is(header::ONCE) || (header::is_nats(name) && !is(header::SUBJECT)) {
+        } else if is(header::TIME)
+            || is(header::ONCE)
+            || is(header::RECEIPT)
+            || (header::is_nats(name) && !is(header::SUBJECT))
+        {
             continue;
         } else {
             name
@@ -217,26 +149,27 @@ fn without_rejected_names(metadata: &Metadata) -> Metadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::import::{
+        native::{self, NativeLine},
+        time::TimeRules,
+    };
 
     const LIMITS: Limits =
         Limits { now: Offset::from_nanos(1_600_000_000 * hourlog::time::SECOND), event_bytes_max: 1_000 };
 
-    fn parsed(line: &str) -> Result<ParsedLine, Error> {
-        parse(line.as_bytes(), None, LIMITS)
+    fn parsed(line: &str) -> Result<ImportedEvent, Error> {
+        match native::parse(line, &TimeRules::default())? {
+            NativeLine::Event(draft) => checked(draft, None, LIMITS),
+            NativeLine::Trailer(_) => panic!("{line} is a trailer"),
+        }
     }
 
     fn event(line: &str) -> ImportedEvent {
-        match parsed(line) {
-            Ok(ParsedLine::Event(event)) => event,
-            Ok(_) => panic!("{line} is not an event"),
-            Err(error) => panic!("{line}: {error}"),
-        }
+        parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
     #[test]
     fn handwritten_and_exported_lines_are_parsed() {
-        let offset_wins = r#"{"log":"a.b","offset":"1517781402123000000","time":"2001-01-01T00:00:00Z","data":"x"}"#;
-        assert_eq!(event(offset_wins).offset.to_string(), "2018-02-04T21:56:42.123Z");
         let exported = r#"{"log":"a","position":"-1-5","offset":"-1","seq":"5","time":"1969-12-31T23:59:59.999999999Z","arrived":"2018-02-04T21:56:42Z","metadata":{"k":["1","2"]},"data_base64":"/w=="}"#;
         let exported = event(exported);
         assert_eq!((exported.offset.nanos(), &exported.data[..], exported.exported), (-1, &b"\xff"[..], true));
@@ -248,13 +181,11 @@ mod tests {
         assert_eq!(in_lowercase.headers, with_id.headers);
         assert_eq!(in_lowercase.hash(), with_id.hash(), "both are stored as one event");
         assert_eq!(event(r#"{"log":"dev.4c:65:a8","time":"@1"}"#).log.as_str(), "dev.4c:65:a8");
-        assert!(matches!(parsed(" \r\n"), Ok(ParsedLine::Blank)));
-        assert!(matches!(parsed(r#"{"trailer":{"events":1,"sha256":"00"}}"#), Ok(ParsedLine::Trailer(_))));
     }
 
     #[test]
     fn a_rejected_event_is_imported_at_its_arrival_with_the_headers_that_can_be_sent() {
-        let line = r#"{"log":"a","offset":"5","metadata":{"Hourlog-Rejected":["too far ahead"],"Nats-Subject":["log.a"],
+        let line = r#"{"log":"a","time":"@0.000000005","metadata":{"Hourlog-Rejected":["too far ahead"],"Nats-Subject":["log.a"],
             "hourlog-time":["2200-01-01T00:00:00Z"],"HOURLOG-ONCE":["x"],"nats-rollup":["all"],"nats-msg-id":["id"],
             "two words":["1"],"kind":["paid"]},"data":"x"}"#;
         let event = event(&line.replace('\n', ""));

@@ -6,19 +6,27 @@ use hourlog::{Error, ErrorKind, LogId, header, wire};
 
 use crate::{
     cli::{
+        input::without_line_break,
         publisher::Message,
         trailer::{Checksum, ChecksumBuilder},
     },
     output::counted,
 };
 
-use super::line::{self, ImportedEvent, Limits, ParsedLine};
+use super::{
+    items::Item,
+    line::{self, ImportedEvent, Limits},
+    reading::{Content, Reading},
+    source::Source,
+};
 
 /// The state of an import between two lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Plan {
+    reading: Reading,
     /// The log to write to, if it is not the one that each line names.
     target: Option<LogId>,
+    source: Source,
     /// Checksum of the event lines since the last trailer.
     checksum: ChecksumBuilder,
     /// Number of times that each event has occurred, by its hash.
@@ -30,35 +38,45 @@ pub(super) struct Plan {
     open: bool,
 }
 
-/// The action for one line.
-#[derive(Debug)]
-pub(super) enum Step {
-    Skip,
-    Publish(Message),
-}
-
 impl Plan {
-    /// Starts an import that writes to `target`, or to the log that each line names.
-    pub(super) fn new(target: Option<LogId>) -> Self {
-        Self { target, ..Self::default() }
+    /// Starts an import from `source` that reads lines by `reading`, and writes to `target`, or to the log that each line names.
+    pub(super) fn new(reading: Reading, target: Option<LogId>, source: Source) -> Self {
+        Self {
+            reading,
+            target,
+            source,
+            checksum: ChecksumBuilder::default(),
+            occurrences: HashMap::new(),
+            logs: HashSet::new(),
+            exported: false,
+            open: false,
+        }
     }
 
-    /// Decides what to do with the next line.
+    /// Returns the messages to publish for the next line: none for a blank one or a trailer, many for a line that
+    /// holds many events. A line with one bad event has none.
     ///
     /// # Errors
-    /// Those of [`line::parse`], and [`ErrorKind::Integrity`] for a trailer that does not match the
-    /// lines before it.
-    pub(super) fn next_step(&mut self, line: &[u8], limits: Limits) -> Result<Step, Error> {
-        match line::parse(line, self.target.as_ref(), limits)? {
-            ParsedLine::Blank => Ok(Step::Skip),
-            ParsedLine::Trailer(checksum) => self.check_trailer(&checksum).map(|()| Step::Skip),
-            ParsedLine::Event(event) => {
-                self.checksum.add(line);
-                self.exported |= event.exported;
-                self.open = true;
-                Ok(Step::Publish(self.message(event)))
-            }
+    /// Those of [`Reading::content`], [`line::checked`] and [`Source::apply`], and [`ErrorKind::Integrity`] for a
+    /// trailer that does not match the lines before it.
+    pub(super) fn messages(&mut self, item: &Item, limits: Limits) -> Result<Vec<Message>, Error> {
+        let content = self.reading.content(&item.bytes);
+        // A bad line belongs to the export, too.
+        if !matches!(content, Ok(Content::Blank | Content::Trailer(_))) {
+            self.checksum.add_line(without_line_break(&item.bytes));
         }
+        let drafts = match content? {
+            Content::Blank => return Ok(Vec::new()),
+            Content::Trailer(checksum) => return self.check_trailer(&checksum, item.is_line).map(|()| Vec::new()),
+            Content::Events(drafts) => drafts,
+        };
+        let events = drafts.into_iter().map(|draft| {
+            let mut event = line::checked(draft, self.target.as_ref(), limits)?;
+            let is_lenient = self.source.apply(&mut event, limits)?;
+            Ok((event, is_lenient))
+        });
+        let events = events.collect::<Result<Vec<_>, Error>>()?;
+        Ok(events.into_iter().map(|(event, is_lenient)| self.message(event, is_lenient)).collect())
     }
 
     /// Returns the logs that have got events.
@@ -71,22 +89,26 @@ impl Plan {
         self.exported && self.open
     }
 
-    fn message(&mut self, event: ImportedEvent) -> Message {
+    fn message(&mut self, event: ImportedEvent, is_lenient: bool) -> Message {
+        self.exported |= event.exported;
+        self.open = true;
         // Equal events are numbered, so that a second import finds each of them again.
         let earlier = self.occurrences.entry(event.hash()).or_default();
         let mut headers = event.headers;
         headers.insert(header::TIME, event.offset.to_string());
-        headers.insert(header::ONCE, earlier.to_string());
+        let lenient = if is_lenient { " lenient" } else { "" };
+        headers.insert(header::ONCE, format!("{earlier}{lenient}"));
         *earlier += 1;
         let subject = wire::wal_subject(&event.log);
         self.logs.insert(event.log);
         Message { subject, headers, data: event.data }
     }
 
-    fn check_trailer(&mut self, expected: &Checksum) -> Result<(), Error> {
+    /// Compares the lines before a trailer with it. Of values that are not lines, only the number is known.
+    fn check_trailer(&mut self, expected: &Checksum, are_lines: bool) -> Result<(), Error> {
         let actual = std::mem::take(&mut self.checksum).checksum();
         self.open = false;
-        if actual == *expected {
+        if actual == *expected || (!are_lines && actual.events == expected.events) {
             return Ok(());
         }
         let context = if actual.events == expected.events {
@@ -98,12 +120,17 @@ impl Plan {
     }
 }
 
+/// Returns true for an error of the line, and not of what is around it.
+pub(super) fn is_bad_line(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge)
+}
+
 /// Adds the line number and the number of sent events to the error of a bad line. Other errors stay
 /// as they are.
 pub(super) fn stopped_at_line(error: Error, name: &str, number: u64, sent: u64) -> Error {
     let (kind, advice) = match error.kind() {
         ErrorKind::Integrity => (ErrorKind::Integrity, "get the file again"),
-        ErrorKind::Invalid | ErrorKind::TooLarge => (ErrorKind::Invalid, "correct the line"),
+        _ if is_bad_line(&error) => (ErrorKind::Invalid, "correct the line, or give --keep-going,"),
         _ => return error,
     };
     let sent = counted(sent, "event");
@@ -117,27 +144,36 @@ pub(super) fn stopped_at_line(error: Error, name: &str, number: u64, sent: u64) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::import::reading::ReadingFlags;
     use hourlog::Offset;
 
     const LIMITS: Limits =
         Limits { now: Offset::from_nanos(1_600_000_000 * hourlog::time::SECOND), event_bytes_max: 1_000 };
 
+    fn plan() -> Plan {
+        let reading = ReadingFlags::default().reading(None);
+        Plan::new(reading.expect("no flag is a valid combination of flags"), None, Source::default())
+    }
+
+    fn item(line: &str) -> Item {
+        Item { bytes: line.as_bytes().to_vec(), line: 1, is_line: true }
+    }
+
     fn message(plan: &mut Plan, line: &str) -> Message {
-        match plan.next_step(line.as_bytes(), LIMITS) {
-            Ok(Step::Publish(message)) => message,
-            other => panic!("{line} is not published: {other:?}"),
-        }
+        let mut messages = plan.messages(&item(line), LIMITS).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_eq!(messages.len(), 1, "{line}");
+        messages.remove(0)
     }
 
     #[test]
     fn equal_lines_are_numbered_and_different_lines_are_not() {
-        let mut plan = Plan::default();
+        let mut plan = plan();
         let mut once = |line: &str| {
             let message = message(&mut plan, line);
             message.headers.get(header::ONCE).map(|once| once.as_str().to_owned()).expect("every message has a number")
         };
         let line = r#"{"log":"a","time":"@1","data":"x"}"#;
-        assert_eq!([once(line), once(line), once(line)], ["0", "1", "2"]);
+        assert_eq!([once(line), once(line), once(line)], ["0 lenient", "1 lenient", "2 lenient"]);
         for other in [
             r#"{"log":"b","time":"@1","data":"x"}"#,
             r#"{"log":"a","time":"@2","data":"x"}"#,
@@ -146,34 +182,36 @@ mod tests {
             r#"{"log":"a","time":"@1","data":"x","metadata":{"k":["2","1"]}}"#,
             r#"{"log":"a","time":"@1","data":"x","metadata":{"k":["12"]}}"#,
         ] {
-            assert_eq!(once(other), "0", "{other}");
+            assert_eq!(once(other), "0 lenient", "{other}");
         }
     }
 
     #[test]
     fn a_trailer_that_does_not_match_is_an_integrity_error() {
-        let mut plan = Plan::default();
-        plan.checksum.add(b"{}\n");
+        let mut plan = plan();
+        plan.checksum.add_line(b"{}");
         let good = plan.checksum.checksum();
-        assert!(plan.check_trailer(&good).is_ok());
-        plan.checksum.add(b"{ }\n");
-        let changed = plan.check_trailer(&good).expect_err("the line was changed");
+        assert!(plan.check_trailer(&good, true).is_ok());
+        plan.checksum.add_line(b"{ }");
+        let changed = plan.check_trailer(&good, true).expect_err("the line was changed");
         assert_eq!(changed.kind(), ErrorKind::Integrity);
-        let missing = plan.check_trailer(&good).expect_err("the line is missing");
+        plan.checksum.add_line(b"{ }");
+        assert!(plan.check_trailer(&good, false).is_ok(), "an export that was indented has no lines to compare");
+        let missing = plan.check_trailer(&good, true).expect_err("the line is missing");
         assert_eq!(missing.kind(), ErrorKind::Integrity);
     }
 
     #[test]
     fn an_export_without_its_trailer_is_noticed() {
         let exported = r#"{"log":"a","time":"@1","position":"1000000000-1"}"#;
-        let mut plan = Plan::default();
+        let mut plan = plan();
         assert!(!plan.lacks_trailer(), "an empty file is not an export");
         message(&mut plan, r#"{"log":"a","time":"@1"}"#);
         assert!(!plan.lacks_trailer(), "handwritten lines need no trailer");
         message(&mut plan, exported);
         assert!(plan.lacks_trailer());
         let checksum = plan.checksum.checksum();
-        plan.check_trailer(&checksum).expect("it is the checksum of these lines");
+        plan.check_trailer(&checksum, true).expect("it is the checksum of these lines");
         assert!(!plan.lacks_trailer());
     }
 

@@ -7,7 +7,7 @@ use std::{pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt, future::Either, stream};
 use hourlog::{
-    ArrivalCursor, Cursor, Error, ErrorKind, LogId, Offset, Remote,
+    ArrivalCursor, Cursor, Error, ErrorKind, LogId, Remote,
     nats::Backoff,
     read::End,
     remote::RemotePage,
@@ -16,11 +16,12 @@ use hourlog::{
 
 use crate::{
     exit::Failure,
-    shell,
+    session::Session,
+    typed::Typed,
     when::{self, Moment},
 };
 
-use super::{EventPrinter, Read, arrival, tell_moved};
+use super::{EventPrinter, Read, follow::arrived_since, newest::arrival, notes::tell_moved};
 
 /// The most events of a page. Small, because a killed reader prints a page again.
 const PAGE_EVENTS: u32 = 1_000;
@@ -32,15 +33,14 @@ impl Read {
     pub(super) async fn read_by_cursor(
         &self,
         remote: &Remote,
+        log: &LogId,
         name: &CursorName,
         since: Option<Moment>,
         printer: &mut EventPrinter<'_>,
     ) -> Result<(), Failure> {
         let session = printer.session;
-        let mode = if self.follow { " -f" } else { "" };
-        let options = format!("{mode} --cursor {name}");
-        session.resume_with(format!("go on with: {}", shell::command("read", &options, &self.log, "")));
-        let stored = remote.cursor(&self.log, name).await?;
+        session.resume_with(session.typed.hint("go on"));
+        let stored = remote.cursor(log, name).await?;
         let mut is_new = stored.is_none();
         let since = match (stored, since) {
             (Some(cursor), Some(_)) => {
@@ -49,10 +49,7 @@ impl Read {
             }
             (_, since) => since,
         };
-        let arrived_since = match since {
-            Some(Moment::At(time)) => time,
-            _ => Offset::MIN,
-        };
+        let arrived_since = arrived_since(since);
         let mut left = self.limit.map_or(u64::MAX, u64::from);
         let request = ReplayRequest {
             from: when::lower_bound(since),
@@ -62,8 +59,8 @@ impl Read {
             ..ReplayRequest::default()
         };
         let mut pages = pin!(match self.follow {
-            true => Either::Left(remote.tail_pages(self.log.clone(), request)),
-            false => Either::Right(pages_to_the_end(remote, &self.log, request)),
+            true => Either::Left(remote.tail_pages(log.clone(), request)),
+            false => Either::Right(pages_to_the_end(remote, log, request)),
         });
         while left > 0 {
             let Some(page) = pages.next().await.transpose()? else { break };
@@ -84,19 +81,35 @@ impl Read {
             // A new cursor is stored before its first event too, so that a time such as `now` stays.
             if let Some(reached) = reached.filter(|_| is_new || !page.events.is_empty()) {
                 session.out.flush()?;
-                self.store(remote, name, reached).await?;
+                self.store(remote, log, name, reached).await?;
                 is_new = false;
+                session.resume_with(self.rest(session, left).hint("go on"));
             }
         }
         Ok(())
     }
 
+    /// Returns the command that prints the rest. The place is with the service.
+    fn rest(&self, session: &Session, left: u64) -> Typed {
+        let typed = session.typed.clone().without(&["since"]);
+        match self.limit {
+            Some(_) => typed.without(&["limit"]).with("--limit", left.to_string()),
+            None => typed,
+        }
+    }
+
     /// Stores the cursor. While following, retries until an outage is over, as the pages do.
-    async fn store(&self, remote: &Remote, name: &CursorName, cursor: ArrivalCursor) -> Result<(), Failure> {
+    async fn store(
+        &self,
+        remote: &Remote,
+        log: &LogId,
+        name: &CursorName,
+        cursor: ArrivalCursor,
+    ) -> Result<(), Failure> {
         let request = SetCursorRequest { name: name.clone(), cursor, force: false };
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         let reply = loop {
-            match remote.set_cursor(&self.log, &request).await {
+            match remote.set_cursor(log, &request).await {
                 Err(error) if self.follow && matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline) => {
                     tokio::time::sleep(backoff.next_pause()).await;
                 }
@@ -107,9 +120,9 @@ impl Read {
             return Ok(());
         }
         let context = format!(
-            "cursor {name} of {} is already at {}, after the events that were read; another reader with this name runs: \
+            "cursor {name} of {log} is already at {}, after the events that were read; another reader with this name runs: \
              give each a name of its own",
-            self.log, reply.cursor
+            reply.cursor
         );
         Err(Error::new(ErrorKind::Refused, context).into())
     }

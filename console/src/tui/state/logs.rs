@@ -1,15 +1,10 @@
 //! The list of logs.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use hourlog::{LogId, wire::LogReply};
 
 use crate::tui::fuzzy;
 
 use super::cursor_row::CursorRow;
-
-/// Number of rates in a log's sparkline.
-pub const RATES_MAX: usize = 30;
 
 /// The list of logs.
 #[derive(Debug, Default)]
@@ -21,31 +16,17 @@ pub struct Logs {
     /// Letters that an id must have, in order.
     pub find: String,
     rows: Option<Vec<LogReply>>,
-    rates: BTreeMap<LogId, VecDeque<f64>>,
 }
 
 impl Logs {
-    /// Replaces the list, and remembers the current rate of each log. `rows` are sorted by id.
+    /// Replaces the list. `rows` are sorted by id.
     pub(crate) fn replace(&mut self, rows: Vec<LogReply>) {
-        for row in &rows {
-            let rates = self.rates.entry(row.log.clone()).or_default();
-            rates.push_back(row.rate);
-            if rates.len() > RATES_MAX {
-                rates.pop_front();
-            }
-        }
-        self.rates.retain(|id, _| rows.binary_search_by(|row| row.log.cmp(id)).is_ok());
         self.rows = Some(rows);
     }
 
     /// Returns all logs by id, or `None` before the first answer.
     pub(crate) fn rows(&self) -> Option<&[LogReply]> {
         self.rows.as_deref()
-    }
-
-    /// Returns the last events per second of a log, oldest first.
-    pub(crate) fn rates(&self, id: &LogId) -> Option<&VecDeque<f64>> {
-        self.rates.get(id)
     }
 
     /// Returns the logs that match [`find`](Self::find), best match first; without a text all, by

@@ -1,6 +1,6 @@
 //! The list of logs.
 
-use hourlog::{LogId, wire::LogReply};
+use hourlog::wire::{LogReply, RECENT_WINDOWS_MAX, RecentReply};
 use ratatui::{
     Frame,
     layout::{Constraint, Rect},
@@ -9,10 +9,10 @@ use ratatui::{
 };
 
 use crate::{
-    output::{human_bytes, human_count},
+    output::{human_bytes, human_count, human_rate},
     sanitize::sanitize,
     tui::{
-        state::{RATES_MAX, RequestKind, State},
+        state::{RequestKind, State},
         times,
     },
     when,
@@ -46,6 +46,8 @@ pub(super) fn draw(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rec
     frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(index - first));
 }
 
+const MINUTE_NAME: &str = "the last minute";
+
 /// A column of the list.
 #[derive(Debug, Clone, Copy)]
 enum LogColumn {
@@ -67,7 +69,7 @@ impl LogColumn {
             Self::Events => "events",
             Self::Bytes => "bytes",
             Self::First => "first event",
-            Self::Minute => "the last minute",
+            Self::Minute => MINUTE_NAME,
         }
     }
 
@@ -78,7 +80,7 @@ impl LogColumn {
             Self::Last => Constraint::Length(12),
             Self::Events => Constraint::Length(10),
             Self::First => Constraint::Length(19),
-            Self::Minute => Constraint::Length(RATES_MAX as u16),
+            Self::Minute => Constraint::Length(MINUTE_NAME.len() as u16),
         }
     }
 }
@@ -97,23 +99,23 @@ fn cell<'a>(state: &State, log: &'a LogReply, column: LogColumn, looks: Looks) -
     let dash = || "-".to_owned();
     match column {
         LogColumn::Id => Cell::from(sanitize(log.log.as_str())),
-        LogColumn::Rate => Cell::from(format!("{:.1}", log.rate)),
+        LogColumn::Rate => Cell::from(human_rate(log.rate)),
         LogColumn::Last => Cell::from(log.last.map_or_else(dash, |last| times::age(last, state.service_now()))),
         LogColumn::Events => Cell::from(human_count(log.events)),
         LogColumn::Bytes => Cell::from(human_bytes(log.bytes)),
         LogColumn::First => {
             Cell::from(log.first.map_or_else(dash, |first| when::show(first, &state.zone)[..19].to_owned()))
         }
-        LogColumn::Minute => Cell::from(sparkline(state, &log.log, looks)),
+        LogColumn::Minute => Cell::from(sparkline(&log.recent, looks)),
     }
 }
 
-/// Returns the last rates of a log as bars.
-fn sparkline(state: &State, id: &LogId, looks: Looks) -> String {
-    let Some(rates) = state.logs.rates(id) else { return String::new() };
-    let most = rates.iter().copied().fold(0.0, f64::max);
-    // Bars take whole numbers, so rates are drawn as thousandths.
-    rates.iter().map(|rate| looks.bar((*rate * 1_000.0) as u64, (most * 1_000.0) as u64)).collect()
+/// Returns the counts of the last minute as bars, the newest at the right. A dot is a window that is not known.
+fn sparkline(recent: &RecentReply, looks: Looks) -> String {
+    let most = recent.counts.iter().copied().max().unwrap_or(0);
+    let unknown = RECENT_WINDOWS_MAX.saturating_sub(recent.counts.len());
+    let bars = recent.counts.iter().map(|count| looks.bar((*count).into(), most.into()));
+    std::iter::repeat_n(looks.drawn("·", "?"), unknown).chain(bars).collect()
 }
 
 /// Returns the lines that explain why there are no rows.

@@ -15,5 +15,5 @@ pub(in crate::api) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request:
     request.place.begin_wait()?;
     api.run_job(log, |reply| Job::Alter { request: requested.clone(), reply }).await?;
     tracing::info!(%log, width = requested.width.map(|width| width.to_string()), retention = requested.retention.map(|retention| retention.to_string()), "log changed");
-    describe::answer(api, log).await
+    describe::description(api, log).await
 }

@@ -17,5 +17,5 @@ pub(in crate::api) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request:
     request.place.begin_wait()?;
     api.run_job(log, |reply| Job::Create { request: requested.clone(), reply }).await?;
     tracing::info!(%log, "log created");
-    describe::answer(api, log).await
+    describe::description(api, log).await
 }

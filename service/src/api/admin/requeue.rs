@@ -219,7 +219,9 @@ impl<S: Store> Requeue<'_, S> {
             let is = |other: &str| name.eq_ignore_ascii_case(other);
             let name = if is(header::MSG_ID) && !has_stored_id {
                 header::STORED_MSG_ID
-            } else if header::is_nats(name) || [header::REJECTED, header::ONCE, header::TIME].into_iter().any(is) {
+            } else if header::is_nats(name)
+                || [header::REJECTED, header::ONCE, header::RECEIPT, header::TIME].into_iter().any(is)
+            {
                 continue;
             } else {
                 name
