@@ -106,7 +106,7 @@ pub async fn a_histogram_in_slices_equals_the_whole(guard: impl StoreGuard) -> O
     loop {
         let slice = histogram(store, &log_id(), &counting).await?;
         assert!(slice.read <= 9 && slice.is_exact, "{slice:?}");
-        // What is left to read is known from the first slice on, and never too small.
+        // The first slice knows how many events are left to read; that number is never too small.
         assert!(slice.to_read >= left && slice.to_read <= whole.to_read, "{left} left: {slice:?}");
         assert!(slices > 0 || slice.to_read == whole.to_read, "{slice:?}");
         slices += 1;

@@ -228,7 +228,7 @@ impl<'a> Publisher<'a> {
 
     /// Pauses, and gives the connection up. Returns an error if a retry is pointless.
     async fn prepare_retry(&mut self, failed: Failed) -> Result<(), Error> {
-        // What it still holds must not be published behind its back.
+        // The closed connection must not publish the messages that it still holds.
         self.connection = None;
         let stream = format!("the stream of {}", self.server);
         let now = Instant::now();

@@ -60,7 +60,7 @@ impl Stream {
     /// Opens a stream. A named pipe waits for its reader.
     pub(super) async fn open(path: PathBuf) -> Result<Self, Failure> {
         let shown = path.display().to_string();
-        // What a file holds stays, also where a shell has opened it.
+        // Append: a file that a shell has opened keeps its content.
         let open = move || OpenOptions::new().append(true).open(path);
         // On a thread of its own, so that Ctrl-C still works.
         let file = tokio::task::spawn_blocking(open).await.expect("opening a file does not panic");

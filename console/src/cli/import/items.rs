@@ -23,7 +23,7 @@ use super::{
 
 /// Limit of a line or value. A line of OpenTelemetry logs or a whole object can be larger than an event.
 const ITEM_BYTES_MAX: usize = 256 << 20;
-/// Bytes of items that are read ahead. An item that is larger waits until there is no other.
+/// Limit of the items that are read ahead, in bytes. A larger item waits until there is no other.
 const AHEAD_BYTES_MAX: usize = 1 << 20;
 /// Bytes that an item takes besides its text. They bound the number of short items.
 const ITEM_BYTES: usize = 64;

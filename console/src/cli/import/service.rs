@@ -1,4 +1,4 @@
-//! The service, as an import asks it: for its clock, for what is archived, and for the receipt.
+//! The questions of an import to the service: its clock, the archived sequence, and the receipt.
 
 use hourlog::{
     Error, ErrorKind, Remote,

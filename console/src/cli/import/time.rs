@@ -139,7 +139,7 @@ impl TimeRules {
                         zone.iana_name().unwrap_or("this zone")
                     )));
                 }
-                // Of an hour that comes twice, the first.
+                // If an hour comes twice, take the first one.
                 local.compatible().ok()
             }
         };

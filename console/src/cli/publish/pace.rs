@@ -38,7 +38,7 @@ impl Pace {
         let Some(late) = now.checked_duration_since(next) else { return 0 };
         let due = late.as_nanos() / self.interval.as_nanos().max(1) + 1;
         if due > u128::from(self.burst) {
-            // What was not sent in a pause is not made up for.
+            // Lines that were not sent in a pause are not sent faster after it.
             self.next = now.checked_sub(self.interval * (self.burst - 1));
             return self.burst;
         }

@@ -8,7 +8,7 @@ const EVENTS_MAX: usize = 200_000;
 const BYTES_MAX: usize = 64 << 20;
 /// Pages of a log in memory: the one that is printed, and the next one.
 const PAGES_PER_LOG: usize = 2;
-/// The fewest bytes of a page. Smaller ones cost a request for every few events.
+/// Smallest size of a page, in bytes. With a smaller one, every few events cost a request.
 const PAGE_BYTES_MIN: usize = 16 << 10;
 /// The most bytes of a page, which is the service's default.
 const PAGE_BYTES_MAX: usize = 512 << 10;
