@@ -1,6 +1,6 @@
 //! Exports: nothing is destroyed, only an unfinished one of the same scope is continued, and each event is in it once.
 
-use std::{collections::HashSet, fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio};
+use std::{collections::HashSet, fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
 use conformance::servers::archived;
 use hourlog::{Log, Offset, Record, time::SECOND};
@@ -211,6 +211,8 @@ async fn a_live_log_is_exported_up_to_its_start_whatever_comes_in_meanwhile() {
             }
             client.publish_with_headers("log.live", headers, "x".into()).await.expect("the message can be sent");
             client.flush().await.expect("the server is running");
+            // Some hundred a second: a log that grows as fast as it can leaves the tests no processor.
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
     let id = log.id().clone();
