@@ -16,3 +16,8 @@ pub(super) fn logs(remote: &Remote, request: LogsRequest) -> impl Stream<Item = 
     });
     pages.try_flatten()
 }
+
+/// Returns true if the pattern asks for the system's own logs. Other patterns leave them out.
+pub(super) fn names_system(pattern: &str) -> bool {
+    pattern.starts_with('_')
+}

@@ -51,7 +51,7 @@ impl Ls {
         let remote = session.open().await?.remote;
         let request = LogsRequest {
             pattern: self.pattern.clone(),
-            all: self.all || names_system(&self.pattern),
+            all: self.all || self.pattern.as_deref().is_some_and(listing::names_system),
             ahead: self.ahead,
             ..LogsRequest::default()
         };
@@ -79,11 +79,6 @@ impl Ls {
             None => "no logs found; the first event creates a log: hourlog pub orders.eu hello".to_owned(),
         }
     }
-}
-
-/// Returns true if the pattern can only match logs of the system.
-fn names_system(pattern: &Option<String>) -> bool {
-    pattern.as_ref().is_some_and(|pattern| pattern.starts_with('_'))
 }
 
 fn cells(session: &Session, log: &LogReply) -> Vec<String> {

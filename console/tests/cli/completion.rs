@@ -129,7 +129,7 @@ async fn bash_completes_logs_contexts_flags_and_files() {
         ("hourlog read dev.\t|", "$ hourlog read dev.4c:6|"),
         ("hourlog read dev.4c:65\t|", "$ hourlog read dev.4c:65:a8 |"),
         ("hourlog read dev.4c:66:\t|", "$ hourlog read dev.4c:66:b9 |"),
-        // What the shell would run is not offered.
+        // An id that the shell would run as a command is not offered.
         ("hourlog read evil.\t|", "$ hourlog read evil.good |"),
         // A log below another one does not hide it.
         ("hourlog read two\t\t", "two    two.a"),

@@ -128,7 +128,7 @@ async fn an_unfinished_export_is_continued_to_the_same_file() {
         fs::remove_file(stage.path("x.jsonl")).expect("the file can be removed");
     }
 
-    // Of other logs, another range, or another archive.
+    // An export of other logs, of another range, or of another archive.
     stage.leave_unfinished("'quakes.>'", "x.jsonl", 500).await;
     let (part, state) = (stage.read("x.jsonl.part"), stage.read("x.jsonl.part.state"));
     for args in ["quakes.us", "'quakes.>' --since 2018-02-01", "'quakes.>' --until last"] {
@@ -299,7 +299,7 @@ async fn an_export_is_written_to_pipes_and_devices_as_they_are() {
         assert_eq!(stage.names(), ["out"], "{script}");
         fs::remove_file(stage.path("out")).expect("the file can be removed");
     }
-    // What a file has stays, where a shell has opened it to append.
+    // A file that a shell has opened to append keeps its content.
     let appended = stage.bash("echo first > out; hourlog export quakes.se -O /dev/stdout >> out; head -1 out").await;
     assert_eq!(appended.stdout, b"first\n");
     for script in ["hourlog export quakes.us -O /dev/null", "hourlog export quakes.us -O >(head -1 > /dev/null)"] {

@@ -216,7 +216,7 @@ async fn bad_lines_stop_an_import_or_go_to_a_file_with_their_reasons() {
     stage.check_fails(&keep_going, 2, &["app.jsonl.rejects.jsonl exists", "--rejects FILE"]).await;
     stage.check_fails(&format!("{keep_going} --rejects b.jsonl --tz UTC"), 8, &["2 lines", "b.jsonl"]).await;
     stage.check("read app -o raw", "a\nb\nc\ne\n").await;
-    // Without bad lines there is no file.
+    // An import without bad lines creates no file of rejects.
     std::fs::write(stage.path("good.jsonl"), "{\"ts\":1714557604,\"msg\":\"f\"}\n").expect("the file can be written");
     assert_eq!(stage.run("import good.jsonl --log app --data msg --keep-going").await.code, Some(0));
     assert!(!stage.path("good.jsonl.rejects.jsonl").exists());

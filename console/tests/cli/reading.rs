@@ -210,7 +210,7 @@ async fn a_follower_takes_up_logs_that_appear_later() {
         let told = reader.note().await;
         assert!(told.contains(note), "{told}");
     }
-    // Who waits for a log prints all of it: it is new.
+    // A read that waits for a new log prints all of its events.
     for (id, data) in [("n.a", "1"), ("n.b", "2"), ("n.a", "3")] {
         stage.log(id).await.write(Record::new(data)).await.expect("the event is written");
         assert_eq!(pattern.line().await.as_deref(), Some(data));

@@ -104,7 +104,7 @@ async fn found(remote: &Remote, typed: &str) -> Option<Vec<LogReply>> {
     }
     // The list is in the order of ids, so those that begin with the text follow it.
     let request =
-        LogsRequest { pattern: Some(pattern), after: whole, all: typed.starts_with('_'), ..Default::default() };
+        LogsRequest { pattern: Some(pattern), after: whole, all: listing::names_system(typed), ..Default::default() };
     let mut following = pin!(listing::logs(remote, request));
     while let Some(log) = following.try_next().await.ok()?.filter(|log| log.log.as_str().starts_with(typed)) {
         if logs.len() == LOGS_MAX {

@@ -42,7 +42,7 @@ impl Names {
             let mut matches = pin!(listing::logs(remote, request));
             while let Some(reply) = matches.try_next().await? {
                 let named = Named { log: reply.log, events: Some(reply.events) };
-                if !named.log.is_system() || name.starts_with('_') {
+                if !named.log.is_system() || listing::names_system(name) {
                     found.logs.push(named);
                 } else if reply.events > 0 {
                     found.left_out.push(named);

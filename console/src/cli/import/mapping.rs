@@ -33,7 +33,7 @@ pub(super) enum DataFrom {
     WholeLine,
     /// A field: the text of a string, the JSON text of other values.
     Field(FieldPath),
-    /// A field that may be missing; then there is no data.
+    /// An optional field. Without it, the event has no data.
     OptionalField(FieldPath),
     /// The fields `data` and `data_base64` of CloudEvents. Both may be missing.
     DataOrBase64,

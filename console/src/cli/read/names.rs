@@ -85,7 +85,7 @@ impl Names {
                     let before = found.logs.len();
                     let mut matches = pin!(listing::logs(remote, request));
                     while let Some(log) = matches.try_next().await? {
-                        match log.log.is_system() && !pattern.starts_with('_') {
+                        match log.log.is_system() && !listing::names_system(pattern) {
                             true => found.left_out.push(log.log),
                             false => found.logs.push(log.log),
                         }
