@@ -14,7 +14,7 @@ use std::{
 
 use hourlog::{
     ArrivalCursor, Event, LogId, Offset, Position, Result, Seq,
-    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, Store, Write},
+    store::{Bucket, BucketRow, EncodedEvent, EpochRow, LateEvent, LogRow, Scan, SourceRow, Store, Totals, Write},
 };
 
 /// A wrapper that counts the reads of a store. Cheap to clone; the clones share the counts.
@@ -32,7 +32,7 @@ type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
 struct AtomicReadCounts {
     index: AtomicU64,
     buckets: AtomicU64,
-    arrivals: AtomicU64,
+    late: AtomicU64,
     events: AtomicU64,
 }
 
@@ -43,8 +43,8 @@ pub struct ReadCounts {
     pub index: u64,
     /// Reads of the events of a bucket.
     pub buckets: u64,
-    /// Reads of a bucket's list of late events.
-    pub arrivals: u64,
+    /// Reads of the late events that are listed in a bucket.
+    pub late: u64,
     /// Reads of one event.
     pub events: u64,
 }
@@ -63,8 +63,8 @@ impl<S> CountingStore<S> {
     /// Returns the counts since the last call, and resets them.
     pub fn take(&self) -> ReadCounts {
         let take = |count: &AtomicU64| count.swap(0, Relaxed);
-        let AtomicReadCounts { index, buckets, arrivals, events } = &*self.counts;
-        ReadCounts { index: take(index), buckets: take(buckets), arrivals: take(arrivals), events: take(events) }
+        let AtomicReadCounts { index, buckets, late, events } = &*self.counts;
+        ReadCounts { index: take(index), buckets: take(buckets), late: take(late), events: take(events) }
     }
 }
 
@@ -101,7 +101,7 @@ impl<S: Store> Store for CountingStore<S> {
         self.store.buckets(id, span, reverse, limit).await
     }
 
-    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
+    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<EncodedEvent>> {
         self.counts.buckets.fetch_add(1, Relaxed);
         let events = self.store.events(id, bucket, scan).await;
         let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -111,14 +111,26 @@ impl<S: Store> Store for CountingStore<S> {
         events
     }
 
-    async fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
-        self.counts.arrivals.fetch_add(1, Relaxed);
-        self.store.arrivals(id, bucket, after, limit).await
+    async fn late_events(
+        &self,
+        id: &LogId,
+        bucket: Bucket,
+        after: Seq,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<LateEvent>> {
+        self.counts.late.fetch_add(1, Relaxed);
+        self.store.late_events(id, bucket, after, limit, bytes).await
     }
 
     async fn event(&self, id: &LogId, position: Position) -> Result<Option<Event>> {
         self.counts.events.fetch_add(1, Relaxed);
         self.store.event(id, position).await
+    }
+
+    async fn totals(&self, id: &LogId) -> Result<Totals> {
+        self.counts.index.fetch_add(1, Relaxed);
+        self.store.totals(id).await
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<()> {

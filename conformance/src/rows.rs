@@ -5,7 +5,7 @@
 use hourlog::{
     ArrivalCursor, Event, LogId, Offset, Position, Record, Result, Seq,
     read::{ArrivalQuery, End, Query, arrivals_page, page},
-    store::{Arrival, EventRow, LogRow, Store, Width, Widths, Write},
+    store::{Arrival, EncodedEvent, EventRow, LogRow, Store, Width, Widths, Write},
 };
 
 /// The events of one page when a whole log is read.
@@ -58,6 +58,11 @@ pub async fn create_log(store: &impl Store, log: &LogId, widths: Widths) -> Resu
 /// Returns the positions of `rows`.
 pub fn positions(rows: &[EventRow]) -> Vec<Position> {
     rows.iter().map(|row| row.event.position).collect()
+}
+
+/// Returns the decoded events of `log`.
+pub fn decoded(log: &LogId, events: &[EncodedEvent]) -> Vec<Event> {
+    events.iter().map(|event| event.decode(log)).collect()
 }
 
 /// Reads all events of `log` in timeline order, and the positions of all in arrival order.

@@ -8,8 +8,8 @@ use std::{
 use hourlog::{
     ArrivalCursor, Event, LogId, Offset, Position, Record, Seq,
     read::{Ahead, ArrivalQuery, Counting, End, Query, ahead, arrivals_page, describe, histogram, page},
-    store::{EventRow, Store},
-    time::{HOUR, MINUTE},
+    store::{EventRow, Store, Totals},
+    time::{HOUR, MINUTE, SECOND},
 };
 use proptest::{
     collection::vec,
@@ -43,7 +43,22 @@ enum PositionChoice {
 
 fn offsets() -> impl Strategy<Value = Offset> {
     let edges = ["10:00:00", "11:00:00", "12:00:00", "16:00:00", "1969-12-31T23:00:00Z", "1677-09-21T01:00:00Z"];
-    (prop::sample::select(edges.map(at).to_vec()), prop::sample::select(vec![-1, 0, 0, 1, MINUTE, 40 * MINUTE]))
+    (
+        prop::sample::select(edges.map(at).to_vec()),
+        prop::sample::select(vec![
+            -1,
+            0,
+            0,
+            1,
+            900_000,
+            3_000_000,
+            70_000_000,
+            SECOND,
+            4 * SECOND,
+            MINUTE,
+            40 * MINUTE,
+        ]),
+    )
         .prop_map(|(edge, ticks)| edge.saturating_add_nanos(ticks))
 }
 
@@ -130,8 +145,12 @@ async fn check<G: StoreGuard>(
             *guard = Some(again);
         }
         rows::write(opened(guard).store(), &log, part).await.map_err(failed)?;
+        // Redeliver some events, with others that were written before: now and, once more, at the end.
+        let written = number * events_per_write..number * events_per_write + part.len();
+        for (from, to) in again.iter().filter(|(from, to)| from < to && written.contains(&(to - 1))) {
+            rows::write(opened(guard).store(), &log, &rows[*from..*to]).await.map_err(failed)?;
+        }
     }
-    // Redeliver some events.
     for (from, to) in again {
         let (from, to) = ((*from).min(rows.len()), (*to).min(rows.len()));
         if from < to {
@@ -142,9 +161,14 @@ async fn check<G: StoreGuard>(
     let by_seq: Vec<Event> = rows.into_iter().map(|row| row.event).collect();
     let mut by_time = by_seq.clone();
     by_time.sort_unstable_by_key(|event| event.position);
+    let snapshot = store.snapshot().map_err(failed)?;
     for random_query in queries {
         check_page(store, &log, &by_time, &by_seq, *random_query).await?;
+        if let Some(snapshot) = &snapshot {
+            check_page(snapshot, &log, &by_time, &by_seq, *random_query).await?;
+        }
     }
+    drop(snapshot);
     follower.follow(store, &log, queries).await?;
     let found = follower.found;
     prop_assert!(found == by_seq, "in arrival order: {:?}, found {:?}", by_seq, found);
@@ -233,6 +257,8 @@ async fn check_counts(store: &impl Store, log: &LogId, by_time: &[Event]) -> Res
     prop_assert_eq!((described.count, described.bytes), (by_time.len() as u64, bytes as u64));
     let ends = (by_time.first().map(|e| e.position.offset), by_time.last().map(|e| e.position.offset));
     prop_assert_eq!((described.first, described.last), ends);
+    let totals = Totals { count: described.count, bytes: described.bytes, first: ends.0, last: ends.1 };
+    prop_assert_eq!(store.totals(log).await.map_err(failed)?, totals);
     for (from, to, bins) in [
         ("10:00:00", "18:00:00", 8),
         ("10:00:00", "12:00:00", 120),

@@ -131,6 +131,7 @@ macro_rules! store_suite {
             arrivals {
                 a_clock_set_back_hides_no_event_from_a_follower
                 following_an_unknown_log_is_not_found
+                late_events_that_are_redelivered_in_other_parts_are_returned_once
                 an_arrivals_page_is_limited_by_bytes
                 a_reader_that_keeps_up_misses_nothing
                 arrival_order_is_the_same_after_a_restart

@@ -1,5 +1,5 @@
 //! Time from a key to the frame that shows its effect, without a network. Compares a log of a
-//! thousand events with one of a million. `cargo xtask bench --only console`.
+//! thousand events with one of a million. `cargo xtask bench console`.
 
 #[path = "../tests/console/harness.rs"]
 #[allow(dead_code, reason = "a bench presses fewer keys than the tests do")]

@@ -1,5 +1,6 @@
 //! The archive in one directory, without a server: its tables are byte-ordered keys of fjall.
 //!
+//! The events of one write are stored together, as packs ([`lanes`]).
 //! One thread writes. It collects all waiting writes into one atomic batch with the index rows that they
 //! change, syncs it to the disk once, and answers all of them. Readers never wait for it.
 
@@ -11,15 +12,21 @@ mod directory_lock;
 mod files;
 mod journals;
 mod keys;
+mod lanes;
+mod late_events;
+mod listing;
 mod open_files;
+mod packs;
 mod precheck;
 mod recovery;
 mod removal;
 pub(crate) mod repair;
 pub(crate) mod restore;
+mod scan;
 mod swap;
 mod tables;
 mod values;
+mod view;
 mod watermark;
 mod writer;
 
@@ -28,20 +35,26 @@ use std::{
     ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
-    store::{Bucket, BucketRow, Disk, EpochRow, LogRow, Scan, SourceRow, Store, Write},
+    store::{
+        Bucket, BucketRow, Disk, EncodedEvent, EpochRow, LateEvent, LogRow, Scan, SourceRow, Store, Totals, Write,
+    },
 };
 
 use directory_lock::DirectoryLock;
 pub use recovery::Missing;
 use recovery::Recovered;
-use tables::{Tables, broken};
+use tables::Tables;
+use view::View;
 
+/// The pause between two looks for snapshots that still hold the tables.
+const SNAPSHOT_POLL: Duration = Duration::from_millis(1);
 /// The writes that may wait for the writing thread. Further ones wait to be queued.
 const WAITING_WRITES_MAX: usize = 4096;
 
@@ -61,7 +74,11 @@ const WAITING_WRITES_MAX: usize = 4096;
 /// # }).unwrap();
 /// ```
 #[derive(Clone)]
-pub struct Embedded(Arc<Inner>);
+pub struct Embedded {
+    inner: Arc<Inner>,
+    /// Set in a snapshot.
+    view: Option<Arc<View>>,
+}
 
 struct Inner {
     shared: Arc<Shared>,
@@ -77,7 +94,7 @@ struct Inner {
 struct Shared {
     directory: PathBuf,
     /// `None` if they could not be reopened after a failed write. Each later write tries it again.
-    tables: RwLock<Option<Tables>>,
+    tables: RwLock<Option<Arc<Tables>>>,
 }
 
 impl Embedded {
@@ -90,13 +107,14 @@ impl Embedded {
         let directory = directory.as_ref();
         let Recovered { tables, watermark, batches, missing, lock } = recovery::open(directory)?;
         let (writes, requests) = mpsc::channel(WAITING_WRITES_MAX);
-        let shared = Arc::new(Shared { directory: directory.to_owned(), tables: RwLock::new(Some(tables)) });
+        let shared = Arc::new(Shared { directory: directory.to_owned(), tables: RwLock::new(Some(Arc::new(tables))) });
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("hourlog-archive".to_owned())
             .spawn(move || writer::run(&of_thread, requests, watermark, batches))
             .map_err(|error| Error::new(ErrorKind::Unavailable, "cannot start the archive's thread").because(error))?;
-        Ok(Self(Arc::new(Inner { shared, missing, writes: Some(writes), thread: Some(thread), _lock: lock })))
+        let inner = Inner { shared, missing, writes: Some(writes), thread: Some(thread), _lock: lock };
+        Ok(Self { inner: Arc::new(inner), view: None })
     }
 
     /// Returns the acknowledged writes that were missing when the archive was opened.
@@ -104,13 +122,24 @@ impl Embedded {
     /// If there are any, the checkpoints of all sources were reset, so that each source is read again from
     /// its oldest message.
     pub fn missing(&self) -> Option<Missing> {
-        self.0.missing
+        self.inner.missing
     }
 
-    /// Runs a read on a thread that may block.
-    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Tables) -> Result<T> + Send + 'static) -> Result<T> {
-        let shared = Arc::clone(&self.0.shared);
-        tokio::task::spawn_blocking(move || shared.with(read))
+    /// Runs a read: at once in a snapshot, else on a thread that may block.
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&View) -> Result<T> + Send + 'static) -> Result<T> {
+        if let Some(view) = &self.view {
+            return read(view);
+        }
+        self.blocking(|tables| read(&View::of(tables))).await
+    }
+
+    /// Runs `work` on a thread that may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Tables>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.inner.shared);
+        tokio::task::spawn_blocking(move || shared.with(work))
             .await
             .map_err(|error| Error::new(ErrorKind::Unexpected, "a read of the archive was aborted").because(error))?
     }
@@ -134,7 +163,7 @@ impl Drop for Inner {
 
 impl Shared {
     /// Runs `work` on the tables, which stay open meanwhile.
-    fn with<T>(&self, work: impl FnOnce(&Tables) -> Result<T>) -> Result<T> {
+    fn with<T>(&self, work: impl FnOnce(&Arc<Tables>) -> Result<T>) -> Result<T> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         work(tables.as_ref().ok_or_else(not_open)?)
     }
@@ -147,11 +176,16 @@ impl Shared {
     /// Reopens the tables once their readers have finished. Returns the number of batches in them.
     fn reopen(&self) -> Result<u64> {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-        // The directory is free only after they are dropped.
-        *tables = None;
+        // The directory is free only after they are dropped. Snapshots are soon.
+        if let Some(mut open) = tables.take() {
+            while let Err(in_use) = Arc::try_unwrap(open) {
+                open = in_use;
+                std::thread::sleep(SNAPSHOT_POLL);
+            }
+        }
         let opened = Tables::open(&self.directory)?;
         let batches = opened.batches()?;
-        *tables = Some(opened);
+        *tables = Some(Arc::new(opened));
         Ok(batches)
     }
 }
@@ -161,23 +195,12 @@ impl Store for Embedded {
 
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         let id = id.clone();
-        self.read(move |tables| tables.log(&id)).await
+        self.read(move |view| Ok(view.log(&id)?.map(|(_, row)| row))).await
     }
 
     async fn logs(&self, after: Option<&LogId>, limit: usize) -> Result<Vec<(LogId, LogRow)>> {
-        let first = after.map_or_else(Vec::new, keys::log_prefix);
-        self.read(move |tables| {
-            tables
-                .logs
-                .range(first..)
-                .take(limit)
-                .map(|guard| {
-                    let (key, value) = guard.into_inner().map_err(broken)?;
-                    Ok((keys::log(&key)?, values::read_log(&value)?))
-                })
-                .collect()
-        })
-        .await
+        let after = after.cloned();
+        self.read(move |view| view.logs(after.as_ref(), limit)).await
     }
 
     async fn buckets(
@@ -188,28 +211,55 @@ impl Store for Embedded {
         limit: usize,
     ) -> Result<Vec<BucketRow>> {
         let id = id.clone();
-        self.read(move |tables| tables.buckets(&id, span, reverse, limit)).await
+        self.read(move |view| match view.log(&id)? {
+            Some((log, _)) => view.buckets(log, span, reverse, limit),
+            None => Ok(Vec::new()),
+        })
+        .await
     }
 
-    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
+    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<EncodedEvent>> {
         let id = id.clone();
-        self.read(move |tables| tables.events(&id, bucket, scan)).await
+        self.read(move |view| match view.log(&id)? {
+            Some((log, _)) => view.events(log, bucket, scan),
+            None => Ok(Vec::new()),
+        })
+        .await
     }
 
-    async fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
+    async fn late_events(
+        &self,
+        id: &LogId,
+        bucket: Bucket,
+        after: Seq,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<LateEvent>> {
         let id = id.clone();
-        self.read(move |tables| tables.arrivals(&id, bucket, after, limit)).await
+        self.read(move |view| match view.log(&id)? {
+            Some((log, _)) => view.late_events(log, bucket, after, limit, bytes),
+            None => Ok(Vec::new()),
+        })
+        .await
     }
 
     async fn event(&self, id: &LogId, position: Position) -> Result<Option<Event>> {
         let id = id.clone();
-        self.read(move |tables| {
-            let Some(row) = tables.log(&id)? else {
+        self.read(move |view| {
+            let Some((log, row)) = view.log(&id)? else {
                 return Ok(None);
             };
-            let key = keys::event(&id, row.widths.bucket(position.offset).start, position);
-            let value = tables.events.get(key).map_err(broken)?;
-            value.map(|value| values::read_event(&id, position, value.into())).transpose()
+            let found = view.event(log, row.widths.bucket(position.offset), position)?;
+            Ok(found.map(|event| event.decode(&id)))
+        })
+        .await
+    }
+
+    async fn totals(&self, id: &LogId) -> Result<Totals> {
+        let id = id.clone();
+        self.read(move |view| match view.log(&id)? {
+            Some((log, _)) => view.totals(log),
+            None => Ok(Totals::default()),
         })
         .await
     }
@@ -217,45 +267,27 @@ impl Store for Embedded {
     async fn write(&self, writes: Vec<Write>) -> Result<()> {
         let closed = || Error::new(ErrorKind::Unavailable, "the archive's thread has ended; reopen the archive");
         let (reply, written) = oneshot::channel();
-        let sender = self.0.writes.as_ref().expect("only drop takes the sender");
+        let sender = self.inner.writes.as_ref().expect("only drop takes the sender");
         sender.send(writer::Request { writes, reply }).await.map_err(|_| closed())?;
         written.await.map_err(|_| closed())?
     }
 
     async fn sources(&self, stream: &str) -> Result<Vec<(u8, SourceRow)>> {
-        let prefix = keys::source_prefix(stream);
-        self.read(move |tables| {
-            tables
-                .sources
-                .prefix(prefix)
-                .map(|guard| {
-                    let (key, value) = guard.into_inner().map_err(broken)?;
-                    Ok((keys::last_byte(&key)?, values::read_source(&value)?))
-                })
-                .collect()
-        })
-        .await
+        let stream = stream.to_owned();
+        self.read(move |view| view.sources(&stream)).await
     }
 
     async fn epochs(&self, slot: u8) -> Result<Vec<EpochRow>> {
-        self.read(move |tables| {
-            let rows = tables.epochs.prefix([slot]);
-            rows.map(|guard| {
-                let (key, value) = guard.into_inner().map_err(broken)?;
-                values::read_epoch(keys::last_u32(&key)?, &value)
-            })
-            .collect()
-        })
-        .await
+        self.read(move |view| view.epochs(slot)).await
     }
 
     async fn begin_epoch(&self, slot: u8, row: EpochRow) -> Result<bool> {
-        self.read(move |tables| tables.begin_epoch(slot, &row)).await
+        self.blocking(move |tables| tables.begin_epoch(slot, &row)).await
     }
 
     async fn disk(&self) -> Result<Option<Disk>> {
-        let shared = Arc::clone(&self.0.shared);
-        self.read(move |tables| {
+        let shared = Arc::clone(&self.inner.shared);
+        self.blocking(move |tables| {
             let (journal_bytes, table_bytes) = tables.bytes()?;
             let (free_bytes, total_bytes) = shared.disk_bytes()?;
             Ok(Some(Disk { journal_bytes, table_bytes, free_bytes, total_bytes }))
@@ -263,41 +295,34 @@ impl Store for Embedded {
         .await
     }
 
+    fn snapshot(&self) -> Result<Option<Self>> {
+        let view = self.inner.shared.with(|tables| Ok(View::of(tables)))?;
+        Ok(Some(Self { inner: Arc::clone(&self.inner), view: Some(Arc::new(view)) }))
+    }
+
     async fn cursor(&self, id: &LogId, name: &str) -> Result<Option<ArrivalCursor>> {
         let key = keys::cursor(id, name);
-        self.read(move |tables| {
-            let value = tables.cursors.get(key).map_err(broken)?;
-            value.map(|value| values::read_cursor(&value)).transpose()
-        })
-        .await
+        self.read(move |view| view.cursor(&key)).await
     }
 
     async fn cursors(&self, id: &LogId) -> Result<Vec<(String, ArrivalCursor)>> {
-        let prefix = keys::log_prefix(id);
-        self.read(move |tables| {
-            let rows = tables.cursors.prefix(&prefix);
-            rows.map(|guard| {
-                let (key, value) = guard.into_inner().map_err(broken)?;
-                Ok((keys::text_after(&prefix, &key)?, values::read_cursor(&value)?))
-            })
-            .collect()
-        })
-        .await
+        let id = id.clone();
+        self.read(move |view| view.cursors(&id)).await
     }
 
     async fn deleted_to(&self, id: &LogId) -> Result<Seq> {
         let id = id.clone();
-        self.read(move |tables| tables.deleted_to(&id)).await
+        self.read(move |view| view.deleted_to(&id)).await
     }
 
     async fn property(&self, name: &str) -> Result<Option<String>> {
         let name = name.to_owned();
-        self.read(move |tables| tables.property(&name)).await
+        self.read(move |view| view.property(&name)).await
     }
 
     async fn set_property(&self, name: &str, value: &str, over: Option<&str>) -> Result<String> {
         let (name, value, over) = (name.to_owned(), value.to_owned(), over.map(str::to_owned));
-        self.read(move |tables| tables.set_property(&name, value, over)).await
+        self.blocking(move |tables| tables.set_property(&name, value, over)).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::{
-    Event, LogId, Offset, Result, Seq,
+    LogId, Offset, Position, Result, Seq,
     failpoint::Failpoint,
     store::{BINS, Bucket, EventRow, Widths},
 };
@@ -67,11 +67,10 @@ impl BucketRow {
         self.count == 0 && self.arrivals == 0
     }
 
-    /// Counts an event.
-    pub(crate) fn count(&mut self, event: &Event) {
-        let offset = event.position.offset;
+    /// Counts an event at `offset`, whose record has `bytes`.
+    pub(crate) fn count(&mut self, offset: Offset, bytes: usize) {
         self.count += 1;
-        self.bytes += event.record.bytes() as u64;
+        self.bytes += bytes as u64;
         self.first = self.first.min(offset);
         self.last = self.last.max(offset);
         if !self.bins.is_empty() {
@@ -80,9 +79,54 @@ impl BucketRow {
     }
 }
 
+/// The sums of rows of the index.
+///
+/// ```
+/// use hourlog::{Archive, Events, Log, Memory, Record, store::{Store, Totals}, time::system_clock};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let events = Archive::new(Memory::new(), system_clock);
+/// let id = "orders.eu".parse()?;
+/// let position = events.log(&id).await?.write(Record::new("paid")).await?;
+/// let totals = Totals { count: 1, bytes: 4, first: Some(position.offset), last: Some(position.offset) };
+/// assert_eq!(events.store().totals(&id).await?, totals);
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The number of events.
+    pub count: u64,
+    /// The bytes of their data and metadata.
+    pub bytes: u64,
+    /// The offset of the earliest event.
+    pub first: Option<Offset>,
+    /// The offset of the latest event.
+    pub last: Option<Offset>,
+}
+
+impl Totals {
+    /// Returns what both count together.
+    #[must_use]
+    pub(crate) fn with(self, other: Self) -> Self {
+        let first = self.first.into_iter().chain(other.first).min();
+        let (count, bytes) = (self.count + other.count, self.bytes + other.bytes);
+        Self { count, bytes, first, last: self.last.max(other.last) }
+    }
+}
+
+impl From<&BucketRow> for Totals {
+    fn from(row: &BucketRow) -> Self {
+        let some = |offset| (row.count > 0).then_some(offset);
+        Self { count: row.count, bytes: row.bytes, first: some(row.first), last: some(row.last) }
+    }
+}
+
 /// A changed row of the index, to be stored.
 pub(crate) struct Counted {
     pub(crate) row: BucketRow,
+    /// The events that were added to the row.
+    #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "other archives keep no sums"))]
+    pub(crate) added: Totals,
     /// True if the bucket had no row before.
     #[cfg_attr(
         not(feature = "embedded"),
@@ -97,6 +141,9 @@ pub(crate) struct Counts {
     pub(crate) rows: Vec<Counted>,
     /// The seqs of redelivered events that were deleted before and must not be written again.
     pub(crate) deleted: HashSet<Seq>,
+    /// The seqs of redelivered events that were counted before, with the write that stored them.
+    #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "other archives write the same row again"))]
+    pub(crate) known: HashSet<Seq>,
 }
 
 /// Counts `rows` of a log whose events up to `deleted_to` were deleted. `load` returns the stored row of a
@@ -112,43 +159,94 @@ pub(crate) fn count(
     widths: &Widths,
     deleted_to: Seq,
     rows: &[EventRow],
-    mut load: impl FnMut(&LogId, Bucket) -> Result<Option<BucketRow>>,
+    load: impl FnMut(&LogId, Bucket) -> Result<Option<BucketRow>>,
 ) -> Result<Counts> {
-    let mut changed: BTreeMap<Bucket, (Seq, Counted)> = BTreeMap::new();
-    let mut deleted = HashSet::new();
-    for row in rows {
-        let seq = row.event.position.seq;
+    let mut counting = Counting { log, widths, load, touched: Vec::new(), places: BTreeMap::new(), last: 0 };
+    let (mut deleted, mut known) = (HashSet::new(), HashSet::new());
+    for EventRow { event, late } in rows {
+        let Position { offset, seq } = event.position;
         if seq <= deleted_to {
             deleted.insert(seq);
             continue;
         }
-        let mut touch = |offset: Offset, change: &mut dyn FnMut(&mut BucketRow)| -> Result<Seq> {
-            let bucket = widths.bucket(offset);
-            let (counted_to, counted) = match changed.entry(bucket) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    let stored = load(log, bucket)?;
-                    let new = stored.is_none();
-                    let row = stored.unwrap_or_else(|| BucketRow::listed(bucket, seq));
-                    entry.insert((row.counted_to, Counted { row, new }))
-                }
-            };
-            if seq > *counted_to || Failpoint::CountedToIgnored.is_active() {
-                change(&mut counted.row);
-                counted.row.counted_to = seq;
-            }
-            Ok(counted.row.emptied_at)
-        };
-        if seq <= touch(row.event.position.offset, &mut |counted| counted.count(&row.event))? {
+        let touched = counting.touch(offset, seq)?;
+        let is_new = touched.count(seq, offset, event.record.bytes());
+        if seq <= touched.counted.row.emptied_at {
             deleted.insert(seq);
             continue;
         }
-        if let Some(late) = row.late {
-            touch(late.max_time, &mut |counted| counted.arrivals += 1)?;
+        if !is_new {
+            known.insert(seq);
+        }
+        if let Some(late) = late {
+            counting.touch(late.max_time, seq)?.change(seq, |row| row.arrivals += 1);
         }
     }
-    let changed = changed.into_values().filter(|(before, counted)| counted.row.counted_to != *before);
-    Ok(Counts { rows: changed.map(|(_, counted)| counted).collect(), deleted })
+    let changed = counting.touched.into_iter().filter(|touched| touched.counted.row.counted_to != touched.counted_to);
+    Ok(Counts { rows: changed.map(|touched| touched.counted).collect(), deleted, known })
+}
+
+/// The rows of the index that a write touches.
+struct Counting<'a, L> {
+    log: &'a LogId,
+    widths: &'a Widths,
+    load: L,
+    touched: Vec<Touched>,
+    /// The places in `touched`.
+    places: BTreeMap<Bucket, usize>,
+    /// The place in `touched` that was used last: the next event is likely to be in the same bucket.
+    last: usize,
+}
+
+struct Touched {
+    /// The seq up to which the row counted before.
+    counted_to: Seq,
+    counted: Counted,
+}
+
+impl<L: FnMut(&LogId, Bucket) -> Result<Option<BucketRow>>> Counting<'_, L> {
+    /// Returns the row of the bucket that `offset` lies in. `seq` is that of its first event, if it has no row yet.
+    fn touch(&mut self, offset: Offset, seq: Seq) -> Result<&mut Touched> {
+        if self.touched.get(self.last).is_none_or(|touched| !touched.counted.row.bucket.contains(offset)) {
+            let bucket = self.widths.bucket(offset);
+            self.last = match self.places.get(&bucket) {
+                Some(place) => *place,
+                None => {
+                    let stored = (self.load)(self.log, bucket)?;
+                    let new = stored.is_none();
+                    let row = stored.unwrap_or_else(|| BucketRow::listed(bucket, seq));
+                    self.places.insert(bucket, self.touched.len());
+                    let counted_to = row.counted_to;
+                    self.touched.push(Touched { counted_to, counted: Counted { row, added: Totals::default(), new } });
+                    self.touched.len() - 1
+                }
+            };
+        }
+        Ok(&mut self.touched[self.last])
+    }
+}
+
+impl Touched {
+    /// Counts the event `seq`, unless the row counts it already. Returns true if it does not.
+    fn count(&mut self, seq: Seq, offset: Offset, bytes: usize) -> bool {
+        let before = self.counted.row.count;
+        let is_new = self.change(seq, |row| row.count(offset, bytes));
+        if self.counted.row.count > before {
+            let one = Totals { count: 1, bytes: bytes as u64, first: Some(offset), last: Some(offset) };
+            self.counted.added = self.counted.added.with(one);
+        }
+        is_new
+    }
+
+    /// Changes the row for the event `seq`, unless it counts it already. Returns true if it does not.
+    fn change(&mut self, seq: Seq, change: impl FnOnce(&mut BucketRow)) -> bool {
+        let is_new = seq > self.counted_to;
+        if is_new || Failpoint::CountedToIgnored.is_active() {
+            change(&mut self.counted.row);
+            self.counted.row.counted_to = seq;
+        }
+        is_new
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +265,10 @@ mod tests {
         };
         let rows: Vec<EventRow> = hours.iter().enumerate().map(arrived).collect();
         let counted = count(&log, &Widths::default(), Seq::MIN, &rows, |_, _| Ok(None)).expect("`load` never fails");
-        counted.rows.iter().map(|counted| 1_000 - counted.row.bucket.start.nanos() / HOUR).collect()
+        let hours = counted.rows.iter().map(|counted| 1_000 - counted.row.bucket.start.nanos() / HOUR);
+        let mut hours: Vec<i64> = hours.collect();
+        hours.sort_unstable_by_key(|hour| -hour);
+        hours
     }
 
     #[test]

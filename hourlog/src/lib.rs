@@ -85,6 +85,7 @@ mod async_mutex;
 #[cfg_attr(not(feature = "nats"), expect(dead_code, unreachable_pub, reason = "public as `nats::Backoff`"))]
 mod backoff;
 mod bucket;
+mod encoded;
 mod error;
 mod event;
 #[doc(hidden)]
@@ -341,5 +342,15 @@ impl Reason {
             Self::AfterLast => "after_last",
             Self::Expired => "expired",
         }
+    }
+}
+
+impl std::str::FromStr for Reason {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Self::Exact, Self::Next, Self::BeforeFirst, Self::AfterLast, Self::Expired];
+        let named = all.into_iter().find(|reason| reason.as_str() == text);
+        named.ok_or_else(|| Error::invalid(format!("{:?} is not the reason of a seek", error::shorten(text))))
     }
 }

@@ -325,7 +325,7 @@ pub async fn check_store<S: Store>(store: &S, mut observe: impl FnMut(Finding)) 
         after = logs.last().map(|(id, _)| id.clone());
         for (id, row) in logs {
             let mut log = LogSummary::new(id.clone());
-            let mut index = IndexWalk::new(&id, Offset::MIN, Offset::MAX, false);
+            let mut index = IndexWalk::new(&id, Offset::MIN, Offset::MAX, false).of_all();
             while let Some(listed) = index.next(store).await? {
                 let found = tally(store, &id, &row, &listed).await?;
                 let damage = found.compare(&id, Some(&listed)).filter(|_| !is_being_removed(&row, &listed));
@@ -349,15 +349,16 @@ async fn tally<S: Store>(store: &S, id: &LogId, log: &LogRow, listed: &BucketRow
         let scan = Scan { from, to: Position::MAX, reverse: false, limit: EVENTS_PER_PAGE, bytes: BYTES_PER_PAGE };
         let events = store.events(id, listed.bucket, scan).await?;
         let Some(last) = events.last() else { break };
-        let next = last.position.next();
-        events.iter().filter(|event| is_counted(event.position.seq)).for_each(|event| found.add(event));
+        let next = last.position().next();
+        events.iter().filter(|event| is_counted(event.position().seq)).for_each(|event| found.add(event));
         from = next;
     }
     let mut after = Seq::MIN;
     loop {
-        let late = store.arrivals(id, listed.bucket, after, EVENTS_PER_PAGE).await?;
+        let late = store.late_events(id, listed.bucket, after, EVENTS_PER_PAGE, BYTES_PER_PAGE).await?;
         let Some(last) = late.last() else { return Ok(found) };
-        after = last.seq;
-        late.iter().filter(|position| position.seq <= listed.counted_to).for_each(|late| found.add_late(late.seq));
+        after = last.position.seq;
+        let seqs = late.iter().map(|late| late.position.seq);
+        seqs.filter(|seq| *seq <= listed.counted_to).for_each(|seq| found.add_late(seq));
     }
 }

@@ -9,7 +9,10 @@ use std::{
 use crate::{
     ArrivalCursor, Event, LogId, Offset, Position, Result, Seq,
     index::{self, Counts},
-    store::{Bucket, BucketRow, EpochRow, EventRow, LogRow, Scan, SourceRow, Store, Width, Widths, Write, no_property},
+    store::{
+        Bucket, BucketRow, EncodedEvent, EpochRow, EventRow, LateEvent, LogRow, Scan, SourceRow, Store, Totals, Width,
+        Widths, Write, no_property,
+    },
 };
 
 /// An archive in memory. Cheap to clone; the clones share its contents, which are lost with the last clone.
@@ -32,7 +35,7 @@ struct Tables {
     logs: BTreeMap<LogId, LogRow>,
     /// The seq up to which the events of a deleted log were deleted.
     deletions: BTreeMap<LogId, Seq>,
-    events: BTreeMap<(LogId, Position), Event>,
+    events: BTreeMap<(LogId, Position), EncodedEvent>,
     buckets: BTreeMap<(LogId, Offset), BucketRow>,
     arrivals: BTreeMap<(LogId, Offset, Seq), Offset>,
     sources: BTreeMap<(String, u8), SourceRow>,
@@ -84,7 +87,7 @@ impl Store for Memory {
         Ok(if reverse { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
     }
 
-    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
+    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<EncodedEvent>> {
         let tables = self.tables();
         let from = scan.from.max(Position::at(bucket.start));
         let to = scan.to.min(Position { offset: bucket.last(), seq: Seq::MAX });
@@ -93,9 +96,9 @@ impl Store for Memory {
         }
         let events = tables.events.range((id.clone(), from)..=(id.clone(), to)).map(|(_, event)| event.clone());
         let mut bytes = 0;
-        let fits = |event: &Event| {
+        let fits = |event: &EncodedEvent| {
             let before = bytes;
-            bytes += event.record.bytes();
+            bytes += event.record_bytes();
             before < scan.bytes
         };
         Ok(if scan.reverse {
@@ -105,17 +108,40 @@ impl Store for Memory {
         })
     }
 
-    async fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
+    async fn late_events(
+        &self,
+        id: &LogId,
+        bucket: Bucket,
+        after: Seq,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<LateEvent>> {
         let tables = self.tables();
         let listed = tables
             .arrivals
             .range((id.clone(), bucket.start, after)..=(id.clone(), bucket.start, Seq::MAX))
             .filter(|((_, _, seq), _)| *seq > after);
-        Ok(listed.take(limit).map(|((_, _, seq), offset)| Position { offset: *offset, seq: *seq }).collect())
+        let (mut late, mut late_bytes) = (Vec::new(), 0);
+        for ((_, _, seq), offset) in listed.take(limit) {
+            if late_bytes >= bytes && !late.is_empty() {
+                break;
+            }
+            let position = Position { offset: *offset, seq: *seq };
+            let event = tables.events.get(&(id.clone(), position)).cloned();
+            late_bytes += event.as_ref().map_or(0, EncodedEvent::record_bytes);
+            late.push(LateEvent { position, event });
+        }
+        Ok(late)
     }
 
     async fn event(&self, id: &LogId, position: Position) -> Result<Option<Event>> {
-        Ok(self.tables().events.get(&(id.clone(), position)).cloned())
+        Ok(self.tables().events.get(&(id.clone(), position)).map(|event| event.decode(id)))
+    }
+
+    async fn totals(&self, id: &LogId) -> Result<Totals> {
+        let tables = self.tables();
+        let rows = tables.buckets.iter().filter(|((log, _), _)| log == id);
+        Ok(rows.fold(Totals::default(), |sum, (_, row)| sum.with(Totals::from(row))))
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<()> {
@@ -222,7 +248,7 @@ impl Tables {
             .widths
             .clone();
         let load = |log: &LogId, bucket: Bucket| Ok(self.buckets.get(&(log.clone(), bucket.start)).cloned());
-        let Counts { rows: counted, deleted } = index::count(&log, &widths, deleted_to, rows, load)?;
+        let Counts { rows: counted, deleted, .. } = index::count(&log, &widths, deleted_to, rows, load)?;
         for counted in counted {
             self.buckets.insert((log.clone(), counted.row.bucket.start), counted.row);
         }
@@ -231,7 +257,7 @@ impl Tables {
             if let Some(late) = late {
                 self.arrivals.insert((log.clone(), widths.bucket(late.max_time).start, seq), offset);
             }
-            self.events.insert((log.clone(), event.position), event.clone());
+            self.events.insert((log.clone(), event.position), EncodedEvent::from(event));
         }
         Ok(())
     }

@@ -37,10 +37,10 @@ use crate::{
 pub(crate) use self::index_walk::IndexWalk;
 pub use self::{
     ahead::{Ahead, ahead},
-    arrival::{ArrivalPage, ArrivalQuery, arrivals_page},
-    describe::{Description, describe, fitting_width, rate_warning},
+    arrival::{ArrivalPage, ArrivalQuery, arrivals_page, encoded_arrivals_page},
+    describe::{Description, describe, fitting_width, rate_warning, totals},
     histogram::{Bin, Counting, Histogram, histogram},
-    timeline::{Page, Query, page, seek},
+    timeline::{Page, Query, encoded_page, page, seek},
 };
 
 /// The reason why a page ended.
@@ -97,11 +97,15 @@ fn is_known_empty(row: &BucketRow) -> bool {
     row.count == 0 && row.counted_to > Seq::MIN
 }
 
-/// The number of events to ask a bucket for when `bytes` are wanted: twice the average that fits.
+/// The number of events to ask a bucket for when `bytes` are wanted: those that fit, by their average size, and a
+/// few more.
 ///
-/// A database sends everything that it is asked for.
+/// A database sends everything that it is asked for, and the next page reads it again. If fewer fit because some are
+/// larger, or more because some are smaller, the rest takes one more small read.
 fn events_for(row: &BucketRow, bytes: usize) -> usize {
-    const EVENTS_MIN: usize = 16;
+    /// The part that is added: most pages are then full at once.
+    const MARGIN: usize = 32;
     let each = usize::try_from(row.bytes / row.count.max(1)).unwrap_or(usize::MAX).max(1);
-    (bytes / each).saturating_mul(2).saturating_add(EVENTS_MIN)
+    let fitting = bytes.div_ceil(each);
+    fitting.saturating_add(fitting / MARGIN + 1)
 }

@@ -155,6 +155,19 @@ impl Metadata {
         self.0.entry(name.into()).or_default().push(value);
     }
 
+    /// Appends trimmed values of `name`; nothing if there are none.
+    pub(crate) fn append(&mut self, name: &str, values: Vec<String>) {
+        if values.is_empty() {
+            return;
+        }
+        match self.0.get_mut(name) {
+            Some(earlier) => earlier.extend(values),
+            None => {
+                self.0.insert(name.to_owned(), values);
+            }
+        }
+    }
+
     /// The values of `name`, in order; empty if the name is missing.
     pub fn get(&self, name: &str) -> &[String] {
         self.0.get(name).map_or(&[], Vec::as_slice)
@@ -245,6 +258,16 @@ pub struct Data(Shared);
 type Shared = bytes::Bytes;
 #[cfg(not(feature = "bytes"))]
 type Shared = std::sync::Arc<[u8]>;
+
+impl Data {
+    /// Returns a part of the bytes. With the feature `bytes` it shares them.
+    pub(crate) fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        #[cfg(feature = "bytes")]
+        return Self(self.0.slice(range));
+        #[cfg(not(feature = "bytes"))]
+        Self::from(&self.0[range])
+    }
+}
 
 #[cfg(feature = "bytes")]
 impl Data {

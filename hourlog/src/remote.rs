@@ -13,6 +13,7 @@ mod arrivals;
 mod builder;
 mod cursors;
 mod log;
+mod page;
 mod pages;
 mod status;
 mod tail;
@@ -30,18 +31,18 @@ use futures_util::Stream;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    ArrivalCursor, Cursor, Error, ErrorKind, Event, Events, LogId, Offset, Position, Record, Result, header,
+    ArrivalCursor, Error, ErrorKind, Event, Events, LogId, Record, Result, header,
     nats::without_secrets,
-    read::End,
     wire::{
-        self, AheadReply, AlterRequest, CreateRequest, CursorName, CursorReply, CursorRequest, CursorsReply,
-        DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, Moved, NamedCursor, PurgeRequest,
+        self, AlterRequest, Compression, CreateRequest, CursorName, CursorReply, CursorRequest, CursorsReply,
+        DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, NamedCursor, PurgeRequest,
         ReceiptReply, ReceiptRequest, ReceiptToken, RemovedReply, ReplayRequest, RequeueReply, RequeueRequest,
-        SetCursorReply, SetCursorRequest, Subjects, TimelineReply, TimelineRequest, proto, shorten,
+        SetCursorReply, SetCursorRequest, Subjects, TimelineReply, TimelineRequest, shorten,
     },
 };
 
-pub use self::{append::new_message_id, arrivals::Arrivals, builder::RemoteBuilder, log::RemoteLog};
+use self::page::EncodedPage;
+pub use self::{append::new_message_id, arrivals::Arrivals, builder::RemoteBuilder, log::RemoteLog, page::RemotePage};
 
 /// The default time for a reply.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -70,45 +71,7 @@ pub struct Remote {
     subjects: Subjects,
     timeout: Duration,
     server: Arc<str>,
-}
-
-/// One page of a log.
-///
-/// ```no_run
-/// use hourlog::{Remote, read::End, wire::ReplayRequest};
-///
-/// # async fn example(remote: Remote) -> hourlog::Result<()> {
-/// let mut request = ReplayRequest { limit: Some(100), ..ReplayRequest::default() };
-/// loop {
-///     let page = remote.replay(&"orders.eu".parse()?, &request).await?;
-///     page.events.iter().for_each(|event| println!("{}", event.position));
-///     if page.end != End::More {
-///         break;
-///     }
-///     request.after = page.next;
-/// }
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemotePage {
-    /// The events, in the order of the request.
-    pub events: Vec<Event>,
-    /// The cursor to send as `after` for the next page; absent if nothing was read and none was given.
-    pub next: Option<Cursor>,
-    /// The reason why the page ended.
-    pub end: End,
-    /// The position of its first event.
-    pub resolved: Option<Position>,
-    /// The number of events that were read to build the page.
-    pub scanned: u64,
-    /// Set if the request begins before events that retention or a purge has removed: the time before which
-    /// they lay.
-    pub expired: Option<Offset>,
-    /// Set if the request's cursor is ahead of what its log will get: where it was moved.
-    pub moved: Option<Moved>,
-    /// In a reverse page without `to`: the events that lie ahead of now, before which the page begins.
-    pub ahead: Option<AheadReply>,
+    compression: Option<Compression>,
 }
 
 impl Remote {
@@ -121,7 +84,8 @@ impl Remote {
     pub fn with_prefix(client: Client, prefix: impl Into<String>) -> Self {
         let info = client.server_info();
         let server = format!("nats://{}:{}", info.host, info.port).into();
-        Self { client, subjects: Subjects { prefix: prefix.into() }, timeout: TIMEOUT_DEFAULT, server }
+        let subjects = Subjects { prefix: prefix.into() };
+        Self { client, subjects, timeout: TIMEOUT_DEFAULT, server, compression: None }
     }
 
     /// Connects to the NATS server at `url`, or to one of several separated by commas.
@@ -151,6 +115,16 @@ impl Remote {
         self
     }
 
+    /// The same client with pages that the service compresses, where that makes them smaller. `None`, the default, asks for
+    /// pages as they are.
+    ///
+    /// Over a network, a page of text arrives in a fraction of the time. On one machine, compression costs more time
+    /// than it saves.
+    pub fn with_compression(mut self, compression: Option<Compression>) -> Self {
+        self.compression = compression;
+        self
+    }
+
     /// The connection.
     pub fn client(&self) -> &Client {
         &self.client
@@ -167,26 +141,19 @@ impl Remote {
     /// [`ErrorKind::NotFound`] for a log that does not exist, [`ErrorKind::Invalid`] for a contradictory
     /// request.
     pub async fn replay(&self, log: &LogId, request: &ReplayRequest) -> Result<RemotePage> {
+        self.encoded_page(log, request).await?.decode(log)
+    }
+
+    /// Reads one page of `log`. Its events are not decoded yet.
+    async fn encoded_page(&self, log: &LogId, request: &ReplayRequest) -> Result<EncodedPage> {
         let mut headers = HeaderMap::new();
         headers.insert(wire::ACCEPT, wire::PROTOBUF);
+        if let Some(compression) = self.compression {
+            headers.insert(wire::ACCEPT_ENCODING, compression.to_string());
+        }
         let wait = request.wait.map_or(Duration::ZERO, wire::Span::duration);
         let reply = self.ask(self.subjects.replay(log), headers, json(request)?, wait).await?;
-        let page = proto::decode(reply)?;
-        let end = page.end().into();
-        let unexpected = |error: Error| Error::new(ErrorKind::Unexpected, error.to_string());
-        let resolved = page.resolved.as_deref().map(str::parse).transpose().map_err(unexpected)?;
-        let next = page.next.as_deref().map(str::parse).transpose().map_err(unexpected)?;
-        let moved = page.moved.map(Moved::try_from).transpose().map_err(unexpected)?;
-        Ok(RemotePage {
-            events: page.events.into_iter().map(|event| event.of_log(log)).collect(),
-            next,
-            end,
-            resolved,
-            scanned: page.scanned,
-            expired: page.expired.map(Offset::from_nanos),
-            moved,
-            ahead: page.ahead.map(AheadReply::from),
-        })
+        EncodedPage::read(self.decompressed(reply)?)
     }
 
     /// Describes `log`.
@@ -304,10 +271,10 @@ impl Remote {
 
     /// Sends a request whose work takes longer than a read.
     async fn ask_removal<Q: Serialize, A: DeserializeOwned>(&self, subject: String, request: &Q) -> Result<A> {
-        parse(&self.ask(subject, HeaderMap::new(), json(request)?, REMOVAL_MAX).await?)
+        parse(&self.ask(subject, HeaderMap::new(), json(request)?, REMOVAL_MAX).await?.payload)
     }
 
-    /// The events that `request` selects, as a stream; the next page is read ahead.
+    /// The events that `request` selects, as a stream; the next pages are read ahead.
     ///
     /// The request's `limit` counts for all of them. Ends at the bound or at the end of the log, and after an
     /// error.
@@ -316,7 +283,7 @@ impl Remote {
     }
 
     /// The pages of [`Remote::events`], as a stream, for a reader that bounds its memory: a page has at most
-    /// `page_events_max` events, and one more is read ahead.
+    /// `page_events_max` events, and up to three more are read ahead.
     pub fn pages(
         &self,
         log: LogId,
@@ -350,11 +317,11 @@ impl Remote {
     }
 
     async fn ask_json<Q: Serialize, A: DeserializeOwned>(&self, subject: String, request: &Q) -> Result<A> {
-        parse(&self.ask(subject, HeaderMap::new(), json(request)?, Duration::ZERO).await?)
+        parse(&self.ask(subject, HeaderMap::new(), json(request)?, Duration::ZERO).await?.payload)
     }
 
     /// Sends one request and returns its reply. `wait` is the time that the service was asked to wait.
-    async fn ask(&self, subject: String, headers: HeaderMap, payload: Bytes, wait: Duration) -> Result<Bytes> {
+    async fn ask(&self, subject: String, headers: HeaderMap, payload: Bytes, wait: Duration) -> Result<Message> {
         match self.request(subject, headers, payload, self.timeout + wait).await {
             Ok(message) => reply(message),
             Err(failure) => Err(self.request_error(failure)),
@@ -381,6 +348,17 @@ impl Remote {
             }),
             Err(_) => Err(RequestFailure::TimedOut),
         }
+    }
+
+    /// Returns the payload of a reply as it was before compression.
+    fn decompressed(&self, reply: Message) -> Result<Bytes> {
+        let encoding = reply.headers.as_ref().and_then(|headers| headers.get(wire::CONTENT_ENCODING));
+        let Some(encoding) = encoding else { return Ok(reply.payload) };
+        let compression: Compression =
+            encoding.as_str().parse().map_err(|error: Error| Error::new(ErrorKind::Unexpected, error.to_string()))?;
+        // A larger page holds one event, which fits into a message.
+        let bytes_max = wire::COMPRESSED_PAGE_BYTES_MAX.max(self.client.max_payload()) + wire::HEADROOM_BYTES;
+        compression.decompress(&reply.payload, bytes_max).map(Bytes::from)
     }
 
     fn request_error(&self, failure: RequestFailure) -> Error {
@@ -501,11 +479,11 @@ pub fn header_map(record: &Record) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-/// Returns the payload of a reply, or the error in its headers.
-fn reply(message: Message) -> Result<Bytes> {
+/// Returns a reply, or the error in its headers.
+fn reply(message: Message) -> Result<Message> {
     let headers = message.headers.as_ref();
     let Some(code) = headers.and_then(|headers| headers.get(wire::ERROR_CODE)) else {
-        return Ok(message.payload);
+        return Ok(message);
     };
     let kind = code.as_str().parse().map_or(ErrorKind::Unexpected, ErrorKind::from_code);
     let sentence =

@@ -173,7 +173,7 @@ pub async fn plan_sweep<S: Store>(
     let kept_from = kept_from(store, id, horizon).await?;
     let mut plan = SweepPlan { swept: Swept::default(), kept_from, removed: None, next: None, deletions: Vec::new() };
     // Read the index before changing it: the walk goes on from the rows that it has seen.
-    let mut index = IndexWalk::new(id, start, horizon, false);
+    let mut index = IndexWalk::new(id, start, horizon, false).of_all();
     while let Some(row) = index.next(store).await? {
         let (log, bucket) = (id.clone(), row.bucket);
         if bucket.last() >= horizon {
@@ -237,7 +237,7 @@ pub struct SweepCount {
 pub async fn count_sweep<S: Store>(store: &S, id: &LogId, horizon: Offset) -> Result<SweepCount> {
     let kept_from = kept_from(store, id, horizon).await?;
     let mut count = SweepCount { swept: Swept::default(), kept_from, removed: None };
-    let mut index = IndexWalk::new(id, Offset::MIN, horizon, false);
+    let mut index = IndexWalk::new(id, Offset::MIN, horizon, false).of_all();
     while let Some(row) = index.next(store).await? {
         if row.bucket.last() < horizon {
             count.swept.count(&row);
@@ -273,7 +273,7 @@ async fn kept_from<S: Store>(store: &S, id: &LogId, horizon: Offset) -> Result<O
 /// The errors of the store.
 pub async fn newest_seq<S: Store>(store: &S, id: &LogId) -> Result<Seq> {
     let mut newest = store.log(id).await?.map_or(Seq::ZERO, |row| row.deleted_to.max(Seq::ZERO));
-    let mut index = IndexWalk::new(id, Offset::MIN, Offset::MAX, false);
+    let mut index = IndexWalk::new(id, Offset::MIN, Offset::MAX, false).of_all();
     while let Some(row) = index.next(store).await? {
         newest = newest.max(row.counted_to).max(row.emptied_at);
     }

@@ -4,6 +4,7 @@
 //! - `guardrail`, `timestamps`: checks at start that seqs can be write timestamps.
 //! - `schema`, `statements`, `values`: its tables, the statements, and rows as CQL stores them.
 //! - `writes`: events and their index rows; `removal`: deletion.
+//! - `index`: the rows of the index; `events`, `late`: events, and the lists of late ones; `logs`: the rows of logs.
 //! - `cursors`: the cursors of readers.
 //! - `cache`: log and index rows kept in memory, with counts that are written later.
 //! - `heads`: the newest handed-out messages, stored once for all logs that wait.
@@ -12,8 +13,12 @@
 mod cache;
 mod cursors;
 mod errors;
+mod events;
 mod guardrail;
 mod heads;
+mod index;
+mod late;
+mod logs;
 mod nodes;
 mod removal;
 mod schema;
@@ -33,11 +38,14 @@ use std::{
 };
 
 use futures_util::future::try_join_all;
-use scylla::{client::session::Session, statement::batch::Batch, value::CqlTimestamp};
+use scylla::{client::session::Session, statement::batch::Batch};
 
 use crate::{
-    ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
-    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, Store, Write, no_property},
+    ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq, read,
+    store::{
+        Bucket, BucketRow, EncodedEvent, EpochRow, LateEvent, LogRow, Scan, SourceRow, Store, Totals, Write,
+        no_property,
+    },
 };
 
 pub use url::{ScyllaUrl, Tls};
@@ -47,7 +55,7 @@ use heads::Heads;
 use nodes::Nodes;
 use session::{cql_limit, was_applied};
 use statements::Statements;
-use values::{BucketCounts, CqlEvent, CqlWidths};
+use values::CqlWidths;
 
 /// The number of logs that may write at the same time.
 const CONCURRENT_WRITES: usize = 64;
@@ -58,6 +66,8 @@ const CONCURRENT_WRITES: usize = 64;
 const IN_FLIGHT_BYTES: usize = 32 << 20;
 /// The number of partitions that logs are listed in.
 const LOG_SHARDS: u8 = 16;
+/// The most logs in one page of a read of a partition.
+const LOGS_PER_PAGE: usize = 5_000;
 /// Twice the period at which both databases sync their commit logs.
 ///
 /// Writes that are older survive a crash of the machine.
@@ -143,24 +153,6 @@ impl Scylla {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.0.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Lists the eras of a log, in order.
-    async fn eras(&self, id: &LogId) -> Result<Vec<Offset>> {
-        let eras: Vec<(i64,)> = self.rows(&self.0.statements.eras, (id.as_str(),)).await?;
-        Ok(eras.into_iter().map(|(era,)| Offset::from_nanos(era)).collect())
-    }
-
-    /// Returns the start of the last bucket that begins at or before `offset`, if there is one.
-    async fn start_at(&self, id: &LogId, eras: &[Offset], offset: Offset) -> Result<Option<Offset>> {
-        for era in eras.iter().rev().filter(|era| **era <= offset) {
-            let values = (id.as_str(), era.nanos(), values::hour_bucket(offset));
-            let found: Vec<(CqlTimestamp,)> = self.rows(&self.0.statements.bucket_at, values).await?;
-            if let Some((start,)) = found.first() {
-                return Ok(Some(values::start_of(*start)));
-            }
-        }
-        Ok(None)
-    }
 }
 
 impl Store for Scylla {
@@ -179,6 +171,9 @@ impl Store for Scylla {
         type ListedLog =
             (String, Option<i64>, Option<CqlWidths>, Option<i64>, Option<(i64, i64)>, Option<i64>, Option<i64>);
         let after = after.map_or("", LogId::as_str);
+        let mut statement = self.0.statements.logs_after.clone();
+        statement.set_page_size(cql_limit(limit.min(LOGS_PER_PAGE)));
+        let statement = &statement;
         let shards = (0..i32::from(LOG_SHARDS)).map(|shard| {
             // Deleted logs do not count towards the limit.
             let mut live = 0;
@@ -186,7 +181,7 @@ impl Store for Scylla {
                 live += usize::from(row.1.is_some());
                 live <= limit
             };
-            self.paged_rows_while(&self.0.statements.logs_after, (shard, after), cql_limit(limit), usize::MAX, more)
+            self.rows_while(statement, (shard, after), more)
         });
         let mut logs = Vec::new();
         let listed = try_join_all(shards).await?.into_iter().flatten();
@@ -207,68 +202,34 @@ impl Store for Scylla {
         reverse: bool,
         limit: usize,
     ) -> Result<Vec<BucketRow>> {
-        let (from, to) = span.into_inner();
-        let mut eras = self.eras(id).await?;
-        let first = self.start_at(id, &eras, from).await?.unwrap_or(from);
-        // The era of the first bucket begins at or before it.
-        let first_era = eras.iter().rposition(|era| *era <= first).unwrap_or(0);
-        eras.drain(..first_era);
-        eras.retain(|era| *era <= to);
-        let statement = if reverse {
-            eras.reverse();
-            &self.0.statements.buckets_reverse
-        } else {
-            &self.0.statements.buckets
-        };
-        let mut rows = Vec::new();
-        for era in eras {
-            let left = limit - rows.len();
-            if left == 0 {
-                break;
-            }
-            let values =
-                (id.as_str(), era.nanos(), values::hour_bucket(first), values::hour_bucket(to), cql_limit(left));
-            let found: Vec<(CqlTimestamp, BucketCounts)> = self.rows_while(statement, values, left, |_| true).await?;
-            for (start, counts) in found {
-                rows.push(values::bucket_row(values::start_of(start), counts)?);
-            }
-        }
+        let mut rows = self.find_buckets(id, span, reverse, limit).await?;
         self.cache().apply_unwritten(id, &mut rows);
         Ok(rows)
     }
 
-    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
-        if scan.from > scan.to {
-            return Ok(Vec::new());
-        }
-        let statement = if scan.reverse { &self.0.statements.events_reverse } else { &self.0.statements.events };
-        let start = values::hour_bucket(bucket.start);
-        let (from, to) = (scan.from, scan.to);
-        let values =
-            (id.as_str(), start, from.offset.nanos(), from.seq, to.offset.nanos(), to.seq, cql_limit(scan.limit));
-        let mut bytes = 0;
-        let rows = self.rows_while::<CqlEvent>(statement, values, scan.limit, |(_, _, _, metadata, data)| {
-            let before = bytes;
-            let metadata = metadata.iter().flatten();
-            let metadata_bytes: usize =
-                metadata.map(|(name, values)| name.len() + values.iter().map(String::len).sum::<usize>()).sum();
-            bytes += metadata_bytes + data.as_ref().map_or(0, Vec::len);
-            before < scan.bytes
-        });
-        Ok(rows.await?.into_iter().map(|row| values::event(id, row)).collect())
+    async fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<EncodedEvent>> {
+        self.scan(id, bucket, scan).await
     }
 
-    async fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
-        let values = (id.as_str(), values::hour_bucket(bucket.start), after, cql_limit(limit));
-        let rows: Vec<(i64, i64)> = self.rows_while(&self.0.statements.arrivals, values, limit, |_| true).await?;
-        let position = |(seq, time)| Position { offset: Offset::from_nanos(time), seq: Seq::from_number(seq) };
-        Ok(rows.into_iter().map(position).collect())
+    async fn late_events(
+        &self,
+        id: &LogId,
+        bucket: Bucket,
+        after: Seq,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<LateEvent>> {
+        self.read_late_events(id, bucket, after, limit, bytes).await
     }
 
     async fn event(&self, id: &LogId, position: Position) -> Result<Option<Event>> {
         let Some(row) = self.cached_log(id).await? else { return Ok(None) };
-        let scan = Scan { from: position, to: position, reverse: false, limit: 1, bytes: usize::MAX };
-        Ok(self.events(id, row.widths.bucket(position.offset), scan).await?.pop())
+        let found = self.events_at(id, row.widths.bucket(position.offset), vec![position]).await?;
+        Ok(found.first().map(|event| event.decode(id)))
+    }
+
+    async fn totals(&self, id: &LogId) -> Result<Totals> {
+        read::totals(self, id).await
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<()> {

@@ -30,9 +30,10 @@ pub use crate::scylla::{ScyllaUrl, Tls};
 pub use crate::{
     archive::ArchiveLog,
     bucket::{BINS, Bucket, ERA_BUCKETS, Width, Widths},
+    encoded::{EncodedEvent, Malformed},
     event::{Arrival, EventRow, Late},
     id::SLOTS,
-    index::BucketRow,
+    index::{BucketRow, Totals},
     resets::reset_checkpoints,
     retention::{SweepCount, SweepPlan, Swept, count_sweep, newest_seq, plan_sweep, sweep},
 };
@@ -106,21 +107,27 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<BucketRow>>> + Send;
 
     /// Reads the events of one bucket that `scan` selects.
-    fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> impl Future<Output = Result<Vec<Event>>> + Send;
+    fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> impl Future<Output = Result<Vec<EncodedEvent>>> + Send;
 
-    /// Lists the late events above the seq `after` by seq, at most `limit`.
+    /// Reads the late events that are listed in `bucket`, by seq: those above the seq `after`, at most `limit`, and no
+    /// more once they have `bytes` of data and metadata.
     ///
     /// A late event is listed in the bucket of the source's `max_time` at its arrival.
-    fn arrivals(
+    fn late_events(
         &self,
         id: &LogId,
         bucket: Bucket,
         after: Seq,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Position>>> + Send;
+        bytes: usize,
+    ) -> impl Future<Output = Result<Vec<LateEvent>>> + Send;
 
     /// Reads one event by its position.
     fn event(&self, id: &LogId, position: Position) -> impl Future<Output = Result<Option<Event>>> + Send;
+
+    /// Returns what the index counts of a log, without its rows where the archive keeps their sums. Nothing for a log
+    /// that does not exist.
+    fn totals(&self, id: &LogId) -> impl Future<Output = Result<Totals>> + Send;
 
     /// Writes `writes` in this order, and returns once the archive has accepted them.
     ///
@@ -172,6 +179,17 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// without a disk of its own.
     fn disk(&self) -> impl Future<Output = Result<Option<Disk>>> + Send {
         ready(Ok(None))
+    }
+
+    /// Returns the archive as it is now, for several reads of one moment that are answered without waiting: each of
+    /// its reads is ready when it is first polled. `None` if the archive has no such state.
+    ///
+    /// A large read should run on a thread that may block. The state must not be kept for long.
+    ///
+    /// # Errors
+    /// Those of a read.
+    fn snapshot(&self) -> Result<Option<Self>> {
+        Ok(None)
     }
 
     /// Drops everything cached about earlier writes. Must be called while nothing is being written.
@@ -322,7 +340,7 @@ pub enum CursorChange {
 /// let bucket = Widths::default().bucket(position.offset);
 /// let newest =
 ///     Scan { from: Position::MIN, to: Position::MAX, reverse: true, limit: 1, bytes: usize::MAX };
-/// assert_eq!(events.store().events(&id, bucket, newest).await?[0].position, position);
+/// assert_eq!(events.store().events(&id, bucket, newest).await?[0].position(), position);
 /// # Ok::<(), hourlog::Error>(())
 /// # }).unwrap();
 /// ```
@@ -338,6 +356,31 @@ pub struct Scan {
     pub limit: usize,
     /// The most bytes of data and metadata. The first event is returned whatever its size.
     pub bytes: usize,
+}
+
+/// A late event, as the list of those that arrived in the time of a bucket has it.
+///
+/// ```
+/// use hourlog::{Archive, Events, Log, Memory, Offset, Record, Seq, time::system_clock};
+/// use hourlog::store::{LateEvent, Store};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let events = Archive::new(Memory::new(), system_clock);
+/// # let id = "orders.eu".parse()?;
+/// let late = Record::new("late").at("2018-02-04T10:00:00Z".parse()?);
+/// let position = events.log(&id).await?.write(late).await?;
+///
+/// let rows = events.store().buckets(&id, Offset::MIN..=Offset::MAX, true, 1).await?;
+/// let listed: Vec<LateEvent> = events.store().late_events(&id, rows[0].bucket, Seq::MIN, 10, 1 << 20).await?;
+/// assert_eq!((listed[0].position, listed[0].event.is_some()), (position, true));
+/// # Ok::<(), hourlog::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateEvent {
+    /// Its position.
+    pub position: Position,
+    /// The event; `None` if it is gone. It stays listed when its bucket is deleted.
+    pub event: Option<EncodedEvent>,
 }
 
 /// The settings of a log.

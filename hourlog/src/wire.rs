@@ -13,6 +13,7 @@
 //! ```
 
 mod admin;
+mod compression;
 mod cursor;
 pub mod json;
 pub mod proto;
@@ -29,6 +30,7 @@ pub use admin::{
     AlterRequest, CreateRequest, DeleteRequest, PurgeRequest, RemovedReply, RequeueReply, RequeueRequest, Retention,
     StillRejected,
 };
+pub use compression::{ACCEPT_ENCODING, COMPRESSED_PAGE_BYTES_MAX, CONTENT_ENCODING, Compression, Compressor};
 pub use cursor::{
     CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, Moved, NamedCursor,
     SetCursorReply, SetCursorRequest,

@@ -11,6 +11,7 @@ mod inbox;
 pub(crate) mod lasting;
 mod logs;
 mod moved;
+mod page;
 mod receipt;
 mod replay;
 mod reply;

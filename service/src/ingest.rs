@@ -24,7 +24,7 @@ use std::{
 };
 
 use async_nats::jetstream;
-use hourlog::{Error, ErrorKind, LogId, Offset, Result, failpoint::Failpoint, nats::Backoff, store::Store};
+use hourlog::{Error, ErrorKind, LogId, Result, failpoint::Failpoint, nats::Backoff, store::Store};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::{self, Interval, MissedTickBehavior, interval, interval_at, sleep},
@@ -56,7 +56,7 @@ use crate::{
 use caution::Caution;
 use checkpoint::{CATCH_UP_CHECK_INTERVAL, Checkpoint, Due, Progress};
 use chunk::{Chunk, InFlight};
-use consumer::{Messages, Received};
+use consumer::{Delivered, Messages, Received};
 use gaps::Gaps;
 use reader::Reader;
 use stream_check::{AWAITED_STREAM_INTERVAL, CheckedStream};
@@ -219,7 +219,7 @@ impl<S: Store> Ingest<S> {
             rollbacks_seen: *args.rollbacks.subscribe().borrow(),
             args,
             checkpoint,
-            in_flight: InFlight::new(S::IN_FLIGHT_BYTES),
+            in_flight: InFlight::new(S::IN_FLIGHT_BYTES, S::CONCURRENT_WRITES.is_none()),
             archive_request: None,
             refusals_of: None,
             new_log_rate,
@@ -282,6 +282,7 @@ impl<S: Store> Ingest<S> {
         }
         loop {
             let next = self.checkpoint.taken().message.sequence + 1;
+            let held_until = self.in_flight.held_until().filter(|until| Instant::now() < *until);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(ReadEnd::Shutdown),
@@ -309,7 +310,8 @@ impl<S: Store> Ingest<S> {
                         return Err(self.interrupted());
                     }
                 }
-                batch = reader.next_batch(next), if !self.in_flight.is_full() => {
+                () = sleep_until(held_until), if held_until.is_some() => {}
+                batch = reader.next_batch(next), if held_until.is_none() && !self.in_flight.is_full() => {
                     let batch = batch.ok_or_else(|| self.interrupted())??;
                     self.take(batch, &mut reader).await?;
                 }
@@ -389,8 +391,8 @@ impl<S: Store> Ingest<S> {
     /// Takes a chunk of messages and hands it out. After an error, hands out the messages before
     /// it.
     async fn take_parsed(&mut self, received: Vec<Received>, messages: &mut Messages) -> Result<()> {
-        self.claim_logs(received.iter().flatten().map(|message| message.subject.as_str())).await?;
-        let keys = received.iter().flatten().map(|message| (message.subject.as_str(), move || consumer::key(message)));
+        self.claim_logs(received.iter().flatten().map(|delivered| delivered.message.subject.as_str())).await?;
+        let keys = received.iter().flatten().map(|delivered| (delivered.message.subject.as_str(), delivered.key));
         self.admit_logs(keys).await?;
         let mut chunk = Chunk::default();
         let outcome = received.into_iter().try_for_each(|message| self.take_one(message, messages, &mut chunk));
@@ -415,18 +417,15 @@ impl<S: Store> Ingest<S> {
     }
 
     fn take_one(&mut self, message: Received, messages: &mut Messages, chunk: &mut Chunk) -> Result<()> {
-        let unexpected = |what: String| Error::new(ErrorKind::Unavailable, what);
-        let message = message.map_err(|error| unexpected(error.to_string()))?;
-        let info = messages.next_info(&message)?;
-        let sequence = info.stream_sequence;
+        let delivered = message?;
+        messages.check_next(&delivered)?;
+        let Delivered { message, key: MessageKey { sequence, time }, pending, .. } = delivered;
         if sequence <= self.checkpoint.taken().message.sequence {
             return Ok(());
         }
-        let time = i64::try_from(info.published.unix_timestamp_nanos());
-        let time = Offset::from_nanos(time.map_err(|error| unexpected(error.to_string()))?);
         let time = if Failpoint::LocalClock.is_active() { (self.args.settings.clock)() } else { time };
         let source = self.source();
-        let pending = info.pending.saturating_sub(self.counted);
+        let pending = pending.saturating_sub(self.counted);
         source.published.store(sequence + pending, Relaxed);
         if pending == 0 {
             source.limit_catch_up(sequence);
@@ -438,12 +437,8 @@ impl<S: Store> Ingest<S> {
         }
         let waiter = if is_wal { self.args.waiters.take(message.headers.as_ref()) } else { None };
         let key = MessageKey { sequence, time };
-        let message = Message {
-            subject: &message.subject,
-            headers: message.headers.as_ref(),
-            payload: message.payload.clone(),
-            key,
-        };
+        let message =
+            Message { subject: &message.subject, headers: message.headers.as_ref(), payload: message.payload, key };
         let decoded = self.decoder.decode(message, self.checkpoint.max_time_with(time));
         self.add(chunk, key, decoded, waiter);
         Ok(())
@@ -471,7 +466,7 @@ impl<S: Store> Ingest<S> {
     /// Takes messages that were read raw and hands them out.
     async fn take_raw(&mut self, batch: Vec<RawMessage>) -> Result<()> {
         self.claim_logs(batch.iter().map(RawMessage::subject)).await?;
-        self.admit_logs(batch.iter().map(|raw| (raw.subject(), move || Some(raw.key)))).await?;
+        self.admit_logs(batch.iter().map(|raw| (raw.subject(), raw.key))).await?;
         let (mut chunk, mut poison) = (Chunk::default(), 0);
         for raw in &batch {
             poison += u64::from(self.take_one_raw(raw, &mut chunk));
@@ -683,6 +678,14 @@ async fn end(request: &mut Option<ArchiveRequest>) {
         request.abort();
         // An error says that it was aborted.
         let _ = request.await;
+    }
+}
+
+/// Waits until `time`; forever if there is none.
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 

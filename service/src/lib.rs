@@ -54,6 +54,7 @@ mod origin;
 mod pattern;
 mod pending;
 mod properties;
+mod reading;
 mod receipts;
 mod recent;
 mod repeats;

@@ -1,6 +1,5 @@
 //! One log: appends in order, replays without blocking appends, and changes between two appends.
 
-mod expired;
 pub(crate) mod jobs;
 mod removal;
 mod row;
@@ -8,10 +7,9 @@ mod row;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use hourlog::{
-    LogId, Offset, Result, Seq,
+    LogId, Result, Seq,
     failpoint::Failpoint,
     nats::Backoff,
-    read::{ArrivalPage, ArrivalQuery, End, Page, Query, arrivals_page, page},
     store::{EventRow, Store, Write},
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -26,12 +24,12 @@ use crate::{
     health::Health,
     once::{self, Remembered},
     pending::PendingEvent,
+    reading::{self, ReadPage, Reading, RemovedCache},
     recent::Recent,
     rules::Rules,
     sources::Source,
     trace::sentence,
 };
-use expired::RemovedCache;
 use jobs::Job;
 
 /// A running log. Cheap to clone.
@@ -58,7 +56,7 @@ pub(crate) enum LogMsg {
     /// Ends the current job. Sent by its task to its own actor, with what is left of the job.
     Ran(Option<Job>),
     /// Reads a page of the log. Runs beside later appends.
-    Replay { reading: Reading, reply: oneshot::Sender<Result<ReadPage>> },
+    Replay { reading: Reading, reply: oneshot::Sender<Result<PageOrWait>> },
     /// Changes the log, once the current write has ended.
     Job(Job),
     /// Ends a read. Sent by its task to its own actor.
@@ -88,33 +86,8 @@ impl std::fmt::Debug for WhenIdle {
     }
 }
 
-/// A query in either order.
-#[derive(Debug, Clone)]
-pub(crate) enum Reading {
-    /// In timeline order.
-    Timeline(Query),
-    /// In arrival order.
-    Arrival(ArrivalQuery),
-}
-
-/// A page in either order.
-#[derive(Debug)]
-pub(crate) enum Read {
-    /// In timeline order.
-    Timeline(Page),
-    /// In arrival order.
-    Arrival(ArrivalPage),
-}
-
-/// A page, and what the reader has missed.
-#[derive(Debug)]
-pub(crate) struct ReadPage {
-    pub(crate) read: Read,
-    /// The time before which events were removed, if the read begins before it.
-    pub(crate) expired: Option<Offset>,
-    /// For a page that is empty because it begins at the end of the log: tells when there is more.
-    pub(crate) more: Option<More>,
-}
+/// A page; with one that is empty because it begins at the end of the log, a wait for more.
+pub(crate) type PageOrWait = (ReadPage, Option<More>);
 
 /// Waits until a log has more to read. Keeps the log awake until it is dropped.
 #[derive(Debug)]
@@ -139,16 +112,6 @@ impl Drop for More {
         self.visible = None;
         // The log may have ended.
         let _ = self.log.send_message(LogMsg::WaitEnded);
-    }
-}
-
-impl Read {
-    /// Returns true if the page is empty because it begins at the end of the log.
-    pub(crate) fn is_empty_end(&self) -> bool {
-        match self {
-            Self::Timeline(page) => page.events.is_empty() && page.end == End::CaughtUp,
-            Self::Arrival(page) => page.events.is_empty() && page.end == End::CaughtUp,
-        }
     }
 }
 
@@ -197,7 +160,7 @@ impl<S> LogActor<S> {
 /// The state of a running log.
 #[derive(Debug)]
 pub(crate) struct LogState<S> {
-    args: LogArgs<S>,
+    args: Arc<LogArgs<S>>,
     /// The events that wait to be written.
     pending: VecDeque<Append>,
     /// The changes that wait for the end of the current write. They come before the pending events:
@@ -252,7 +215,7 @@ impl<S: Store> Actor for LogActor<S> {
             writing: None,
             visible: watch::Sender::new(args.archived().max(args.written)),
             written: args.written,
-            args,
+            args: Arc::new(args),
             readers: JoinSet::new(),
             reads: 0,
             when_idle: None,
@@ -319,7 +282,7 @@ impl<S: Store> LogState<S> {
             }
             return;
         };
-        let (args, written, myself) = (self.args.clone(), self.written, myself.clone());
+        let (args, written, myself) = (Arc::clone(&self.args), self.written, myself.clone());
         let task = tokio::spawn(async move {
             let rest = job.run(&args, written).await;
             // An actor that has ended meanwhile does not need to know.
@@ -368,7 +331,7 @@ impl<S: Store> LogState<S> {
         let (first, last) = (first.row.event.position.seq, last.row.event.position.seq);
         let before = self.written.max(first.saturating_previous());
         self.visible.send_if_modified(|visible| std::mem::replace(visible, before) != before);
-        let (args, myself, remembered) = (self.args.clone(), myself.clone(), self.remembered.take());
+        let (args, myself, remembered) = (Arc::clone(&self.args), myself.clone(), self.remembered.take());
         let task = tokio::spawn(async move {
             let remembered = write_with_retries(&args, events, permit, remembered).await;
             // An actor that has ended meanwhile does not need to know.
@@ -406,7 +369,7 @@ impl<S: Store> LogState<S> {
         }
     }
 
-    fn replay(&mut self, myself: &LogRef, reading: Reading, reply: oneshot::Sender<Result<ReadPage>>) {
+    fn replay(&mut self, myself: &LogRef, reading: Reading, reply: oneshot::Sender<Result<PageOrWait>>) {
         self.when_idle = None;
         self.reads += 1;
         while self.readers.try_join_next().is_some() {}
@@ -418,10 +381,9 @@ impl<S: Store> LogState<S> {
         let (removed, myself) = (Arc::clone(&self.args.removed), myself.clone());
         self.readers.spawn(async move {
             let page = async {
-                let read = read(&store, &id, &reading, &mut visible).await?;
-                let expired = expired::expired(&removed, &store, &id, &reading).await?;
-                let more = read.is_empty_end().then(|| More { visible: Some(visible), log: myself.clone() });
-                Ok(ReadPage { read, expired, more })
+                let page = reading::visible(&store, &removed, &id, &reading, &mut visible).await?;
+                let more = page.read.is_empty_end().then(|| More { visible: Some(visible), log: myself.clone() });
+                Ok((page, more))
             };
             // The requester may have left; that is not a failure.
             let _ = reply.send(page.await);
@@ -523,22 +485,5 @@ async fn write_with_retries<S: Store>(
                 tokio::time::sleep(backoff.next_pause()).await;
             }
         }
-    }
-}
-
-/// Reads a page. Marks as seen the change of `visible` that the page shows.
-async fn read<S: Store>(store: &S, id: &LogId, reading: &Reading, visible: &mut watch::Receiver<Seq>) -> Result<Read> {
-    loop {
-        let last_visible = *visible.borrow_and_update();
-        let read = match reading {
-            Reading::Timeline(query) => Read::Timeline(page(store, id, query, last_visible).await?),
-            Reading::Arrival(query) => Read::Arrival(arrivals_page(store, id, query, last_visible).await?),
-        };
-        // A page takes several reads of the archive. If everything was visible and a write has
-        // begun meanwhile, the page may contain a part of that write.
-        if last_visible == Seq::MAX && visible.has_changed().unwrap_or(false) {
-            continue;
-        }
-        return Ok(read);
     }
 }

@@ -102,11 +102,15 @@ impl<S> Logs<S> {
     }
 }
 
+/// The logs that are known here, by their ids. The hash needs no secret key of its own, but one of the process:
+/// publishers choose ids.
+type LogEntries = HashMap<LogId, Box<LogEntry>, foldhash::fast::RandomState>;
+
 /// The state of the supervisor.
 #[derive(Debug)]
 pub(crate) struct LogsState<S> {
     args: LogsArgs<S>,
-    logs: HashMap<LogId, Box<LogEntry>>,
+    logs: LogEntries,
     awake: Awake,
     /// The logs whose events wait for an actor to stop.
     waiting: VecDeque<LogId>,
@@ -219,7 +223,7 @@ impl<S: Store> Actor for Logs<S> {
         myself.send_interval(args.idle.div_f64(4.0).max(Duration::from_millis(50)), || LogsMsg::Sweep);
         Ok(LogsState {
             args,
-            logs: HashMap::new(),
+            logs: LogEntries::default(),
             awake: Awake::default(),
             waiting: VecDeque::new(),
             rollbacks: 0,
@@ -289,6 +293,8 @@ impl<S: Store> LogsState<S> {
                     self.waiting.push_back(entry.id.clone());
                 }
                 entry.last_used = Instant::now();
+                // Many logs wait with one message each.
+                entry.waiting.reserve_exact(1);
                 entry.waiting.push(append);
             } else {
                 entry.forward(append, myself, &self.args, &mut self.awake);
@@ -444,12 +450,7 @@ impl Default for Failure {
 
 impl LogEntry {
     /// Returns the log's entry, adding one if there is none.
-    fn of<'a>(
-        logs: &'a mut HashMap<LogId, Box<Self>>,
-        log: LogId,
-        source: &Arc<Source>,
-        counted_since: Instant,
-    ) -> &'a mut Self {
+    fn of<'a>(logs: &'a mut LogEntries, log: LogId, source: &Arc<Source>, counted_since: Instant) -> &'a mut Self {
         match logs.entry(log) {
             hash_map::Entry::Occupied(entry) => entry.into_mut(),
             hash_map::Entry::Vacant(entry) => {
@@ -626,7 +627,7 @@ mod tests {
 
     use crate::{
         config::Settings,
-        log_actor::{Read, Reading},
+        reading::{Read, Reading},
         sources,
     };
 
@@ -679,7 +680,7 @@ mod tests {
         let (reply, answer) = oneshot::channel();
         let request = LogMsg::Replay { reading: Reading::Timeline(query), reply };
         ask(fixture, log, request);
-        match answer.await.ok()?.expect("the log exists").read {
+        match answer.await.ok()?.expect("the log exists").0.read {
             Read::Timeline(page) => Some(page.events.len()),
             Read::Arrival(_) => None,
         }

@@ -160,8 +160,8 @@ impl<S: Store> ArchivedEvents<'_, S> {
             let events = self.store.events(self.log, bucket, scan).await?;
             let Some(last) = events.last() else { return Ok(read) };
             read += events.len() as u64;
-            scan.from = last.position.next();
-            if !events.iter().all(&mut visit) || scan.from > scan.to {
+            scan.from = last.position().next();
+            if !events.iter().all(|event| visit(&event.decode(self.log))) || scan.from > scan.to {
                 return Ok(read);
             }
         }
@@ -246,8 +246,8 @@ mod tests {
         let mut index = Vec::new();
         for part in lines.chunks(100) {
             assert_eq!(writer.write(part).await, part.len());
-            let ReadCounts { index: rows, buckets, arrivals, events } = writer.store.take();
-            assert_eq!((buckets, arrivals, events), (0, 0, 0));
+            let ReadCounts { index: rows, buckets, late, events } = writer.store.take();
+            assert_eq!((buckets, late, events), (0, 0, 0));
             index.push(rows);
         }
         // A new log has no index. A bucket that was empty at first needs no index any more.

@@ -274,5 +274,5 @@ async fn seq_in<S: Store>(store: &S, log: &LogId, row: &BucketRow) -> Result<Seq
     }
     // The row was written, but its first events are not counted yet.
     let first = Scan { from: Position::MIN, to: Position::MAX, reverse: false, limit: 1, bytes: 1 };
-    Ok(store.events(log, row.bucket, first).await?.first().map_or(Seq::ZERO, |event| event.position.seq))
+    Ok(store.events(log, row.bucket, first).await?.first().map_or(Seq::ZERO, |event| event.position().seq))
 }

@@ -8,6 +8,8 @@ mod admin;
 mod appends;
 #[path = "service/clocks.rs"]
 mod clocks;
+#[path = "service/compressed.rs"]
+mod compressed;
 #[path = "service/cql.rs"]
 mod cql;
 #[path = "service/cql_cuts.rs"]

@@ -6,7 +6,7 @@ use std::{process::Command, time::Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::{imports, print, process, test, tidy, tools, workspace::Workspace};
+use crate::{imports, instructions, print, process, test, tidy, tools, workspace::Workspace};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -32,6 +32,8 @@ enum Step {
     Deny,
     /// Crate hourlog without features, which may depend on std alone
     StdOnly,
+    /// Instructions for an event, beside those that were accepted
+    Instructions,
     /// All tests, on real servers
     Test,
 }
@@ -47,6 +49,7 @@ impl Step {
             Self::Doc => "documentation",
             Self::Deny => "licences, bans and sources",
             Self::StdOnly => "hourlog without features needs only std",
+            Self::Instructions => "instructions for an event",
             Self::Test => "tests",
         }
     }
@@ -61,6 +64,7 @@ impl Step {
             Self::Doc => "fix the warnings above",
             Self::Deny => "change the dependency, or deny.toml with a reason",
             Self::StdOnly => "make the dependency optional, behind a feature",
+            Self::Instructions => "the counts are above",
             Self::Test => "the failures are above",
         }
     }
@@ -83,6 +87,7 @@ impl Step {
                 process::run(deny.current_dir(&workspace.root).args(["check", "licenses", "bans", "sources"]))
             }
             Self::StdOnly => std_only(workspace),
+            Self::Instructions => instructions::run(&instructions::Options::default()),
             Self::Test => test::run(&[]),
         }
     }

@@ -6,6 +6,7 @@ mod chaos;
 mod ci;
 mod demo;
 mod imports;
+mod instructions;
 mod print;
 mod process;
 mod report;
@@ -42,12 +43,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Measure ingest and replay against the servers and stores that Hourlog is built on
+    /// Measure Hourlog end to end, each figure beside a baseline in the same run
     Bench {
-        /// Arguments for the benchmarks, such as --only NAME or --pairs 5
+        /// Arguments for the benchmark, such as --quick, --row NAME or --list; `growth` for what changes with size,
+        /// `console` for the keys of the console
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Count the instructions for an event, and compare them with those that were accepted
+    Instructions(instructions::Options),
     /// Kill servers for some minutes, then check that every acknowledged event is in the archive
     Chaos {
         /// Arguments for the chaos test, such as --minutes 10 --seed 1 or --cql
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Task::Up(options) => up::run(&options),
         Task::Test { arguments } => test::run(&arguments),
         Task::Bench { arguments } => bench::run(&arguments),
+        Task::Instructions(options) => instructions::run(&options),
         Task::Chaos { arguments } => chaos::run(&arguments),
         Task::Screens => screens::run(),
         Task::Ci(options) => ci::run(&options),

@@ -148,6 +148,46 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// A valgrind with callgrind.
+#[derive(Debug)]
+pub(crate) struct Valgrind {
+    pub program: PathBuf,
+    /// Directory of its tools, if it is not installed where it was built for.
+    pub library: Option<PathBuf>,
+}
+
+/// Finds valgrind, or downloads the package of a Debian or Ubuntu.
+pub(crate) fn valgrind() -> Result<Valgrind> {
+    if let Some(program) = on_path("valgrind") {
+        return Ok(Valgrind { program, library: None });
+    }
+    let root = cache()?.join("valgrind");
+    if !root.exists() {
+        download_valgrind(&root).context(
+            "cannot find or download valgrind, which counts instructions: install its package (`apt install valgrind`, \
+             `dnf install valgrind`); it runs on Linux only, elsewhere name the other steps (`cargo xtask ci --help`)",
+        )?;
+    }
+    let library = root.join("usr/libexec/valgrind");
+    // The program without the script around it, which names an installed one.
+    Ok(Valgrind { program: root.join("usr/bin/valgrind.bin"), library: Some(library) })
+}
+
+/// Unpacks the package of the distribution into `root`, which needs no privileges.
+fn download_valgrind(root: &Path) -> Result<()> {
+    let apt = on_path("apt-get").context("no apt-get on PATH")?;
+    let unpack = on_path("dpkg-deb").context("no dpkg-deb on PATH")?;
+    let cache = root.parent().context("the directory has no parent")?;
+    fs::create_dir_all(cache)?;
+    // On the same file system, so that the finished directory can be moved in one step.
+    let scratch = tempfile::tempdir_in(cache)?;
+    print::note(format_args!("downloading valgrind: apt-get download valgrind (15 MB, once)"));
+    process::output(Command::new(apt).args(["--quiet", "download", "valgrind"]).current_dir(scratch.path()))?;
+    let unpacked = scratch.path().join("root");
+    process::run(Command::new(unpack).arg("-x").arg(only_file(scratch.path(), "deb")?).arg(&unpacked))?;
+    Ok(fs::rename(unpacked, root)?)
+}
+
 /// Returns `~/.cache/hourlog/tools`, or the same below the cache directory that the user has
 /// configured.
 pub(crate) fn cache() -> Result<PathBuf> {

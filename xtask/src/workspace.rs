@@ -66,12 +66,28 @@ impl Workspace {
         self.build(&["--workspace", "--all-features"])
     }
 
+    /// Builds the benchmark and, beside it, the service, both as users run them. Returns the benchmark.
+    pub(crate) fn build_benchmark(&self) -> Result<PathBuf> {
+        let messages = self.messages(&["--release", "-p", "hourlogd", "-p", "conformance"])?;
+        executable(&messages, "bench")
+    }
+
+    /// Builds the program whose instructions are counted, with everything else that tests need.
+    pub(crate) fn build_for_instructions(&self) -> Result<PathBuf> {
+        executable(&self.messages(&["--workspace", "--all-features"])?, "instructions")
+    }
+
     fn build(&self, which: &[&str]) -> Result<Programs> {
+        let messages = self.messages(which)?;
+        Ok(Programs { hourlog: executable(&messages, "hourlog")?, hourlogd: executable(&messages, "hourlogd")? })
+    }
+
+    /// Builds programs, and returns the messages of cargo.
+    fn messages(&self, which: &[&str]) -> Result<String> {
         let mut build = self.cargo();
         build.args(["build", "--bins"]).args(which);
         build.arg("--message-format=json-render-diagnostics");
-        let messages = process::output(&mut build)?;
-        Ok(Programs { hourlog: executable(&messages, "hourlog")?, hourlogd: executable(&messages, "hourlogd")? })
+        process::output(&mut build)
     }
 
     /// Returns every text file that git tracks or would track.

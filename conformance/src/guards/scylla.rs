@@ -84,6 +84,13 @@ pub async fn empty(session: &Session, keyspace: &str) {
     try_join_all(TABLES.map(truncate)).await.expect("the database empties the tables");
 }
 
+impl InKeyspace {
+    /// Returns the URL of the keyspace.
+    pub fn url(&self) -> &ScyllaUrl {
+        &self.url
+    }
+}
+
 impl Drop for InKeyspace {
     fn drop(&mut self) {
         UNUSED_KEYSPACES.lock().unwrap_or_else(PoisonError::into_inner).push(self.url.clone());

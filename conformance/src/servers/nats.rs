@@ -82,6 +82,11 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The port that it listens on.
     pub fn port(&self) -> u16 {
         self.port

@@ -8,12 +8,15 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
+    sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
+    time::Instant,
 };
 
 /// The most bytes that are passed on at once.
 const BUFFER_BYTES: usize = 64 << 10;
+/// The most parts that are held back in one direction: enough for a delay of 20 ms at any rate of a test.
+const DELAYED_MAX: usize = 256;
 
 /// A proxy on a free port. Ends its connections on drop.
 #[derive(Debug)]
@@ -101,15 +104,35 @@ async fn connect(client: TcpStream, target: String, mut mode: watch::Receiver<Mo
     }
 }
 
-/// Passes bytes on in one direction. Answers of the server are delayed.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watch::Receiver<Mode>, are_answers: bool) {
+/// Passes bytes on in one direction, until one side ends. Answers of the server are delayed, each by itself: a delay
+/// does not lower the rate.
+async fn pump(from: OwnedReadHalf, to: OwnedWriteHalf, mode: watch::Receiver<Mode>, are_answers: bool) {
+    let (tx, rx) = mpsc::channel(DELAYED_MAX);
+    tokio::join!(receive(from, tx, mode.clone(), are_answers), send(to, rx, mode));
+}
+
+/// Bytes, and the moment at which they are passed on.
+type Delayed = (Instant, Vec<u8>);
+
+async fn receive(mut from: OwnedReadHalf, tx: mpsc::Sender<Delayed>, mode: watch::Receiver<Mode>, are_answers: bool) {
     let mut buffer = vec![0; BUFFER_BYTES];
-    while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let delay = mode.borrow().delay;
-        if are_answers && !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read,
+            () = tx.closed() => return,
+        };
+        let Ok(count @ 1..) = read else { return };
+        let delay = if are_answers { mode.borrow().delay } else { Duration::ZERO };
+        if tx.send((Instant::now() + delay, buffer[..count].to_vec())).await.is_err() {
+            return;
         }
-        if mode.wait_for(|mode| !mode.is_silent).await.is_err() || to.write_all(&buffer[..count]).await.is_err() {
+    }
+}
+
+async fn send(mut to: OwnedWriteHalf, mut rx: mpsc::Receiver<Delayed>, mut mode: watch::Receiver<Mode>) {
+    while let Some((due, bytes)) = rx.recv().await {
+        tokio::time::sleep_until(due).await;
+        if mode.wait_for(|mode| !mode.is_silent).await.is_err() || to.write_all(&bytes).await.is_err() {
             return;
         }
     }

@@ -139,6 +139,33 @@ pub async fn arrival_order_is_the_same_after_a_restart(guard: impl StoreGuard) -
     Ok(())
 }
 
+pub async fn late_events_that_are_redelivered_in_other_parts_are_returned_once(guard: impl StoreGuard) -> Outcome {
+    let mut source = RowSource::new(log_id());
+    let written: Vec<EventRow> = (0..300_i64)
+        .map(|number| {
+            source.arrival(days_after(at("10:00:00"), -number % 3), at("11:00:00"), Record::new(number.to_string()))
+        })
+        .collect();
+    for part in written[..200].chunks(7) {
+        rows::write(guard.store(), &log_id(), part).await?;
+    }
+    // The writer is killed twice, each time before the checkpoint has moved.
+    let guard = guard.restart().await;
+    for part in written[3..250].chunks(50) {
+        rows::write(guard.store(), &log_id(), part).await?;
+    }
+    let guard = guard.restart().await;
+    for part in written[31..].chunks(23) {
+        rows::write(guard.store(), &log_id(), part).await?;
+    }
+    for limit in [1, 13, 50, 299, 1_000] {
+        assert_eq!(in_pages(guard.store(), limit).await?, positions(&written), "in pages of {limit}");
+    }
+    let rows = guard.store().buckets(&log_id(), at("11:00:00")..=at("11:00:00"), false, 1).await?;
+    assert_eq!(rows[0].arrivals, 300);
+    Ok(())
+}
+
 pub async fn two_equal_records_are_two_events(guard: impl StoreGuard) -> Outcome {
     let store = guard.store();
     let mut source = RowSource::new(log_id());

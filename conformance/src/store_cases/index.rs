@@ -2,7 +2,7 @@
 
 use hourlog::{
     Offset, Position, Record, Result, Seq,
-    store::{Bucket, ERA_BUCKETS, EventRow, Scan, Store, Width},
+    store::{Bucket, ERA_BUCKETS, EncodedEvent, EventRow, Scan, Store, Width},
     time::{DAY, HOUR},
 };
 
@@ -92,7 +92,9 @@ pub async fn a_scan_is_inclusive_and_limited(guard: impl StoreGuard) -> Outcome 
         minutes.zip(["a", "b", "c", "d", "e", "f"]).map(|(t, n)| source.on_time(t, n)).collect();
     rows::write(store, &log, &written).await?;
     let at_index = |index: usize| written[index].event.position;
-    let scan = async |scan: Scan| Ok::<_, hourlog::Error>(names(&store.events(&log, hour("10:00:00"), scan).await?));
+    let scan = async |scan: Scan| {
+        Ok::<_, hourlog::Error>(names(&rows::decoded(&log, &store.events(&log, hour("10:00:00"), scan).await?)))
+    };
     let middle = Scan { from: at_index(1), to: at_index(4), ..EVERYTHING };
     assert_eq!(scan(EVERYTHING).await?, ["a", "b", "c", "d", "e", "f"]);
     assert_eq!(scan(middle).await?, ["b", "c", "d", "e"]);
@@ -122,12 +124,20 @@ pub async fn late_events_are_listed_by_their_arrival_time(guard: impl StoreGuard
     let (store, log) = (guard.store(), log_id());
     let written = three_hours(store).await?;
     let late = written[2].event.position;
-    assert_eq!(store.arrivals(&log, hour("12:00:00"), Seq::MIN, 10).await?, [late]);
-    assert_eq!(store.arrivals(&log, hour("12:00:00"), late.seq.saturating_previous(), 10).await?, [late]);
-    assert_eq!(store.arrivals(&log, hour("12:00:00"), late.seq, 10).await?, []);
-    assert_eq!(store.arrivals(&log, hour("12:00:00"), Seq::MAX, 10).await?, []);
+    let listed = async |bucket: &str, after: Seq, limit: usize| {
+        let late = store.late_events(&log, hour(bucket), after, limit, usize::MAX).await?;
+        for late in &late {
+            assert_eq!(late.event.as_ref().map(EncodedEvent::position), Some(late.position));
+        }
+        Ok::<_, hourlog::Error>(late.iter().map(|late| late.position).collect::<Vec<_>>())
+    };
+    assert_eq!(listed("12:00:00", Seq::MIN, 10).await?, [late]);
+    assert_eq!(listed("12:00:00", Seq::MIN, 0).await?, []);
+    assert_eq!(listed("12:00:00", late.seq.saturating_previous(), 10).await?, [late]);
+    assert_eq!(listed("12:00:00", late.seq, 10).await?, []);
+    assert_eq!(listed("12:00:00", Seq::MAX, 10).await?, []);
     for other in ["10:00:00", "13:00:00"] {
-        assert_eq!(store.arrivals(&log, hour(other), Seq::MIN, 10).await?, []);
+        assert_eq!(listed(other, Seq::MIN, 10).await?, []);
     }
     let rows = store.buckets(&log, Offset::MIN..=Offset::MAX, false, 10).await?;
     let counts: Vec<(u64, u64)> = rows.iter().map(|row| (row.count, row.arrivals)).collect();

@@ -25,15 +25,15 @@ pub async fn a_sparse_year_costs_one_read_per_existing_bucket(guard: impl StoreG
     rows::write(&store, &log, &year).await?;
 
     assert_eq!(names(&page(&store, &log, &Query::ALL, Seq::MAX).await?.events), ["then", "a year later"]);
-    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 2, arrivals: 0, events: 0 });
+    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 2, late: 0, events: 0 });
 
     let reverse = Query { reverse: true, ..Query::ALL };
     assert_eq!(names(&page(&store, &log, &reverse, Seq::MAX).await?.events), ["a year later", "then"]);
-    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 2, arrivals: 0, events: 0 });
+    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 2, late: 0, events: 0 });
 
     let everything = ArrivalQuery { after: ArrivalCursor::FIRST, limit: 10, bytes: usize::MAX };
     assert_eq!(names(&arrivals_page(&store, &log, &everything, Seq::MAX).await?.events), ["then", "a year later"]);
-    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 2, arrivals: 0, events: 0 });
+    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 2, late: 0, events: 0 });
 
     seek(&store, &log, days_after(start, 100), Seq::MAX).await?;
     let reads = store.take();
@@ -51,14 +51,14 @@ pub async fn events_ahead_of_now_cost_one_read_of_the_index(guard: impl StoreGua
     rows::write(&store, &log, &written).await?;
     store.take();
     assert_eq!(ahead(&store, &log, now).await?, None);
-    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 0, arrivals: 0, events: 0 });
+    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 0, late: 0, events: 0 });
 
     let written: Vec<EventRow> = times[2..].iter().map(|time| source.on_time(*time, "ahead")).collect();
     rows::write(&store, &log, &written).await?;
     store.take();
     let whole_buckets = Ahead { count: 2, first: far, last: times[4], is_exact: true };
     assert_eq!(ahead(&store, &log, soon).await?, Some(whole_buckets));
-    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 0, arrivals: 0, events: 0 });
+    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 0, late: 0, events: 0 });
     // In the bucket with the limit, only the events after it count.
     assert_eq!(ahead(&store, &log, now).await?, Some(Ahead { count: 3, first: soon, ..whole_buckets }));
     Ok(())
@@ -81,7 +81,8 @@ pub async fn a_year_of_hours_costs_one_read_per_bucket(guard: impl StoreGuard) -
     }
     let some = page(&store, &log, &Query { limit: 24, ..Query::ALL }, Seq::MAX).await?;
     assert_eq!(some.events.len(), 24);
-    assert_eq!(store.take(), ReadCounts { index: 1, buckets: 24, arrivals: 0, events: 0 });
+    // The index is fetched in parts that grow.
+    assert_eq!(store.take(), ReadCounts { index: 3, buckets: 24, late: 0, events: 0 });
     Ok(())
 }
 
@@ -96,7 +97,7 @@ pub async fn counts_are_answered_by_the_index_alone(guard: impl StoreGuard) -> O
     let half_days = Counting::equal_bins(at("12:00:00"), days_after(at("12:00:00"), 30), 60)?;
     assert_eq!(histogram(&store, &log, &Counting::new(half_days)).await?.count, 498);
     let reads = store.take();
-    assert_eq!((reads.buckets, reads.arrivals, reads.events), (0, 0, 0));
+    assert_eq!((reads.buckets, reads.late, reads.events), (0, 0, 0));
     assert!(reads.index <= 8, "{} reads of the index", reads.index);
     Ok(())
 }

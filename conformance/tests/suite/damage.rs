@@ -59,7 +59,13 @@ enum Size {
 /// Creates an archive of `size` with the checkpoint of a source, and closes it.
 async fn archive(size: Size) -> TempDir {
     let directory = TempDir::new().expect("a temporary directory can be created");
-    let store = Embedded::open(directory.path()).expect("the archive opens");
+    drop(open_archive(directory.path(), size).await);
+    directory
+}
+
+/// Creates an archive of `size` with the checkpoint of a source in `directory`.
+async fn open_archive(directory: &Path, size: Size) -> Embedded {
+    let store = Embedded::open(directory).expect("the archive opens");
     let (batches, events, bytes) = match size {
         Size::Small => (200, 10, 100),
         Size::Large => (150, 1_000, 1_000),
@@ -78,7 +84,7 @@ async fn archive(size: Size) -> TempDir {
         rows::write(&store, &log_id(), &rows).await.expect("the archive accepts the write");
         store.write(vec![archived(batch)]).await.expect("the archive accepts the write");
     }
-    directory
+    store
 }
 
 fn archived(number: i64) -> Write {
@@ -134,7 +140,11 @@ fn flip(path: &Path, offset: u64, bit: u8) -> u8 {
 async fn damage_between_two_writes_of_a_finished_journal_is_refused_and_repaired() {
     /// The bytes that end a batch of fjall. The next batch begins after them.
     const END_OF_A_BATCH: &[u8] = b"FJL\x03";
-    let directory = archive(Size::Large).await;
+    // As a process leaves it that is killed: closing an archive writes its journals into tables.
+    let [open, directory] = [(), ()].map(|()| TempDir::new().expect("a temporary directory can be created"));
+    let store = open_archive(open.path(), Size::Large).await;
+    copy_directory(open.path(), directory.path());
+    drop(store);
     let (first, used) = files(directory.path())
         .into_iter()
         .find(|(path, _)| path.extension().is_some_and(|extension| extension == "jnl"))

@@ -1,7 +1,7 @@
 //! The archive in a CQL database, compared with the archive in memory.
 
 use conformance::{
-    guard::log_id,
+    guard::{StoreGuard, log_id},
     guards::{scylla as open, session},
     kit::at,
     properties,
@@ -10,7 +10,7 @@ use conformance::{
     store_properties,
 };
 use hourlog::{
-    Archive, Memory, Scylla, Seq,
+    Archive, Memory, Record, Scylla, Seq,
     read::{Query, page},
     store::{ScyllaUrl, Store},
     time::{DAY, HOUR, system_clock},
@@ -35,12 +35,17 @@ fn random_rows_match_a_list() {
 
 /// The hours of a year.
 const HOURS: i64 = 8_760;
-/// The statements for reading one page of the index, and the rows of such a page.
-const INDEX: (i64, i64) = (3, 256);
+/// The statements for reading one part of the index, and the rows of a large part. A page begins with three small
+/// ones.
+const INDEX: (i64, i64, i64) = (2, 256, 3);
+/// The statements of a write beside those of its events: the row of the log, and its eras.
+const LOG: i64 = 6;
+/// The index rows that one statement reads.
+const ROWS_PER_READ: i64 = 100;
 
-/// The database itself counts the statements; no other test uses it.
+/// The database itself counts the statements, except those of batches; no other test uses it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_takes_one_statement_per_bucket_and_those_of_the_index() {
+async fn pages_and_writes_take_one_statement_per_bucket_and_few_for_the_index() {
     let node = CassandraNode::start().await;
     let url: ScyllaUrl = node.url("counted").parse().expect("the test's own URL is valid");
     let store = Scylla::open(&url, true).await.expect("the database answers");
@@ -51,16 +56,48 @@ async fn a_page_takes_one_statement_per_bucket_and_those_of_the_index() {
         let rows: Vec<_> = (0..events)
             .map(|number| source.on_time(at("10:00:00").saturating_add_nanos(number * every), "x"))
             .collect();
+        let before = statements(&session).await;
         rows::write(&store, &log, &rows).await.expect("the database accepts the write");
+        let taken = statements(&session).await - before;
+        assert!(taken <= events + LOG, "{taken} statements to write {events} new buckets");
+        store.flush().await.expect("the database answers");
+
+        // Another process does not know which buckets there are.
+        let reopened = Scylla::open(&url, false).await.expect("the database answers");
+        let before = statements(&session).await;
+        rows::write(&reopened, &log, &rows).await.expect("the database accepts the write");
+        let taken = statements(&session).await - before;
+        assert!(taken <= events + events / ROWS_PER_READ + 1 + LOG, "{taken} statements to write {events} buckets");
+
         let before = statements(&session).await;
         let found = page(&store, &log, &Query::ALL, Seq::MAX).await.expect("the database answers").events.len();
         let taken = statements(&session).await - before;
         assert_eq!(found as i64, events);
-        // The log with two events has a single page of the index.
-        let parts = events / INDEX.1 + 1;
-        assert!(taken <= events + parts * INDEX.0, "{taken} statements for {events} buckets");
+        // The log with two events has a single part of the index.
+        let parts = if events > INDEX.1 { events / INDEX.1 + 1 + INDEX.2 } else { 1 };
+        // A first part begins with the eras.
+        assert!(taken <= events + parts * INDEX.0 + 1, "{taken} statements for {events} buckets");
     }
-    store.flush().await.expect("the database answers");
+}
+
+/// An import costs one statement more for each write, not one for each event.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_events_are_listed_in_one_row_a_write() {
+    let guard = open().await;
+    let (store, url) = (guard.store(), guard.url().clone());
+    let mut source = RowSource::new(log_id());
+    let written: Vec<_> = (0..200)
+        .map(|number| source.arrival(at("10:00:00"), at("12:00:00"), Record::new(number.to_string())))
+        .collect();
+    for part in written.chunks(50) {
+        rows::write(store, &log_id(), part).await.expect("the database accepts the write");
+    }
+    let count = format!("SELECT count(*) FROM {}.arrivals", url.keyspace);
+    let rows = session(&url).await.query_unpaged(count, ()).await.expect("the database answers");
+    let rows = rows.into_rows_result().expect("the statement returns rows");
+    assert_eq!(rows.single_row::<(i64,)>().expect("a count").0, 4);
+    let (_, by_arrival) = rows::read_all(store, &log_id()).await.expect("the database answers");
+    assert_eq!(by_arrival, rows::positions(&written));
 }
 
 async fn statements(session: &Session) -> i64 {

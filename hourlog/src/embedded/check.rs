@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::{
     LogId, Offset, Result, Seq,
     maintenance::{Finding, LogSummary, RowDamage, Summary, Tally, is_being_removed},
-    store::{Bucket, BucketRow, LogRow},
+    store::{Bucket, BucketRow, EncodedEvent, LogRow, Totals},
 };
 
 use super::{
@@ -18,14 +18,20 @@ use super::{
         database::{Files, Journaled},
         disk_failed, no_archive,
     },
-    keys, recovery, swap,
+    keys::{self, LogNumber, PackKey},
+    lanes::{Lane, Lanes},
+    listing::Listing,
+    packs::unpack,
+    recovery, swap,
     tables::{BATCHES, FORMAT, other_format},
     values,
     watermark::Watermark,
 };
 
-use parts::{Guess, Parts, Table};
+use parts::{Eras, Guess, OpenEra, Parts, Table};
 
+/// The first token of the ids of logs whose own ids are gone.
+const RECOVERED: &str = "_recovered";
 /// The rows between two reports of progress.
 const ROWS_PER_PROGRESS: u64 = 4_096;
 
@@ -77,6 +83,8 @@ pub(super) struct Walk<'a> {
     pub(super) damaged_logs: Vec<LogId>,
     /// The greatest seq that the row of a damaged bucket counts to.
     pub(super) holes_to: Seq,
+    /// The greatest number of a log.
+    pub(super) numbered: u32,
 }
 
 impl<'a> Walk<'a> {
@@ -100,6 +108,7 @@ impl<'a> Walk<'a> {
             rows: 0,
             damaged_logs: Vec::new(),
             holes_to,
+            numbered: 0,
         };
         walk.read_meta()?;
         walk.check_format(directory)?;
@@ -211,39 +220,88 @@ impl<'a> Walk<'a> {
     }
 
     fn logs(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let mut logs = self.table("logs")?;
-        let mut deletions = self.table("deletions")?;
-        let mut eras = self.table("eras")?;
+        let mut names = self.names()?;
+        let mut eras = Eras { stored: self.stored_eras()?, open: None };
         let mut parts =
             Parts { buckets: self.table("buckets")?, events: self.table("events")?, late: self.table("arrivals")? };
+        let mut rows = BTreeMap::new();
         loop {
-            let ids = [logs.log(), parts.buckets.log(), parts.events.log(), parts.late.log()];
-            let Some(id) = ids.into_iter().flatten().min().map(<[u8]>::to_vec) else { break };
-            while deletions.log().is_some_and(|head| head <= &id[..]) {
-                self.deletion(&mut deletions, sink)?;
-            }
-            let stored = match logs.log() {
-                Some(head) if head == id => logs.advance().map_err(disk_failed)?.map(|(_, value)| value),
-                _ => None,
+            let named = names.keys().next().copied();
+            let Some(number) = [named, parts.next_log()].into_iter().flatten().min() else { break };
+            let (id, stored) = match names.remove(&number) {
+                Some(found) => found,
+                None => (self.nameless(number)?, None),
             };
-            let Ok(log) = keys::log(&id) else {
-                let text = String::from_utf8_lossy(&id).into_owned();
-                self.tell_row("logs", format!("{text:?} is not the id of a log; its rows are left out"));
-                while parts.any_of(&id) {
-                    parts.skip(&id)?;
-                }
-                continue;
-            };
-            self.log(&log, stored, &mut parts, sink)?;
+            sink.put("numbers", &keys::log_number(number), values::log_id(&id).into())?;
+            let row = self.log(number, &id, stored, &mut parts, &mut eras, sink)?;
+            rows.insert(id.as_str().to_owned(), row);
+            self.numbered = self.numbered.max(number.0);
         }
+        while let Some(table) = parts.skip(None)? {
+            self.tell_row(table, "a row whose key cannot be read".to_owned());
+        }
+        rows.into_iter().try_for_each(|(id, row)| sink.put("logs", id.as_bytes(), row.into()))?;
+        let mut deletions = self.table("deletions")?;
         while deletions.head.is_some() {
             self.deletion(&mut deletions, sink)?;
         }
-        // The eras follow from the buckets. Reading them only finds damage in their files.
-        while eras.advance().map_err(disk_failed)?.is_some() {
+        Ok(())
+    }
+
+    /// Returns the stored sums of all eras.
+    fn stored_eras(&mut self) -> Result<BTreeMap<Vec<u8>, Bytes>> {
+        let mut eras = self.table("eras")?;
+        let mut stored = BTreeMap::new();
+        while let Some((key, value)) = eras.advance().map_err(disk_failed)? {
+            stored.insert(key, value);
             self.progress();
         }
-        Ok(())
+        Ok(stored)
+    }
+
+    /// Puts the sums of the era that is complete, and tells if others were stored.
+    fn finish_era(&mut self, number: LogNumber, id: &LogId, eras: &mut Eras, sink: &mut dyn Sink) -> Result<()> {
+        let Some(OpenEra { start, totals, is_whole }) = eras.open.take() else { return Ok(()) };
+        let key = keys::era(number, start);
+        let stored = eras.stored.get(&key[..]).and_then(|value| values::read_totals(value).ok());
+        // A damaged bucket is told of by itself.
+        if is_whole && stored != Some(totals) {
+            self.tell_row("eras", format!("the sums of the index of {id} are wrong"));
+        }
+        sink.put("eras", &key, values::totals(&totals).into())
+    }
+
+    /// Returns the logs by their numbers, with their settings as far as those can be read.
+    ///
+    /// An id and its number are in two tables, so that one damaged file leaves the other.
+    fn names(&mut self) -> Result<BTreeMap<LogNumber, (LogId, Option<LogRow>)>> {
+        let mut names = BTreeMap::new();
+        let mut numbers = self.table("numbers")?;
+        while let Some((key, value)) = numbers.advance().map_err(disk_failed)? {
+            match (keys::read_log_number(&key), values::read_log_id(&value)) {
+                (Ok(number), Ok(id)) => drop(names.insert(number, (id, None))),
+                _ => self.tell_row("numbers", "a row cannot be read".to_owned()),
+            }
+            self.progress();
+        }
+        let mut logs = self.table("logs")?;
+        while let Some((key, value)) = logs.advance().map_err(disk_failed)? {
+            match (keys::log(&key), values::read_log(&value)) {
+                (Ok(id), Ok((number, row))) => drop(names.insert(number, (id, Some(row)))),
+                // The settings of a log whose number is known are reported with the log.
+                (Ok(id), Err(_)) if names.values().any(|(named, _)| *named == id) => {}
+                _ => self.tell_row("logs", format!("the row {:?} cannot be read", String::from_utf8_lossy(&key))),
+            }
+            self.progress();
+        }
+        Ok(names)
+    }
+
+    /// Returns an id for a log of which only the number is left.
+    fn nameless(&mut self, number: LogNumber) -> Result<LogId> {
+        let id: LogId = format!("{RECOVERED}.{}", number.0).parse()?;
+        self.tell_row("numbers", format!("the id of a log is gone; its events are kept as {id}"));
+        Ok(id)
     }
 
     fn deletion(&mut self, deletions: &mut Table, sink: &mut dyn Sink) -> Result<()> {
@@ -255,50 +313,55 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn log(&mut self, id: &LogId, stored: Option<Bytes>, parts: &mut Parts, sink: &mut dyn Sink) -> Result<()> {
-        let row = stored.as_ref().and_then(|value| values::read_log(value).ok());
+    fn log(
+        &mut self,
+        number: LogNumber,
+        id: &LogId,
+        row: Option<LogRow>,
+        parts: &mut Parts,
+        eras: &mut Eras,
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<u8>> {
         if row.is_none() {
             let detail = format!("the settings of {id} are gone: set its retention and its width again");
             self.tell_row("logs", detail);
         }
         let mut guess = Guess::default();
         let mut summary = LogSummary::new(id.clone());
-        let (mut last_era, key) = (None, id.as_str().as_bytes());
-        while let Some(start) = parts.next_bucket(key) {
-            self.bucket(id, start, row.as_ref(), &mut guess, parts, &mut summary, &mut last_era, sink)?;
-        }
-        // Rows with a key that cannot be read are at the end of a log's, or hide among the others.
-        while parts.any_of(key) {
-            let table = parts.skip(key)?;
+        loop {
+            while let Some(start) = parts.next_bucket(number) {
+                self.bucket(number, id, start, row.as_ref(), &mut guess, parts, &mut summary, eras, sink)?;
+            }
+            // Rows with a key that is too short.
+            let Some(table) = parts.skip(Some(number))? else { break };
             self.tell_row(table, format!("a row of {id} cannot be read"));
         }
-        let stored = stored.filter(|_| row.is_some()).unwrap_or_else(|| values::log(&guess.log()).into());
-        sink.put("logs", key, stored)?;
+        self.finish_era(number, id, eras, sink)?;
         if summary.damaged_buckets > 0 {
             self.damaged_logs.push(id.clone());
         }
         self.tell(Finding::Log(summary));
-        Ok(())
+        Ok(values::log(number, &row.unwrap_or_else(|| guess.log())))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one step of the walk through a log, split off to be read alone")]
     fn bucket(
         &mut self,
+        number: LogNumber,
         id: &LogId,
         start: Offset,
         log: Option<&LogRow>,
         guess: &mut Guess,
         parts: &mut Parts,
         summary: &mut LogSummary,
-        last_era: &mut Option<Offset>,
+        eras: &mut Eras,
         sink: &mut dyn Sink,
     ) -> Result<()> {
-        let key = id.as_str().as_bytes();
-        let (mut listed, mut listed_era) = (None, None);
-        if parts.buckets.number(key, 1) == Some(start) {
-            listed_era = parts.buckets.number(key, 0);
+        let (mut listed, mut listed_lanes) = (None, Lanes::default());
+        if parts.buckets.bucket(number) == Some(start) {
             let stored = parts.buckets.advance().map_err(disk_failed)?;
-            listed = stored.and_then(|(_, value)| values::read_bucket(start, &value).ok());
+            listed = stored.as_ref().and_then(|(_, value)| values::read_bucket(start, value).ok());
+            listed_lanes = stored.and_then(|(_, value)| values::read_lanes(&value).ok()).unwrap_or_default();
         }
         let guessed = guess.widths();
         let widths = log.map_or(&guessed, |log| &log.widths);
@@ -307,30 +370,29 @@ impl<'a> Walk<'a> {
         guess.see(bucket);
         let emptied_at = listed.as_ref().map_or(Seq::MIN, |row| row.emptied_at);
         let deleted_to = log.map_or(emptied_at, |log| emptied_at.max(log.deleted_to));
-        let mut found = Tally::new(bucket);
-        while parts.events.number(key, 0) == Some(start) {
+        let (mut found, mut lanes) = (Tally::new(bucket), Lanes::default());
+        while parts.events.bucket(number) == Some(start) {
             let Some((key, value)) = parts.events.advance().map_err(disk_failed)? else { break };
-            let Ok(position) = keys::last_position(&key) else {
-                found.add_unreadable();
-                continue;
-            };
-            if position.seq <= deleted_to {
-                continue;
-            }
-            match values::read_event(id, position, value.clone()) {
-                Ok(event) if bucket.contains(position.offset) => {
-                    found.add(&event);
-                    guess.see_time(event.arrival_time());
-                    sink.put("events", &key, value)?;
+            match read_pack(bucket, &key, value.clone()) {
+                Some((lane, events)) => {
+                    lanes.insert(lane);
+                    let mut kept = events.iter().filter(|event| event.position().seq > deleted_to).peekable();
+                    if kept.peek().is_some() {
+                        sink.put("events", &key, value)?;
+                    }
+                    kept.for_each(|event| {
+                        found.add(event);
+                        guess.see_time(event.arrived().unwrap_or(event.position().offset));
+                    });
                 }
-                _ => found.add_unreadable(),
+                None => found.add_unreadable(),
             }
             self.progress();
         }
-        while parts.late.number(key, 0) == Some(start) {
+        while parts.late.bucket(number) == Some(start) {
             let Some((key, value)) = parts.late.advance().map_err(disk_failed)? else { break };
-            if let (Ok(seq), Ok(_)) = (keys::last_seq(&key), keys::last_offset(&value)) {
-                found.add_late(seq);
+            if let (Ok(_), Ok(listing)) = (keys::last_seq(&key), Listing::decode(number, &value)) {
+                listing.seqs().for_each(|seq| found.add_late(seq));
                 sink.put("arrivals", &key, value)?;
             }
             self.progress();
@@ -343,17 +405,32 @@ impl<'a> Walk<'a> {
             Some(_) => found.into_row(listed.as_ref()),
             None => listed.unwrap_or_else(|| found.into_row(None)),
         };
-        // Keys come in order. A guessed era may be wrong: no reader looks at it, but for the order of the buckets.
-        let era = listed_era.unwrap_or_else(|| widths.era(start)).max(last_era.unwrap_or(Offset::MIN));
-        if *last_era != Some(era) {
-            sink.put("eras", &keys::era(id, era), Bytes::new())?;
-            *last_era = Some(era);
+        if damage.is_none() && lanes.iter().any(|lane| !listed_lanes.contains(lane)) {
+            self.tell_row("buckets", format!("the row of the bucket {start} of {id} does not name all of its packs"));
         }
-        sink.put("buckets", &keys::bucket(id, era, start), values::bucket(&row).into())?;
+        // Guessed widths may be wrong, but the eras stay in order.
+        let open = eras.open.as_ref().map_or(Offset::MIN, |open| open.start);
+        let era = widths.era(start).max(open);
+        if eras.open.as_ref().is_none_or(|open| open.start != era) {
+            self.finish_era(number, id, eras, sink)?;
+        }
+        let open = eras.open.get_or_insert_with(|| OpenEra { start: era, totals: Totals::default(), is_whole: true });
+        open.totals = open.totals.with(Totals::from(&row));
+        open.is_whole &= damage.is_none();
+        sink.put("buckets", &keys::bucket(number, start), values::bucket(&row, lanes).into())?;
         if let Some(damage) = damage {
             self.holes_to = self.holes_to.max(row.counted_to);
             self.tell(Finding::Bucket(damage));
         }
         Ok(())
     }
+}
+
+/// Returns the lane and the events of a pack of `bucket`; `None` if it cannot be read, or is of another bucket.
+fn read_pack(bucket: Bucket, key: &[u8], value: Bytes) -> Option<(Lane, Vec<EncodedEvent>)> {
+    let key = PackKey::decode(key).ok()?;
+    let events = unpack(value).ok()?;
+    let is_first = events.first().is_some_and(|event| event.position() == key.first);
+    let is_whole = is_first && events.iter().all(|event| bucket.contains(event.position().offset));
+    is_whole.then_some((key.lane, events))
 }

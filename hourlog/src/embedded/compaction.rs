@@ -1,6 +1,6 @@
 //! Compaction: gives the space of deleted events back to the disk.
 //!
-//! A deletion only adds a marker to the table. The table drops an event with its marker when it rewrites the
+//! A deletion only adds a marker to the table. The table drops a pack of events with its marker when it rewrites the
 //! files that hold them, and it may never do so for old files. So the whole table is rewritten once enough of
 //! it was deleted.
 
@@ -16,11 +16,11 @@ use super::{
     tables::{Tables, broken},
 };
 
-/// The key in `meta` of the number of events that were deleted since the last compaction.
+/// The key in `meta` of the number of packs that were deleted since the last compaction.
 pub(super) const DELETED: &str = "deleted";
-/// The fewest deleted events that are worth a compaction.
-const DELETED_MIN: u64 = 10_000;
-/// The most entries per deleted event for a compaction, so that it gives back a good part of what it
+/// The fewest deleted packs that are worth a compaction. Full ones take 8 MiB.
+const DELETED_MIN: u64 = 256;
+/// The most entries per deleted pack for a compaction, so that it gives back a good part of what it
 /// rewrites.
 const ENTRIES_PER_DELETED: u64 = 4;
 /// The longest wait for a compaction when the archive is closed. A process that exits may end it.
@@ -40,14 +40,14 @@ pub(super) struct Compaction {
 }
 
 struct Running {
-    /// The number of events that were deleted before it began.
+    /// The number of packs that were deleted before it began.
     deleted: u64,
     /// Receives when it has succeeded; closes when it has failed.
     succeeded: mpsc::Receiver<()>,
 }
 
 impl Compaction {
-    /// Returns the number of deleted events whose space has been given back since the last call.
+    /// Returns the number of deleted packs whose space has been given back since the last call.
     pub(super) fn given_back(&mut self) -> u64 {
         let Some(running) = &self.running else { return 0 };
         let given_back = match running.succeeded.try_recv() {
@@ -62,7 +62,7 @@ impl Compaction {
         given_back
     }
 
-    /// Returns true if a compaction should begin, after `deleted` events were deleted since the last one.
+    /// Returns true if a compaction should begin, after `deleted` packs were deleted since the last one.
     pub(super) fn is_due(&self, tables: &Tables, deleted: u64) -> bool {
         deleted >= DELETED_MIN
             && self.running.is_none()
@@ -70,7 +70,7 @@ impl Compaction {
             && pays(deleted, tables.events.approximate_len() as u64)
     }
 
-    /// Begins a compaction that gives back the space of `deleted` events.
+    /// Begins a compaction that gives back the space of `deleted` packs.
     pub(super) fn begin(&mut self, shared: &Arc<Shared>, deleted: u64) {
         let (success, succeeded) = mpsc::sync_channel(1);
         let shared = Arc::clone(shared);
@@ -95,7 +95,7 @@ impl Compaction {
     }
 }
 
-/// Returns true if enough of a table's `entries` are deleted events. Each has a marker beside it.
+/// Returns true if enough of a table's `entries` are deleted packs. Each has a marker beside it.
 fn pays(deleted: u64, entries: u64) -> bool {
     deleted.saturating_mul(ENTRIES_PER_DELETED) >= entries
 }
@@ -107,7 +107,7 @@ fn has_room(free: u64, table_bytes: u64) -> bool {
     free > table_bytes.saturating_add(FREE_BYTES_LEFT_MIN)
 }
 
-/// Rewrites the events and the list of late ones, without the `deleted` events.
+/// Rewrites the events and the list of late ones, without the `deleted` packs.
 fn compact(tables: &Tables, free: u64, deleted: u64) -> Result<()> {
     let (_, table_bytes) = tables.bytes()?;
     if !has_room(free, table_bytes) {

@@ -1,43 +1,48 @@
 //! Deleting buckets and logs.
 
+use std::sync::Arc;
+
 use crate::{
-    LogId, Offset, Position, Result, Seq,
-    store::{Bucket, BucketRow, LogRow, Write},
+    LogId, Offset, Result, Seq,
+    store::{Bucket, BucketRow, LogRow, Totals, Widths, Write},
 };
 
-use super::{Tables, broken, compaction::DELETED, keys, values, writer::Cache};
+use super::{
+    Tables,
+    compaction::DELETED,
+    keys::{self, LogNumber},
+    lanes::{Ends, Lanes},
+    tables::broken,
+    values,
+    view::View,
+    writer::{Cache, CachedBucket},
+};
 
-/// The most keys that one batch deletes. With the longest log ids they take 16 MiB of a journal.
+/// The most keys that one batch deletes.
 ///
 /// An unfinished batch above [`UNFINISHED_BYTES_MAX`](super::writer::UNFINISHED_BYTES_MAX) counts as damage.
-const KEYS_PER_BATCH: usize = 50_000;
-
-impl Tables {
-    /// Returns the seq up to which the events of a deleted log were deleted.
-    pub(super) fn deleted_to(&self, log: &LogId) -> Result<Seq> {
-        let deleted_to = self.deletions.get(log.as_str()).map_err(broken)?;
-        deleted_to.map_or(Ok(Seq::MIN), |value| keys::last_seq(&value))
-    }
-}
+const KEYS_PER_BATCH: usize = 5_000;
 
 impl Cache {
     /// Deletes what `write` names, each bucket in batches of its own.
     ///
     /// The row that counts what is deleted changes last. So after a crash in between, no count is too small
     /// and the deletion can be repeated.
-    pub(super) fn remove(&mut self, tables: &Tables, write: Write, batches: &mut u64) -> Result<()> {
+    pub(super) fn remove(&mut self, tables: &Arc<Tables>, write: Write, batches: &mut u64) -> Result<()> {
         match write {
             Write::DropBucket { log, bucket, seq, arrivals } => {
                 self.drop_bucket(tables, &log, bucket, seq, arrivals, batches)
             }
             Write::UnlistBucket { log, bucket, seq } => {
-                let Some((era, row)) = self.row_of(tables, &log, bucket)? else { return Ok(()) };
+                let view = View::of(tables);
+                let Some((number, _)) = self.log(&view, &log)? else { return Ok(()) };
+                let Some(CachedBucket { row, .. }) = self.bucket(&view, number, bucket.start)? else { return Ok(()) };
                 if !row.is_empty() || row.counted_to >= seq {
                     return Ok(());
                 }
                 let mut batch = tables.batch();
-                batch.remove(&tables.buckets, keys::bucket(&log, era, bucket.start));
-                self.buckets.remove(&(log, bucket.start));
+                batch.remove(&tables.buckets, keys::bucket(number, bucket.start));
+                self.buckets.remove(&(number, bucket.start));
                 self.commit(tables, batch, batches)
             }
             Write::DeleteLog { log, seq } => self.delete(tables, &log, seq, batches),
@@ -47,60 +52,91 @@ impl Cache {
 
     fn drop_bucket(
         &mut self,
-        tables: &Tables,
+        tables: &Arc<Tables>,
         log: &LogId,
         bucket: Bucket,
         seq: Seq,
         arrivals: bool,
         batches: &mut u64,
     ) -> Result<()> {
-        let Some((era, row)) = self.row_of(tables, log, bucket)? else { return Ok(()) };
+        let view = View::of(tables);
+        let Some((number, LogRow { widths, .. })) = self.log(&view, log)? else { return Ok(()) };
+        let Some(CachedBucket { row, .. }) = self.bucket(&view, number, bucket.start)? else { return Ok(()) };
+        let (row, era) = (row.clone(), widths.era(bucket.start));
         let mut batch = tables.batch();
-        let (first, last) =
-            (keys::event(log, bucket.start, Position::MIN), keys::event(log, bucket.start, Position::MAX));
-        for guard in tables.events.range(first..=last) {
+        let of_bucket = keys::bucket_of_log(number, bucket.start);
+        for guard in tables.events.prefix(of_bucket) {
             self.delete_key(tables, &tables.events, guard, &mut batch, batches)?;
             self.deleted += 1;
         }
         if arrivals {
-            let (first, last) =
-                (keys::arrival(log, bucket.start, Seq::MIN), keys::arrival(log, bucket.start, Seq::MAX));
-            for guard in tables.arrivals.range(first..=last) {
+            for guard in tables.arrivals.prefix(of_bucket) {
                 self.delete_key(tables, &tables.arrivals, guard, &mut batch, batches)?;
             }
         }
-        let emptied = row.emptied(seq, arrivals);
-        batch.insert(&tables.buckets, keys::bucket(log, era, bucket.start), values::bucket(&emptied));
-        self.buckets.insert((log.clone(), bucket.start), emptied);
+        let totals = self.totals_besides(&view, number, &widths, &row)?;
+        batch.insert(&tables.eras, keys::era(number, era), values::totals(&totals));
+        self.eras.insert((number, era), totals);
+        let row = row.emptied(seq, arrivals);
+        let emptied = CachedBucket { row, lanes: Lanes::default(), ends: Some(Ends::default()) };
+        batch.insert(&tables.buckets, keys::bucket(number, bucket.start), values::bucket(&emptied.row, emptied.lanes));
+        self.buckets.insert((number, bucket.start), emptied);
         self.commit_deletions(tables, batch, batches)
+    }
+
+    /// Returns the sums of an era without the events of one of its rows.
+    fn totals_besides(&self, view: &View, log: LogNumber, widths: &Widths, removed: &BucketRow) -> Result<Totals> {
+        let era = widths.era(removed.bucket.start);
+        let totals = match self.eras.get(&(log, era)) {
+            Some(totals) => *totals,
+            None => view.era_totals(log, era)?,
+        };
+        if removed.count == 0 {
+            return Ok(totals);
+        }
+        let filled = |reverse| view.filled_bucket(log, widths, era, removed.bucket.start, reverse);
+        Ok(Totals {
+            count: totals.count.saturating_sub(removed.count),
+            bytes: totals.bytes.saturating_sub(removed.bytes),
+            first: filled(false)?.map(|row| row.first),
+            last: filled(true)?.map(|row| row.last),
+        })
     }
 
     /// Deletes a log.
     ///
     /// `deleted_to` is stored first, so that a redelivery and a reader know of the deletion wherever a crash
     /// ends it. The log's row goes last: until then the rest belongs to the old log and can be deleted again.
-    fn delete(&mut self, tables: &Tables, log: &LogId, seq: Seq, batches: &mut u64) -> Result<()> {
+    fn delete(&mut self, tables: &Arc<Tables>, log: &LogId, seq: Seq, batches: &mut u64) -> Result<()> {
+        let view = View::of(tables);
         let mut batch = tables.batch();
         batch.insert(&tables.deletions, log.as_str(), keys::ordered(seq.get()).to_vec());
-        if let Some(row) = self.log_row(tables, log)? {
+        let found = self.log(&view, log)?;
+        if let Some((number, row)) = found.clone() {
             let row = LogRow { deleted_to: row.deleted_to.max(seq), ..row };
-            batch.insert(&tables.logs, log.as_str(), values::log(&row));
-            self.logs.insert(log.clone(), row);
+            batch.insert(&tables.logs, log.as_str(), values::log(number, &row));
+            self.logs.insert(log.clone(), (number, row));
         }
         self.commit(tables, batch, batches)?;
-        for row in tables.buckets(log, Offset::MIN..=Offset::MAX, false, usize::MAX)? {
+        let Some((number, _)) = found else { return Ok(()) };
+        for row in View::of(tables).buckets(number, Offset::MIN..=Offset::MAX, false, usize::MAX)? {
             self.drop_bucket(tables, log, row.bucket, seq, true, batches)?;
         }
         let mut batch = tables.batch();
         // The eras after the buckets, which are found through them.
-        for table in [&tables.buckets, &tables.eras, &tables.cursors] {
-            for guard in table.prefix(keys::log_prefix(log)) {
+        for table in [&tables.buckets, &tables.eras] {
+            for guard in table.prefix(keys::log_number(number)) {
                 self.delete_key(tables, table, guard, &mut batch, batches)?;
             }
         }
+        for guard in tables.cursors.prefix(keys::id_prefix(log)) {
+            self.delete_key(tables, &tables.cursors, guard, &mut batch, batches)?;
+        }
         batch.remove(&tables.logs, log.as_str());
+        batch.remove(&tables.numbers, keys::log_number(number));
         self.logs.remove(log);
-        self.buckets.retain(|(id, _), _| id != log);
+        self.buckets.retain(|(of_log, _), _| *of_log != number);
+        self.eras.retain(|(of_log, _), _| *of_log != number);
         self.commit_deletions(tables, batch, batches)
     }
 
@@ -130,28 +166,13 @@ impl Cache {
         batch.insert(&tables.meta, DELETED, keys::ordered(self.deleted as i64).to_vec());
         self.commit(tables, batch, batches)
     }
-
-    fn log_row(&self, tables: &Tables, log: &LogId) -> Result<Option<LogRow>> {
-        self.logs.get(log).cloned().map_or_else(|| tables.log(log), |row| Ok(Some(row)))
-    }
-
-    /// Returns the row of a bucket, with its era; `None` if it has none.
-    pub(super) fn row_of(&self, tables: &Tables, log: &LogId, bucket: Bucket) -> Result<Option<(Offset, BucketRow)>> {
-        let Some(LogRow { widths, .. }) = self.log_row(tables, log)? else { return Ok(None) };
-        let era = widths.era(bucket.start);
-        let row = match self.buckets.get(&(log.clone(), bucket.start)) {
-            Some(row) => Some(row.clone()),
-            None => tables.bucket(log, era, bucket.start)?,
-        };
-        Ok(row.map(|row| (era, row)))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        ArrivalCursor, Embedded, ErrorKind, Record,
+        ArrivalCursor, Embedded, ErrorKind, Position, Record,
         read::{ArrivalQuery, arrivals_page},
         store::{Arrival, EventRow, Removed, Scan, Store, Width},
         time::HOUR,
@@ -180,14 +201,14 @@ mod tests {
 
     /// Does what a deletion of the first bucket has done when a crash ends it: the events are gone, the row is not.
     async fn drop_events(store: &Embedded) -> Result<()> {
-        let drop = |tables: &Tables| {
+        let drop = |tables: &Arc<Tables>| {
             let mut batch = tables.batch();
-            for guard in tables.events.prefix(keys::log_prefix(&id())) {
+            for guard in tables.events.iter() {
                 batch.remove(&tables.events, guard.key().map_err(broken)?);
             }
             batch.commit().map_err(broken)
         };
-        store.read(drop).await
+        store.blocking(drop).await
     }
 
     async fn follow(store: &Embedded) -> Result<usize> {
@@ -199,8 +220,12 @@ mod tests {
     async fn a_large_bucket_is_deleted_in_several_batches() -> Result<()> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let store = Embedded::open(directory.path())?;
-        let seq = write(&store, &late_rows(KEYS_PER_BATCH + 1)).await?;
-        let batches = async || store.read(Tables::batches).await;
+        // Each is a write of its own, and so a pack and a listing.
+        let rows = late_rows(KEYS_PER_BATCH + 1);
+        let write = |row: &EventRow| Write::Events { log: id(), rows: [row.clone()].into(), width: Width::default() };
+        store.write(rows.iter().map(write).collect()).await?;
+        let seq = rows[KEYS_PER_BATCH].event.position.seq;
+        let batches = async || store.blocking(|tables| tables.batches()).await;
 
         let before = batches().await?;
         let bucket = store.buckets(&id(), Offset::MIN..=Offset::MAX, false, 1).await?[0].bucket;
@@ -243,12 +268,13 @@ mod tests {
         let seq = write(&store, &rows).await?;
         let row = store.log(&id()).await?.expect("the log exists");
         drop_events(&store).await?;
-        let begin = move |tables: &Tables| {
+        let begin = move |tables: &Arc<Tables>| {
+            let (number, _) = View::of(tables).log(&id())?.expect("the log exists");
             let mut batch = tables.batch();
-            batch.insert(&tables.logs, id().as_str(), values::log(&LogRow { deleted_to: seq, ..row }));
+            batch.insert(&tables.logs, id().as_str(), values::log(number, &LogRow { deleted_to: seq, ..row }));
             batch.commit().map_err(broken)
         };
-        store.read(begin).await?;
+        store.blocking(begin).await?;
         drop(store);
 
         let store = Embedded::open(directory.path())?;

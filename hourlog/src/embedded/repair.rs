@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -11,15 +12,19 @@ use fjall::Keyspace;
 use crate::{
     Error, ErrorKind, LogId, Result,
     maintenance::{Finding, Summary},
+    store::BucketRow,
 };
 
 use super::{
     check::{self, Sink, Walk},
     disk_bytes,
     files::{cannot_read, database::Files, no_archive},
-    keys, recovery, swap,
-    tables::{HOLES, Tables, broken},
+    keys,
+    listing::Listing,
+    recovery, swap,
+    tables::{HOLES, NUMBERED, Tables, broken},
     values,
+    view::View,
     watermark::Watermark,
 };
 
@@ -98,7 +103,7 @@ fn rewrite(directory: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::Refused, context));
     }
     let prepared = swap::prepare(directory).map_err(cannot)?;
-    let tables = Tables::open(&prepared)?;
+    let tables = Arc::new(Tables::open(&prepared)?);
     fill(&tables, &mut walk)?;
     tables.check_format(&prepared)?;
     for log in &walk.damaged_logs {
@@ -106,6 +111,8 @@ fn rewrite(directory: &Path) -> Result<()> {
     }
     let mut batch = tables.batch();
     let holes_to = walk.holes_to.get().max(i64::try_from(tables.number(HOLES)?).unwrap_or(i64::MAX));
+    let numbered = i64::from(walk.numbered).max(i64::try_from(tables.number(NUMBERED)?).unwrap_or(i64::MAX));
+    batch.insert(&tables.meta, NUMBERED, keys::ordered(numbered).to_vec());
     batch.insert(&tables.meta, HOLES, keys::ordered(holes_to.max(0)).to_vec());
     batch.commit().map_err(broken)?;
     tables.reset_checkpoints()?;
@@ -156,30 +163,44 @@ impl Sink for Fresh<'_> {
     }
 }
 
-/// Removes the entries of the list of late events whose events are gone: a follower would stop at them.
-fn unlist_late(tables: &Tables, id: &LogId) -> Result<()> {
-    let Some(log) = tables.log(id)? else { return Ok(()) };
-    for guard in tables.arrivals.prefix(keys::log_prefix(id)) {
+/// Removes the late events that are gone from the lists: a follower would stop at them.
+fn unlist_late(tables: &Arc<Tables>, id: &LogId) -> Result<()> {
+    let view = View::of(tables);
+    let Some((number, log)) = view.log(id)? else { return Ok(()) };
+    for guard in tables.arrivals.prefix(keys::log_number(number)) {
         let (key, value) = guard.into_inner().map_err(broken)?;
-        let position = crate::Position { offset: keys::last_offset(&value)?, seq: keys::last_seq(&key)? };
-        let bucket = log.widths.bucket(position.offset).start;
-        let era = log.widths.era(bucket);
-        let row = tables.bucket(id, era, bucket)?;
-        // Those of removed events stay: readers know of the removal.
-        let is_removed = position.seq <= log.deleted_to || row.is_none_or(|row| position.seq <= row.emptied_at);
-        if is_removed || tables.events.contains_key(keys::event(id, bucket, position)).map_err(broken)? {
+        let mut listing = Listing::decode(number, &value)?;
+        let listed = listing.len();
+        let mut packs = Vec::new();
+        for mut pack in std::mem::take(&mut listing.packs) {
+            let bucket = pack.key.bucket;
+            let row = view.bucket(number, bucket)?.map(|(row, _)| row);
+            let is_stored = view.get(&tables.events, pack.key.encode())?.is_some();
+            // Those of removed events stay: readers know of the removal.
+            let is_removed =
+                |seq| seq <= log.deleted_to || row.as_ref().is_none_or(|row: &BucketRow| seq <= row.emptied_at);
+            pack.events.retain(|event| is_stored || is_removed(event.seq));
+            packs.extend(Some(pack).filter(|pack| !pack.events.is_empty()));
+        }
+        listing.packs = packs;
+        let gone = listed - listing.len();
+        if gone == 0 {
             continue;
         }
-        // The key has the bucket of the arrival between the id and the seq.
-        let listed_in = keys::last_offset(&key[..key.len() - 8])?;
-        let era = log.widths.era(listed_in);
+        // The listing is in the bucket of the arrival, whose row counts it.
+        let (_, listed_in) = keys::read_bucket_of_log(&key)?;
         // Not synced one by one: the last write of the repair syncs all of them.
         let mut batch = tables.database.batch();
-        if let Some(mut row) = tables.bucket(id, era, listed_in)? {
-            row.arrivals = row.arrivals.saturating_sub(1);
-            batch.insert(&tables.buckets, keys::bucket(id, era, listed_in), values::bucket(&row));
+        // Another listing may have changed it.
+        if let Some((mut row, lanes)) = View::of(tables).bucket(number, listed_in)? {
+            row.arrivals = row.arrivals.saturating_sub(gone as u64);
+            batch.insert(&tables.buckets, keys::bucket(number, listed_in), values::bucket(&row, lanes));
         }
-        batch.remove(&tables.arrivals, key);
+        if listing.packs.is_empty() {
+            batch.remove(&tables.arrivals, key);
+        } else {
+            batch.insert(&tables.arrivals, key, listing.encode());
+        }
         batch.commit().map_err(broken)?;
     }
     Ok(())

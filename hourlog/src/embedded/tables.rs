@@ -3,28 +3,30 @@
 use std::{
     collections::BTreeMap,
     io,
-    ops::RangeInclusive,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
     compaction::Leveled,
-    config::{CompressionPolicy, PartitioningPolicy},
+    config::{BlockSizePolicy, CompressionPolicy, PartitioningPolicy},
 };
 
 use crate::{
-    Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq, resets,
-    store::{Bucket, BucketRow, EpochRow, LogRow, Scan, SourceRow, no_property},
+    Error, ErrorKind, Result, Seq, resets,
+    store::{EpochRow, SourceRow, no_property},
 };
 
 use super::{files::database::TABLES, keys, open_files, values};
 
 /// The format of the stored data. An archive with another one is refused.
-pub(super) const FORMAT: u8 = 3;
+pub(super) const FORMAT: u8 = 4;
 /// The key in `meta` of the number of batches ever written.
 pub(super) const BATCHES: &str = "batches";
+/// The key in `meta` of the number of logs that were ever numbered.
+pub(super) const NUMBERED: &str = "numbered";
 /// The key in `meta` of the seq up to which a repaired archive may lack events that its index counts.
 pub(super) const HOLES: &str = "holes";
 /// The memory for blocks read from the files.
@@ -33,20 +35,23 @@ const CACHE_BYTES: u64 = 64 << 20;
 ///
 /// Another memtable fills meanwhile. Smaller ones cause more work at once and take more memory in total.
 const MEMTABLE_BYTES_MAX: u64 = 32 << 20;
+/// The bytes at which a block of `events` is full. Small packs compress better together, and a larger one has its own.
+const EVENT_BLOCK_BYTES: u32 = 16 << 10;
 /// The bytes at which a compaction begins another file, after compression.
 ///
 /// While it writes a file, it keeps a part of what it has read for it, and that is not compressed.
 const FILE_BYTES: u64 = 32 << 20;
 /// The bytes of journals above which the oldest one is written into tables. Also read again after a crash.
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
-/// Bytes that a read takes before it lets a waiting thread have the processor. The system interrupts a busy
-/// thread only at its next tick, so a small read could wait for a large one, milliseconds long.
-const BYTES_PER_YIELD: usize = 64 << 10;
-/// Bytes that an event counts for by itself: to read it takes as long.
-const BYTES_PER_EVENT: usize = 256;
+/// The bytes that may be only in the journals when an archive is closed. They are read quickly at the next start.
+const UNWRITTEN_BYTES_MAX: u64 = 8 << 20;
+
+/// The longest time for that.
+const WRITE_OUT_MAX: Duration = Duration::from_secs(3);
+/// The pause between two looks if it is done.
+const WRITE_OUT_POLL: Duration = Duration::from_millis(2);
 
 /// The tables of an archive, each in its own keyspace.
-#[derive(Clone)]
 pub(super) struct Tables {
     pub(super) database: Database,
     pub(super) events: Keyspace,
@@ -54,16 +59,17 @@ pub(super) struct Tables {
     pub(super) eras: Keyspace,
     pub(super) arrivals: Keyspace,
     pub(super) logs: Keyspace,
+    pub(super) numbers: Keyspace,
     /// The seq up to which the events of a deleted log were deleted.
     pub(super) deletions: Keyspace,
     pub(super) sources: Keyspace,
     pub(super) epochs: Keyspace,
     pub(super) cursors: Keyspace,
     /// The properties of the archive itself.
-    properties: Keyspace,
+    pub(super) properties: Keyspace,
     pub(super) meta: Keyspace,
     /// Held from a check until its write, for writes that do not go through the writing thread.
-    check_and_write_lock: Arc<Mutex<()>>,
+    check_and_write_lock: Mutex<()>,
 }
 
 impl Tables {
@@ -103,20 +109,22 @@ impl Tables {
                 .index_block_partitioning_policy(in_parts.clone())
                 .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(FILE_BYTES)))
         };
+        let blocks = BlockSizePolicy::all(EVENT_BLOCK_BYTES);
         let table = |name: &str| database.keyspace(name, options);
         Ok(Self {
-            events: table("events")?,
+            events: database.keyspace("events", || options().data_block_size_policy(blocks.clone()))?,
             buckets: table("buckets")?,
             eras: table("eras")?,
             arrivals: table("arrivals")?,
             logs: table("logs")?,
+            numbers: table("numbers")?,
             deletions: table("deletions")?,
             sources: table("sources")?,
             epochs: table("epochs")?,
             cursors: table("cursors")?,
             properties: table("properties")?,
             meta: table("meta")?,
-            check_and_write_lock: Arc::default(),
+            check_and_write_lock: Mutex::default(),
             database,
         })
     }
@@ -134,6 +142,7 @@ impl Tables {
             "eras" => &self.eras,
             "arrivals" => &self.arrivals,
             "logs" => &self.logs,
+            "numbers" => &self.numbers,
             "deletions" => &self.deletions,
             "sources" => &self.sources,
             "epochs" => &self.epochs,
@@ -165,6 +174,23 @@ impl Tables {
     pub(super) fn bytes(&self) -> Result<(u64, u64)> {
         let tables = self.all().into_iter().map(Keyspace::disk_space).sum();
         Ok((self.database.disk_space().map_err(broken)?.saturating_sub(tables), tables))
+    }
+
+    /// Writes out what is only in memory and in the journals, if a start would take long to read it. Gives up after a
+    /// while: a disk that fails never ends it.
+    pub(super) fn shorten_journals(&self) -> Result<()> {
+        let is_long = || self.database.write_buffer_size() >= UNWRITTEN_BYTES_MAX;
+        if !is_long() {
+            return Ok(());
+        }
+        for table in self.all() {
+            table.rotate_memtable().map_err(broken)?;
+        }
+        let begun = Instant::now();
+        while is_long() && begun.elapsed() < WRITE_OUT_MAX {
+            std::thread::sleep(WRITE_OUT_POLL);
+        }
+        Ok(())
     }
 
     /// Returns the number of batches ever written.
@@ -202,100 +228,6 @@ impl Tables {
         batch.commit().map_err(broken)
     }
 
-    pub(super) fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
-        self.logs.get(id.as_str()).map_err(broken)?.map(|value| values::read_log(&value)).transpose()
-    }
-
-    pub(super) fn source(&self, key: &[u8]) -> Result<Option<SourceRow>> {
-        self.sources.get(key).map_err(broken)?.map(|value| values::read_source(&value)).transpose()
-    }
-
-    pub(super) fn bucket(&self, id: &LogId, era: Offset, start: Offset) -> Result<Option<BucketRow>> {
-        let value = self.buckets.get(keys::bucket(id, era, start)).map_err(broken)?;
-        value.map(|value| values::read_bucket(start, &value)).transpose()
-    }
-
-    /// Returns the last era of a log that begins at or before `offset`.
-    fn era_at(&self, id: &LogId, offset: Offset) -> Result<Option<Offset>> {
-        let (first, last) = (keys::era(id, Offset::MIN), keys::era(id, offset));
-        match self.eras.range(first..=last).next_back() {
-            Some(guard) => Ok(Some(keys::last_offset(&guard.key().map_err(broken)?)?)),
-            None => Ok(None),
-        }
-    }
-
-    pub(super) fn buckets(
-        &self,
-        id: &LogId,
-        span: RangeInclusive<Offset>,
-        reverse: bool,
-        limit: usize,
-    ) -> Result<Vec<BucketRow>> {
-        let (from, to) = span.into_inner();
-        let Some(last_era) = self.era_at(id, to)? else {
-            return Ok(Vec::new());
-        };
-        let all_first = keys::bucket(id, Offset::MIN, Offset::MIN);
-        let last = keys::bucket(id, last_era, to);
-        let first = match self.era_at(id, from)? {
-            Some(era) => match self.buckets.range(&all_first[..]..=&keys::bucket(id, era, from)[..]).next_back() {
-                Some(guard) => guard.key().map_err(broken)?.to_vec(),
-                None => all_first,
-            },
-            None => all_first,
-        };
-        if first > last {
-            return Ok(Vec::new());
-        }
-        let rows = self.buckets.range(first..=last);
-        let read = |guard: fjall::Guard| {
-            let (key, value) = guard.into_inner().map_err(broken)?;
-            values::read_bucket(keys::last_offset(&key)?, &value)
-        };
-        if reverse { rows.rev().take(limit).map(read).collect() } else { rows.take(limit).map(read).collect() }
-    }
-
-    pub(super) fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Event>> {
-        let first = keys::event(id, bucket.start, scan.from);
-        let last = keys::event(id, bucket.start, scan.to);
-        if first > last {
-            return Ok(Vec::new());
-        }
-        let mut range = self.events.range(first..=last);
-        let mut events = Vec::new();
-        let mut bytes = 0;
-        let mut next_yield = BYTES_PER_YIELD;
-        while events.len() < scan.limit && bytes < scan.bytes {
-            let Some(guard) = (if scan.reverse { range.next_back() } else { range.next() }) else {
-                break;
-            };
-            let (key, value) = guard.into_inner().map_err(broken)?;
-            let event = values::read_event(id, keys::last_position(&key)?, value.into())?;
-            bytes += event.record.bytes();
-            events.push(event);
-            if bytes + events.len() * BYTES_PER_EVENT >= next_yield {
-                next_yield += BYTES_PER_YIELD;
-                std::thread::yield_now();
-            }
-        }
-        Ok(events)
-    }
-
-    pub(super) fn arrivals(&self, id: &LogId, bucket: Bucket, after: Seq, limit: usize) -> Result<Vec<Position>> {
-        let Some(first) = after.next() else {
-            return Ok(Vec::new());
-        };
-        let range = keys::arrival(id, bucket.start, first)..=keys::arrival(id, bucket.start, Seq::MAX);
-        self.arrivals
-            .range(range)
-            .take(limit)
-            .map(|guard| {
-                let (key, value) = guard.into_inner().map_err(broken)?;
-                Ok(Position { offset: keys::last_offset(&value)?, seq: keys::last_seq(&key)? })
-            })
-            .collect()
-    }
-
     pub(super) fn begin_epoch(&self, slot: u8, row: &EpochRow) -> Result<bool> {
         let key = keys::epoch(slot, row.epoch);
         let _guard = self.check_and_write_lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -308,13 +240,10 @@ impl Tables {
         Ok(true)
     }
 
-    pub(super) fn property(&self, name: &str) -> Result<Option<String>> {
-        self.properties.get(name).map_err(broken)?.map(|value| values::read_property(&value)).transpose()
-    }
-
     pub(super) fn set_property(&self, name: &str, value: String, over: Option<String>) -> Result<String> {
         let _guard = self.check_and_write_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let present = self.property(name)?;
+        let present = self.properties.get(name).map_err(broken)?;
+        let present = present.map(|value| values::read_property(&value)).transpose()?;
         if present != over {
             return present.ok_or_else(|| no_property(name));
         }

@@ -1,95 +1,28 @@
-//! The encoding of values.
+//! The encoding of values, but for packs of events, which are encoded as pages have them.
 //!
-//! An event is a message `Event` of `schema/hourlog.proto` without `offset` and `seq`, which are in its key;
-//! `data` is its last field. Every other value is a byte for its format, then its numbers in sequence.
+//! A value is a byte for its format, then its numbers in sequence.
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::{
-    ArrivalCursor, Error, ErrorKind, Event, LogId, Metadata, Offset, Position, Record, Result, Seq,
+    ArrivalCursor, Error, ErrorKind, LogId, Offset, Result, Seq,
     bucket::Bucket,
-    store::{BucketRow, EpochRow, LogRow, Removed, SourceRow, Width, Widths},
+    store::{BucketRow, EpochRow, LogRow, Removed, SourceRow, Totals, Width, Widths},
 };
 
-/// The format of every value but an event.
-const FORMAT: u8 = 1;
+use super::{keys::LogNumber, lanes::Lanes};
+
+/// The format of every value but a pack.
+pub(super) const FORMAT: u8 = 1;
 
 /// Stands for a log of which nothing was removed.
 const NOTHING_REMOVED: Removed = Removed { to: Offset::MIN, seq: Seq::MIN };
 
-// Tags of protobuf: field number << 3 | wire type.
-const ARRIVED: u8 = 3 << 3 | 1;
-const METADATA: u8 = 4 << 3 | 2;
-const DATA: u8 = 5 << 3 | 2;
-const NAME: u8 = 1 << 3 | 2;
-const VALUE: u8 = 2 << 3 | 2;
-
-/// Encodes an event without its position.
-pub(super) fn event(event: &Event) -> Vec<u8> {
-    let record = &event.record;
-    let names: usize = record.metadata.iter().map(|(_, values)| 16 + values.len() * 4).sum();
-    let mut value = Vec::with_capacity(record.bytes() + names + 16);
-    if let Some(arrived) = event.arrived {
-        value.push(ARRIVED);
-        value.extend(arrived.nanos().to_le_bytes());
-    }
-    for (name, values) in record.metadata.iter() {
-        let length = field_length(name) + values.iter().map(|value| field_length(value)).sum::<usize>();
-        value.push(METADATA);
-        put_varint(&mut value, length as u64);
-        put_field(&mut value, NAME, name.as_bytes());
-        for text in values {
-            put_field(&mut value, VALUE, text.as_bytes());
-        }
-    }
-    put_field(&mut value, DATA, &record.data);
-    value
-}
-
-/// Decodes the event at `position` of `log`. Its data shares the bytes of `value`.
-pub(super) fn read_event(log: &LogId, position: Position, value: Bytes) -> Result<Event> {
-    let mut arrived = None;
-    let mut metadata = Metadata::new();
-    let mut reader = Reader(&value);
-    loop {
-        match reader.byte()? {
-            ARRIVED => arrived = Some(Offset::from_nanos(reader.fixed()?)),
-            METADATA => {
-                let mut field = Reader(reader.bytes()?);
-                if field.byte()? != NAME {
-                    return Err(unreadable());
-                }
-                let name = field.text()?;
-                while !field.0.is_empty() {
-                    if field.byte()? != VALUE {
-                        return Err(unreadable());
-                    }
-                    metadata.push(name, field.text()?);
-                }
-            }
-            DATA => {
-                let data = reader.bytes()?;
-                if !reader.0.is_empty() {
-                    return Err(unreadable());
-                }
-                let data = value.slice_ref(data);
-                return Ok(Event {
-                    log: log.clone(),
-                    position,
-                    arrived,
-                    record: Record { time: None, metadata, data: data.into() },
-                });
-            }
-            _ => return Err(unreadable()),
-        }
-    }
-}
-
-/// Encodes a row of the index without the bucket's start.
-pub(super) fn bucket(row: &BucketRow) -> Vec<u8> {
-    let mut value = vec![FORMAT];
+/// Encodes a row of the index without the bucket's start, and the bucket's lanes.
+pub(super) fn bucket(row: &BucketRow, lanes: Lanes) -> Vec<u8> {
+    let mut value = Vec::with_capacity(64 + row.bins.len() * 2);
+    value.push(FORMAT);
+    put_varint(&mut value, lanes.bits());
     put_varint(&mut value, row.bucket.width.nanos() as u64);
     put_varint(&mut value, row.count);
     put_varint(&mut value, row.bytes);
@@ -106,9 +39,15 @@ pub(super) fn bucket(row: &BucketRow) -> Vec<u8> {
     value
 }
 
+/// Decodes the lanes in a row of the index.
+pub(super) fn read_lanes(value: &[u8]) -> Result<Lanes> {
+    Reader::new(value)?.varint().map(Lanes::from_bits)
+}
+
 /// Decodes the row of the bucket that begins at `start`.
 pub(super) fn read_bucket(start: Offset, value: &[u8]) -> Result<BucketRow> {
     let mut reader = Reader::new(value)?;
+    reader.varint()?;
     let width = read_width(reader.varint()?)?;
     let mut row = BucketRow::new(Bucket { start, width });
     row.count = reader.varint()?;
@@ -126,9 +65,33 @@ pub(super) fn read_bucket(start: Offset, value: &[u8]) -> Result<BucketRow> {
     Ok(row)
 }
 
-/// Encodes the settings of a log.
-pub(super) fn log(row: &LogRow) -> Vec<u8> {
+/// Encodes the sums of an era's rows of the index.
+pub(super) fn totals(totals: &Totals) -> Vec<u8> {
     let mut value = vec![FORMAT];
+    put_varint(&mut value, totals.count);
+    put_varint(&mut value, totals.bytes);
+    if let (Some(first), Some(last)) = (totals.first, totals.last) {
+        value.extend(first.nanos().to_le_bytes());
+        value.extend(last.nanos().to_le_bytes());
+    }
+    value
+}
+
+/// Decodes the sums of an era's rows of the index.
+pub(super) fn read_totals(value: &[u8]) -> Result<Totals> {
+    let mut reader = Reader::new(value)?;
+    let mut totals = Totals { count: reader.varint()?, bytes: reader.varint()?, ..Totals::default() };
+    if !reader.is_at_end() {
+        totals.first = Some(Offset::from_nanos(reader.fixed()?));
+        totals.last = Some(Offset::from_nanos(reader.fixed()?));
+    }
+    Ok(totals)
+}
+
+/// Encodes the number and the settings of a log.
+pub(super) fn log(number: LogNumber, row: &LogRow) -> Vec<u8> {
+    let mut value = vec![FORMAT];
+    put_varint(&mut value, u64::from(number.0));
     value.extend(row.created.nanos().to_le_bytes());
     let seconds = row.retention_seconds().unwrap_or(-1);
     value.extend(seconds.to_le_bytes());
@@ -145,9 +108,10 @@ pub(super) fn log(row: &LogRow) -> Vec<u8> {
     value
 }
 
-/// Decodes the settings of a log.
-pub(super) fn read_log(value: &[u8]) -> Result<LogRow> {
+/// Decodes the number and the settings of a log.
+pub(super) fn read_log(value: &[u8]) -> Result<(LogNumber, LogRow)> {
     let mut reader = Reader::new(value)?;
+    let number = LogNumber(u32::try_from(reader.varint()?).map_err(|_| unreadable())?);
     let created = Offset::from_nanos(reader.fixed()?);
     let retention = u64::try_from(reader.fixed()?).ok().map(Duration::from_secs);
     let (deleted_to, settings_at) = (reader.seq()?, reader.seq()?);
@@ -159,7 +123,7 @@ pub(super) fn read_log(value: &[u8]) -> Result<LogRow> {
         changes.push((Offset::from_nanos(reader.fixed()?), read_width(reader.varint()?)?));
     }
     let widths = Widths::from_parts(first, changes)?;
-    Ok(LogRow { created, widths, retention, removed, settings_at, deleted_to })
+    Ok((number, LogRow { created, widths, retention, removed, settings_at, deleted_to }))
 }
 
 /// Encodes the checkpoint of a source.
@@ -233,7 +197,20 @@ fn read_width(nanos: u64) -> Result<Width> {
     Width::from_seconds(seconds).map_err(|_| unreadable())
 }
 
-fn put_varint(value: &mut Vec<u8>, mut number: u64) {
+/// Encodes the id of a log.
+pub(super) fn log_id(id: &LogId) -> Vec<u8> {
+    let mut value = vec![FORMAT];
+    value.extend(id.as_str().as_bytes());
+    value
+}
+
+/// Decodes the id of a log.
+pub(super) fn read_log_id(value: &[u8]) -> Result<LogId> {
+    let reader = Reader::new(value)?;
+    std::str::from_utf8(reader.0).ok().and_then(|id| id.parse().ok()).ok_or_else(unreadable)
+}
+
+pub(super) fn put_varint(value: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         value.push(number as u8 | 0x80);
         number >>= 7;
@@ -241,44 +218,42 @@ fn put_varint(value: &mut Vec<u8>, mut number: u64) {
     value.push(number as u8);
 }
 
-fn put_field(value: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
-    value.push(tag);
-    put_varint(value, bytes.len() as u64);
-    value.extend(bytes);
-}
-
-/// Returns the number of bytes that [`put_field`] adds.
-fn field_length(text: &str) -> usize {
-    let bits = usize::BITS - (text.len() | 1).leading_zeros();
-    1 + bits.div_ceil(7) as usize + text.len()
+/// Encodes a number that is likely to be near 0.
+pub(super) fn put_signed(value: &mut Vec<u8>, number: i64) {
+    put_varint(value, ((number << 1) ^ (number >> 63)) as u64);
 }
 
 /// The rest of a value that is being decoded.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn new(value: &'a [u8]) -> Result<Self> {
+    /// Begins with a value of this format.
+    pub(super) fn new(value: &'a [u8]) -> Result<Self> {
         let mut reader = Self(value);
         if reader.byte()? == FORMAT { Ok(reader) } else { Err(unreadable()) }
     }
 
-    fn byte(&mut self) -> Result<u8> {
+    pub(super) fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn byte(&mut self) -> Result<u8> {
         let (first, rest) = self.0.split_first().ok_or_else(unreadable)?;
         self.0 = rest;
         Ok(*first)
     }
 
-    fn fixed(&mut self) -> Result<i64> {
+    pub(super) fn fixed(&mut self) -> Result<i64> {
         let (first, rest) = self.0.split_first_chunk::<8>().ok_or_else(unreadable)?;
         self.0 = rest;
         Ok(i64::from_le_bytes(*first))
     }
 
-    fn seq(&mut self) -> Result<Seq> {
+    pub(super) fn seq(&mut self) -> Result<Seq> {
         self.fixed().map(Seq::from_number)
     }
 
-    fn varint(&mut self) -> Result<u64> {
+    pub(super) fn varint(&mut self) -> Result<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -290,19 +265,14 @@ impl<'a> Reader<'a> {
         Err(unreadable())
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8]> {
-        let length = usize::try_from(self.varint()?).map_err(|_| unreadable())?;
-        let (bytes, rest) = self.0.split_at_checked(length).ok_or_else(unreadable)?;
-        self.0 = rest;
-        Ok(bytes)
-    }
-
-    fn text(&mut self) -> Result<&'a str> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| unreadable())
+    pub(super) fn signed(&mut self) -> Result<i64> {
+        let number = self.varint()?;
+        Ok((number >> 1) as i64 ^ -((number & 1) as i64))
     }
 }
 
-fn unreadable() -> Error {
+/// The error of a value that cannot be decoded.
+pub(super) fn unreadable() -> Error {
     Error::new(
         ErrorKind::Integrity,
         "a value of the archive is damaged; stop the service, and run `hourlogd check` and `hourlogd repair`",
@@ -313,44 +283,31 @@ fn unreadable() -> Error {
 mod tests {
     use super::*;
 
-    fn a_log() -> LogId {
-        "orders.eu".parse().expect("a valid id")
-    }
-
     #[test]
-    fn events_round_trip() {
-        for (arrived, record) in [
-            (None, Record::new("")),
-            (Some(-7), Record::new(&b"\xff\x00"[..]).with("kind", "paid").with("kind", "twice").with("a", "")),
-            (Some(i64::MAX), Record::new("x".repeat(300)).with("n".repeat(200), "v".repeat(20_000))),
-        ] {
-            let position = Position { offset: Offset::from_nanos(5), seq: Seq::new(0, 42) };
-            let before = Event { log: a_log(), position, arrived: arrived.map(Offset::from_nanos), record };
-            let after =
-                read_event(&before.log, position, event(&before).into()).expect("a value that was just encoded");
-            assert_eq!(after, before);
+    fn signed_numbers_round_trip() {
+        for number in [0, -1, 1, 300, i64::MIN, i64::MAX] {
+            let mut value = vec![FORMAT];
+            put_signed(&mut value, number);
+            assert_eq!(Reader::new(&value).and_then(|mut reader| reader.signed()).expect("a number"), number);
         }
     }
 
     #[test]
-    fn a_truncated_value_is_an_error_and_never_a_panic() {
-        let position = Position { offset: Offset::from_nanos(5), seq: Seq::new(0, 42) };
-        let record = Record::new("x".repeat(300)).with("kind", "paid");
-        let value = event(&Event { log: a_log(), position, arrived: Some(Offset::from_nanos(1)), record });
-        for length in 0..value.len() {
-            assert!(read_event(&a_log(), position, value[..length].to_vec().into()).is_err());
-        }
+    fn the_row_of_a_log_round_trips_with_its_number() {
+        let row = LogRow {
+            retention: Some(Duration::from_secs(60)),
+            removed: Some(Removed { to: Offset::from_nanos(-5), seq: Seq::new(1, 2) }),
+            ..LogRow::new(Offset::from_nanos(7), Widths::new(Width::MINUTE))
+        };
+        let value = log(LogNumber(300), &row);
+        assert_eq!(read_log(&value).expect("what was just encoded"), (LogNumber(300), row));
+        assert!((0..value.len()).all(|length| read_log(&value[..length]).is_err()));
     }
 
-    #[cfg(feature = "wire")]
     #[test]
-    fn a_stored_event_is_a_message_of_the_schema() {
-        use prost::Message;
-        let position = Position { offset: Offset::from_nanos(5), seq: Seq::new(0, 42) };
-        let record = Record::new("data").with("kind", "paid").with("kind", "twice");
-        let before = Event { log: a_log(), position, arrived: Some(Offset::from_nanos(-1)), record };
-        let mut message = crate::wire::proto::Event::decode(&*event(&before)).expect("a message of the schema");
-        (message.offset, message.seq) = (5, 42);
-        assert_eq!(message.of_log(&a_log()), before);
+    fn the_id_of_a_log_round_trips() {
+        let id: LogId = "orders.eu".parse().expect("a valid id");
+        assert_eq!(read_log_id(&log_id(&id)).expect("what was just encoded"), id);
+        assert!(read_log_id(&[FORMAT, b'*']).is_err());
     }
 }

@@ -1,9 +1,10 @@
 //! The writing thread: all waiting writes become one batch with one sync.
 
+mod events;
 mod refill;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,16 +14,19 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     ArrivalCursor, Error, ErrorKind, LogId, Offset, Result,
     backoff::Backoff,
-    index::{self, Counts},
-    store::{BucketRow, EventRow, LogRow, SourceRow, Width, Write},
+    store::{BucketRow, LogRow, SourceRow, Totals, Write},
 };
 
 use super::{
     Shared,
     compaction::{Compaction, DELETED},
-    keys, open_files,
-    tables::{BATCHES, Tables, broken},
+    keys::{self, LogNumber},
+    lanes::{Ends, Lanes},
+    listing::Listing,
+    open_files,
+    tables::{BATCHES, NUMBERED, Tables, broken},
     values,
+    view::View,
     watermark::Watermark,
 };
 
@@ -57,7 +61,7 @@ pub(super) fn run(
     // If it cannot be read, the count begins at 0, and the next compaction is later than it could be.
     let mut cache = Cache { deleted: shared.with(|tables| tables.number(DELETED)).unwrap_or(0), ..Cache::default() };
     // As a read would, the next write fails if this cannot be read.
-    cache.refill = shared.with(Refill::of).unwrap_or_default();
+    cache.refill = shared.with(|tables| Refill::of(tables)).unwrap_or_default();
     let mut compaction = Compaction::default();
     let mut failed: Option<Failed> = None;
     while let Some(first) = requests.blocking_recv() {
@@ -80,7 +84,7 @@ pub(super) fn run(
                 // If this fails, the file keeps an older count, which detects less but is never wrong.
                 let _ = watermark.reached(batches);
                 cache.deleted = cache.deleted.saturating_sub(compaction.given_back());
-                let is_due = |tables: &Tables| Ok(!deletes && compaction.is_due(tables, cache.deleted));
+                let is_due = |tables: &Arc<Tables>| Ok(!deletes && compaction.is_due(tables, cache.deleted));
                 if shared.with(is_due).unwrap_or(false) {
                     compaction.begin(shared, cache.deleted);
                 }
@@ -97,6 +101,10 @@ pub(super) fn run(
             // The requester may have left; that is not a failure.
             let _ = reply.send(outcome.as_ref().copied().map_err(Error::flat_copy));
         }
+    }
+    if failed.is_none() {
+        // If this fails, the next start has more to read.
+        let _ = shared.with(|tables| tables.shorten_journals());
     }
     let _ = watermark.write(batches, failed.is_none());
     compaction.close();
@@ -166,68 +174,85 @@ impl Request {
 /// Rows of the tables. They stay valid because only this thread changes the tables.
 #[derive(Default)]
 pub(super) struct Cache {
-    pub(super) logs: HashMap<LogId, LogRow>,
-    pub(super) buckets: HashMap<(LogId, Offset), BucketRow>,
-    sources: HashMap<Vec<u8>, SourceRow>,
-    /// The number of events that were deleted since the last compaction.
+    pub(super) logs: HashMap<LogId, (LogNumber, LogRow)>,
+    pub(super) buckets: HashMap<(LogNumber, Offset), CachedBucket>,
+    sources: HashMap<(Arc<str>, u8), SourceRow>,
+    /// The number of logs that were ever numbered; `None` until it is read.
+    numbered: Option<u32>,
+    /// The number of entries that were deleted since the last compaction.
     pub(super) deleted: u64,
     /// The events that a repaired archive reads again.
     refill: Refill,
-    /// The rows of the index that the current batch changes, with their eras.
-    changed: HashMap<(LogId, Offset), Offset>,
+    /// The sums of the rows of an era.
+    pub(super) eras: HashMap<(LogNumber, Offset), Totals>,
+    /// The rows of the index that the current batch changes.
+    changed: HashSet<(LogNumber, Offset)>,
+    /// The eras whose sums the current batch changes.
+    changed_eras: HashSet<(LogNumber, Offset)>,
+    /// The listings of late events that the current batch changes.
+    listings: HashMap<[u8; keys::ARRIVAL_BYTES], Listing>,
+    /// The sources and slots whose rows the current batch changes.
+    changed_sources: HashSet<(Arc<str>, u8)>,
     /// The readers' cursors that the current batch changes; `None` if it deletes one.
     cursors: HashMap<Vec<u8>, Option<ArrivalCursor>>,
 }
 
+/// A bucket that is likely to take the next events.
+pub(super) struct CachedBucket {
+    pub(super) row: BucketRow,
+    pub(super) lanes: Lanes,
+    /// The ends of its lanes in order; `None` until they are needed.
+    pub(super) ends: Option<Ends>,
+}
+
 impl Cache {
     /// Writes `writes` in as few batches as possible, and adds these to `batches`.
-    fn write(&mut self, tables: &Tables, writes: Vec<Vec<Write>>, batches: &mut u64) -> Result<()> {
+    fn write(&mut self, tables: &Arc<Tables>, writes: Vec<Vec<Write>>, batches: &mut u64) -> Result<()> {
         let mut batch = tables.batch();
+        let mut view = View::of(tables);
         for write in writes.into_iter().flatten() {
             match write {
                 Write::DropBucket { .. } | Write::UnlistBucket { .. } | Write::DeleteLog { .. } => {
                     // A removal reads the tables, so earlier writes must be in them.
                     self.commit(tables, std::mem::replace(&mut batch, tables.batch()), batches)?;
                     self.remove(tables, write, batches)?;
+                    view = View::of(tables);
                 }
-                Write::Events { log, rows, width } => self.add_events(tables, &mut batch, &log, &rows, width)?,
+                Write::Events { log, rows, width } => self.add_events(&view, &mut batch, &log, &rows, width)?,
                 Write::Log(id, row) => {
-                    if !self.logs.contains_key(&id) && tables.log(&id)?.is_none() {
-                        let deleted_to = row.deleted_to.max(tables.deleted_to(&id)?);
+                    if self.log(&view, &id)?.is_none() {
+                        let deleted_to = row.deleted_to.max(view.deleted_to(&id)?);
                         let row = LogRow { deleted_to, settings_at: row.settings_at.max(deleted_to), ..row };
-                        batch.insert(&tables.logs, id.as_str(), values::log(&row));
-                        self.logs.insert(id, row);
+                        self.create_log(&view, &mut batch, &id, row)?;
                     }
                 }
                 Write::Settings(id, row) => {
-                    let stored = self.logs.get(&id).cloned().map_or_else(|| tables.log(&id), |row| Ok(Some(row)))?;
-                    let Some(mut stored) = stored else { continue };
+                    let Some((number, mut stored)) = self.log(&view, &id)? else { continue };
                     if stored.apply(&row) {
-                        batch.insert(&tables.logs, id.as_str(), values::log(&stored));
-                        self.logs.insert(id, stored);
+                        batch.insert(&tables.logs, id.as_str(), values::log(number, &stored));
+                        self.logs.insert(id, (number, stored));
                     }
                 }
                 Write::Head { ref stream, slot, .. } | Write::Archived { ref stream, slot, .. } => {
-                    let key = keys::source(stream, slot);
-                    let row = match self.sources.get(&key) {
-                        Some(row) => *row,
-                        None => tables.source(&key)?.unwrap_or(SourceRow::NOTHING),
+                    let key = (Arc::clone(stream), slot);
+                    let row = match self.sources.entry(key.clone()) {
+                        Entry::Occupied(entry) => entry.into_mut(),
+                        Entry::Vacant(entry) => {
+                            let stored = view.source(&keys::source(stream, slot))?;
+                            entry.insert(stored.unwrap_or(SourceRow::NOTHING))
+                        }
                     };
-                    let mut moved = row;
-                    moved.apply(&write);
-                    self.sources.insert(key.clone(), moved);
-                    if moved != row {
-                        batch.insert(&tables.sources, key, values::source(&moved));
+                    let before = *row;
+                    row.apply(&write);
+                    if *row != before {
+                        self.changed_sources.insert(key);
                     }
                 }
                 Write::Cursor { log, name, change } => {
                     let key = keys::cursor(&log, &name);
                     let stored = match self.cursors.get(&key) {
                         Some(changed) => *changed,
-                        None => {
-                            let stored = tables.cursors.get(&key).map_err(broken)?;
-                            stored.map(|value| values::read_cursor(&value)).transpose()?
-                        }
+                        None => view.cursor(&key)?,
                     };
                     let changed = change.apply(stored);
                     if changed != stored {
@@ -239,18 +264,86 @@ impl Cache {
         self.commit(tables, batch, batches)
     }
 
-    /// Commits a batch with the changed rows of the index and the changed cursors.
+    /// Returns the number and the settings of a log.
+    pub(super) fn log(&self, view: &View, id: &LogId) -> Result<Option<(LogNumber, LogRow)>> {
+        self.logs.get(id).cloned().map_or_else(|| view.log(id), |log| Ok(Some(log)))
+    }
+
+    /// Returns a bucket that has a row.
+    pub(super) fn bucket(&mut self, view: &View, log: LogNumber, start: Offset) -> Result<Option<&mut CachedBucket>> {
+        Ok(match self.buckets.entry((log, start)) {
+            Entry::Occupied(entry) => Some(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let stored = view.bucket(log, start)?;
+                stored.map(|(row, lanes)| entry.insert(CachedBucket { row, lanes, ends: None }))
+            }
+        })
+    }
+
+    /// Adds events to the sums of an era.
+    pub(super) fn add_to_era(&mut self, view: &View, log: LogNumber, era: Offset, added: Totals) -> Result<()> {
+        let totals = match self.eras.get(&(log, era)) {
+            Some(totals) => *totals,
+            None => view.era_totals(log, era)?,
+        };
+        self.eras.insert((log, era), totals.with(added));
+        self.changed_eras.insert((log, era));
+        Ok(())
+    }
+
+    /// Creates a log, with the next number.
+    fn create_log(
+        &mut self,
+        view: &View,
+        batch: &mut fjall::OwnedWriteBatch,
+        id: &LogId,
+        row: LogRow,
+    ) -> Result<LogNumber> {
+        let tables = view.tables();
+        let numbered = match self.numbered {
+            Some(numbered) => numbered,
+            None => u32::try_from(tables.number(NUMBERED)?).unwrap_or(u32::MAX),
+        };
+        let next = numbered.checked_add(1).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Refused,
+                format!("the archive has had {numbered} logs and takes no more; begin another"),
+            )
+        })?;
+        let number = LogNumber(next);
+        self.numbered = Some(next);
+        batch.insert(&tables.meta, NUMBERED, keys::ordered(i64::from(next)).to_vec());
+        batch.insert(&tables.numbers, keys::log_number(number), values::log_id(id));
+        batch.insert(&tables.logs, id.as_str(), values::log(number, &row));
+        self.logs.insert(id.clone(), (number, row));
+        Ok(number)
+    }
+
+    /// Commits a batch with the changed rows of the index, the changed listings and the changed cursors.
     pub(super) fn commit(
         &mut self,
         tables: &Tables,
         mut batch: fjall::OwnedWriteBatch,
         batches: &mut u64,
     ) -> Result<()> {
-        for (bucket, era) in self.changed.drain() {
-            let row = self.buckets.get(&bucket).ok_or_else(|| {
+        for (log, start) in self.changed.drain() {
+            let CachedBucket { row, lanes, .. } = self.buckets.get(&(log, start)).ok_or_else(|| {
                 Error::new(ErrorKind::Unexpected, "a changed row of the index was evicted before it was written")
             })?;
-            batch.insert(&tables.buckets, keys::bucket(&bucket.0, era, bucket.1), values::bucket(row));
+            batch.insert(&tables.buckets, keys::bucket(log, start), values::bucket(row, *lanes));
+        }
+        for (log, era) in self.changed_eras.drain() {
+            let totals = self.eras.get(&(log, era)).copied().unwrap_or_default();
+            batch.insert(&tables.eras, keys::era(log, era), values::totals(&totals));
+        }
+        for (key, listing) in self.listings.drain() {
+            batch.insert(&tables.arrivals, key, listing.encode());
+        }
+        for (stream, slot) in self.changed_sources.drain() {
+            let key = (stream, slot);
+            if let Some(row) = self.sources.get(&key) {
+                batch.insert(&tables.sources, keys::source(&key.0, slot), values::source(row));
+            }
         }
         for (key, cursor) in self.cursors.drain() {
             match cursor {
@@ -265,65 +358,11 @@ impl Cache {
         if self.buckets.len() > CACHED_ROWS_MAX {
             self.buckets.clear();
         }
+        if self.eras.len() > CACHED_ROWS_MAX {
+            self.eras.clear();
+        }
         if self.logs.len() > CACHED_ROWS_MAX {
             self.logs.clear();
-        }
-        Ok(())
-    }
-
-    fn add_events(
-        &mut self,
-        tables: &Tables,
-        batch: &mut fjall::OwnedWriteBatch,
-        log: &LogId,
-        rows: &[EventRow],
-        width: Width,
-    ) -> Result<()> {
-        if !self.logs.contains_key(log) {
-            let row = match tables.log(log)? {
-                Some(row) => row,
-                None => {
-                    let deleted_to = tables.deleted_to(log)?;
-                    let Some(first) = rows.iter().find(|row| row.event.position.seq > deleted_to) else {
-                        return Ok(());
-                    };
-                    let row = LogRow::of_first_event(&first.event, width, deleted_to);
-                    batch.insert(&tables.logs, log.as_str(), values::log(&row));
-                    row
-                }
-            };
-            self.logs.insert(log.clone(), row);
-        }
-        if self.refill.concerns(rows) {
-            let row = self.logs[log].clone();
-            self.refill(tables, log, &row, rows)?;
-        }
-        let LogRow { widths, deleted_to, .. } = &self.logs[log];
-        let Counts { rows: counted, deleted } = index::count(log, widths, *deleted_to, rows, |log, bucket| match self
-            .buckets
-            .get(&(log.clone(), bucket.start))
-        {
-            Some(row) => Ok(Some(row.clone())),
-            None => tables.bucket(log, widths.era(bucket.start), bucket.start),
-        })?;
-        for index::Counted { row, new } in counted {
-            let era = widths.era(row.bucket.start);
-            if new {
-                batch.insert(&tables.eras, keys::era(log, era), Vec::new());
-            }
-            let key = (log.clone(), row.bucket.start);
-            self.changed.insert(key.clone(), era);
-            self.buckets.insert(key, row);
-        }
-        for row in rows.iter().filter(|row| !deleted.contains(&row.event.position.seq)) {
-            let position = row.event.position;
-            if let Some(late) = row.late {
-                let bucket = widths.bucket(late.max_time).start;
-                let key = keys::arrival(log, bucket, position.seq);
-                batch.insert(&tables.arrivals, key, keys::ordered(position.offset.nanos()).to_vec());
-            }
-            let key = keys::event(log, widths.bucket(position.offset).start, position);
-            batch.insert(&tables.events, key, values::event(&row.event));
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The comparison of a bucket with the row that counts it, as a pure rule.
 
 use crate::{
-    Event, LogId, Seq,
-    store::{Bucket, BucketRow, LogRow},
+    LogId, Seq,
+    store::{Bucket, BucketRow, EncodedEvent, LogRow},
 };
 
 use super::BucketDamage;
@@ -27,9 +27,10 @@ impl Tally {
     }
 
     /// Adds an event.
-    pub(crate) fn add(&mut self, event: &Event) {
-        self.row.count(event);
-        self.row.counted_to = self.row.counted_to.max(event.position.seq);
+    pub(crate) fn add(&mut self, event: &EncodedEvent) {
+        let position = event.position();
+        self.row.count(position.offset, event.record_bytes());
+        self.row.counted_to = self.row.counted_to.max(position.seq);
     }
 
     /// Adds an entry of the list of late events.
@@ -89,14 +90,14 @@ pub(crate) fn is_being_removed(log: &LogRow, listed: &BucketRow) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        Offset, Position, Record,
+        Event, Offset, Position, Record,
         store::{Removed, Widths},
     };
 
-    fn event(offset: &str, seq: u64) -> Event {
+    fn event(offset: &str, seq: u64) -> EncodedEvent {
         let position = Position { offset: offset.parse().expect("a valid time"), seq: Seq::new(1, seq) };
         let log = "a".parse().expect("a valid id");
-        Event { log, position, arrived: None, record: Record::new("data") }
+        EncodedEvent::from(&Event { log, position, arrived: None, record: Record::new("data") })
     }
 
     fn tally(seqs: &[u64]) -> Tally {

@@ -126,7 +126,7 @@ async fn part_of<S: Store>(store: &S, id: &LogId, row: &BucketRow, from: Offset)
         (end, row.bins[next..].iter().map(|count| u64::from(*count)).sum())
     };
     let scan = Scan { from: Position::at(from), to: Position::MAX, reverse: false, limit: 1, bytes: 1 };
-    let Some(first) = store.events(id, bucket, scan).await?.pop().map(|event| event.position) else {
+    let Some(first) = store.events(id, bucket, scan).await?.pop().map(|event| event.position()) else {
         return Ok(None);
     };
     let (mut count, mut bytes, mut next) = (0, 0, first);
@@ -137,9 +137,9 @@ async fn part_of<S: Store>(store: &S, id: &LogId, row: &BucketRow, from: Offset)
         }
         let scan = Scan { from: next, to, reverse: false, limit: EVENTS_PER_READ, bytes: BYTES_PER_READ };
         let events = store.events(id, bucket, scan).await?;
-        let Some(last) = events.last().map(|event| event.position) else { break true };
+        let Some(last) = events.last().map(|event| event.position()) else { break true };
         count += events.len() as u64;
-        bytes += events.iter().map(|event| event.record.bytes()).sum::<usize>();
+        bytes += events.iter().map(|event| event.record_bytes()).sum::<usize>();
         if count >= EVENTS_MAX || bytes >= BYTES_MAX {
             break false;
         }

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 use crate::{
     ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
-    store::{Bucket, Removed, Scan, Store},
+    store::{Bucket, EncodedEvent, LateEvent, Removed, Scan, Store},
 };
 
 use super::{End, IndexWalk, events_for, is_known_empty, known};
 
-/// The most events, or positions of late events, that one fetch reads.
+/// The most events that one fetch reads.
 const EVENTS_PER_FETCH: usize = 512;
 /// The approximate number of bytes of one fetch.
 const BYTES_PER_FETCH: usize = 1 << 20;
@@ -63,9 +63,9 @@ pub struct ArrivalQuery {
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArrivalPage {
+pub struct ArrivalPage<E = Event> {
     /// The events, by seq.
-    pub events: Vec<Event>,
+    pub events: Vec<E>,
     /// The cursor of the next page.
     pub next: ArrivalCursor,
     /// The reason why the page ended; never [`End::Bound`].
@@ -84,6 +84,20 @@ pub struct ArrivalPage {
 /// [`ErrorKind::NotFound`] for a log that does not exist, [`ErrorKind::Integrity`] if a listed
 /// event is missing, and the errors of the store.
 pub async fn arrivals_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery, visible: Seq) -> Result<ArrivalPage> {
+    let ArrivalPage { events, next, end, scanned } = encoded_arrivals_page(store, id, query, visible).await?;
+    Ok(ArrivalPage { events: events.iter().map(|event| event.decode(id)).collect(), next, end, scanned })
+}
+
+/// Reads one page in arrival order, as [`arrivals_page`] does, with its events as they are stored and sent.
+///
+/// # Errors
+/// Those of [`arrivals_page`].
+pub async fn encoded_arrivals_page<S: Store>(
+    store: &S,
+    id: &LogId,
+    query: &ArrivalQuery,
+    visible: Seq,
+) -> Result<ArrivalPage<EncodedEvent>> {
     let mut page = ArrivalPage { events: Vec::new(), next: query.after, end: End::More, scanned: 0 };
     let mut bytes = 0;
     let bytes_max = query.bytes.max(1);
@@ -91,11 +105,11 @@ pub async fn arrivals_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery
     let mut found_any_bucket = false;
     while let Some(row) = index.next(store).await? {
         found_any_bucket = true;
-        let mut on_time =
-            OnTime::new(id, row.bucket, page.next, events_for(&row, BYTES_PER_FETCH).min(EVENTS_PER_FETCH));
+        let limit = events_for(&row, BYTES_PER_FETCH).min(EVENTS_PER_FETCH);
+        let mut on_time = OnTime::new(id, row.bucket, page.next, limit);
         // A bucket that was never counted may list late events, too.
         let any_late = row.arrivals > 0 || row.counted_to == Seq::MIN;
-        let mut late = LateArrivals::new(id, row.bucket, page.next.seq, any_late);
+        let mut late = LateEvents::new(id, row.bucket, page.next.seq, any_late);
         on_time.is_complete = is_known_empty(&row);
         loop {
             if page.events.len() >= query.limit || bytes >= bytes_max {
@@ -107,16 +121,16 @@ pub async fn arrivals_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery
                 (None, None) => break,
                 (Some(seq), other) if other.is_none_or(|late| seq < late) => {
                     let event = on_time.take();
-                    let time = event.position.offset;
+                    let time = event.position().offset;
                     (event, time)
                 }
                 _ => {
-                    let position = late.take();
+                    let LateEvent { position, event } = late.take();
                     page.scanned += 1;
                     // A late event does not move the cursor's time by its offset: it is listed in this
                     // bucket.
                     let time = page.next.time.max(row.bucket.start);
-                    match store.event(id, position).await? {
+                    match event {
                         Some(event) => (event, time),
                         None if position.seq > visible || was_deleted(store, id, position).await? => continue,
                         None => {
@@ -126,12 +140,13 @@ pub async fn arrivals_page<S: Store>(store: &S, id: &LogId, query: &ArrivalQuery
                     }
                 }
             };
-            if event.position.seq > visible {
+            let seq = event.position().seq;
+            if seq > visible {
                 page.end = End::CaughtUp;
                 return Ok(page);
             }
-            page.next = ArrivalCursor { time, seq: event.position.seq };
-            bytes += event.record.bytes();
+            page.next = ArrivalCursor { time, seq };
+            bytes += event.record_bytes();
             page.events.push(event);
         }
     }
@@ -167,7 +182,7 @@ struct OnTime<'a> {
     above: Seq,
     /// The most events of one fetch.
     limit: usize,
-    fetched: VecDeque<Event>,
+    fetched: VecDeque<EncodedEvent>,
     is_complete: bool,
 }
 
@@ -183,51 +198,53 @@ impl<'a> OnTime<'a> {
             let scan = Scan { from: self.from, to: Position::MAX, reverse: false, limit, bytes };
             let events = store.events(self.id, self.bucket, scan).await?;
             *scanned += events.len() as u64;
-            let fetched_bytes = events.iter().map(|event| event.record.bytes()).sum::<usize>();
+            let fetched_bytes = events.iter().map(|event| event.record_bytes()).sum::<usize>();
             self.is_complete = events.len() < limit && fetched_bytes < bytes;
             if let Some(event) = events.last() {
-                self.from = event.position.next();
+                self.from = event.position().next();
             }
             let above = self.above;
             self.fetched =
-                events.into_iter().filter(|event| event.arrived.is_none() && event.position.seq > above).collect();
+                events.into_iter().filter(|event| event.arrived().is_none() && event.position().seq > above).collect();
         }
-        Ok(self.fetched.front().map(|event| event.position.seq))
+        Ok(self.fetched.front().map(|event| event.position().seq))
     }
 
-    fn take(&mut self) -> Event {
+    fn take(&mut self) -> EncodedEvent {
         self.fetched.pop_front().expect("peek returned a seq")
     }
 }
 
-/// The positions of the late events listed in the bucket of the source's `max_time` at their arrival, by seq.
-struct LateArrivals<'a> {
+/// The late events listed in the bucket of the source's `max_time` at their arrival, by seq.
+struct LateEvents<'a> {
     id: &'a LogId,
     bucket: Bucket,
     /// Events up to this seq were returned before.
     above: Seq,
-    fetched: VecDeque<Position>,
+    fetched: VecDeque<LateEvent>,
     is_complete: bool,
 }
 
-impl<'a> LateArrivals<'a> {
+impl<'a> LateEvents<'a> {
     fn new(id: &'a LogId, bucket: Bucket, above: Seq, any: bool) -> Self {
         Self { id, bucket, above, fetched: VecDeque::new(), is_complete: !any }
     }
 
     async fn peek<S: Store>(&mut self, store: &S) -> Result<Option<Seq>> {
         if self.fetched.is_empty() && !self.is_complete {
-            let positions = store.arrivals(self.id, self.bucket, self.above, EVENTS_PER_FETCH).await?;
-            self.is_complete = positions.len() < EVENTS_PER_FETCH;
-            if let Some(position) = positions.last() {
-                self.above = position.seq;
+            let (limit, bytes) = (EVENTS_PER_FETCH, BYTES_PER_FETCH);
+            let events = store.late_events(self.id, self.bucket, self.above, limit, bytes).await?;
+            let fetched_bytes: usize = events.iter().filter_map(|late| Some(late.event.as_ref()?.record_bytes())).sum();
+            self.is_complete = events.len() < limit && fetched_bytes < bytes;
+            if let Some(event) = events.last() {
+                self.above = event.position.seq;
             }
-            self.fetched = positions.into();
+            self.fetched = events.into();
         }
-        Ok(self.fetched.front().map(|position| position.seq))
+        Ok(self.fetched.front().map(|event| event.position.seq))
     }
 
-    fn take(&mut self) -> Position {
+    fn take(&mut self) -> LateEvent {
         self.fetched.pop_front().expect("peek returned a seq")
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     LogId, Offset, Result,
-    store::{BucketRow, LogRow, Store, Width},
+    store::{BucketRow, LogRow, Store, Totals, Width},
 };
 
 use super::{IndexWalk, known};
@@ -73,7 +73,7 @@ pub async fn describe<S: Store>(store: &S, id: &LogId) -> Result<Description> {
         warnings: Vec::new(),
     };
     let mut heaviest: Option<(u64, BucketRow)> = None;
-    let mut index = IndexWalk::new(id, Offset::MIN, Offset::MAX, false);
+    let mut index = IndexWalk::new(id, Offset::MIN, Offset::MAX, false).of_all();
     while let Some(row) = index.next(store).await? {
         if row.count == 0 {
             continue;
@@ -96,6 +96,28 @@ pub async fn describe<S: Store>(store: &S, id: &LogId) -> Result<Description> {
              {BUCKET_BYTES_GUIDE} bytes; a width of {fits} would fit",
             row.bucket.start, row.count, row.bytes
         ));
+    }
+    Ok(sum)
+}
+
+impl Description {
+    /// The sums of the index.
+    pub fn totals(&self) -> Totals {
+        Totals { count: self.count, bytes: self.bytes, first: self.first, last: self.last }
+    }
+}
+
+/// Returns the sums of all rows of a log's index; nothing for a log that does not exist.
+///
+/// An archive that keeps no sums implements [`Store::totals`] so.
+///
+/// # Errors
+/// The errors of the store.
+pub async fn totals<S: Store>(store: &S, id: &LogId) -> Result<Totals> {
+    let mut sum = Totals::default();
+    let mut index = IndexWalk::new(id, Offset::MIN, Offset::MAX, false).of_all();
+    while let Some(row) = index.next(store).await? {
+        sum = sum.with(Totals::from(&row));
     }
     Ok(sum)
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     Error, LogId, Offset, Position, Result, Seq,
-    store::{BINS, BucketRow, Scan, Store},
+    store::{BINS, BucketRow, EncodedEvent, Scan, Store},
 };
 
 use super::{IndexWalk, events_for, known};
@@ -132,7 +132,7 @@ pub struct Bin {
 /// the store.
 pub async fn histogram<S: Store>(store: &S, id: &LogId, counting: &Counting) -> Result<Histogram> {
     let mut count = Count::new(counting)?;
-    let mut index = IndexWalk::new(id, count.from.offset, count.last, false);
+    let mut index = IndexWalk::new(id, count.from.offset, count.last, false).of_all();
     let mut found_any_bucket = false;
     while let Some(row) = index.next(store).await? {
         found_any_bucket = true;
@@ -295,9 +295,9 @@ impl<'a> Count<'a> {
             let scan = Scan { from, to, reverse: false, limit, bytes: SCAN_BYTES };
             let events = store.events(id, row.bucket, scan).await?;
             self.read += events.len() as u64;
-            let Some(newest) = events.last().map(|event| event.position) else { return Ok(()) };
+            let Some(newest) = events.last().map(EncodedEvent::position) else { return Ok(()) };
             for event in &events {
-                let bin = self.bin_at(event.position.offset);
+                let bin = self.bin_at(event.position().offset);
                 self.counts[bin] += 1;
             }
             from = newest.next();

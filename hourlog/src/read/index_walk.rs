@@ -7,8 +7,12 @@ use crate::{
     store::{BucketRow, Store},
 };
 
-/// The index rows of one fetch.
-const ROWS_PER_FETCH: usize = 256;
+/// The index rows of the first fetch. A page is mostly full after one or two.
+const ROWS_PER_FIRST_FETCH: usize = 4;
+/// The factor by which each fetch is larger than the one before.
+const GROWTH: usize = 4;
+/// The most index rows of one fetch.
+const ROWS_PER_FETCH_MAX: usize = 256;
 
 /// A walk over the index of one log.
 pub(crate) struct IndexWalk<'a> {
@@ -17,6 +21,8 @@ pub(crate) struct IndexWalk<'a> {
     to: Offset,
     reverse: bool,
     rows: VecDeque<BucketRow>,
+    /// The rows to ask for in the next fetch.
+    rows_per_fetch: usize,
     /// The start of the last bucket that was fetched.
     fetched_to: Option<Offset>,
     is_complete: bool,
@@ -25,7 +31,13 @@ pub(crate) struct IndexWalk<'a> {
 impl<'a> IndexWalk<'a> {
     /// A walk from `from` to `to`, both inclusive; backwards with `reverse`.
     pub(crate) fn new(id: &'a LogId, from: Offset, to: Offset, reverse: bool) -> Self {
-        Self { id, from, to, reverse, rows: VecDeque::new(), fetched_to: None, is_complete: false }
+        let (rows, rows_per_fetch) = (VecDeque::new(), ROWS_PER_FIRST_FETCH);
+        Self { id, from, to, reverse, rows, rows_per_fetch, fetched_to: None, is_complete: false }
+    }
+
+    /// The same walk for one that needs all rows: its first fetch is as large as the others.
+    pub(crate) fn of_all(self) -> Self {
+        Self { rows_per_fetch: ROWS_PER_FETCH_MAX, ..self }
     }
 
     /// Returns the next row, or `None` after the last one.
@@ -37,8 +49,9 @@ impl<'a> IndexWalk<'a> {
                 (Some(start), true) if start <= self.from => return Ok(None),
                 (Some(start), true) => self.from..=start.saturating_add_nanos(-1),
             };
-            let rows = store.buckets(self.id, span, self.reverse, ROWS_PER_FETCH).await?;
-            self.is_complete = rows.len() < ROWS_PER_FETCH;
+            let rows = store.buckets(self.id, span, self.reverse, self.rows_per_fetch).await?;
+            self.is_complete = rows.len() < self.rows_per_fetch;
+            self.rows_per_fetch = (self.rows_per_fetch * GROWTH).min(ROWS_PER_FETCH_MAX);
             // A forward fetch begins with the row that the one before ended with.
             let repeated = self.fetched_to.filter(|_| !self.reverse);
             self.fetched_to = rows.last().map(|row| row.bucket.start);

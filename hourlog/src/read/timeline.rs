@@ -2,7 +2,7 @@
 
 use crate::{
     Event, LogId, Offset, Position, Reason, Result, Seeked, Seq,
-    store::{Scan, Store},
+    store::{EncodedEvent, Scan, Store},
 };
 
 use super::{End, IndexWalk, events_for, is_known_empty, known};
@@ -74,9 +74,9 @@ impl Query {
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct Page<E = Event> {
     /// The events, in the order of the query.
-    pub events: Vec<Event>,
+    pub events: Vec<E>,
     /// The reason why the page ended.
     pub end: End,
     /// The number of events that were read to build the page.
@@ -91,6 +91,15 @@ pub struct Page {
 /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a log that does not exist, and the errors of the
 /// store.
 pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query, visible: Seq) -> Result<Page> {
+    let Page { events, end, scanned } = encoded_page(store, id, query, visible).await?;
+    Ok(Page { events: events.iter().map(|event| event.decode(id)).collect(), end, scanned })
+}
+
+/// Reads one page in timeline order, as [`page`] does, with its events as they are stored and sent.
+///
+/// # Errors
+/// Those of [`page`].
+pub async fn encoded_page<S: Store>(store: &S, id: &LogId, query: &Query, visible: Seq) -> Result<Page<EncodedEvent>> {
     let mut page = Page { events: Vec::new(), end: End::More, scanned: 0 };
     let mut bytes = 0;
     // A page of zero bytes would never end.
@@ -119,24 +128,24 @@ pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query, visible: Seq) 
             scan.bytes = bytes_max - bytes;
             scan.limit = (query.limit - page.events.len()).min(events_for(&row, scan.bytes));
             let events = store.events(id, row.bucket, scan).await?;
-            let Some(newest) = events.last().map(|event| event.position) else {
+            let Some(newest) = events.last().map(EncodedEvent::position) else {
                 break;
             };
             // Fewer than asked for: the bucket has no more, and a second scan would find nothing.
-            let scanned_bytes = events.iter().fold(0_usize, |sum, event| sum.saturating_add(event.record.bytes()));
+            let scanned_bytes = events.iter().fold(0_usize, |sum, event| sum.saturating_add(event.record_bytes()));
             let is_exhausted = events.len() < scan.limit && scanned_bytes < scan.bytes;
             for event in events {
                 page.scanned += 1;
-                if event.position.seq > visible {
+                if event.position().seq > visible {
                     // Skipping a late event is safe: it could have arrived a moment later. Skipping an
                     // on-time one would move the cursor past it. In reverse nothing is read after it.
-                    if event.arrived.is_none() && !query.reverse {
+                    if event.arrived().is_none() && !query.reverse {
                         page.end = End::CaughtUp;
                         return Ok(page);
                     }
                     continue;
                 }
-                bytes += event.record.bytes();
+                bytes += event.record_bytes();
                 page.events.push(event);
             }
             if is_exhausted {
@@ -173,13 +182,13 @@ pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query, visible: Seq) 
 /// store.
 pub async fn seek<S: Store>(store: &S, id: &LogId, offset: Offset, visible: Seq) -> Result<Seeked> {
     let forwards = Query { from: Position::at(offset), limit: 1, ..Query::ALL };
-    let resolved = page(store, id, &forwards, visible).await?.events.first().map(|event| event.position);
+    let resolved = encoded_page(store, id, &forwards, visible).await?.events.first().map(EncodedEvent::position);
     let reason = match resolved {
         Some(position) if position.offset == offset => Reason::Exact,
         None => Reason::AfterLast,
         Some(_) => {
             let backwards = Query { from: Position::MIN, to: Some(Position::at(offset)), reverse: true, ..forwards };
-            let earlier = page(store, id, &backwards, visible).await?;
+            let earlier = encoded_page(store, id, &backwards, visible).await?;
             if !earlier.events.is_empty() {
                 Reason::Next
             } else if known(store, id).await?.removed.is_some_and(|removed| offset < removed.to) {

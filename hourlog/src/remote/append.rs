@@ -99,7 +99,7 @@ impl Remote {
             Err(failure) => return Err(self.request_error(failure).with_sent(Sent::No)),
         };
         let sent = sent(&answer);
-        match reply(answer).and_then(|body| parse(&body)) {
+        match reply(answer).and_then(|answer| parse(&answer.payload)) {
             Ok(reply) => Ok(reply),
             Err(error) => Err(error.with_sent(sent.unwrap_or(Sent::Unknown))),
         }

@@ -2,7 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{Result, nats::Login, wire};
+use crate::{
+    Result,
+    nats::Login,
+    wire::{self, Compression},
+};
 
 use super::{Remote, TIMEOUT_DEFAULT};
 
@@ -27,6 +31,7 @@ pub struct RemoteBuilder {
     login: Login,
     prefix: String,
     timeout: Duration,
+    compression: Option<Compression>,
 }
 
 impl std::fmt::Debug for RemoteBuilder {
@@ -38,7 +43,7 @@ impl std::fmt::Debug for RemoteBuilder {
 impl RemoteBuilder {
     pub(super) fn new(url: &str) -> Self {
         let login = Login { servers: url.to_owned(), name: Some("hourlog".to_owned()), ..Login::default() };
-        Self { login, prefix: wire::SERVICE.to_owned(), timeout: TIMEOUT_DEFAULT }
+        Self { login, prefix: wire::SERVICE.to_owned(), timeout: TIMEOUT_DEFAULT, compression: None }
     }
 
     /// Sets the time for a connection and for each reply; 5 s by default.
@@ -50,6 +55,12 @@ impl RemoteBuilder {
     /// Sets the prefix of the service's subjects; `hourlog` by default.
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
+        self
+    }
+
+    /// Asks for compressed pages; see [`Remote::with_compression`].
+    pub fn with_compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
         self
     }
 
@@ -117,8 +128,9 @@ impl RemoteBuilder {
     /// client certificate, [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if an address or a file
     /// cannot be used, or TLS fails for another reason.
     pub async fn connect(self) -> Result<Remote> {
-        let Self { login, prefix, timeout } = self;
+        let Self { login, prefix, timeout, compression } = self;
         let client = login.connect(timeout, |options| options).await?;
-        Ok(Remote::with_prefix(client, prefix).with_timeout(timeout).with_server_name(&login.servers))
+        let remote = Remote::with_prefix(client, prefix).with_timeout(timeout).with_compression(compression);
+        Ok(remote.with_server_name(&login.servers))
     }
 }

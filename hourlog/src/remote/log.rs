@@ -18,8 +18,8 @@ use futures_util::{
 };
 
 use crate::{
-    ArrivalCursor, Cursor, Error, ErrorKind, Event, Log, LogId, Offset, Position, Reason, Record, Result, Seeked, Sent,
-    header, nats,
+    ArrivalCursor, Cursor, Error, ErrorKind, Event, Log, LogId, Offset, Position, Record, Result, Seeked, Sent, header,
+    nats,
     wire::{self, Order, PAGE_EVENTS_MAX, ReplayRequest, When},
 };
 
@@ -107,25 +107,6 @@ impl RemoteLog {
         Ok(())
     }
 
-    /// Returns the first event that `request` selects.
-    async fn first(&self, request: ReplayRequest) -> Result<Option<Event>> {
-        self.first_page(request).await.map(|(event, _)| event)
-    }
-
-    /// Returns the first event that `request` selects, and the time before which events were removed if the
-    /// request begins before it.
-    async fn first_page(&self, request: ReplayRequest) -> Result<(Option<Event>, Option<Offset>)> {
-        let mut pages = Pages::new(self.remote.clone(), self.id.clone(), ReplayRequest { limit: Some(1), ..request });
-        let mut expired = None;
-        while let Some(page) = pages.next().await? {
-            expired = expired.or(page.expired);
-            if let Some(event) = page.events.into_iter().next() {
-                return Ok((Some(event), expired));
-            }
-        }
-        Ok((None, expired))
-    }
-
     /// Writes each record with a request of its own, in order.
     async fn append_each(&self, records: Vec<Record>) -> Result<Vec<Position>> {
         let mut positions = Vec::with_capacity(records.len());
@@ -211,24 +192,14 @@ impl Log for RemoteLog {
 
     async fn seek(&mut self, offset: Offset) -> Result<Seeked> {
         self.check_open()?;
-        let at = Some(When::At(offset));
-        let (first, expired) = self.first_page(ReplayRequest { from: at, ..Default::default() }).await?;
-        let resolved = first.map(|event| event.position);
-        let reason = match resolved {
-            Some(position) if position.offset == offset => Reason::Exact,
-            None => Reason::AfterLast,
-            Some(_) => {
-                let earlier = ReplayRequest { to: at, reverse: true, ..ReplayRequest::default() };
-                match self.first(earlier).await? {
-                    Some(_) => Reason::Next,
-                    None if expired.is_some() => Reason::Expired,
-                    None => Reason::BeforeFirst,
-                }
-            }
-        };
+        let request =
+            ReplayRequest { from: Some(When::At(offset)), limit: Some(1), seek: true, ..ReplayRequest::default() };
+        let page = self.remote.replay(&self.id, &request).await?;
+        let no_reason = || Error::new(ErrorKind::Unexpected, "the reply to a seek has no reason; compare the versions");
+        let reason = page.reason.ok_or_else(no_reason)?;
         self.drop_ahead();
         self.start = Start::At(offset);
-        Ok(Seeked { requested: offset, resolved, reason })
+        Ok(Seeked { requested: offset, resolved: page.resolved, reason })
     }
 
     async fn write(&mut self, record: Record) -> Result<Position> {

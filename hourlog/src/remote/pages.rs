@@ -1,12 +1,11 @@
-//! Pages of a log, one after the other, with the next one read ahead.
+//! Pages of a log, one after the other, with the next ones read ahead.
 
-use std::collections::VecDeque;
-
-use futures_util::{Stream, stream};
-use tokio::task::JoinHandle;
+use futures_util::{Stream, StreamExt, TryStreamExt, future::join, stream};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
-    Error, ErrorKind, Event, LogId, Result,
+    Cursor, Error, ErrorKind, Event, LogId, Result,
+    read::End,
     wire::{PAGE_EVENTS_MAX, ReplayRequest},
 };
 
@@ -14,106 +13,162 @@ use super::{Remote, RemotePage};
 
 /// The events of the first page: few, so that the first event is there soon.
 const FIRST_PAGE_EVENTS: u32 = 256;
+/// The bytes of the later pages: what fits into a message of the usual size, with tags and lengths. Pages of half of it
+/// take the NATS server a quarter more time for each event.
+const PAGE_BYTES: u32 = 896 << 10;
+/// The decoded pages that wait for their reader. Another one waits to become the second, and a third one is requested.
+const WAITING_MAX: usize = 1;
 
 /// Requests page after page until the bound or the end of the log.
 #[derive(Debug)]
 pub(super) struct Pages {
     remote: Remote,
     log: LogId,
-    /// The next request.
+    /// The place after the pages that were returned.
+    place: Place,
+    ahead: Option<Ahead>,
+}
+
+/// The place of a reader: what it requests next.
+#[derive(Debug, Clone)]
+struct Place {
     request: ReplayRequest,
     /// The events that are still wanted; `None` for no limit.
     left: Option<u32>,
     page_events: u32,
     /// The most events of the later pages.
     page_events_max: u32,
-    ahead: Option<Fetching>,
     has_ended: bool,
 }
 
 impl Pages {
     /// The pages of `request`; its `limit` counts for all of them.
     pub(super) fn new(remote: Remote, log: LogId, request: ReplayRequest) -> Self {
-        let left = request.limit;
-        Self {
-            remote,
-            log,
-            request,
-            left,
-            page_events: FIRST_PAGE_EVENTS,
-            page_events_max: PAGE_EVENTS_MAX,
-            ahead: None,
-            has_ended: left == Some(0),
-        }
+        Self { remote, log, place: Place::new(request), ahead: None }
     }
 
     /// The same pages with at most `page_events_max` events each.
-    pub(super) fn with_page_events_max(self, page_events_max: u32) -> Self {
+    pub(super) fn with_page_events_max(mut self, page_events_max: u32) -> Self {
         let page_events_max = page_events_max.clamp(1, PAGE_EVENTS_MAX);
-        Self { page_events: self.page_events.min(page_events_max), page_events_max, ..self }
+        let page_events = self.place.page_events.min(page_events_max);
+        self.place = Place { page_events, page_events_max, ..self.place };
+        self
     }
 
     /// Returns true after the last page.
     pub(super) fn has_ended(&self) -> bool {
-        self.has_ended
+        self.place.has_ended
     }
 
     /// Returns the next page, or `None` after the last one. After an error, the next call requests the same
     /// page.
     pub(super) async fn next(&mut self) -> Result<Option<RemotePage>> {
-        if self.has_ended {
+        if self.place.has_ended {
             return Ok(None);
         }
         let page = match self.ahead.take() {
-            Some(fetching) => fetching.page().await?,
-            None => self.remote.replay(&self.log, &self.ask()).await?,
+            Some(mut ahead) => {
+                let page = ahead.next().await?;
+                self.place.advance(page.next, page.end, page.events.len());
+                self.ahead = Some(ahead);
+                page
+            }
+            None => {
+                let page = self.remote.encoded_page(&self.log, &self.place.ask()).await?;
+                self.place.advance(page.next(), page.end(), page.events());
+                if !self.place.has_ended {
+                    self.ahead = Some(Ahead::begin(self.remote.clone(), self.log.clone(), self.place.clone()));
+                }
+                page.decode(&self.log)?
+            }
         };
-        self.advance(&page);
-        if !self.has_ended {
-            let (remote, log, request) = (self.remote.clone(), self.log.clone(), self.ask());
-            self.ahead = Some(Fetching(tokio::spawn(async move { remote.replay(&log, &request).await })));
-        }
         Ok(Some(page))
+    }
+}
+
+impl Place {
+    fn new(request: ReplayRequest) -> Self {
+        let left = request.limit;
+        let (page_events, page_events_max, has_ended) = (FIRST_PAGE_EVENTS, PAGE_EVENTS_MAX, left == Some(0));
+        Self { request, left, page_events, page_events_max, has_ended }
     }
 
     fn ask(&self) -> ReplayRequest {
         let limit = self.left.map_or(self.page_events, |left| left.min(self.page_events));
-        ReplayRequest { limit: Some(limit), ..self.request.clone() }
+        let max_bytes = self.request.max_bytes.or(Some(PAGE_BYTES));
+        ReplayRequest { limit: Some(limit), max_bytes, ..self.request.clone() }
     }
 
-    fn advance(&mut self, page: &RemotePage) {
+    fn advance(&mut self, next: Option<Cursor>, end: End, events: usize) {
         self.page_events = self.page_events_max;
-        if let Some(next) = &page.next {
+        if let Some(next) = next {
             // A bound such as `last` may have moved by now, and the cursor is past it anyway.
             if self.request.reverse {
                 self.request.to = None;
             } else {
                 self.request.from = None;
             }
-            self.request.after = Some(*next);
+            self.request.after = Some(next);
         }
         if let Some(left) = &mut self.left {
-            *left = left.saturating_sub(u32::try_from(page.events.len()).unwrap_or(u32::MAX));
+            *left = left.saturating_sub(u32::try_from(events).unwrap_or(u32::MAX));
         }
-        self.has_ended = page.end.is_last() || self.left == Some(0);
+        self.has_ended = end.is_last() || self.left == Some(0);
     }
 }
 
-/// A page in flight; aborted on drop.
+/// Reads pages ahead, in a task that ends on drop.
 #[derive(Debug)]
-struct Fetching(JoinHandle<Result<RemotePage>>);
+struct Ahead {
+    pages: mpsc::Receiver<Result<RemotePage>>,
+    task: JoinHandle<()>,
+}
 
-impl Fetching {
-    async fn page(mut self) -> Result<RemotePage> {
-        (&mut self.0).await.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::Unexpected, "the task that reads a page ahead has failed").because(error))
-        })
+impl Ahead {
+    /// Reads the pages from `place` on, up to the last one or the first error.
+    fn begin(remote: Remote, log: LogId, place: Place) -> Self {
+        let (tx, pages) = mpsc::channel(WAITING_MAX);
+        let task = tokio::spawn(async move {
+            // An error means that the reader has left.
+            let _ = read_ahead(&remote, &log, place, &tx).await;
+        });
+        Self { pages, task }
+    }
+
+    async fn next(&mut self) -> Result<RemotePage> {
+        let failed = || Error::new(ErrorKind::Unexpected, "the task that reads pages ahead has failed");
+        self.pages.recv().await.unwrap_or_else(|| Err(failed()))
     }
 }
 
-impl Drop for Fetching {
+impl Drop for Ahead {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+    }
+}
+
+async fn read_ahead(
+    remote: &Remote,
+    log: &LogId,
+    mut place: Place,
+    pages: &mpsc::Sender<Result<RemotePage>>,
+) -> Result<(), mpsc::error::SendError<Result<RemotePage>>> {
+    let mut page = remote.encoded_page(log, &place.ask()).await;
+    loop {
+        let arrived = match page {
+            Ok(arrived) => arrived,
+            Err(error) => return pages.send(Err(error)).await,
+        };
+        place.advance(arrived.next(), arrived.end(), arrived.events());
+        if place.has_ended {
+            return pages.send(arrived.decode(log)).await;
+        }
+        let request = place.ask();
+        // The request goes out first, so that the service works while this page is decoded.
+        let (next, handed_over) =
+            join(remote.encoded_page(log, &request), async { pages.send(arrived.decode(log)).await }).await;
+        handed_over?;
+        page = next;
     }
 }
 
@@ -131,16 +186,45 @@ pub(super) fn events(
     log: LogId,
     request: ReplayRequest,
 ) -> impl Stream<Item = Result<Event>> + Send + use<> {
-    let pages = Pages::new(remote, log, request);
-    stream::try_unfold((pages, VecDeque::new()), |(mut pages, mut events)| async move {
-        loop {
-            if let Some(event) = events.pop_front() {
-                return Ok(Some((event, (pages, events))));
-            }
-            match pages.next().await? {
-                Some(page) => events = page.events.into(),
-                None => return Ok(None),
-            }
-        }
-    })
+    // The state of the pages is moved once a page, and not once an event.
+    let pages = stream(Pages::new(remote, log, request));
+    pages.map_ok(|page| stream::iter(page.events).map(Ok)).try_flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::When;
+
+    fn cursor(text: &str) -> Option<Cursor> {
+        Some(text.parse().expect("a cursor"))
+    }
+
+    #[test]
+    fn a_limit_counts_for_all_pages_and_a_cursor_replaces_the_start() {
+        let request = ReplayRequest { from: Some(When::First), limit: Some(1_000), ..ReplayRequest::default() };
+        let mut place = Place::new(request);
+        assert_eq!((place.ask().limit, place.ask().from), (Some(FIRST_PAGE_EVENTS), Some(When::First)));
+        place.advance(cursor("5-42"), End::More, 256);
+        let next = place.ask();
+        assert_eq!((next.limit, next.from, next.after), (Some(744), None, cursor("5-42")));
+        // A page without a cursor is asked for again.
+        place.advance(None, End::Deadline, 0);
+        assert_eq!(place.ask(), next);
+        place.advance(cursor("6-43"), End::More, 744);
+        assert!(place.has_ended);
+    }
+
+    #[test]
+    fn the_last_page_ends_a_read_and_a_reverse_one_keeps_its_start() {
+        let request =
+            ReplayRequest { from: Some(When::Now), to: Some(When::Last), reverse: true, ..Default::default() };
+        let mut place = Place::new(request);
+        place.advance(cursor("5-42"), End::More, 256);
+        let next = place.ask();
+        assert_eq!((next.limit, next.from, next.to), (Some(PAGE_EVENTS_MAX), Some(When::Now), None));
+        place.advance(cursor("6-43"), End::Bound, 9);
+        assert!(place.has_ended);
+        assert!(Place::new(ReplayRequest { limit: Some(0), ..Default::default() }).has_ended);
+    }
 }

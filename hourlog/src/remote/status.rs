@@ -39,7 +39,7 @@ impl Remote {
                 Ok(Some(message)) if message.status == Some(StatusCode::NO_RESPONDERS) => {
                     return Err(self.no_service());
                 }
-                Ok(Some(message)) => statuses.push(parse(&reply(message)?)?),
+                Ok(Some(message)) => statuses.push(parse(&reply(message)?.payload)?),
                 Ok(None) => return Err(closed(&"it has no subscriptions any more")),
                 Err(_) if statuses.is_empty() => return Err(self.timed_out()),
                 Err(_) => return Ok(statuses),

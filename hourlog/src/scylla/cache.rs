@@ -2,7 +2,7 @@
 //!
 //! A log has one writer, so no other process changes its rows while they are cached.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     LogId, Offset, Seq,
@@ -29,6 +29,11 @@ pub(super) struct Cache {
 struct CachedLog {
     row: Option<LogRow>,
     buckets: BTreeMap<Offset, CachedBucket>,
+    /// Eras that are listed. A log has few.
+    eras: BTreeSet<Offset>,
+    /// Set if the cache was there when the log began: no bucket that begins later is in the index, except those in
+    /// the cache.
+    new_above: Option<Offset>,
 }
 
 #[derive(Debug)]
@@ -68,6 +73,23 @@ impl Cache {
         self.logs.entry(id.clone()).or_default().row = Some(row);
     }
 
+    /// Records that the index of the log is empty.
+    pub(super) fn put_new(&mut self, generation: u64, id: &LogId) {
+        if generation == self.generation {
+            self.logs.entry(id.clone()).or_default().new_above = Some(Offset::MIN);
+        }
+    }
+
+    /// Returns true if the bucket that begins at `start`, which is not cached, is certainly not in the index.
+    pub(super) fn is_new(&self, id: &LogId, start: Offset) -> bool {
+        self.logs.get(id).and_then(|log| log.new_above).is_some_and(|above| start > above)
+    }
+
+    /// Returns true if the era is certainly listed.
+    pub(super) fn lists_era(&self, id: &LogId, era: Offset) -> bool {
+        self.logs.get(id).is_some_and(|log| log.eras.contains(&era))
+    }
+
     /// Returns the row of the bucket that begins at `start`.
     pub(super) fn bucket(&self, id: &LogId, start: Offset) -> Option<&BucketRow> {
         self.logs.get(id)?.buckets.get(&start).map(|bucket| &bucket.row)
@@ -78,6 +100,20 @@ impl Cache {
         for row in rows {
             let stored_to = row.counted_to;
             self.put(generation, id, CachedBucket { row, stored_to });
+        }
+    }
+
+    /// Adds rows of an era that are stored as they are, and the era, which is listed.
+    pub(super) fn put_listed(
+        &mut self,
+        generation: u64,
+        id: &LogId,
+        era: Offset,
+        rows: impl IntoIterator<Item = BucketRow>,
+    ) {
+        self.put_stored(generation, id, rows);
+        if generation == self.generation {
+            self.logs.entry(id.clone()).or_default().eras.insert(era);
         }
     }
 
@@ -117,15 +153,14 @@ impl Cache {
         self.unwritten
     }
 
-    /// Returns the rows that must still be written, each with the row of its log.
-    pub(super) fn unwritten_rows(&self) -> Vec<(LogId, LogRow, BucketRow)> {
-        let mut rows = Vec::with_capacity(self.unwritten);
-        for (id, log) in &self.logs {
-            let Some(log_row) = &log.row else { continue };
-            let unwritten = log.buckets.values().filter(|bucket| bucket.is_unwritten());
-            rows.extend(unwritten.map(|bucket| (id.clone(), log_row.clone(), bucket.row.clone())));
-        }
-        rows
+    /// Returns the rows that must still be written, by their logs.
+    pub(super) fn unwritten_rows(&self) -> Vec<(LogId, LogRow, Vec<BucketRow>)> {
+        let unwritten = |(id, log): (&LogId, &CachedLog)| {
+            let rows = log.buckets.values().filter(|bucket| bucket.is_unwritten()).map(|bucket| bucket.row.clone());
+            let rows: Vec<_> = rows.collect();
+            (!rows.is_empty()).then_some((id.clone(), log.row.clone()?, rows))
+        };
+        self.logs.iter().filter_map(unwritten).collect()
     }
 
     /// Records that a row was stored as it was when it counted up to `counted_to`.
@@ -138,12 +173,15 @@ impl Cache {
 
     /// Evicts all rows that can be read again, once there are too many.
     pub(super) fn evict(&mut self) {
-        if self.rows <= ROWS_MAX && self.logs.len() <= ROWS_MAX {
+        let too_many_logs = self.logs.len() > ROWS_MAX;
+        if self.rows <= ROWS_MAX && !too_many_logs {
             return;
         }
         self.logs.retain(|_, log| {
+            let last = log.buckets.keys().next_back().copied();
+            log.new_above = log.new_above.map(|above| above.max(last.unwrap_or(above)));
             log.buckets.retain(|_, bucket| bucket.is_unwritten());
-            !log.buckets.is_empty()
+            !too_many_logs || !log.buckets.is_empty()
         });
         self.rows = self.unwritten;
     }
@@ -196,7 +234,8 @@ mod tests {
         cache.put_stored(0, &id, [row(0, 1, 1)]);
         assert_eq!(cache.unwritten(), 0);
         cache.put_unwritten(0, &id, &log_row, [row(0, 2, 2), row(1, 1, 3)]);
-        assert_eq!((cache.unwritten(), cache.unwritten_rows().len()), (2, 2));
+        let rows: usize = cache.unwritten_rows().iter().map(|(_, _, rows)| rows.len()).sum();
+        assert_eq!((cache.unwritten(), rows), (2, 2));
         cache.mark_written(&id, Offset::from_nanos(0), Seq::from_number(1));
         assert_eq!(cache.unwritten(), 2, "an older count was stored");
         let mut stored = [row(0, 1, 1), row(1, 0, Seq::MIN.get()), row(2, 9, 1)];
@@ -208,5 +247,24 @@ mod tests {
         cache.clear();
         cache.put_unwritten(0, &id, &log_row, [row(0, 3, 3)]);
         assert_eq!(cache.unwritten(), 0, "the write began before the cache was cleared");
+    }
+
+    #[test]
+    fn a_bucket_is_certainly_new_only_after_those_that_were_evicted() {
+        let (mut cache, id): (_, LogId) = (Cache::default(), "a".parse().expect("a valid id"));
+        let hour = |hour: i64| Offset::from_nanos(hour * HOUR);
+        cache.put_listed(0, &id, hour(0), [row(1, 0, 1)]);
+        assert!(!cache.is_new(&id, hour(9)), "the log may have been there before");
+        assert!(cache.lists_era(&id, hour(0)) && !cache.lists_era(&id, hour(1)));
+        cache.remove_log(&id);
+        cache.put_new(0, &id);
+        assert!(cache.is_new(&id, hour(-9)) && cache.is_new(&id, hour(9)));
+        let rows = i64::try_from(ROWS_MAX).expect("a small number");
+        cache.put_listed(0, &id, hour(0), (0..=rows).map(|hour| row(hour, 0, 1)));
+        cache.evict();
+        assert_eq!((cache.rows, cache.is_new(&id, hour(rows)), cache.is_new(&id, hour(rows + 1))), (0, false, true));
+        cache.clear();
+        cache.put_new(0, &id);
+        assert!(!cache.is_new(&id, hour(9)), "the log was created before the cache was cleared");
     }
 }

@@ -20,7 +20,7 @@ impl Scylla {
         let cached = self.cache().bucket(id, bucket.start).cloned();
         let row = match cached {
             Some(row) => Some(row),
-            None => self.read_bucket(id, era, bucket.start).await?,
+            None => self.read_buckets(id, era, &[bucket.start]).await?.pop(),
         };
         Ok(row.map(|row| (era, row)))
     }
@@ -36,7 +36,7 @@ impl Scylla {
             self.execute(&statements.delete_arrivals, values).await?;
         }
         let emptied = row.emptied(seq, arrivals);
-        self.write_bucket(id, era, &emptied, emptied.counted_to).await?;
+        self.write_rows(id, era, std::iter::once((&emptied, emptied.counted_to))).await?;
         self.cache().put_stored(generation, id, [emptied]);
         Ok(())
     }

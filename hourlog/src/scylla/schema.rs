@@ -20,7 +20,7 @@ const STEPS: [&str; 1] = [include_str!("../../../schema/cql/0001_tables.cql")];
 const TABLES: [&str; 9] =
     ["events", "buckets", "eras", "arrivals", "logs", "sources", "epochs", "cursors", "properties"];
 /// Columns that older versions did not have, with their tables.
-const NEWER_COLUMNS: [(&str, &str); 2] = [("logs", "deleted_to"), ("cursors", "seq")];
+const NEWER_COLUMNS: [(&str, &str); 3] = [("logs", "deleted_to"), ("cursors", "seq"), ("arrivals", "last_seq")];
 /// The time after which the lock of an instance that creates tables expires.
 const LOCK_SECONDS: i32 = 60;
 /// The interval between retries while another instance creates tables.

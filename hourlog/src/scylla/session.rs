@@ -2,12 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::TryStreamExt;
 use scylla::{
     client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
     deserialize::row::DeserializeRow,
     policies::{load_balancing::DefaultPolicy, retry::DefaultRetryPolicy},
-    response::query_result::QueryRowsResult,
+    response::{PagingState, PagingStateResponse, query_result::QueryRowsResult},
     serialize::row::SerializeRow,
     statement::{SerialConsistency, prepared::PreparedStatement},
 };
@@ -26,9 +25,6 @@ const REQUEST_MAX: Duration = Duration::from_secs(3);
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The interval between keepalive requests of a connection, and their timeout.
 const KEEPALIVE: Duration = Duration::from_secs(5);
-/// The most rows in one page of a read. Larger pages read faster and need more memory.
-const PAGE_ROWS: i32 = 5_000;
-
 /// Opens a session with the nodes of `url`.
 ///
 /// # Errors
@@ -126,57 +122,59 @@ impl Scylla {
         answer
     }
 
-    /// Reads all rows of a statement that returns few.
-    pub(super) async fn rows<T>(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<Vec<T>>
-    where
-        T: for<'f, 'm> DeserializeRow<'f, 'm> + Send + 'static,
-    {
-        self.rows_while(statement, values, usize::MAX, |_: &T| true).await
+    /// Reads one page of a statement's rows, which the caller borrows from it, and says where the next one begins.
+    pub(super) async fn rows_page(
+        &self,
+        statement: &PreparedStatement,
+        values: &(impl SerializeRow + Sync),
+        from: PagingState,
+    ) -> Result<(QueryRowsResult, Option<PagingState>)> {
+        let answer = self.0.session.execute_single_page(statement, values, from).await;
+        let answer = answer.map_err(|error| request_error(NO_ANSWER, error));
+        let (rows, next) = self.unless_restarted(answer).await?;
+        let rows = rows.into_rows_result().map_err(|error| unreadable(&error))?;
+        let next = match next {
+            PagingStateResponse::HasMorePages { state } => Some(state),
+            PagingStateResponse::NoMorePages => None,
+        };
+        Ok((rows, next))
     }
 
-    /// Reads at most `limit` rows, up to the first for which `more` is false.
+    /// Reads all rows of a statement that returns few.
+    pub(super) async fn rows<T>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow + Sync,
+    ) -> Result<Vec<T>>
+    where
+        T: for<'f, 'm> DeserializeRow<'f, 'm>,
+    {
+        self.rows_while(statement, values, |_: &T| true).await
+    }
+
+    /// Reads rows up to the first for which `more` is false.
     pub(super) async fn rows_while<T>(
         &self,
         statement: &PreparedStatement,
-        values: impl SerializeRow,
-        limit: usize,
-        more: impl FnMut(&T) -> bool,
-    ) -> Result<Vec<T>>
-    where
-        T: for<'f, 'm> DeserializeRow<'f, 'm> + Send + 'static,
-    {
-        self.paged_rows_while(statement, values, cql_limit(limit), limit, more).await
-    }
-
-    /// Reads rows as [`rows_while`](Self::rows_while) does, in pages of at most `page` rows.
-    pub(super) async fn paged_rows_while<T>(
-        &self,
-        statement: &PreparedStatement,
-        values: impl SerializeRow,
-        page: i32,
-        limit: usize,
+        values: impl SerializeRow + Sync,
         mut more: impl FnMut(&T) -> bool,
     ) -> Result<Vec<T>>
     where
-        T: for<'f, 'm> DeserializeRow<'f, 'm> + Send + 'static,
+        T: for<'f, 'm> DeserializeRow<'f, 'm>,
     {
-        let read = async {
-            let mut statement = statement.clone();
-            statement.set_page_size(page.clamp(1, PAGE_ROWS));
-            let pager = self.0.session.execute_iter(statement, values).await;
-            let pager = pager.map_err(|error| request_error(NO_ANSWER, error))?;
-            let mut stream = pager.rows_stream::<T>().map_err(|error| unreadable(&error))?;
-            let mut rows = Vec::new();
-            while rows.len() < limit {
-                let next = stream.try_next().await;
-                let next = next.map_err(|error| request_error(NO_ANSWER, error))?;
-                let Some(row) = next.filter(|row| more(row)) else { break };
+        let (mut rows, mut next) = (Vec::new(), Some(PagingState::start()));
+        while let Some(from) = next {
+            let page;
+            (page, next) = self.rows_page(statement, &values, from).await?;
+            for row in page.rows::<T>().map_err(|error| unreadable(&error))? {
+                let row = row.map_err(|error| unreadable(&error))?;
+                if !more(&row) {
+                    return Ok(rows);
+                }
                 rows.push(row);
             }
-            Ok(rows)
-        };
-        let rows = read.await;
-        self.unless_restarted(rows).await
+        }
+        Ok(rows)
     }
 }
 

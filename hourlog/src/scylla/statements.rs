@@ -9,6 +9,9 @@ use crate::Result;
 
 use super::errors::request_error;
 
+/// The most rows in one page of a read. Larger pages read faster and need more memory.
+const PAGE_ROWS: i32 = 5_000;
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident: $text:expr,)*) => {
         /// All statements.
@@ -26,6 +29,7 @@ macro_rules! statements {
                     let prepared = session.prepare(text).await;
                     let mut prepared = prepared.map_err(|error| request_error("the database cannot prepare a statement of this version; check its tables", error))?;
                     prepared.set_is_idempotent(true);
+                    prepared.set_page_size(PAGE_ROWS);
                     Ok::<_, crate::Error>(prepared)
                 };
                 let mut statements = Self { $($name: prepare($text).await?,)* };
@@ -41,7 +45,7 @@ macro_rules! statements {
 
 statements! {
     add_event: "INSERT INTO events (log_id, hour_bucket, time, seq, arrived, metadata, data) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
-    add_arrival: "INSERT INTO arrivals (log_id, hour_bucket, seq, time) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+    add_arrivals: "INSERT INTO arrivals (log_id, hour_bucket, last_seq, first_seq, events) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
     add_era: "INSERT INTO eras (log_id, era) VALUES (?, ?) USING TIMESTAMP ?",
     set_bucket: "INSERT INTO buckets (log_id, era, hour_bucket, counts) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
     create_log: "UPDATE logs SET created = ?, widths = ?, retention_seconds = ?, removed = ?, settings_at = ? WHERE shard = ? AND log_id = ? IF created = null",
@@ -65,13 +69,14 @@ statements! {
     log: "SELECT created, widths, retention_seconds, removed, settings_at, deleted_to FROM logs WHERE shard = ? AND log_id = ?",
     logs_after: "SELECT log_id, created, widths, retention_seconds, removed, settings_at, deleted_to FROM logs WHERE shard = ? AND log_id > ?",
     eras: "SELECT era FROM eras WHERE log_id = ?",
-    bucket: "SELECT counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket = ?",
+    some_buckets: "SELECT hour_bucket, counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket IN ?",
     bucket_at: "SELECT hour_bucket FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket <= ? ORDER BY hour_bucket DESC LIMIT 1",
     buckets: "SELECT hour_bucket, counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket >= ? AND hour_bucket <= ? LIMIT ?",
     buckets_reverse: "SELECT hour_bucket, counts FROM buckets WHERE log_id = ? AND era = ? AND hour_bucket >= ? AND hour_bucket <= ? ORDER BY hour_bucket DESC LIMIT ?",
     events: "SELECT time, seq, arrived, metadata, data FROM events WHERE log_id = ? AND hour_bucket = ? AND (time, seq) >= (?, ?) AND (time, seq) <= (?, ?) LIMIT ?",
     events_reverse: "SELECT time, seq, arrived, metadata, data FROM events WHERE log_id = ? AND hour_bucket = ? AND (time, seq) >= (?, ?) AND (time, seq) <= (?, ?) ORDER BY time DESC, seq DESC LIMIT ?",
-    arrivals: "SELECT seq, time FROM arrivals WHERE log_id = ? AND hour_bucket = ? AND seq > ? LIMIT ?",
+    some_events: "SELECT time, seq, arrived, metadata, data FROM events WHERE log_id = ? AND hour_bucket = ? AND (time, seq) IN ?",
+    arrivals: "SELECT events FROM arrivals WHERE log_id = ? AND hour_bucket = ? AND last_seq > ?",
     sources: "SELECT slot, checkpoint, head FROM sources WHERE stream = ?",
     epochs: "SELECT epoch, stream, from_sequence, started FROM epochs WHERE slot = ?",
     cursor: "SELECT time, seq FROM cursors WHERE log_id = ? AND name = ?",

@@ -6,6 +6,10 @@ use std::time::Duration;
 use scylla::{
     DeserializeValue, SerializeValue,
     cluster::metadata::ColumnType,
+    deserialize::{
+        DeserializationError,
+        value::{ListlikeIterator, MapIterator},
+    },
     serialize::{
         SerializationError,
         value::SerializeValue as SerializeCql,
@@ -15,8 +19,9 @@ use scylla::{
 };
 
 use crate::{
-    ArrivalCursor, Data, Error, ErrorKind, Event, LogId, Metadata, Offset, Position, Record, Result, Seq,
+    ArrivalCursor, Error, ErrorKind, Metadata, Offset, Position, Result, Seq,
     bucket::Bucket,
+    encoded::Encoder,
     store::{BucketRow, LogRow, Removed, Width, Widths},
 };
 
@@ -57,8 +62,9 @@ impl SerializeCql for Seq {
 
 /// The widths of a log: the time from which each applies, and its seconds.
 pub(super) type CqlWidths = Vec<(i64, i32)>;
-/// The columns of an event: time, seq, arrived, metadata, data.
-pub(super) type CqlEvent = (i64, i64, Option<i64>, Option<BTreeMap<String, Vec<String>>>, Option<Vec<u8>>);
+/// The columns of an event, borrowed from the page that has it: time, seq, arrived, metadata, data.
+pub(super) type CqlEvent<'p, 'm> = (i64, i64, Option<i64>, Option<CqlMetadata<'p, 'm>>, Option<&'p [u8]>);
+type CqlMetadata<'p, 'm> = MapIterator<'p, 'm, &'p str, ListlikeIterator<'p, 'm, &'p str>>;
 /// The columns of a log: created, widths, retention, removed, `settings_at`, `deleted_to`. A deleted log
 /// has only the last.
 pub(super) type CqlLog = (Option<i64>, Option<CqlWidths>, Option<i64>, Option<(i64, i64)>, Option<i64>, Option<i64>);
@@ -75,7 +81,8 @@ pub(super) fn start_of(hour_bucket: CqlTimestamp) -> Offset {
 
 pub(super) fn counts(row: &BucketRow) -> Result<BucketCounts> {
     let signed = |number: u64| i64::try_from(number).map_err(|_| unreadable());
-    let bins = row.bins.iter().map(|bin| i32::try_from(*bin).unwrap_or(i32::MAX)).collect();
+    let filled = row.bins.iter().rposition(|bin| *bin > 0).map_or(0, |last| last + 1);
+    let bins = row.bins[..filled].iter().map(|bin| i32::try_from(*bin).unwrap_or(i32::MAX)).collect();
     Ok(BucketCounts {
         // 0 stands for "never emptied". No event has such a small seq.
         emptied_at: row.emptied_at.get().max(0),
@@ -84,6 +91,7 @@ pub(super) fn counts(row: &BucketRow) -> Result<BucketCounts> {
         bytes: signed(row.bytes)?,
         first: row.first.nanos(),
         last: row.last.nanos(),
+        // Without the zeros at the end, so that the row of a bucket with few events is small.
         bins: Some(bins),
         arrivals: signed(row.arrivals)?,
         counted_to: row.counted_to.get(),
@@ -142,15 +150,17 @@ pub(super) fn metadata(metadata: &Metadata) -> BTreeMap<&str, &[String]> {
     metadata.iter().collect()
 }
 
-pub(super) fn event(log: &LogId, (time, seq, arrived, metadata, data): CqlEvent) -> Event {
-    let mut record = Record::new(Data::from(data.unwrap_or_default()));
-    for (name, values) in metadata.unwrap_or_default() {
-        for value in values {
-            record.metadata.push(name.clone(), value);
-        }
+/// Adds an event to `encoder`. Returns the bytes of its record.
+pub(super) fn encode(
+    (time, seq, arrived, metadata, data): CqlEvent<'_, '_>,
+    encoder: &mut Encoder,
+) -> Result<usize, DeserializationError> {
+    for name in metadata.into_iter().flatten() {
+        let (name, values) = name?;
+        encoder.push_name(name, &values.collect::<Result<Vec<_>, _>>()?);
     }
     let position = Position { offset: Offset::from_nanos(time), seq: Seq::from_number(seq) };
-    Event { log: log.clone(), position, arrived: arrived.map(Offset::from_nanos), record }
+    Ok(encoder.push(position, arrived.map(Offset::from_nanos), data.unwrap_or_default()))
 }
 
 fn seconds(width: Width) -> Result<i32> {

@@ -126,6 +126,10 @@ pub struct JsonPage {
     /// The position of the first event of the page.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub resolved: Option<Position>,
+    /// Present if the request asks for it: how the first event relates to the requested time, as
+    /// [`Reason::as_str`](crate::Reason::as_str) says it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
     /// Present if the request begins before events that retention or a purge has removed: the time before
     /// which they lay.
     #[serde(skip_serializing_if = "Option::is_none", default)]

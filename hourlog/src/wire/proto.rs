@@ -14,9 +14,9 @@ use super::AheadReply;
 
 pub use generated::{Ahead, End, Event, Metadata, Moved, Page};
 
-/// Encodes a page.
-pub fn encode(page: &Page) -> Bytes {
-    page.encode_to_vec().into()
+/// Encodes a page. The order of its fields has no meaning, so its events may be sent before.
+pub fn encode(page: &Page) -> Vec<u8> {
+    page.encode_to_vec()
 }
 
 /// Decodes a page.
@@ -26,30 +26,6 @@ pub fn encode(page: &Page) -> Bytes {
 pub fn decode(bytes: Bytes) -> Result<Page> {
     Page::decode(bytes)
         .map_err(|error| Error::new(ErrorKind::Unexpected, "the reply is not a page of events").because(error))
-}
-
-/// Returns the bytes that an event takes in a page, or a few more.
-pub fn size(event: &crate::Event) -> usize {
-    const EVENT_FIELDS: usize = 48;
-    const NAME_FIELDS: usize = 16;
-    const VALUE_FIELDS: usize = 6;
-    let names = event.record.metadata.iter().map(|(_, values)| NAME_FIELDS + values.len() * VALUE_FIELDS);
-    EVENT_FIELDS + event.record.bytes() + names.sum::<usize>()
-}
-
-impl From<crate::Event> for Event {
-    fn from(event: crate::Event) -> Self {
-        let metadata = event.record.metadata.iter();
-        Self {
-            offset: event.position.offset.nanos(),
-            seq: event.position.seq.get(),
-            arrived: event.arrived.map(Offset::nanos),
-            metadata: metadata
-                .map(|(name, values)| Metadata { name: name.to_owned(), values: values.to_vec() })
-                .collect(),
-            data: event.record.data.into_bytes(),
-        }
-    }
 }
 
 impl Event {

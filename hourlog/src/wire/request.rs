@@ -51,7 +51,7 @@ pub struct ReplayRequest {
     /// The most events, at least one; 1,000 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// The most bytes of the reply; never more than the server's `max_payload`.
+    /// The most bytes of the events; never more than fit into the server's `max_payload`, compressed if the reply is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u32>,
     /// The order; timeline by default.
@@ -60,6 +60,9 @@ pub struct ReplayRequest {
     /// Returns the newest event first.
     #[serde(skip_serializing_if = "is_default")]
     pub reverse: bool,
+    /// Says how the page's first event relates to `from`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub seek: bool,
     /// The time to hold the request at the end of the log until an event arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<Span>,

@@ -5,8 +5,8 @@
 
 use hourlog::{
     LogId, Offset, Position, Record, Result, Seq,
-    read::{Description, Query, ahead, page},
-    store::Store,
+    read::{Query, ahead, page},
+    store::{Store, Totals},
     wire::{AheadReply, When},
 };
 
@@ -73,17 +73,18 @@ impl<S: Store> Api<S> {
     /// Returns the position of the newest event that does not lie ahead of now, and its arrival time.
     pub(super) async fn newest(&self, log: &LogId) -> Result<Option<(Position, Offset)>> {
         let newest = Query { to: Some(self.ahead_from()), reverse: true, limit: 1, ..Query::ALL };
-        let newest = page(&self.store, log, &newest, Seq::MAX).await?;
+        let store = self.store.snapshot()?.unwrap_or_else(|| self.store.clone());
+        let newest = page(&store, log, &newest, Seq::MAX).await?;
         Ok(newest.events.first().map(|event| (event.position, event.arrival_time())))
     }
 
-    /// Returns the times of a log's events. Reads more than the description only if events lie ahead.
-    pub(super) async fn extent(&self, known: &Description) -> Result<Extent> {
-        let extent = Extent { first: known.first, last: known.last, end: known.last, ahead: None };
-        if known.last.is_none_or(|last| last <= self.ahead_limit()) {
+    /// Returns the times of a log's events, given its sums. Reads more only if events lie ahead.
+    pub(super) async fn extent(&self, log: &LogId, totals: &Totals) -> Result<Extent> {
+        let extent = Extent { first: totals.first, last: totals.last, end: totals.last, ahead: None };
+        if totals.last.is_none_or(|last| last <= self.ahead_limit()) {
             return Ok(extent);
         }
-        let last = self.newest(&known.log).await?.map(|(position, _)| position.offset);
-        Ok(Extent { last, ahead: self.ahead(&known.log).await?, ..extent })
+        let last = self.newest(log).await?.map(|(position, _)| position.offset);
+        Ok(Extent { last, ahead: self.ahead(log).await?, ..extent })
     }
 }

@@ -21,7 +21,7 @@ pub(super) async fn description<S: Store>(api: &Api<S>, log: &LogId) -> Result<R
     let recent = api.recent(vec![log.clone()]).await.remove(0);
     let rate = recent.per_second();
     let (now, widths) = (api.health.time.now(), &known.row.widths);
-    let extent = api.extent(&known).await?;
+    let extent = api.extent(log, &known.totals()).await?;
     let next_width = widths.changes().last().filter(|(from, _)| *from > now);
     let kept = api.rules.kept(log, &known.row);
     let rate_warning = rate_warning(&known, rate.unwrap_or(0.0));

@@ -2,17 +2,16 @@
 
 use std::future::ready;
 
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use hourlog::{
-    ErrorKind, LogId, Result,
-    read::{Description, describe},
-    store::Store,
+    Error, ErrorKind, LogId, Result,
+    store::{LogRow, Store, Totals},
     wire::{LOGS_MAX, LogReply, LogsReply, LogsRequest},
 };
 
 use crate::pattern::Pattern;
 
-use super::{Api, Reply, Request, ahead::Extent, fresh, reply::at_least_one};
+use super::{Api, Reply, Request, fresh, reply::at_least_one};
 
 /// Rows per read of the log table, before the pattern filters them.
 const ROWS_PER_READ: usize = 1_000;
@@ -21,8 +20,8 @@ const ROWS_PER_READ: usize = 1_000;
 const AHEAD_LOOKUPS_MAX: usize = 20_000;
 /// Number of logs that are looked up at the same time.
 const LOOKUPS_AT_ONCE: usize = 64;
-/// Number of logs that are described at the same time.
-const DESCRIBED_AT_ONCE: usize = 16;
+/// Number of logs whose sums are read at the same time from a database.
+const SUMMED_AT_ONCE: usize = 16;
 /// Number of listed logs up to which the reply is a small one.
 const LOGS_SMALL_MAX: usize = 50;
 /// Approximate memory of a listed log, with its part of the reply.
@@ -43,32 +42,22 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
         Some(id) => {
             let is_asked_for = (requested.all || !id.is_system())
                 && requested.after.as_ref().is_none_or(|after| *after < id)
-                && api.store.log(&id).await?.is_some()
                 && (!requested.ahead || api.ahead(&id).await?.is_some());
-            (Vec::from_iter(is_asked_for.then_some(id)), None)
+            let row = if is_asked_for { api.store.log(&id).await? } else { None };
+            (row.map(|row| (id, row)).into_iter().collect(), None)
         }
         None => find(api, &requested, &pattern, limit).await?,
     };
-    let recent = api.recent(found.clone()).await;
-    let described = stream::iter(found).map(|id| async move {
-        match describe(&api.store, &id).await {
-            // It was deleted meanwhile.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            known => {
-                let known = known?;
-                let extent = api.extent(&known).await?;
-                Ok(Some((known, extent)))
-            }
-        }
-    });
-    let described: Vec<Option<(Description, Extent)>> = described.buffered(DESCRIBED_AT_ONCE).try_collect().await?;
-    let described = described.into_iter().zip(recent).filter_map(|(known, recent)| Some((known?, recent)));
-    let logs = described.map(|((known, extent), recent)| {
-        let kept = api.rules.kept(&known.log, &known.row);
-        LogReply {
-            log: known.log,
-            events: known.count,
-            bytes: known.bytes,
+    let recent = api.recent(found.iter().map(|(id, _)| id.clone()).collect()).await;
+    let totals = totals(api, &found).await?;
+    let mut logs = Vec::with_capacity(found.len());
+    for (((log, row), totals), recent) in found.into_iter().zip(totals).zip(recent) {
+        let extent = api.extent(&log, &totals).await?;
+        let kept = api.rules.kept(&log, &row);
+        logs.push(LogReply {
+            log,
+            events: totals.count,
+            bytes: totals.bytes,
             first: extent.first,
             last: extent.last,
             ahead: extent.ahead,
@@ -76,20 +65,32 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
             recent,
             retention_seconds: kept.seconds(),
             retention_rule: kept.rule,
-        }
-    });
-    let logs = logs.collect();
+        });
+    }
     Ok(Reply::json(&LogsReply { logs, now: api.health.time.now(), next })?.with_turn(turn))
 }
 
-/// Returns the first ids that match a pattern with a wildcard, and the last one that was read if there
+/// Returns the sums of each of `logs`.
+async fn totals<S: Store>(api: &Api<S>, logs: &[(LogId, LogRow)]) -> Result<Vec<Totals>> {
+    let ids: Vec<LogId> = logs.iter().map(|(id, _)| id.clone()).collect();
+    let Some(snapshot) = api.store.snapshot()? else {
+        let summed = stream::iter(ids).map(|id| async move { api.store.totals(&id).await });
+        return summed.buffered(SUMMED_AT_ONCE).try_collect().await;
+    };
+    // One after the other, on one thread: each is a read of a microsecond or two.
+    let read = move || ids.iter().map(|id| snapshot.totals(id).now_or_never()).collect::<Option<Result<Vec<_>>>>();
+    let totals = tokio::task::spawn_blocking(read).await.ok().flatten();
+    totals.ok_or_else(|| Error::new(ErrorKind::Unexpected, "the sums of the logs could not be read"))?
+}
+
+/// Returns the first logs whose ids match a pattern with a wildcard, and the last one that was read if there
 /// may be more.
 async fn find<S: Store>(
     api: &Api<S>,
     requested: &LogsRequest,
     pattern: &Pattern,
     limit: usize,
-) -> Result<(Vec<LogId>, Option<LogId>)> {
+) -> Result<(Vec<(LogId, LogRow)>, Option<LogId>)> {
     let range = Range::of(pattern);
     let mut after: Option<LogId> = requested.after.clone().max(range.after.clone());
     let (mut found, mut looked_up) = (Vec::new(), 0);
@@ -102,7 +103,7 @@ async fn find<S: Store>(
             break None;
         }
         let (mut matching, mut is_complete) = (Vec::new(), false);
-        for (id, _) in rows {
+        for (id, row) in rows {
             if range.is_before(&id) {
                 is_complete = true;
                 break;
@@ -112,17 +113,17 @@ async fn find<S: Store>(
                 break;
             }
             if (requested.all || !id.is_system()) && pattern.matches(&id) {
-                matching.push(id.clone());
+                matching.push((id.clone(), row));
             }
             after = Some(id);
         }
         if requested.ahead {
             looked_up += matching.len();
             let mut ahead = std::pin::pin!(with_events_ahead(api, matching));
-            while let Some(id) = ahead.try_next().await? {
-                found.push(id);
+            while let Some(log) = ahead.try_next().await? {
+                found.push(log);
                 if found.len() >= limit {
-                    let next = found.last().cloned();
+                    let next = found.last().map(|(id, _)| id.clone());
                     return Ok((found, next));
                 }
             }
@@ -140,8 +141,11 @@ async fn find<S: Store>(
 }
 
 /// Returns those of `logs` that have events ahead of now, in the same order.
-fn with_events_ahead<S: Store>(api: &Api<S>, logs: Vec<LogId>) -> impl Stream<Item = Result<LogId>> {
-    let looked_up = stream::iter(logs).map(move |log| async move { Ok(api.ahead(&log).await?.map(|_| log)) });
+fn with_events_ahead<S: Store>(
+    api: &Api<S>,
+    logs: Vec<(LogId, LogRow)>,
+) -> impl Stream<Item = Result<(LogId, LogRow)>> {
+    let looked_up = stream::iter(logs).map(move |log| async move { Ok(api.ahead(&log.0).await?.map(|_| log)) });
     looked_up.buffered(LOOKUPS_AT_ONCE).try_filter_map(|log| ready(Ok(log)))
 }
 

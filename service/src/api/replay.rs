@@ -3,58 +3,32 @@
 use std::{sync::Arc, time::Duration};
 
 use hourlog::{
-    ArrivalCursor, Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Result,
-    read::{ArrivalQuery, End, Query},
+    ArrivalCursor, Cursor, Error, LogId, Offset, Position, Reason, Result,
+    read::{ArrivalQuery, Query},
     store::Store,
-    wire::{
-        AheadReply, HEADROOM_BYTES, JSON, Moved, Order, PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX, PROTOBUF, ReplayRequest,
-        When,
-        json::{JsonEvent, JsonPage},
-        proto,
-    },
+    wire::{HEADROOM_BYTES, Order, PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX, ReplayRequest, When},
 };
 use tokio::time::Instant;
 
 use crate::{
-    counters::Traffic,
-    log_actor::{LogMsg, Read, ReadPage, Reading},
+    log_actor::{LogMsg, PageOrWait},
+    reading::{self, ReadPage, Reading},
 };
 
 use super::{
     Api, Reply, Request, fresh, moved,
+    page::{AnyPage, Form},
     reply::{at_least_one, encoded_elsewhere},
-    yielding::YieldingWriter,
 };
 
 /// Memory of an event beside its data and metadata, as it is read.
 const BYTES_PER_EVENT: usize = 256;
 /// Times that the bytes of a page are in memory: as read, and encoded.
 const COPIES: usize = 2;
-/// Fewest bytes of an event as JSON. A page of JSON holds no more events than fit by this.
-const JSON_EVENT_BYTES_MIN: usize = 100;
 /// Size of a small page, in events and in bytes. Reading a larger one takes milliseconds.
 const SMALL_MAX: (usize, usize) = (100, PAGE_BYTES_DEFAULT);
-/// Size of a page up to which it is encoded at once. A larger one goes to another thread, so that this one
-/// can answer others meanwhile.
-const ENCODED_HERE_BYTES_MAX: usize = 64 << 10;
-/// Start of a page as JSON.
-const JSON_EVENTS: &str = "{\"events\":[";
 /// Default limit of a page, in bytes.
 const PAGE_BYTES_DEFAULT: usize = 512 * 1024;
-
-/// A page of either order.
-struct AnyPage {
-    events: Vec<Event>,
-    next: Option<Cursor>,
-    end: End,
-    scanned: u64,
-    /// The time before which events were removed, if the request begins before it.
-    expired: Option<Offset>,
-    /// Where the request's cursor was moved, if it was.
-    moved: Option<Moved>,
-    /// The events ahead of now, before which a reverse page begins.
-    ahead: Option<AheadReply>,
-}
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
     let mut requested: ReplayRequest = request.body()?;
@@ -69,8 +43,12 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         request.place.begin_wait()?;
         fresh::wait_until_fresh(api, &api.sources.of_log(&api.store, log).await?.health).await?;
     }
+    if requested.seek && (requested.after.is_some() || requested.reverse || requested.order != Order::Timeline) {
+        return Err(Error::invalid("seek goes forwards in timeline order; leave out reverse, order and after"));
+    }
     let reply_bytes_max = api.client.max_payload().saturating_sub(HEADROOM_BYTES / 2);
-    let bytes = bytes.min(reply_bytes_max);
+    let form = Form::of(request);
+    let bytes = bytes.min(form.bytes_max(reply_bytes_max));
     let moved = match requested.after {
         Some(Cursor::Arrival(cursor)) => moved::moved(api, log, cursor).await?,
         _ => None,
@@ -78,44 +56,41 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     if let Some(moved) = &moved {
         requested.after = Some(Cursor::Arrival(moved.resolved));
     }
-    let is_protobuf = request.wants_protobuf();
-    let limit_max = if is_protobuf { usize::MAX } else { reply_bytes_max / JSON_EVENT_BYTES_MIN };
-    let limit = limit.min(limit_max);
+    let limit = limit.min(form.events_max(reply_bytes_max));
     let memory = |events: usize, bytes: usize| bytes * COPIES + events * BYTES_PER_EVENT;
     let is_large = limit > SMALL_MAX.0 || bytes > SMALL_MAX.1;
     let mut turn = Some(api.turn(request, memory(limit, bytes), is_large).await?);
     let reading = api.reading(log, &requested, limit, bytes).await?;
     let mut read = api.read(log, &reading).await?;
     let wait = requested.wait.map_or(Duration::ZERO, |wait| wait.duration());
-    if read.more.is_some() && !wait.is_zero() {
-        turn = None;
+    if read.read.is_empty_end() && !wait.is_zero() {
         let deadline = Instant::now() + request.place.begin_wait()?.min(wait);
-        while let Some(more) = &mut read.more {
+        let mut more;
+        (read, more) = api.read_or_wait(log, &reading).await?;
+        while let Some(wait) = &mut more {
+            turn = None;
             tokio::select! {
                 // If the log fails or is stopped for a rollback, the reader asks again.
-                changed = more.changed() => if !changed { break },
+                changed = wait.changed() => if !changed { break },
                 () = tokio::time::sleep_until(deadline) => break,
             }
             turn = Some(api.turn(request, memory(limit, bytes), is_large).await?);
-            read = api.read(log, &reading).await?;
-            if read.more.is_some() {
-                turn = None;
-            }
+            (read, more) = api.read_or_wait(log, &reading).await?;
         }
     }
-    let mut page = AnyPage { moved, ..any_page(read, requested.after) };
+    let mut page = AnyPage { moved, ..AnyPage::new(read, requested.after) };
     if begins_at_newest(&requested) {
         page.ahead = api.ahead(log).await?;
+    }
+    if requested.seek {
+        page.reason = Some(api.reason(log, &reading, &page).await?);
     }
     if let Some(turn) = &mut turn {
         turn.shrink(memory(page.events.len(), page.bytes()));
     }
-    let is_encoded_here = page.events.len() <= SMALL_MAX.0 && page.bytes() <= ENCODED_HERE_BYTES_MAX;
-    let health = Arc::clone(&api.health);
-    let encode = move || {
-        let as_format = if is_protobuf { as_protobuf } else { as_json };
-        as_format(page, reply_bytes_max, &health.counters.replayed)
-    };
+    let is_encoded_here = form.is_quick(&page);
+    let (log, health) = (log.clone(), Arc::clone(&api.health));
+    let encode = move || page.encode(&log, form, reply_bytes_max, &health.counters.replayed);
     let reply = if is_encoded_here { encode() } else { encoded_elsewhere(encode).await };
     let reply = reply?;
     Ok(match turn {
@@ -190,8 +165,38 @@ impl<S: Store> Api<S> {
         }
     }
 
-    /// Has the log's actor read a page.
+    /// Returns how the first event of `page`, if it has any, relates to the time at which `reading` begins.
+    async fn reason(&self, log: &LogId, reading: &Reading, page: &AnyPage) -> Result<Reason> {
+        let from = match reading {
+            Reading::Timeline(query) => query.from.offset,
+            Reading::Arrival(query) => query.after.time,
+        };
+        match page.resolved() {
+            None => return Ok(Reason::AfterLast),
+            Some(first) if first.offset == from => return Ok(Reason::Exact),
+            Some(_) => {}
+        }
+        let to = Some(Position::at(from));
+        let earlier = Reading::Timeline(Query { from: Position::MIN, to, reverse: true, limit: 1, bytes: 1 });
+        let has_earlier = !AnyPage::new(self.read(log, &earlier).await?, None).events.is_empty();
+        Ok(match page.expired {
+            _ if has_earlier => Reason::Next,
+            Some(_) => Reason::Expired,
+            None => Reason::BeforeFirst,
+        })
+    }
+
+    /// Reads a page: of a snapshot, where the archive has one. Its other readers ask the log's actor, which knows what
+    /// is archived completely.
     async fn read(&self, log: &LogId, reading: &Reading) -> Result<ReadPage> {
+        match self.store.snapshot()? {
+            Some(snapshot) => reading::of_snapshot(snapshot, None, log, reading).await,
+            None => Ok(self.read_or_wait(log, reading).await?.0),
+        }
+    }
+
+    /// Has the log's actor read a page. One that is empty at the end of the log tells when there is more.
+    async fn read_or_wait(&self, log: &LogId, reading: &Reading) -> Result<PageOrWait> {
         self.ask(log, |reply| LogMsg::Replay { reading: reading.clone(), reply }).await?
     }
 
@@ -211,136 +216,4 @@ impl<S: Store> Api<S> {
 /// begins at the newest event that does not lie ahead of now.
 fn begins_at_newest(requested: &ReplayRequest) -> bool {
     requested.order == Order::Timeline && requested.reverse && requested.to.is_none() && requested.after.is_none()
-}
-
-fn any_page(ReadPage { read, expired, .. }: ReadPage, after: Option<Cursor>) -> AnyPage {
-    match read {
-        Read::Timeline(page) => AnyPage {
-            next: page.events.last().map(|event| Cursor::Timeline(event.position)).or(after),
-            events: page.events,
-            end: page.end,
-            scanned: page.scanned,
-            expired,
-            moved: None,
-            ahead: None,
-        },
-        Read::Arrival(page) => AnyPage {
-            next: Some(Cursor::Arrival(page.next)),
-            events: page.events,
-            end: page.end,
-            scanned: page.scanned,
-            expired,
-            moved: None,
-            ahead: None,
-        },
-    }
-}
-
-fn as_protobuf(page: AnyPage, bytes_max: usize, replayed: &Traffic) -> Result<Reply> {
-    let mut bytes = 0;
-    let fits = page.events.iter().take_while(|event| {
-        bytes += proto::size(event);
-        bytes <= bytes_max
-    });
-    let count = fits.count();
-    let page = page.cut_to(count, bytes, "protobuf")?;
-    page.count(replayed);
-    let resolved = page.resolved().map(|resolved| resolved.to_string());
-    let events = page.events.into_iter().map(proto::Event::from).collect();
-    let end = proto::End::from(page.end) as i32;
-    let next = page.next.map(|next| next.to_string());
-    let (expired, ahead) = (page.expired.map(Offset::nanos), page.ahead.map(proto::Ahead::from));
-    let moved = page.moved.map(proto::Moved::from);
-    let page = proto::Page { events, next, end, resolved, scanned: page.scanned, expired, ahead, moved };
-    Ok(Reply { body: proto::encode(&page), content_type: PROTOBUF, turn: None })
-}
-
-fn as_json(page: AnyPage, bytes_max: usize, replayed: &Traffic) -> Result<Reply> {
-    let failed = |error| Error::new(ErrorKind::Unexpected, "failed to encode the reply").because(error);
-    // The list of events comes first, and the rest depends on how many of them fit.
-    let mut body = YieldingWriter::default();
-    body.bytes.extend_from_slice(JSON_EVENTS.as_bytes());
-    let (mut count, mut bytes) = (0, 0);
-    for event in &page.events {
-        let end = body.bytes.len();
-        if count > 0 {
-            body.bytes.push(b',');
-        }
-        // JSON escapes make an event larger, so only encoding it tells its size.
-        serde_json::to_writer(&mut body, &JsonEvent::from(event)).map_err(failed)?;
-        bytes = body.bytes.len();
-        if bytes > bytes_max {
-            body.bytes.truncate(end);
-            break;
-        }
-        count += 1;
-    }
-    let page = page.cut_to(count, bytes, "JSON")?;
-    page.count(replayed);
-    let rest = JsonPage {
-        resolved: page.resolved(),
-        events: Vec::new(),
-        next: page.next,
-        end: page.end.into(),
-        expired: page.expired,
-        moved: page.moved,
-        ahead: page.ahead,
-        scanned: page.scanned,
-    };
-    let rest = serde_json::to_string(&rest).map_err(failed)?;
-    body.bytes.extend_from_slice(rest.strip_prefix(JSON_EVENTS).expect("the events are the first field").as_bytes());
-    Ok(Reply { body: body.bytes.into(), content_type: JSON, turn: None })
-}
-
-impl AnyPage {
-    /// Returns the position of the first event.
-    fn resolved(&self) -> Option<Position> {
-        self.events.first().map(|event| event.position)
-    }
-
-    fn count(&self, replayed: &Traffic) {
-        replayed.add(self.events.len(), self.bytes());
-    }
-
-    /// Returns the bytes of the events' data and metadata.
-    fn bytes(&self) -> usize {
-        self.events.iter().map(|event| event.record.bytes()).sum()
-    }
-
-    /// Cuts the page to its first `count` events, which fit. With the next one, it takes `bytes`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TooLarge`] when not even the first event fits.
-    fn cut_to(mut self, count: usize, bytes: usize, format: &str) -> Result<Self> {
-        if count == self.events.len() {
-            return Ok(self);
-        }
-        let Some(last) = count.checked_sub(1).map(|last| &self.events[last]) else {
-            let position = self.events[0].position;
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "event {position} takes {bytes} bytes as {format}, above the limit of a reply; request it with the \
-                     header Accept: {PROTOBUF} and limit 1"
-                ),
-            ));
-        };
-        self.next = Some(cursor_after(last, self.next));
-        self.end = End::More;
-        self.events.truncate(count);
-        Ok(self)
-    }
-}
-
-/// Returns the cursor after `last`, of the same kind as `next`.
-fn cursor_after(last: &Event, next: Option<Cursor>) -> Cursor {
-    match next {
-        // The time of an arrival cursor may be too early, but not after the bucket's later
-        // arrivals.
-        Some(Cursor::Arrival(_)) => {
-            let time = last.arrival_time().min(last.position.offset);
-            Cursor::Arrival(ArrivalCursor { time, seq: last.position.seq })
-        }
-        _ => Cursor::Timeline(last.position),
-    }
 }

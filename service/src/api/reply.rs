@@ -6,7 +6,10 @@ use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
 use hourlog::{
     Error, Result,
-    wire::{ACCEPT, CONTENT_TYPE, ERROR, ERROR_CODE, JSON, PROTOBUF, sent_headers},
+    wire::{
+        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, Compression, ERROR, ERROR_CODE, JSON, PROTOBUF,
+        sent_headers,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -39,6 +42,8 @@ pub(super) struct Request {
 pub(super) struct Reply {
     pub(super) body: Bytes,
     pub(super) content_type: &'static str,
+    /// The compression of the body.
+    pub(super) compression: Option<Compression>,
     /// The turn that read the answer, held until the reply is sent.
     pub(super) turn: Option<Turn>,
 }
@@ -49,7 +54,7 @@ impl Reply {
         let mut body = YieldingWriter::default();
         serde_json::to_writer(&mut body, value)
             .map_err(|error| Error::new(hourlog::ErrorKind::Unexpected, "failed to encode the reply").because(error))?;
-        Ok(Self { body: body.bytes.into(), content_type: JSON, turn: None })
+        Ok(Self { body: body.bytes.into(), content_type: JSON, compression: None, turn: None })
     }
 
     /// Keeps the turn that read the answer until the reply is sent.
@@ -75,6 +80,11 @@ impl Request {
     /// Returns true when the requester accepts protobuf.
     pub(super) fn wants_protobuf(&self) -> bool {
         values(self.headers(), ACCEPT).any(|format| format == PROTOBUF)
+    }
+
+    /// Returns the compression that the requester prefers; `None` if it wants none.
+    pub(super) fn compression(&self) -> Option<Compression> {
+        Compression::preferred(values(self.headers(), ACCEPT_ENCODING))
     }
 
     /// Parses the body. An empty body means defaults only, as `{}` does.
@@ -117,8 +127,11 @@ impl<S> Api<S> {
         let Some(reply) = reply else { return };
         let mut headers = HeaderMap::new();
         let (body, turn) = match outcome {
-            Ok(Reply { body, content_type, turn }) => {
+            Ok(Reply { body, content_type, compression, turn }) => {
                 headers.insert(CONTENT_TYPE, content_type);
+                if let Some(compression) = compression {
+                    headers.insert(CONTENT_ENCODING, compression.to_string());
+                }
                 (body, turn)
             }
             Err(error) => {

@@ -48,12 +48,14 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     let (from, to, ahead) = match (from.offset(now), to.and_then(|to| to.offset(now))) {
         (Some(from), Some(to)) => (from, to, api.ahead(log).await?),
         (from, to) => {
-            let extent = api.extent(&describe(&api.store, log).await?).await?;
+            let extent = api.extent(log, &api.store.totals(log).await?).await?;
             let ahead = extent.ahead;
             let bounds = from
                 .or(extent.at(requested.from.unwrap_or(When::First)))
                 .zip(to.or(extent.until(requested.to.unwrap_or(When::Last))));
             let Some((from, to)) = bounds else {
+                // A log that does not exist is an error.
+                describe(&api.store, log).await?;
                 let (from, to) = (from.unwrap_or(now), to.unwrap_or(now));
                 return Reply::json(&TimelineReply { ahead, ..TimelineReply::empty(from, to, now) });
             };

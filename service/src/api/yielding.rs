@@ -8,21 +8,39 @@ use std::io;
 /// Bytes between two yields. To encode them takes a small part of a millisecond.
 const BYTES_PER_YIELD: usize = 64 << 10;
 
+/// Lets waiting threads have the processor each time that so many bytes were written.
+#[derive(Debug, Default)]
+pub(super) struct Yields {
+    bytes: usize,
+}
+
+impl Yields {
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.bytes >= BYTES_PER_YIELD {
+            self.bytes = 0;
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// Bytes in memory that are written to.
 #[derive(Debug, Default)]
 pub(super) struct YieldingWriter {
     pub(super) bytes: Vec<u8>,
-    since_yield: usize,
+    yields: Yields,
+}
+
+impl YieldingWriter {
+    pub(super) fn put(&mut self, some: &[u8]) {
+        self.bytes.extend_from_slice(some);
+        self.yields.wrote(some.len());
+    }
 }
 
 impl io::Write for YieldingWriter {
     fn write(&mut self, some: &[u8]) -> io::Result<usize> {
-        self.bytes.extend_from_slice(some);
-        self.since_yield += some.len();
-        if self.since_yield >= BYTES_PER_YIELD {
-            self.since_yield = 0;
-            std::thread::yield_now();
-        }
+        self.put(some);
         Ok(some.len())
     }
 

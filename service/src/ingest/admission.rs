@@ -24,12 +24,8 @@ const PAGE_EVENTS: usize = 1_000;
 const PAGE_BYTES: usize = 8 << 20;
 
 impl<S: Store> Ingest<S> {
-    /// Decides about the logs of `messages`, given as subjects and keys. A key is asked for only if the
-    /// subject's log is not known.
-    pub(super) async fn admit_logs<'a, K>(&mut self, messages: impl Iterator<Item = (&'a str, K)>) -> Result<()>
-    where
-        K: FnOnce() -> Option<MessageKey>,
-    {
+    /// Decides about the logs of `messages`, given as subjects and keys.
+    pub(super) async fn admit_logs<'a>(&mut self, messages: impl Iterator<Item = (&'a str, MessageKey)>) -> Result<()> {
         self.load_refusals().await?;
         let unknown = self.unknown_logs(messages);
         let archived = self.checkpoint.archived().message.sequence;
@@ -49,10 +45,10 @@ impl<S: Store> Ingest<S> {
 
     /// Returns the logs of `messages` that are not known to exist, each with its first message that was
     /// not refused before: one that was says nothing about its log.
-    fn unknown_logs<'a, K>(&mut self, messages: impl Iterator<Item = (&'a str, K)>) -> HashMap<LogId, MessageKey>
-    where
-        K: FnOnce() -> Option<MessageKey>,
-    {
+    fn unknown_logs<'a>(
+        &mut self,
+        messages: impl Iterator<Item = (&'a str, MessageKey)>,
+    ) -> HashMap<LogId, MessageKey> {
         let mut unknown = HashMap::new();
         let IngestArgs { sources, source, new_logs, .. } = &self.args;
         for (subject, key) in messages {
@@ -61,7 +57,7 @@ impl<S: Store> Ingest<S> {
             if is_other || log.is_system() || unknown.contains_key(&log) || new_logs.knows(&log) {
                 continue;
             }
-            if let Some(key) = key().filter(|key| !self.decoder.refusals().contains(key.sequence)) {
+            if !self.decoder.refusals().contains(key.sequence) {
                 unknown.insert(log, key);
             }
         }

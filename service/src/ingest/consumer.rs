@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_nats::jetstream::{
     self,
     consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
-    message::Info,
 };
 use futures_util::{FutureExt, StreamExt};
 use hourlog::{Error, ErrorKind, Offset, Result};
@@ -29,8 +28,32 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 /// Time after which the server may delete a consumer that nobody reads.
 const INACTIVE_AFTER: Duration = Duration::from_secs(30);
 
-/// A message of the consumer, or the end of it.
-pub(super) type Received = Result<jetstream::Message, pull::MessagesError>;
+/// A message of the consumer.
+///
+/// Without the context of the client, which is larger than the message.
+pub(super) struct Delivered {
+    pub(super) message: async_nats::Message,
+    pub(super) key: MessageKey,
+    /// The consumer's own sequence.
+    consumer_sequence: u64,
+    /// Number of messages that follow in the stream.
+    pub(super) pending: u64,
+}
+
+/// A message of the consumer, or the reason why there is none.
+pub(super) type Received = Result<Delivered>;
+
+impl Delivered {
+    fn new(received: jetstream::Message) -> Result<Self> {
+        let unexpected = |error: String| Error::new(ErrorKind::Unavailable, error);
+        let info = received.info().map_err(|error| unexpected(error.to_string()))?;
+        let nanos = i64::try_from(info.published.unix_timestamp_nanos());
+        let time = Offset::from_nanos(nanos.map_err(|error| unexpected(error.to_string()))?);
+        let key = MessageKey { sequence: info.stream_sequence, time };
+        let (consumer_sequence, pending) = (info.consumer_sequence, info.pending);
+        Ok(Self { message: received.message, key, consumer_sequence, pending })
+    }
+}
 
 /// Creates a consumer that begins with the message `next`.
 ///
@@ -55,18 +78,13 @@ pub(super) async fn create(
     })
 }
 
-/// Returns the sequence and the time of a message; `None` if it has no metadata.
-pub(super) fn key(message: &jetstream::Message) -> Option<MessageKey> {
-    let info = message.info().ok()?;
-    let time = Offset::from_nanos(i64::try_from(info.published.unix_timestamp_nanos()).ok()?);
-    Some(MessageKey { sequence: info.stream_sequence, time })
-}
-
 /// The messages of a consumer.
 pub(super) struct Messages {
     stream: pull::Stream,
     /// The consumer's own sequence of the last message.
     last: u64,
+    /// Number of messages in the last chunk: the next one is likely to be as large.
+    chunk_messages: usize,
 }
 
 impl Messages {
@@ -86,7 +104,7 @@ impl Messages {
             let stream = &consumer.cached_info().stream_name;
             Error::new(ErrorKind::Unavailable, format!("cannot read the stream {stream}")).because(error)
         })?;
-        Ok(Self { stream, last: 0 })
+        Ok(Self { stream, last: 0, chunk_messages: 0 })
     }
 
     /// Waits for a message, and returns it with all that are ready after it. Returns `None` at the
@@ -95,12 +113,15 @@ impl Messages {
     /// The runtime's budget would end a chunk after 128 messages. With a thousand logs, that would
     /// be one request to a log for each event.
     pub(super) async fn next_chunk(&mut self) -> Option<Vec<Received>> {
-        let mut chunk = vec![self.stream.next().await?];
+        let first = self.stream.next().await?;
+        let mut chunk = Vec::with_capacity(self.chunk_messages + 1);
+        chunk.push(received(first));
         while chunk.len() < CHUNK_MESSAGES_MAX
             && let Some(Some(message)) = unconstrained(self.stream.next()).now_or_never()
         {
-            chunk.push(message);
+            chunk.push(received(message));
         }
+        self.chunk_messages = chunk.len();
         Some(chunk)
     }
 
@@ -109,18 +130,21 @@ impl Messages {
         self.next_chunk().now_or_never().flatten()
     }
 
-    /// Returns the metadata of the next message.
+    /// Checks that a message is the next one.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] if the message has none, or if the consumer left out a message
-    /// before it.
-    pub(super) fn next_info<'a>(&mut self, message: &'a jetstream::Message) -> Result<Info<'a>> {
-        let info = message.info().map_err(|error| Error::new(ErrorKind::Unavailable, error.to_string()))?;
-        if info.consumer_sequence != self.last + 1 {
-            let context = format!("the consumer sent message {} after message {}", info.consumer_sequence, self.last);
+    /// [`ErrorKind::Unavailable`] if the consumer left out a message before it.
+    pub(super) fn check_next(&mut self, message: &Delivered) -> Result<()> {
+        let sequence = message.consumer_sequence;
+        if sequence != self.last + 1 {
+            let context = format!("the consumer sent message {sequence} after message {}", self.last);
             return Err(Error::new(ErrorKind::Unavailable, context));
         }
-        self.last = info.consumer_sequence;
-        Ok(info)
+        self.last = sequence;
+        Ok(())
     }
+}
+
+fn received(message: Result<jetstream::Message, pull::MessagesError>) -> Received {
+    message.map_err(|error| Error::new(ErrorKind::Unavailable, error.to_string())).and_then(Delivered::new)
 }

@@ -86,7 +86,7 @@ pub(crate) struct Decoder {
     /// Set if a log can belong to another source.
     sources: Option<Arc<Sources>>,
     epochs: Arc<Epochs>,
-    subjects: HashMap<String, LogId>,
+    subjects: HashMap<String, LogId, foldhash::fast::RandomState>,
     refusals: Refusals,
 }
 
@@ -97,7 +97,7 @@ impl Decoder {
             source: Arc::clone(source),
             sources: sources.must_claim().then(|| Arc::clone(sources)),
             epochs: source.epochs(),
-            subjects: HashMap::new(),
+            subjects: HashMap::default(),
             refusals: Refusals::default(),
         }
     }
@@ -138,7 +138,8 @@ impl Decoder {
         if let Some(acknowledged) = self.acknowledged(&message) {
             return self.reject(Reason::Ack, message, max_time, pub_ack::error(&acknowledged));
         }
-        let mut metadata = match metadata(message.headers) {
+        let time = single_time(message.headers);
+        let mut metadata = match metadata(message.headers, time.is_some()) {
             Ok(metadata) => metadata,
             Err(error) => return self.reject(Reason::Headers, message, max_time, error),
         };
@@ -146,7 +147,11 @@ impl Decoder {
             metadata.remove_any_case(header::SUBJECT);
             metadata.push(header::SUBJECT, message.subject);
         }
-        let mut record = Record { time: None, metadata, data: message.payload.clone().into() };
+        let time = match time.map(parse_time).transpose() {
+            Ok(time) => time,
+            Err(error) => return self.reject(Reason::Time, message, max_time, error),
+        };
+        let mut record = Record { time, metadata, data: message.payload.clone().into() };
         let offset = match record.take_offset(message.key.time) {
             Ok(offset) => offset,
             Err(error) => return self.reject(Reason::Time, message, max_time, error),
@@ -253,8 +258,19 @@ fn names_log(subject: &str, log: &LogId) -> bool {
     subject.strip_prefix(WAL_PREFIX).unwrap_or(subject) == log.as_str()
 }
 
-/// Returns the headers as metadata, without NATS's own. The message id and an earlier subject stay.
-fn metadata(headers: Option<&HeaderMap>) -> Result<Metadata> {
+/// Returns the value of [`header::TIME`] if there is exactly one. Several are an error of the record.
+fn single_time(headers: Option<&HeaderMap>) -> Option<&str> {
+    let mut values = values(headers, header::TIME);
+    values.next().filter(|_| values.next().is_none())
+}
+
+fn parse_time(text: &str) -> Result<Offset> {
+    text.trim().parse().map_err(|error| Error::new(ErrorKind::Rejected, format!("{}: {error}", header::TIME)))
+}
+
+/// Returns the headers as metadata, without NATS's own, and with `without_time` without the time. The message id and
+/// an earlier subject stay.
+fn metadata(headers: Option<&HeaderMap>, without_time: bool) -> Result<Metadata> {
     let mut metadata = Metadata::new();
     for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {
         let name: &str = name.as_ref();
@@ -269,7 +285,8 @@ fn metadata(headers: Option<&HeaderMap>) -> Result<Metadata> {
         let is_for_service = [header::ONCE, header::RECEIPT, header::STORED_MSG_ID, WAIT]
             .iter()
             .any(|own| name.eq_ignore_ascii_case(own));
-        if !is_for_service && !header::is_nats(name) {
+        let is_time = without_time && name.eq_ignore_ascii_case(header::TIME);
+        if !is_for_service && !is_time && !header::is_nats(name) {
             values.iter().for_each(|value| metadata.push(name, value.as_str()));
         }
     }

@@ -1,17 +1,17 @@
 //! The tables of an archive while they are read side by side, log by log.
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use bytes::Bytes;
 
 use crate::{
     Offset, Result,
-    store::{Bucket, LogRow, Widths},
+    store::{Bucket, LogRow, Totals, Widths},
 };
 
 use crate::embedded::{
     files::{database::Rows, disk_failed},
-    keys,
+    keys::{self, LogNumber},
 };
 
 /// A table that is being read, and its next row.
@@ -35,23 +35,17 @@ impl Table {
         Ok(std::mem::replace(&mut self.head, next))
     }
 
-    /// Returns the id of the log at the head.
-    pub(super) fn log(&self) -> Option<&[u8]> {
-        self.head.as_ref().map(|(key, _)| log_of(key))
+    /// Returns the number of the log at the head.
+    pub(super) fn log(&self) -> Option<LogNumber> {
+        self.head.as_ref().and_then(|(key, _)| keys::read_log_number(key).ok())
     }
 
-    /// Returns the number that follows the id of `log` in the key at the head; `None` if another log is there.
-    pub(super) fn number(&self, log: &[u8], at: usize) -> Option<Offset> {
-        let (key, _) = self.head.as_ref().filter(|(key, _)| log_of(key) == log)?;
-        let from = log.len() + 1 + at * 8;
-        keys::last_offset(key.get(from..from + 8)?).ok()
+    /// Returns the bucket in the key at the head; `None` if it is of another log.
+    pub(super) fn bucket(&self, log: LogNumber) -> Option<Offset> {
+        let (key, _) = self.head.as_ref()?;
+        let (of_log, bucket) = keys::read_bucket_of_log(key).ok()?;
+        (of_log == log).then_some(bucket)
     }
-}
-
-/// Returns the id in a key: the bytes up to the first 0.
-fn log_of(key: &[u8]) -> &[u8] {
-    let end = key.iter().position(|byte| *byte == 0).unwrap_or(key.len());
-    &key[..end]
 }
 
 /// The tables whose rows belong to buckets.
@@ -62,23 +56,43 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// Returns the first log that any of the tables has a row of.
+    pub(super) fn next_log(&self) -> Option<LogNumber> {
+        [&self.buckets, &self.events, &self.late].into_iter().filter_map(Table::log).min()
+    }
+
     /// Returns the next bucket of a log that any of the tables has a row of.
-    pub(super) fn next_bucket(&self, log: &[u8]) -> Option<Offset> {
-        let starts = [self.buckets.number(log, 1), self.events.number(log, 0), self.late.number(log, 0)];
+    pub(super) fn next_bucket(&self, log: LogNumber) -> Option<Offset> {
+        let starts = [self.buckets.bucket(log), self.events.bucket(log), self.late.bucket(log)];
         starts.into_iter().flatten().min()
     }
 
-    pub(super) fn any_of(&self, log: &[u8]) -> bool {
-        [&self.buckets, &self.events, &self.late].into_iter().any(|table| table.log() == Some(log))
-    }
-
-    /// Skips a row of a log whose key cannot be read. Returns its table.
-    pub(super) fn skip(&mut self, log: &[u8]) -> Result<&'static str> {
+    /// Skips a row whose key cannot be read, of `log` or of none. Returns its table; `None` if there is no such row.
+    pub(super) fn skip(&mut self, log: Option<LogNumber>) -> Result<Option<&'static str>> {
         let tables = [&mut self.buckets, &mut self.events, &mut self.late];
-        let Some(table) = tables.into_iter().find(|table| table.log() == Some(log)) else { return Ok("events") };
+        let Some(table) = tables.into_iter().find(|table| table.head.is_some() && table.log() == log) else {
+            return Ok(None);
+        };
         table.advance().map_err(disk_failed)?;
-        Ok(table.name)
+        Ok(Some(table.name))
     }
+}
+
+/// The sums of the index, by era.
+pub(super) struct Eras {
+    /// Those that are stored, by their keys.
+    pub(super) stored: BTreeMap<Vec<u8>, Bytes>,
+    /// The era whose buckets are being read.
+    pub(super) open: Option<OpenEra>,
+}
+
+/// An era of which not all buckets have been read.
+pub(super) struct OpenEra {
+    pub(super) start: Offset,
+    /// The sums of those that have been read.
+    pub(super) totals: Totals,
+    /// False if one of them is damaged.
+    pub(super) is_whole: bool,
 }
 
 /// The settings of a log whose row is gone, from what is found of it.

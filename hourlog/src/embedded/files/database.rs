@@ -20,12 +20,13 @@ use super::{
 use crate::{Seq, embedded::journals::content_end, maintenance::FileDamage};
 
 /// The names of the tables, in the order of their creation: fjall numbers them from 1.
-pub(crate) const TABLES: [&str; 11] = [
+pub(crate) const TABLES: [&str; 12] = [
     "events",
     "buckets",
     "eras",
     "arrivals",
     "logs",
+    "numbers",
     "deletions",
     "sources",
     "epochs",

@@ -6,17 +6,16 @@
 
 use std::collections::HashSet;
 
-use fjall::Keyspace;
-
 use crate::{
-    LogId, Offset, Result, Seq,
-    store::{BucketRow, EventRow, LogRow},
+    LogId, Position, Result, Seq,
+    store::{Bucket, BucketRow, EventRow, Totals},
 };
 
 use super::{
     super::{
-        keys,
-        tables::{HOLES, Tables, broken},
+        keys::{LogNumber, PackKey},
+        tables::{HOLES, Tables},
+        view::View,
     },
     Cache,
 };
@@ -26,8 +25,17 @@ use super::{
 pub(super) struct Refill {
     /// The seq up to which events may be missing; `None` in an archive that was never repaired.
     holes_to: Option<Seq>,
-    /// The keys that the current batch writes, counted or not: the tables do not have them yet.
-    written: HashSet<Vec<u8>>,
+    /// The events up to there that the current batch writes, counted or not: the tables do not have them yet.
+    written: HashSet<(LogNumber, Position)>,
+}
+
+/// The events of a write that are to be stored again in part.
+#[derive(Default)]
+pub(super) struct Found<'r> {
+    /// The seqs of those that a row takes for counted, and that are gone.
+    pub(super) events: HashSet<Seq>,
+    /// Late events that are not listed, with the packs that they are in.
+    pub(super) unlisted: Vec<(&'r EventRow, PackKey)>,
 }
 
 impl Refill {
@@ -38,64 +46,84 @@ impl Refill {
     }
 
     /// Returns true if one of `rows` may be missing though its bucket's row counts it.
-    pub(super) fn concerns(&self, rows: &[EventRow]) -> bool {
-        self.holes_to.is_some_and(|holes_to| rows.iter().any(|row| row.event.position.seq <= holes_to))
+    pub(super) fn concerns<'r>(&self, rows: impl IntoIterator<Item = &'r EventRow>) -> bool {
+        self.holes_to.is_some_and(|holes_to| rows.into_iter().any(|row| row.event.position.seq <= holes_to))
     }
 
     /// Returns the state for the next batch, after this one was committed or has failed.
     pub(super) fn next_batch(&mut self) -> Self {
         Self { holes_to: self.holes_to, written: HashSet::new() }
     }
-
-    /// Notes that the current batch writes a key. Returns true if this is to be counted here: `row` takes the event for
-    /// counted, but the key is in neither the table nor the batch so far.
-    fn fills_hole(&mut self, table: &Keyspace, key: Vec<u8>, seq: Seq, row: Option<&BucketRow>) -> Result<bool> {
-        let is_taken_for_counted = row.is_some_and(|row| seq <= row.counted_to);
-        let is_hole = is_taken_for_counted && !table.contains_key(&key).map_err(broken)?;
-        Ok(self.written.insert(key) && is_hole)
-    }
 }
 
 impl Cache {
-    /// Counts those of `rows` that the rows of their buckets take for counted, but that are gone.
-    pub(super) fn refill(&mut self, tables: &Tables, id: &LogId, log: &LogRow, rows: &[EventRow]) -> Result<()> {
-        let Some(holes_to) = self.refill.holes_to else { return Ok(()) };
-        let may_be_gone =
-            |row: &&EventRow| row.event.position.seq > log.deleted_to && row.event.position.seq <= holes_to;
-        for EventRow { event, late } in rows.iter().filter(may_be_gone) {
+    /// Counts those of `rows` that the rows of their buckets take for counted, but that are gone or not listed.
+    pub(super) fn refill<'r>(
+        &mut self,
+        view: &View,
+        log: LogNumber,
+        id: &LogId,
+        rows: &'r [EventRow],
+    ) -> Result<Found<'r>> {
+        let mut found = Found::default();
+        let (Some(holes_to), Some((_, settings))) = (self.refill.holes_to, self.logs.get(id)) else {
+            return Ok(found);
+        };
+        let (widths, deleted_to) = (settings.widths.clone(), settings.deleted_to);
+        let may_be_gone = |row: &&EventRow| row.event.position.seq > deleted_to && row.event.position.seq <= holes_to;
+        for row in rows.iter().filter(may_be_gone) {
+            let EventRow { event, late } = row;
             let (position, seq) = (event.position, event.position.seq);
-            let bucket = log.widths.bucket(position.offset);
-            let found = self.row_of(tables, id, bucket)?;
-            if found.as_ref().is_some_and(|(_, row)| seq <= row.emptied_at) {
+            let bucket = widths.bucket(position.offset);
+            let cached = self.bucket(view, log, bucket.start)?;
+            let (emptied_at, counted_to) =
+                cached.map_or((Seq::MIN, Seq::MIN), |cached| (cached.row.emptied_at, cached.row.counted_to));
+            if seq <= emptied_at {
                 continue;
             }
-            let key = keys::event(id, bucket.start, position);
-            let row = found.as_ref().map(|(_, row)| row);
-            if self.refill.fills_hole(&tables.events, key, seq, row)?
-                && let Some((era, mut row)) = found
-            {
-                row.count(event);
-                self.change(id, era, row);
+            let is_taken_for_counted = seq <= counted_to;
+            let pack = view.pack_of(log, bucket.start, position)?;
+            let is_gone = self.refill.written.insert((log, position)) && pack.is_none();
+            if is_gone && is_taken_for_counted {
+                found.events.insert(seq);
+                let bytes = event.record.bytes();
+                self.change(view, log, bucket, |row| row.count(position.offset, bytes))?;
+                let (bytes, offset) = (bytes as u64, Some(position.offset));
+                self.add_to_era(
+                    view,
+                    log,
+                    widths.era(bucket.start),
+                    Totals { count: 1, bytes, first: offset, last: offset },
+                )?;
             }
             let Some(late) = late else { continue };
-            let bucket = log.widths.bucket(late.max_time);
-            let found = self.row_of(tables, id, bucket)?;
-            let key = keys::arrival(id, bucket.start, seq);
-            let row = found.as_ref().map(|(_, row)| row);
-            if self.refill.fills_hole(&tables.arrivals, key, seq, row)?
-                && let Some((era, mut row)) = found
-            {
-                row.arrivals += 1;
-                self.change(id, era, row);
+            let bucket = widths.bucket(late.max_time);
+            if self.listing_for(view, log, bucket.start, seq)?.1.seqs().any(|listed| listed == seq) {
+                continue;
+            }
+            if let Some(pack) = pack {
+                found.unlisted.push((row, pack));
+            }
+            let cached = self.bucket(view, log, bucket.start)?;
+            if cached.is_some_and(|cached| seq <= cached.row.counted_to) {
+                self.change(view, log, bucket, |row| row.arrivals += 1)?;
             }
         }
-        Ok(())
+        Ok(found)
     }
 
-    fn change(&mut self, id: &LogId, era: Offset, row: BucketRow) {
-        let key = (id.clone(), row.bucket.start);
-        self.changed.insert(key.clone(), era);
-        self.buckets.insert(key, row);
+    fn change(
+        &mut self,
+        view: &View,
+        log: LogNumber,
+        bucket: Bucket,
+        change: impl FnOnce(&mut BucketRow),
+    ) -> Result<()> {
+        if let Some(cached) = self.bucket(view, log, bucket.start)? {
+            change(&mut cached.row);
+            self.changed.insert((log, bucket.start));
+        }
+        Ok(())
     }
 }
 
@@ -105,7 +133,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Embedded, Record,
+        Embedded, Offset, Record,
+        embedded::{keys, tables::broken},
         store::{Arrival, Store, Width, Write},
         time::HOUR,
     };
@@ -130,7 +159,7 @@ mod tests {
         let log: LogId = "a".parse()?;
         let store = Embedded::open(directory.path())?;
         store
-            .read(|tables| {
+            .blocking(|tables| {
                 let mut batch = tables.batch();
                 batch.insert(&tables.meta, HOLES, keys::ordered(Seq::new(1, 100).get()).to_vec());
                 batch.commit().map_err(broken)

@@ -22,7 +22,8 @@ use hourlog::{
 
 use crate::{
     api::{Api, Reply, Request, fresh},
-    log_actor::{LogMsg, Read, Reading},
+    log_actor::LogMsg,
+    reading::{Read, Reading},
     stream::{
         decode::{Decoded, Decoder},
         message::{Message, MessageKey},
@@ -124,8 +125,10 @@ impl<S: Store> Requeue<'_, S> {
         // Ends with the read: the page is then sent piece by piece, which may last as long as the stream likes.
         let _turn = self.api.turn(self.request, BYTES_MAX, true).await?;
         let read = self.api.ask(self.rejected, |reply| LogMsg::Replay { reading: reading.clone(), reply }).await?;
-        match read?.read {
-            Read::Timeline(page) => Ok(page),
+        match read?.0.read {
+            Read::Timeline(Page { events, end, scanned }) => {
+                Ok(Page { events: events.iter().map(|event| event.decode(self.rejected)).collect(), end, scanned })
+            }
             Read::Arrival(_) => Err(Error::new(ErrorKind::Unexpected, "a page has another order than its request")),
         }
     }

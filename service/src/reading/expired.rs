@@ -23,7 +23,7 @@ struct Cached {
 
 impl RemovedCache {
     /// Drops what was read, because it has changed.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut cached = self.lock();
         *cached = Cached { changes: cached.changes + 1, removed: None };
     }
@@ -53,7 +53,7 @@ impl RemovedCache {
 /// Returns the time before which events were removed, if `reading` begins before it. A read of the
 /// whole log gets what there is, and is told nothing.
 pub(super) async fn expired<S: Store>(
-    cache: &RemovedCache,
+    cache: Option<&RemovedCache>,
     store: &S,
     id: &LogId,
     reading: &Reading,
@@ -65,7 +65,10 @@ pub(super) async fn expired<S: Store>(
     if begins_anywhere {
         return Ok(None);
     }
-    let removed = cache.get(store, id).await?;
+    let removed = match cache {
+        Some(cache) => cache.get(store, id).await?,
+        None => store.log(id).await?.and_then(|row| row.removed),
+    };
     Ok(removed.filter(|removed| misses(reading, *removed)).map(|removed| removed.to))
 }
 

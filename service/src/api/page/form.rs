@@ -1,0 +1,73 @@
+//! The form of a page: its format, and its compression.
+
+use hourlog::wire::{COMPRESSED_PAGE_BYTES_MAX, Compression, JSON, PROTOBUF};
+
+use super::AnyPage;
+use crate::api::Request;
+
+/// Fewest bytes of an event as JSON. A page of JSON holds no more events than fit by this.
+const JSON_EVENT_BYTES_MIN: usize = 100;
+/// Size of a page in events and bytes up to which the thread that read it encodes it. A larger one goes to another
+/// thread, so that this one can answer others meanwhile.
+const QUICK_MAX: (usize, usize) = (100, 64 << 10);
+/// The same in bytes for a page that is only copied.
+const QUICK_COPY_BYTES_MAX: usize = 1 << 20;
+/// The form of a page that its requester asks for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::api) struct Form {
+    pub(super) format: Format,
+    pub(super) compression: Option<Compression>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Protobuf,
+}
+
+impl Form {
+    /// Returns the form that the headers of a request name.
+    pub(in crate::api) fn of(request: &Request) -> Self {
+        let format = if request.wants_protobuf() { Format::Protobuf } else { Format::Json };
+        Self { format, compression: request.compression() }
+    }
+
+    /// Returns the most bytes of events to read for a reply of so many bytes.
+    pub(in crate::api) fn bytes_max(self, reply_bytes_max: usize) -> usize {
+        match self.compression {
+            Some(_) => reply_bytes_max.max(COMPRESSED_PAGE_BYTES_MAX),
+            None => reply_bytes_max,
+        }
+    }
+
+    /// Returns the most events to read for a reply of so many bytes.
+    pub(in crate::api) fn events_max(self, reply_bytes_max: usize) -> usize {
+        match self.format {
+            Format::Protobuf => usize::MAX,
+            Format::Json => self.bytes_max(reply_bytes_max) / JSON_EVENT_BYTES_MIN,
+        }
+    }
+
+    /// Returns true if `page` is encoded in a small part of a millisecond.
+    pub(in crate::api) fn is_quick(self, page: &AnyPage) -> bool {
+        let is_copy = self.format == Format::Protobuf && self.compression.is_none();
+        let bytes = page.bytes();
+        is_copy && bytes <= QUICK_COPY_BYTES_MAX || page.events.len() <= QUICK_MAX.0 && bytes <= QUICK_MAX.1
+    }
+}
+
+impl Format {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::Protobuf => "protobuf",
+        }
+    }
+
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => JSON,
+            Self::Protobuf => PROTOBUF,
+        }
+    }
+}
