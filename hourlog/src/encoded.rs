@@ -41,7 +41,7 @@ pub struct EncodedEvent {
 
 /// The error of bytes that are not encoded events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 impl EncodedEvent {
     /// The time and the place in arrival order.
@@ -69,8 +69,9 @@ impl EncodedEvent {
         let mut reader = Reader { bytes: &self.field, at: 0 };
         // It was read once before: these are the bytes of an event.
         let message = reader.tag().and_then(|_| reader.length_delimited());
-        let record =
-            message.and_then(|message| record(&self.field, self.field.len() - message.len())).unwrap_or_default();
+        let length = self.field.len();
+        let decoded = message.and_then(|message| decode_message(log, &self.field, length - message.len()..length));
+        let record = decoded.map(|event| event.record).unwrap_or_default();
         Event { log: log.clone(), position: self.position, arrived: self.arrived, record }
     }
 }
@@ -193,7 +194,6 @@ pub(crate) fn read_all(fields: &Data) -> impl Iterator<Item = Result<EncodedEven
 
 /// Decodes the event whose message, without tag and length, lies at `range` in `page`, in one pass. Its data shares the
 /// bytes.
-#[cfg(feature = "remote")]
 pub(crate) fn decode_message(log: &LogId, page: &Data, range: std::ops::Range<usize>) -> Result<Event, Malformed> {
     let bytes = page.get(..range.end).ok_or(Malformed)?;
     let mut reader = Reader { bytes, at: range.start };
@@ -280,26 +280,6 @@ impl Outline {
         let Self { position, arrived, record_bytes } = self;
         EncodedEvent { position, arrived, record_bytes, field }
     }
-}
-
-/// Reads the record of the message that begins at `from` in `bytes`, and ends where they end.
-fn record(bytes: &Data, from: usize) -> Result<Record, Malformed> {
-    let mut record = Record::default();
-    let mut reader = Reader { bytes, at: from };
-    while !reader.is_at_end() {
-        match reader.tag()? {
-            METADATA => {
-                let mut field = Reader { bytes: reader.length_delimited()?, at: 0 };
-                read_name(&mut field, &mut record.metadata)?;
-            }
-            DATA => {
-                let length = reader.length_delimited()?.len();
-                record.data = bytes.slice(reader.at - length..reader.at);
-            }
-            other => reader.skip(other)?,
-        }
-    }
-    Ok(record)
 }
 
 /// Reads a name with its values.

@@ -30,7 +30,7 @@ pub use crate::scylla::{ScyllaUrl, Tls};
 pub use crate::{
     archive::ArchiveLog,
     bucket::{BINS, Bucket, ERA_BUCKETS, Width, Widths},
-    encoded::{EncodedEvent, Malformed},
+    encoded::EncodedEvent,
     event::{Arrival, EventRow, Late},
     id::SLOTS,
     index::{BucketRow, Totals},

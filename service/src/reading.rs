@@ -74,11 +74,17 @@ pub(crate) async fn of_snapshot<S: Store>(
         page(&snapshot, id, reading, Seq::MAX).await?
     } else {
         let (id, reading) = (id.clone(), reading.clone());
-        let read = move || page(&snapshot, &id, &reading, Seq::MAX).now_or_never();
-        let read = tokio::task::spawn_blocking(read).await.ok().flatten();
-        read.ok_or_else(|| Error::new(ErrorKind::Unexpected, "the page could not be read"))??
+        elsewhere(move || page(&snapshot, &id, &reading, Seq::MAX).now_or_never()).await?
     };
     Ok(ReadPage { read, expired })
+}
+
+/// Runs a read of a snapshot on a thread that may block. Its reads are ready at once, so `read` returns a result.
+pub(crate) async fn elsewhere<T: Send + 'static>(
+    read: impl FnOnce() -> Option<Result<T>> + Send + 'static,
+) -> Result<T> {
+    let read = tokio::task::spawn_blocking(read).await.ok().flatten();
+    read.unwrap_or_else(|| Err(Error::new(ErrorKind::Unexpected, "a read of a snapshot was aborted")))
 }
 
 /// Reads a page of what is archived completely. Marks as seen the change of `visible` that the page shows.

@@ -37,7 +37,7 @@ impl View {
 }
 
 /// Reads the events of the bucket that begins at `bucket`, as far as `scan` selects them.
-pub(super) fn scan(view: &View, log: LogNumber, bucket: Offset, scan: Scan) -> Result<Vec<EncodedEvent>> {
+fn scan(view: &View, log: LogNumber, bucket: Offset, scan: Scan) -> Result<Vec<EncodedEvent>> {
     let mut events = Vec::new();
     if scan.from > scan.to {
         return Ok(events);

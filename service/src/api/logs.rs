@@ -4,12 +4,12 @@ use std::future::ready;
 
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use hourlog::{
-    Error, ErrorKind, LogId, Result,
+    LogId, Result,
     store::{LogRow, Store, Totals},
     wire::{LOGS_MAX, LogReply, LogsReply, LogsRequest},
 };
 
-use crate::pattern::Pattern;
+use crate::{pattern::Pattern, reading};
 
 use super::{Api, Reply, Request, fresh, reply::at_least_one};
 
@@ -78,9 +78,7 @@ async fn totals<S: Store>(api: &Api<S>, logs: &[(LogId, LogRow)]) -> Result<Vec<
         return summed.buffered(SUMMED_AT_ONCE).try_collect().await;
     };
     // One after the other, on one thread: each is a read of a microsecond or two.
-    let read = move || ids.iter().map(|id| snapshot.totals(id).now_or_never()).collect::<Option<Result<Vec<_>>>>();
-    let totals = tokio::task::spawn_blocking(read).await.ok().flatten();
-    totals.ok_or_else(|| Error::new(ErrorKind::Unexpected, "the sums of the logs could not be read"))?
+    reading::elsewhere(move || ids.iter().map(|id| snapshot.totals(id).now_or_never()).collect()).await
 }
 
 /// Returns the first logs whose ids match a pattern with a wildcard, and the last one that was read if there

@@ -134,7 +134,7 @@ impl CommonOptions {
         }
         let text = serde_json::to_string_pretty(&results).expect("results are JSON");
         write(json, &format!("{text}\n"))?;
-        // Of the file, whose numbers are rounded.
+        // The page is made from the file, which rounds its numbers.
         self.page.as_ref().map_or(Ok(()), |page| write(page, &page::page(&read(json)?)))
     }
 }

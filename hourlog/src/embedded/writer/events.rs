@@ -97,9 +97,7 @@ impl Cache {
         let row = LogRow::of_first_event(&first.event, width, deleted_to);
         self.create_log(view, batch, id, row).map(Some)
     }
-}
 
-impl Cache {
     /// Returns the listing for a seq, with its key: the last one that begins at or before it, or an empty one.
     pub(super) fn listing_for(
         &self,
