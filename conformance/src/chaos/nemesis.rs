@@ -243,7 +243,7 @@ impl Nemesis<'_> {
         for step in 0.. {
             if kill_at == Some(step) {
                 self.service.process.kill();
-                self.service.start_again().await;
+                restore.stand_still(self.service.start_again()).await;
             }
             if !restore.send_next().await {
                 break;

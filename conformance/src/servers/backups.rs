@@ -1,6 +1,6 @@
 //! Backups of a stream: taken by nats-server, or written message by message, and restored in steps.
 
-use std::io::Write;
+use std::{io::Write, pin::pin, time::Duration};
 
 use async_nats::Client;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -8,11 +8,17 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use hourlog::Offset;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 /// The beginning of an archive, as nats-server 2.15 writes it.
 const MAGIC: &[u8] = b"NATSARC1";
 /// Number of messages that are fetched at the same time.
 const FETCHES_AT_ONCE: usize = 64;
+
+/// A chunk without content: what every compressed stream begins with, and may repeat.
+const NO_CONTENT: &[u8] = b"\xff\x06\0\0sNaPpY";
+/// The interval at which it is sent. The server ends a restore that stands still for five seconds.
+const NO_CONTENT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message of a stream, as the server stores it.
 #[derive(Debug, Clone)]
@@ -100,7 +106,7 @@ impl StreamBackup {
     }
 
     /// Begins to restore the stream, which must not exist. The server ends a restore that stands
-    /// still for five seconds.
+    /// still for five seconds: see [`StreamRestore::stand_still`].
     ///
     /// # Panics
     /// If the server refuses.
@@ -129,6 +135,20 @@ impl StreamRestore {
         let Some(chunk) = self.chunks.next() else { return false };
         self.send(chunk).await;
         true
+    }
+
+    /// Waits for `work`, however long it takes, without a further message.
+    ///
+    /// # Panics
+    /// If the server ends the restore meanwhile.
+    pub async fn stand_still<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            match timeout(NO_CONTENT_INTERVAL, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => self.send(Bytes::from_static(NO_CONTENT)).await,
+            }
+        }
     }
 
     /// Sends all chunks that are left, and ends the restore.

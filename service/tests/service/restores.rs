@@ -100,7 +100,7 @@ async fn a_stream_restored_step_by_step_goes_on_in_its_epoch() {
             assert!(has_reason(&service.report().await, "is being restored"));
             if is_killed_after == Some(step) {
                 service.process.kill();
-                service.start_again().await;
+                restore.stand_still(service.start_again()).await;
             }
         }
         restore.finish().await;
