@@ -9,5 +9,5 @@ pub use self::{
     embedded::{InDirectory, embedded},
     memory::{InMemory, memory},
     remote::{OverNats, remote_embedded, remote_scylla},
-    scylla::{InKeyspace, empty, new_keyspace, scylla, session},
+    scylla::{InKeyspace, TableCounts, empty, new_keyspace, scylla, session},
 };

@@ -21,6 +21,8 @@ mod precheck;
 mod recovery;
 mod removal;
 pub(crate) mod repair;
+#[cfg(test)]
+mod rest_tests;
 pub(crate) mod restore;
 mod scan;
 mod swap;
@@ -43,7 +45,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq,
     store::{
-        Bucket, BucketRow, Disk, EncodedEvent, EpochRow, LateEvent, LogRow, Scan, SourceRow, Store, Totals, Write,
+        Bucket, BucketRow, Disk, EncodedEvent, EpochRow, LateEvent, LogRow, Run, Scan, SourceRow, Store, Totals, Write,
     },
 };
 
@@ -55,8 +57,6 @@ use view::View;
 
 /// The pause between two looks for snapshots that still hold the tables.
 const SNAPSHOT_POLL: Duration = Duration::from_millis(1);
-/// The writes that may wait for the writing thread. Further ones wait to be queued.
-const WAITING_WRITES_MAX: usize = 4096;
 
 /// An archive in one directory, for one process. Cheap to clone; dropping the last clone closes it.
 ///
@@ -84,7 +84,7 @@ struct Inner {
     shared: Arc<Shared>,
     missing: Option<Missing>,
     /// `None` only while the archive is dropped.
-    writes: Option<mpsc::Sender<writer::Request>>,
+    writes: Option<mpsc::UnboundedSender<writer::Request>>,
     thread: Option<std::thread::JoinHandle<()>>,
     /// Dropped last, because fields are dropped in this order.
     _lock: DirectoryLock,
@@ -106,12 +106,12 @@ impl Embedded {
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
         let directory = directory.as_ref();
         let Recovered { tables, watermark, batches, missing, lock } = recovery::open(directory)?;
-        let (writes, requests) = mpsc::channel(WAITING_WRITES_MAX);
+        let (writes, inbox) = writer::Inbox::with_sender()?;
         let shared = Arc::new(Shared { directory: directory.to_owned(), tables: RwLock::new(Some(Arc::new(tables))) });
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("hourlog-archive".to_owned())
-            .spawn(move || writer::run(&of_thread, requests, watermark, batches))
+            .spawn(move || writer::run(&of_thread, inbox, watermark, batches))
             .map_err(|error| Error::new(ErrorKind::Unavailable, "cannot start the archive's thread").because(error))?;
         let inner = Inner { shared, missing, writes: Some(writes), thread: Some(thread), _lock: lock };
         Ok(Self { inner: Arc::new(inner), view: None })
@@ -158,6 +158,7 @@ impl Drop for Inner {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        self.shared.close();
     }
 }
 
@@ -171,6 +172,15 @@ impl Shared {
     /// Returns the free bytes of the archive's disk, and its size.
     fn disk_bytes(&self) -> Result<(u64, u64)> {
         disk_bytes(&self.directory)
+    }
+
+    /// Closes the tables, and empties long journals that nothing is only in: the next start is quick then. If a read or a
+    /// compaction is under way, or if this fails, it is done there.
+    fn close(&self) {
+        let Some(tables) = self.tables.try_write().ok().and_then(|mut tables| tables.take()) else { return };
+        let Some(tables) = Arc::into_inner(tables) else { return };
+        drop(tables);
+        let _ = recovery::empty_long_journals(&self.directory);
     }
 
     /// Reopens the tables once their readers have finished. Returns the number of batches in them.
@@ -192,10 +202,19 @@ impl Shared {
 
 impl Store for Embedded {
     const KIND: &'static str = "embedded";
+    const HAS_QUEUE: bool = true;
 
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         let id = id.clone();
         self.read(move |view| Ok(view.log(&id)?.map(|(_, row)| row))).await
+    }
+
+    async fn look_up(&self, ids: &[LogId]) -> Result<Vec<(Option<LogRow>, Seq)>> {
+        let ids = ids.to_vec();
+        let look_up = move |view: &View| {
+            ids.iter().map(|id| Ok((view.log(id)?.map(|(_, row)| row), view.deleted_to(id)?))).collect()
+        };
+        self.read(look_up).await
     }
 
     async fn logs(&self, after: Option<&LogId>, limit: usize) -> Result<Vec<(LogId, LogRow)>> {
@@ -222,6 +241,15 @@ impl Store for Embedded {
         let id = id.clone();
         self.read(move |view| match view.log(&id)? {
             Some((log, _)) => view.events(log, bucket, scan),
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    async fn runs(&self, id: &LogId, bucket: Bucket, scan: Scan) -> Result<Vec<Run>> {
+        let id = id.clone();
+        self.read(move |view| match view.log(&id)? {
+            Some((log, _)) => view.runs(log, bucket, scan),
             None => Ok(Vec::new()),
         })
         .await
@@ -265,11 +293,17 @@ impl Store for Embedded {
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<()> {
-        let closed = || Error::new(ErrorKind::Unavailable, "the archive's thread has ended; reopen the archive");
         let (reply, written) = oneshot::channel();
+        // The caller may have left; that is not a failure.
+        self.enqueue(writes, |outcome| drop(reply.send(outcome)));
+        let closed = |_| Error::new(ErrorKind::Unavailable, "the archive's thread has ended; reopen the archive");
+        written.await.map_err(closed)?
+    }
+
+    fn enqueue(&self, writes: Vec<Write>, done: impl FnOnce(Result<()>) + Send + 'static) {
         let sender = self.inner.writes.as_ref().expect("only drop takes the sender");
-        sender.send(writer::Request { writes, reply }).await.map_err(|_| closed())?;
-        written.await.map_err(|_| closed())?
+        // Drops it if the thread has ended.
+        let _ = sender.send(writer::Request { writes, done: Box::new(done) });
     }
 
     async fn sources(&self, stream: &str) -> Result<Vec<(u8, SourceRow)>> {

@@ -90,6 +90,7 @@ mod error;
 mod event;
 #[doc(hidden)]
 pub mod failpoint;
+pub mod heap;
 mod id;
 mod index;
 pub mod maintenance;
@@ -99,6 +100,7 @@ pub mod read;
 mod record;
 mod resets;
 mod retention;
+mod run;
 mod sent;
 pub mod store;
 pub mod time;
@@ -107,6 +109,8 @@ pub mod time;
 mod embedded;
 #[cfg(feature = "nats")]
 pub mod nats;
+#[cfg(feature = "embedded")]
+mod pack;
 #[cfg(feature = "remote")]
 pub mod remote;
 #[cfg(feature = "scylla")]

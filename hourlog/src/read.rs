@@ -40,7 +40,7 @@ pub use self::{
     arrival::{ArrivalPage, ArrivalQuery, arrivals_page, encoded_arrivals_page},
     describe::{Description, describe, fitting_width, rate_warning, totals},
     histogram::{Bin, Counting, Histogram, histogram},
-    timeline::{Page, Query, encoded_page, page, seek},
+    timeline::{Page, Query, page, page_of_runs, seek},
 };
 
 /// The reason why a page ended.

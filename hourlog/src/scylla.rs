@@ -3,14 +3,17 @@
 //! - `url`, `tls`, `session`, `errors`: the connection to the database.
 //! - `guardrail`, `timestamps`: checks at start that seqs can be write timestamps.
 //! - `schema`, `statements`, `values`: its tables, the statements, and rows as CQL stores them.
-//! - `writes`: events and their index rows; `removal`: deletion.
-//! - `index`: the rows of the index; `events`, `late`: events, and the lists of late ones; `logs`: the rows of logs.
+//! - `writes`: events and their index rows; `removal`: deletion; `batches`: statements that are sent together.
+//! - `index`: the rows of the index; `events`, `late`: events, and the lists of late ones; `logs`: the rows of logs;
+//!   `creation` creates logs together.
 //! - `cursors`: the cursors of readers.
 //! - `cache`: log and index rows kept in memory, with counts that are written later.
 //! - `heads`: the newest handed-out messages, stored once for all logs that wait.
 //! - `nodes`: detects nodes that restarted and may have lost writes.
 
+mod batches;
 mod cache;
+mod creation;
 mod cursors;
 mod errors;
 mod events;
@@ -38,24 +41,26 @@ use std::{
 };
 
 use futures_util::future::try_join_all;
-use scylla::{client::session::Session, statement::batch::Batch};
+use scylla::client::session::Session;
 
 use crate::{
     ArrivalCursor, Error, ErrorKind, Event, LogId, Offset, Position, Result, Seq, read,
     store::{
-        Bucket, BucketRow, EncodedEvent, EpochRow, LateEvent, LogRow, Scan, SourceRow, Store, Totals, Write,
+        Bucket, BucketRow, EncodedEvent, EpochRow, LateEvent, LogRow, Scan, SourceRow, Store, Totals, Width, Write,
         no_property,
     },
 };
 
 pub use url::{ScyllaUrl, Tls};
 
+use batches::Batches;
 use cache::Cache;
+use creation::NewLogs;
 use heads::Heads;
 use nodes::Nodes;
 use session::{cql_limit, was_applied};
 use statements::Statements;
-use values::CqlWidths;
+use values::CqlListedLog;
 
 /// The number of logs that may write at the same time.
 const CONCURRENT_WRITES: usize = 64;
@@ -92,16 +97,18 @@ pub struct Scylla(Arc<Inner>);
 struct Inner {
     session: Session,
     statements: Statements,
-    event_batches: Vec<Batch>,
+    batches: Batches,
     cache: Mutex<Cache>,
     heads: Heads,
     nodes: Nodes,
     /// Locked while counts are written.
     counts_lock: tokio::sync::Mutex<()>,
-    /// One lock per shard, held while a log is created.
+    /// One lock per shard, held while logs are created.
     ///
     /// Of several concurrent transactions in a partition, all but one would have to retry.
     create_locks: [tokio::sync::Mutex<()>; LOG_SHARDS as usize],
+    /// The logs of each shard that wait to be created together.
+    new_logs: [NewLogs; LOG_SHARDS as usize],
     /// The same for cursors, whose logs are partitions.
     cursor_locks: [tokio::sync::Mutex<()>; LOG_SHARDS as usize],
     /// Found when the archive was opened.
@@ -130,16 +137,17 @@ impl Scylla {
         let warnings = timestamps::check(&session, url).await?;
         let statements = Statements::prepare(&session).await?;
         let nodes = Nodes::observe(&session, url).await?;
-        let event_batches = writes::event_batches(&statements.add_event);
+        let batches = Batches::new(&statements);
         Ok(Self(Arc::new(Inner {
             session,
             statements,
-            event_batches,
+            batches,
             cache: Mutex::default(),
             heads: Heads::default(),
             nodes,
             counts_lock: tokio::sync::Mutex::default(),
             create_locks: Default::default(),
+            new_logs: Default::default(),
             cursor_locks: Default::default(),
             warnings,
         })))
@@ -160,16 +168,18 @@ impl Store for Scylla {
     const WRITES_ARE_ATOMIC: bool = false;
     const DURABLE_AFTER: Duration = DURABLE_AFTER;
     const CONCURRENT_WRITES: Option<usize> = Some(CONCURRENT_WRITES);
-    const EVENTS_PER_WRITE: usize = writes::BATCH_ROWS_MAX;
+    const EVENTS_PER_WRITE: usize = batches::BATCH_ROWS_MAX;
     const IN_FLIGHT_BYTES: usize = IN_FLIGHT_BYTES;
 
     async fn log(&self, id: &LogId) -> Result<Option<LogRow>> {
         Ok(self.read_log(id).await?.0)
     }
 
+    async fn look_up(&self, ids: &[LogId]) -> Result<Vec<(Option<LogRow>, Seq)>> {
+        self.read_logs(ids).await
+    }
+
     async fn logs(&self, after: Option<&LogId>, limit: usize) -> Result<Vec<(LogId, LogRow)>> {
-        type ListedLog =
-            (String, Option<i64>, Option<CqlWidths>, Option<i64>, Option<(i64, i64)>, Option<i64>, Option<i64>);
         let after = after.map_or("", LogId::as_str);
         let mut statement = self.0.statements.logs_after.clone();
         statement.set_page_size(cql_limit(limit.min(LOGS_PER_PAGE)));
@@ -177,7 +187,7 @@ impl Store for Scylla {
         let shards = (0..i32::from(LOG_SHARDS)).map(|shard| {
             // Deleted logs do not count towards the limit.
             let mut live = 0;
-            let more = move |row: &ListedLog| {
+            let more = move |row: &CqlListedLog| {
                 live += usize::from(row.1.is_some());
                 live <= limit
             };
@@ -185,14 +195,19 @@ impl Store for Scylla {
         });
         let mut logs = Vec::new();
         let listed = try_join_all(shards).await?.into_iter().flatten();
-        for (id, created, widths, retention, removed, settings_at, deleted_to) in listed {
-            if let Some(row) = values::log_row((created, widths, retention, removed, settings_at, deleted_to))?.0 {
-                logs.push((id.parse::<LogId>()?, row));
-            }
+        for row in listed {
+            let (id, row, _) = values::listed_log(row)?;
+            logs.extend(row.map(|row| (id, row)));
         }
         logs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         logs.truncate(limit);
         Ok(logs)
+    }
+
+    async fn prepare_log(&self, id: &LogId, created: Offset, width: Width) {
+        let generation = self.cache().generation();
+        // The write finds the error, too, and retries.
+        let _ = self.create_missing(generation, id, created, width).await;
     }
 
     async fn buckets(

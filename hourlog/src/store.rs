@@ -36,6 +36,7 @@ pub use crate::{
     index::{BucketRow, Totals},
     resets::reset_checkpoints,
     retention::{SweepCount, SweepPlan, Swept, count_sweep, newest_seq, plan_sweep, sweep},
+    run::{Fields, Run},
 };
 
 /// An archive: events by log, bucket and position, with an index of the buckets.
@@ -85,11 +86,26 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// More make larger writes, and need memory beside that of the archive itself.
     const IN_FLIGHT_BYTES: usize = 16 << 20;
 
+    /// True if [`enqueue`](Self::enqueue) works.
+    const HAS_QUEUE: bool = false;
+
     /// Returns the settings of a log; `None` if it does not exist.
     fn log(&self, id: &LogId) -> impl Future<Output = Result<Option<LogRow>>> + Send;
 
     /// Returns the seq up to which the events of a log were deleted, also while the log does not exist.
     fn deleted_to(&self, id: &LogId) -> impl Future<Output = Result<Seq>> + Send;
+
+    /// Returns the settings of each of these logs, `None` if it does not exist, and the seq up to which its events were
+    /// deleted.
+    fn look_up(&self, ids: &[LogId]) -> impl Future<Output = Result<Vec<(Option<LogRow>, Seq)>>> + Send {
+        async move {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                found.push((self.log(id).await?, self.deleted_to(id).await?));
+            }
+            Ok(found)
+        }
+    }
 
     /// Lists the logs after `after`, by id, at most `limit`.
     fn logs(&self, after: Option<&LogId>, limit: usize) -> impl Future<Output = Result<Vec<(LogId, LogRow)>>> + Send;
@@ -106,8 +122,21 @@ pub trait Store: Clone + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<BucketRow>>> + Send;
 
+    /// Creates a log that is known to be missing, for a first event that arrived at `created`, if the archive creates
+    /// several logs together with less work.
+    ///
+    /// Only saves work: a log is created by its first write, too.
+    fn prepare_log(&self, _id: &LogId, _created: Offset, _width: Width) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
     /// Reads the events of one bucket that `scan` selects.
     fn events(&self, id: &LogId, bucket: Bucket, scan: Scan) -> impl Future<Output = Result<Vec<EncodedEvent>>> + Send;
+
+    /// Reads as [`events`](Self::events) does. What the archive stores together may stay together.
+    fn runs(&self, id: &LogId, bucket: Bucket, scan: Scan) -> impl Future<Output = Result<Vec<Run>>> + Send {
+        async move { Ok(self.events(id, bucket, scan).await?.into_iter().map(Run::from).collect()) }
+    }
 
     /// Reads the late events that are listed in `bucket`, by seq: those above the seq `after`, at most `limit`, and no
     /// more once they have `bytes` of data and metadata.
@@ -133,6 +162,16 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// Checkpoints may be stored last. Otherwise, a later one is never stored without the earlier ones.
     fn write(&self, writes: Vec<Write>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Queues `writes` behind all earlier ones, and calls `done` with the outcome of [`write`](Self::write), from any
+    /// thread.
+    ///
+    /// It takes no task that waits. `done` must be quick and hold no clone of the archive, and is dropped if the archive
+    /// ends before. Fails in an archive without [`HAS_QUEUE`](Self::HAS_QUEUE).
+    fn enqueue(&self, writes: Vec<Write>, done: impl FnOnce(Result<()>) + Send + 'static) {
+        drop(writes);
+        done(Err(Error::new(ErrorKind::Unexpected, "this archive has no queue")));
+    }
 
     /// Returns how far a source is archived, for each slot that has a row.
     fn sources(&self, stream: &str) -> impl Future<Output = Result<Vec<(u8, SourceRow)>>> + Send;

@@ -94,6 +94,7 @@ use crate::{
     archive_id::{ArchiveId, Claim},
     health::Health,
     ingest::{Ingest, IngestArgs},
+    log_actor::PAGES_AHEAD_MAX,
     logs::{Logs, LogsArgs, LogsMsg},
     message_ids::MessageIds,
     new_logs::NewLogs,
@@ -197,6 +198,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         idle: settings.idle,
         health: Arc::clone(&health),
         write_permits: S::CONCURRENT_WRITES.map(|at_once| Arc::new(Semaphore::new(at_once))),
+        ahead_permits: Arc::new(Semaphore::new(PAGES_AHEAD_MAX)),
         rules: Arc::clone(&rules),
         once_budget: Arc::default(),
     };

@@ -1,22 +1,19 @@
 //! One log: appends in order, replays without blocking appends, and changes between two appends.
 
+mod ahead;
 pub(crate) mod jobs;
+mod queued;
 mod removal;
 mod row;
+mod writing;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
-use hourlog::{
-    LogId, Result, Seq,
-    failpoint::Failpoint,
-    nats::Backoff,
-    store::{EventRow, Store, Write},
-};
+use hourlog::{LogId, Result, Seq, read::Query, store::Store};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
-    task::{JoinHandle, JoinSet},
-    time::Instant,
+    task::JoinSet,
 };
 
 use crate::{
@@ -28,9 +25,12 @@ use crate::{
     recent::Recent,
     rules::Rules,
     sources::Source,
-    trace::sentence,
 };
+pub(crate) use ahead::PAGES_AHEAD_MAX;
+use ahead::PageAhead;
 use jobs::Job;
+use queued::{NotTaken, Shared};
+use writing::{Events, Newest, Task, Writing};
 
 /// A running log. Cheap to clone.
 pub(crate) type LogRef = ActorRef<LogMsg>;
@@ -38,8 +38,6 @@ pub(crate) type LogRef = ActorRef<LogMsg>;
 /// Size of a write in bytes after which no further events are added to it. The rest goes into the
 /// next write.
 const WRITE_BYTES_MAX: usize = 1 << 20;
-/// The shortest and the longest pause between attempts to write.
-const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 /// The messages of a log.
 #[derive(Debug)]
@@ -50,17 +48,21 @@ pub(crate) enum LogMsg {
     /// Writes the pending events with this permit. Sent by the task that waited for the permit to
     /// its own actor.
     Permit(OwnedSemaphorePermit),
-    /// Ends the current write, because the archive has taken it. Sent by the write task to its own
-    /// actor, with what it remembers of events that are stored once.
+    /// Ends the current write, because the archive has taken it. Sent by the write task or by the archive, with what the
+    /// task remembers of events that are stored once.
     Written(Option<Box<Remembered>>),
+    /// Retries the current write, because the archive has not taken it out of its queue. Sent by the archive.
+    NotTaken(Box<NotTaken>),
     /// Ends the current job. Sent by its task to its own actor, with what is left of the job.
     Ran(Option<Job>),
     /// Reads a page of the log. Runs beside later appends.
     Replay { reading: Reading, reply: oneshot::Sender<Result<PageOrWait>> },
     /// Changes the log, once the current write has ended.
     Job(Job),
-    /// Ends a read. Sent by its task to its own actor.
-    ReadEnded,
+    /// Ends a read. Sent by its task to its own actor, with the query that its reader is likely to send next.
+    ReadEnded(Option<Query>),
+    /// Ends the time of a page that was read ahead. Sent by its task to its own actor.
+    AheadExpired(u64),
     /// Ends a wait for more to read.
     WaitEnded,
     /// Runs `when_idle` as soon as the log may be stopped, because it has nothing under way. Another
@@ -126,6 +128,8 @@ pub(crate) struct LogArgs<S> {
     /// Set if only some logs may write at once. A write then contains all events that are pending
     /// once it gets its permit.
     pub(crate) write_permits: Option<Arc<Semaphore>>,
+    /// Permits to read a page ahead.
+    pub(crate) ahead_permits: Arc<Semaphore>,
     pub(crate) rules: Arc<Rules>,
     /// Shared by the jobs and the readers of the log.
     pub(crate) removed: Arc<RemovedCache>,
@@ -168,15 +172,19 @@ pub(crate) struct LogState<S> {
     jobs: VecDeque<Job>,
     /// The current write, the wait for its permit, or the current job.
     writing: Option<Writing>,
-    /// The seq up to which everything is in the archive. Before the first write, it is
-    /// [`LogArgs::archived`], or what an earlier actor has written.
-    visible: watch::Sender<Seq>,
+    /// The seq up to which everything is in the archive, and what else a queued write changes. Before the first
+    /// write, the seq is [`LogArgs::archived`], or what an earlier actor has written.
+    shared: Arc<Shared>,
     /// The greatest seq that this actor or an earlier one has written.
     written: Seq,
     /// The pages that are being read; aborted with the actor.
     readers: JoinSet<()>,
     /// Number of reads that have not ended.
     reads: usize,
+    /// The page that was read ahead last.
+    ahead: Option<PageAhead>,
+    /// Number of pages that were read ahead.
+    pages_ahead: u64,
     /// Told once nothing is under way.
     when_idle: Option<WhenIdle>,
     /// Known of the archived events since the last job, if any event was to be stored once.
@@ -189,35 +197,25 @@ struct Append {
     guard: CompletionGuard,
 }
 
-#[derive(Debug)]
-struct Writing {
-    /// The greatest seq of the write.
-    last: Seq,
-    guards: Vec<CompletionGuard>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Writing {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl<S: Store> Actor for LogActor<S> {
     type Msg = LogMsg;
     type State = LogState<S>;
     type Arguments = LogArgs<S>;
 
     async fn pre_start(&self, _: LogRef, args: LogArgs<S>) -> Result<LogState<S>, ActorProcessingErr> {
+        let visible = args.archived().max(args.written);
+        let shared = Shared::new(args.id.clone(), Arc::clone(&args.health), Arc::clone(&args.recent), visible);
         Ok(LogState {
             pending: VecDeque::new(),
             jobs: VecDeque::new(),
             writing: None,
-            visible: watch::Sender::new(args.archived().max(args.written)),
+            shared: Arc::new(shared),
             written: args.written,
             args: Arc::new(args),
             readers: JoinSet::new(),
             reads: 0,
+            ahead: None,
+            pages_ahead: 0,
             when_idle: None,
             remembered: None,
         })
@@ -228,9 +226,14 @@ impl<S: Store> Actor for LogActor<S> {
             LogMsg::Append { events, guard } => state.append(&myself, events, guard),
             LogMsg::Permit(permit) => state.write(&myself, Some(permit)),
             LogMsg::Written(remembered) => state.end_write(&myself, remembered),
+            LogMsg::NotTaken(not_taken) => state.write_again(&myself, *not_taken),
             LogMsg::Ran(rest) => state.end_job(&myself, rest),
             LogMsg::Replay { reading, reply } => state.replay(&myself, reading, reply),
-            LogMsg::ReadEnded => state.end_read(),
+            LogMsg::ReadEnded(next) => state.end_read(&myself, next),
+            LogMsg::AheadExpired(number) => {
+                state.ahead.take_if(|ahead| ahead.number == number);
+                state.rest();
+            }
             LogMsg::WaitEnded => state.rest(),
             LogMsg::Job(job) => state.add_job(&myself, job),
             LogMsg::Rest { when_idle } => {
@@ -243,13 +246,12 @@ impl<S: Store> Actor for LogActor<S> {
         Ok(())
     }
 
-    /// Ends the write with the actor. A write that went on would overtake the events that are read
-    /// again.
+    /// Ends the task of a write with the actor. If it went on, it would overtake the events that are read
+    /// again. A queued write comes before them.
     async fn post_stop(&self, _: LogRef, state: &mut LogState<S>) -> Result<(), ActorProcessingErr> {
         state.readers.shutdown().await;
-        if let Some(writing) = &mut state.writing {
-            writing.task.abort();
-            let _ = (&mut writing.task).await;
+        if let Some(writing) = state.writing.take() {
+            writing.stop().await;
         }
         Ok(())
     }
@@ -259,7 +261,7 @@ impl<S: Store> LogState<S> {
     fn append(&mut self, myself: &LogRef, events: Vec<PendingEvent>, guard: CompletionGuard) {
         self.when_idle = None;
         self.pending.push_back(Append { events, guard });
-        if self.writing.is_none() {
+        if !self.must_wait() {
             self.begin_write(myself);
         }
     }
@@ -267,13 +269,25 @@ impl<S: Store> LogState<S> {
     fn add_job(&mut self, myself: &LogRef, job: Job) {
         self.when_idle = None;
         self.jobs.push_back(job);
-        if self.writing.is_none() {
+        if !self.must_wait() {
             self.begin_next(myself);
         }
     }
 
+    /// Returns true if a write or a job is under way. The log is then told its end.
+    fn must_wait(&mut self) -> bool {
+        let Some(writing) = &mut self.writing else { return false };
+        if writing.will_tell(&self.shared) {
+            return true;
+        }
+        self.written = self.written.max(writing.last());
+        self.writing = None;
+        false
+    }
+
     /// Begins the next job, or the next write.
     fn begin_next(&mut self, myself: &LogRef) {
+        self.ahead = None;
         let Some(job) = self.jobs.pop_front() else {
             if self.pending.is_empty() {
                 self.rest();
@@ -288,7 +302,7 @@ impl<S: Store> LogState<S> {
             // An actor that has ended meanwhile does not need to know.
             let _ = myself.send_message(LogMsg::Ran(rest));
         });
-        self.writing = Some(Writing { last: Seq::MIN, guards: Vec::new(), task });
+        self.writing = Some(Writing::task(Seq::MIN, Vec::new(), task));
     }
 
     /// Writes the pending events, now or once there is a permit.
@@ -297,13 +311,19 @@ impl<S: Store> LogState<S> {
         if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
             return self.write(myself, Some(permit));
         }
-        let (permits, myself) = (Arc::clone(permits), myself.clone());
+        let (args, permits, myself) = (Arc::clone(&self.args), Arc::clone(permits), myself.clone());
+        // The log may have to be created.
+        let first = self.pending.front().filter(|_| self.written == Seq::MIN).and_then(|append| append.events.first());
+        let first = first.map(|event| event.row.event.arrival_time());
         let task = tokio::spawn(async move {
+            if let Some(created) = first {
+                args.store.prepare_log(&args.id, created, args.rules.width_of_new(&args.id)).await;
+            }
             let permit = permits.acquire_owned().await.expect("the semaphore is never closed");
             // If the actor has ended meanwhile, the permit is released.
             let _ = myself.send_message(LogMsg::Permit(permit));
         });
-        self.writing = Some(Writing { last: Seq::MIN, guards: Vec::new(), task });
+        self.writing = Some(Writing::task(Seq::MIN, Vec::new(), task));
     }
 
     /// Writes as many pending events as fit into one write.
@@ -328,29 +348,57 @@ impl<S: Store> LogState<S> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             return;
         };
-        let (first, last) = (first.row.event.position.seq, last.row.event.position.seq);
-        let before = self.written.max(first.saturating_previous());
-        self.visible.send_if_modified(|visible| std::mem::replace(visible, before) != before);
-        let (args, myself, remembered) = (Arc::clone(&self.args), myself.clone(), self.remembered.take());
+        self.ahead = None;
+        let (first, newest) = (first.row.event.position.seq, Newest::of(&last.row));
+        self.shared.hide_after(self.written.max(first.saturating_previous()));
+        let (events, remembered) = (Events::of(events), self.remembered.take());
+        let is_direct = S::HAS_QUEUE && permit.is_none() && remembered.is_none();
+        #[cfg(feature = "chaos")]
+        let is_direct = is_direct && crate::faults::check(&self.args.id).is_ok();
+        match events {
+            Events::All(rows) if is_direct => {
+                let writes = writing::writes(&self.args, &rows, newest);
+                self.shared.enqueue(&self.args.store, writes, rows, guards, myself.clone());
+                self.writing = Some(Writing::queued(newest.seq));
+                // The events that are left wait for its end.
+                if !self.pending.is_empty() && !self.must_wait() {
+                    self.begin_next(myself);
+                }
+            }
+            events => self.begin_task(myself, guards, Task { events, newest, permit, remembered, error: None }),
+        }
+    }
+
+    /// Retries a queued write that has failed.
+    fn write_again(&mut self, myself: &LogRef, not_taken: NotTaken) {
+        let NotTaken { rows, guards, error } = not_taken;
+        let Some(newest) = rows.last().map(Newest::of) else { return };
+        let events = Events::All(rows);
+        self.begin_task(myself, guards, Task { events, newest, permit: None, remembered: None, error: Some(error) });
+    }
+
+    /// Writes in a task.
+    fn begin_task(&mut self, myself: &LogRef, guards: Vec<CompletionGuard>, task: Task) {
+        let last = task.newest.seq;
+        let (args, shared, myself) = (Arc::clone(&self.args), Arc::clone(&self.shared), myself.clone());
         let task = tokio::spawn(async move {
-            let remembered = write_with_retries(&args, events, permit, remembered).await;
+            let remembered = task.run(&args, &shared).await;
             // An actor that has ended meanwhile does not need to know.
             let _ = myself.send_message(LogMsg::Written(remembered));
         });
-        self.writing = Some(Writing { last, guards, task });
+        self.writing = Some(Writing::task(last, guards, task));
     }
 
     fn end_write(&mut self, myself: &LogRef, remembered: Option<Box<Remembered>>) {
-        let Some(mut writing) = self.writing.take() else {
+        let Some(writing) = self.writing.take() else {
             return;
         };
         // An import has ended, so that others need the memory more.
         self.remembered = remembered.filter(|remembered| remembered.is_in_use() || !self.pending.is_empty());
-        writing.guards.drain(..).for_each(CompletionGuard::archived);
-        if writing.last > self.written {
-            self.written = writing.last;
-            self.visible.send_replace(self.written);
-        }
+        self.written = self.written.max(writing.last());
+        // Before the guards: a caller that hears of an archived event can read it.
+        self.shared.show_to(writing.last());
+        writing.archived();
         self.begin_next(myself);
     }
 
@@ -375,115 +423,65 @@ impl<S: Store> LogState<S> {
         while self.readers.try_join_next().is_some() {}
         if self.writing.is_none() && !S::WRITES_ARE_ATOMIC {
             let archived = self.args.archived();
-            self.visible.send_if_modified(|visible| archived > std::mem::replace(visible, archived.max(*visible)));
+            self.shared.show_to(archived);
         }
-        let (id, store, mut visible) = (self.args.id.clone(), self.args.store.clone(), self.visible.subscribe());
-        let (removed, myself) = (Arc::clone(&self.args.removed), myself.clone());
+        let (args, mut visible, myself) = (Arc::clone(&self.args), self.shared.visible(), myself.clone());
+        let ahead = self.ahead.take_if(|ahead| ahead.is_of(&reading));
         self.readers.spawn(async move {
             let page = async {
-                let page = reading::visible(&store, &removed, &id, &reading, &mut visible).await?;
+                let ahead = match ahead {
+                    Some(ahead) => ahead.page().await,
+                    None => None,
+                };
+                let page = match ahead {
+                    Some(page) => page,
+                    None => reading::visible(&args.store, &args.removed, &args.id, &reading, &mut visible).await?,
+                };
                 let more = page.read.is_empty_end().then(|| More { visible: Some(visible), log: myself.clone() });
                 Ok((page, more))
             };
+            let page = page.await;
+            let next = page.as_ref().ok().and_then(|(page, _)| ahead::next_query(&reading, page));
             // The requester may have left; that is not a failure.
-            let _ = reply.send(page.await);
+            let _ = reply.send(page);
             // The same for an actor that has ended meanwhile.
-            let _ = myself.send_message(LogMsg::ReadEnded);
+            let _ = myself.send_message(LogMsg::ReadEnded(next));
         });
     }
 
-    fn end_read(&mut self) {
+    fn end_read(&mut self, myself: &LogRef, next: Option<Query>) {
         self.reads -= 1;
+        if let Some(next) = next {
+            self.read_ahead(myself, next);
+        }
         self.rest();
+    }
+
+    /// Reads a page that is likely to be requested next, unless a write would make it old at once.
+    fn read_ahead(&mut self, myself: &LogRef, query: Query) {
+        let is_useful = !S::WRITES_ARE_ATOMIC && self.writing.is_none();
+        let permits = Arc::clone(&self.args.ahead_permits);
+        let Some(permit) = is_useful.then(|| permits.try_acquire_owned().ok()).flatten() else { return };
+        self.pages_ahead += 1;
+        let (args, visible) = (Arc::clone(&self.args), self.shared.visible());
+        self.ahead = Some(PageAhead::begin(args, query, self.pages_ahead, permit, visible, myself.clone()));
     }
 
     /// Tells who has asked if nothing is under way.
     fn rest(&mut self) {
-        if self.when_idle.is_none() || self.writing.is_some() {
+        if self.when_idle.is_none() || self.must_wait() {
             return;
         }
         while self.readers.try_join_next().is_some() {}
         // A reader that has just told its end may not have been joined; one that panicked tells nothing.
         let reads = self.reads > 0 && !self.readers.is_empty();
         // A reader that waits for an event would miss it.
-        let waits = self.visible.receiver_count() > 0;
+        let waits = self.shared.has_readers();
         if !reads
             && !waits
             && let Some(when_idle) = self.when_idle.take()
         {
             when_idle.0(self.written);
-        }
-    }
-}
-
-/// Writes `events`, except those that are to be stored once and are there already. Retries until
-/// the archive takes them: an event must not be given up. Releases the permit on failure, so that
-/// other logs can write. Returns what is remembered for the next write.
-async fn write_with_retries<S: Store>(
-    args: &LogArgs<S>,
-    mut events: Vec<PendingEvent>,
-    mut permit: Option<OwnedSemaphorePermit>,
-    mut remembered: Option<Box<Remembered>>,
-) -> Option<Box<Remembered>> {
-    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
-    // The newest event tells how far the source has been handed out in this slot, even if the event
-    // itself is not stored.
-    let newest = &events.last().expect("a write has an event").row.event;
-    let (last, time) = (newest.position.seq, newest.arrival_time());
-    let head = Write::Head { stream: Arc::clone(args.source.stream()), slot: args.id.slot(), seq: last, time };
-    let mut missing: Option<once::Missing> = None;
-    let mut rows: Option<Arc<[EventRow]>> = None;
-    if events.iter().all(|event| event.once.is_none()) {
-        if let (Some(remembered), Some(first)) = (&mut remembered, events.first()) {
-            remembered.begin_write(first.row.event.position.seq);
-        }
-        rows = Some(events.drain(..).map(|event| event.row).collect());
-    }
-    loop {
-        let outcome = async {
-            let rows = match &rows {
-                Some(rows) => Arc::clone(rows),
-                None => {
-                    let remembered =
-                        remembered.get_or_insert_with(|| Box::new(Remembered::new(Arc::clone(&args.once_budget))));
-                    let mut found = once::missing_rows(&args.store, &args.id, &events, remembered).await?;
-                    let found_rows = std::mem::take(&mut found.rows).into();
-                    missing = Some(found);
-                    Arc::clone(rows.insert(found_rows))
-                }
-            };
-            #[cfg(feature = "chaos")]
-            crate::faults::check(&args.id)?;
-            let (count, bytes) = (rows.len(), rows.iter().map(|row| row.event.record.bytes()).sum());
-            let events = Write::Events { log: args.id.clone(), rows, width: args.rules.width_of_new(&args.id) };
-            let begun = Instant::now();
-            args.store.write(vec![head.clone(), events]).await?;
-            args.health.counters.wrote(count, bytes, begun.elapsed());
-            Ok(())
-        };
-        match outcome.await {
-            Ok(()) => {
-                drop(permit);
-                if let Some(rows) = &rows {
-                    args.recent.add(rows);
-                }
-                if let (Some(remembered), Some(rows)) = (&mut remembered, &rows) {
-                    remembered.end_write(last, missing.as_ref(), rows);
-                }
-                if let Some(since) = args.health.archive.recovered(Some(&args.id)) {
-                    tracing::info!(log = %args.id, %since, "the archive takes writes again");
-                }
-                return remembered;
-            }
-            Err(_) if Failpoint::BatchDropped.is_active() => return None,
-            Err(error) => {
-                permit = None;
-                if let Some(left_out) = args.health.archive.degraded(Some(&args.id), &error) {
-                    let cause = sentence(&error);
-                    tracing::error!(log = %args.id, cause, left_out, "the archive does not take a write; retrying until it does");
-                }
-                tokio::time::sleep(backoff.next_pause()).await;
-            }
         }
     }
 }

@@ -87,6 +87,8 @@ pub(crate) struct LogsArgs<S> {
     pub(crate) health: Arc<Health>,
     /// Set if only some logs may write at once.
     pub(crate) write_permits: Option<Arc<Semaphore>>,
+    /// Permits to read a page ahead.
+    pub(crate) ahead_permits: Arc<Semaphore>,
     pub(crate) rules: Arc<Rules>,
     /// The memory for what logs remember of events that are stored once.
     pub(crate) once_budget: Arc<once::Budget>,
@@ -573,6 +575,7 @@ impl LogEntry {
             source: Arc::clone(&self.source),
             health: Arc::clone(&args.health),
             write_permits: args.write_permits.clone(),
+            ahead_permits: Arc::clone(&args.ahead_permits),
             rules: Arc::clone(&args.rules),
             removed: Arc::default(),
             once_budget: Arc::clone(&args.once_budget),
@@ -619,9 +622,9 @@ fn since(when: Instant, now: Offset) -> Offset {
 mod tests {
     use super::*;
     use hourlog::{
-        Memory, Offset, Position, Record, Seq,
+        Embedded, Memory, Offset, Position, Record, Seq,
         read::Query,
-        store::{Arrival, EventRow},
+        store::{Arrival, EventRow, Run},
         time::system_clock,
     };
 
@@ -631,6 +634,9 @@ mod tests {
         sources,
     };
 
+    /// The bytes of an event. Some hundred are more than one write takes.
+    const DATA_BYTES: usize = 10_000;
+
     /// A running supervisor, and the source of its logs.
     struct Fixture {
         logs: LogsRef,
@@ -639,14 +645,18 @@ mod tests {
     }
 
     async fn start() -> Fixture {
-        let store = Memory::new();
-        let sources = sources::load(&Settings::default(), &store).await.expect("a memory store answers");
+        start_over(Memory::new()).await
+    }
+
+    async fn start_over(store: impl Store) -> Fixture {
+        let sources = sources::load(&Settings::default(), &store).await.expect("the archive answers");
         let health = Arc::new(Health::new(system_clock, Vec::new()));
         let args = LogsArgs {
             store,
             idle: RECOVERED_AFTER,
             health: Arc::clone(&health),
             write_permits: None,
+            ahead_permits: Arc::new(Semaphore::new(1)),
             rules: Arc::default(),
             once_budget: Arc::default(),
         };
@@ -659,8 +669,11 @@ mod tests {
         let arrived = Arrival { offset: at, time: at, max_time: at, seq: Seq::new(1, sequence) };
         let (sender, completed) = oneshot::channel();
         let guard = CompletionGuard::new(|complete| sender.send(complete).expect("the test receives it"));
-        let events =
-            vec![PendingEvent { row: EventRow::new(log, arrived, Record::new("x")), once: None, receipt: None }];
+        let events = vec![PendingEvent {
+            row: EventRow::new(log, arrived, Record::new("x".repeat(DATA_BYTES))),
+            once: None,
+            receipt: None,
+        }];
         let deliveries = vec![Delivery { log: log.clone(), events, guard }];
         let origin = Origin { source: Arc::clone(&fixture.source), generation, rollbacks: 0 };
         fixture.logs.send_message(LogsMsg::Deliver { origin, deliveries }).expect("the supervisor runs");
@@ -681,7 +694,7 @@ mod tests {
         let request = LogMsg::Replay { reading: Reading::Timeline(query), reply };
         ask(fixture, log, request);
         match answer.await.ok()?.expect("the log exists").0.read {
-            Read::Timeline(page) => Some(page.events.len()),
+            Read::Timeline(page) => Some(page.events.iter().map(Run::count).sum()),
             Read::Arrival(_) => None,
         }
     }
@@ -709,6 +722,35 @@ mod tests {
             assert!(awake.remove(ActorId::Local(id)).is_some());
         }
         assert_eq!((awake.has_room(), awake.writers), (true, WRITERS_MAX - 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn events_that_arrive_during_a_queued_write_are_written_after_it() {
+        const EVENTS: u64 = 300;
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
+        let fixture = start_over(Embedded::open(directory.path()).expect("the directory is empty")).await;
+        let log: LogId = "queued".parse().expect("a valid id");
+        // Twice: after a pause, nothing is queued.
+        for from in [1, EVENTS + 1] {
+            let delivered = join_all((from..from + EVENTS).map(|sequence| deliver(&fixture, 1, &log, sequence))).await;
+            assert!(delivered.into_iter().all(|outcome| outcome == Ok(())));
+            // What is reported as archived can be read.
+            assert_eq!(count(&fixture, &log).await, Some((from + EVENTS - 1) as usize));
+        }
+        // A job waits for the end of a queued write, and the log tells when it has nothing under way.
+        let delivered = deliver(&fixture, 1, &log, 2 * EVENTS + 1);
+        let (reply, deleted) = oneshot::channel();
+        let (told, idle) = oneshot::channel();
+        let job = async {
+            ask(&fixture, &log, LogMsg::Job(Job::Delete { dry_run: true, reply }));
+            let when_idle = WhenIdle::new(|written| told.send(written).expect("the test receives it"));
+            ask(&fixture, &log, LogMsg::Rest { when_idle });
+            (deleted.await, idle.await)
+        };
+        let (delivered, (deleted, idle)) = tokio::join!(delivered, job);
+        assert_eq!(delivered, Ok(()));
+        let deleted = deleted.expect("the log answers").expect("the log exists");
+        assert_eq!((deleted.events, idle), (2 * EVENTS + 1, Ok(Seq::new(1, 2 * EVENTS + 1))));
     }
 
     #[tokio::test(flavor = "multi_thread")]

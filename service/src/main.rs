@@ -17,7 +17,8 @@ const READING_THREADS_MAX: usize = 32;
 
 fn main() -> ExitCode {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.enable_all().max_blocking_threads(READING_THREADS_MAX).build();
+    builder.enable_all().max_blocking_threads(READING_THREADS_MAX).on_thread_park(hourlog::heap::collect);
+    let runtime = builder.build();
     runtime.expect("a process can start threads").block_on(run_process())
 }
 

@@ -4,9 +4,9 @@ mod expired;
 
 use futures_util::FutureExt;
 use hourlog::{
-    Error, ErrorKind, LogId, Offset, Result, Seq,
-    read::{ArrivalPage, ArrivalQuery, End, Page, Query, encoded_arrivals_page, encoded_page},
-    store::{EncodedEvent, Store},
+    Error, ErrorKind, LogId, Offset, Position, Result, Seq,
+    read::{ArrivalPage, ArrivalQuery, End, Page, Query, encoded_arrivals_page, page_of_runs},
+    store::{EncodedEvent, Run, Store},
 };
 use tokio::sync::watch;
 
@@ -15,6 +15,8 @@ pub(crate) use expired::RemovedCache;
 /// Size of a page, in events, up to which it is read where the request is answered. Reading a larger one takes longer
 /// than handing it to another thread.
 const READ_HERE_EVENTS_MAX: usize = 100;
+/// The same in bytes for the begin of a page in timeline order. Its rest is read by another thread.
+const READ_HERE_BYTES_MAX: usize = 192 << 10;
 
 /// A query in either order.
 #[derive(Debug, Clone)]
@@ -29,7 +31,7 @@ pub(crate) enum Reading {
 #[derive(Debug)]
 pub(crate) enum Read {
     /// In timeline order.
-    Timeline(Page<EncodedEvent>),
+    Timeline(Page<Run>),
     /// In arrival order.
     Arrival(ArrivalPage<EncodedEvent>),
 }
@@ -52,15 +54,6 @@ impl Read {
     }
 }
 
-impl Reading {
-    fn limit(&self) -> usize {
-        match self {
-            Self::Timeline(query) => query.limit,
-            Self::Arrival(query) => query.limit,
-        }
-    }
-}
-
 /// Reads a page of a snapshot, which shows complete writes only. Looks into `removed`, if it is given, for what was
 /// removed.
 pub(crate) async fn of_snapshot<S: Store>(
@@ -70,13 +63,46 @@ pub(crate) async fn of_snapshot<S: Store>(
     reading: &Reading,
 ) -> Result<ReadPage> {
     let expired = expired::expired(removed, &snapshot, id, reading).await?;
-    let read = if reading.limit() <= READ_HERE_EVENTS_MAX {
-        page(&snapshot, id, reading, Seq::MAX).await?
-    } else {
-        let (id, reading) = (id.clone(), reading.clone());
-        elsewhere(move || page(&snapshot, &id, &reading, Seq::MAX).now_or_never()).await?
+    let read = match reading {
+        Reading::Timeline(query) => Read::Timeline(timeline_page(snapshot, id, query).await?),
+        Reading::Arrival(query) if query.limit <= READ_HERE_EVENTS_MAX => {
+            Read::Arrival(encoded_arrivals_page(&snapshot, id, query, Seq::MAX).await?)
+        }
+        Reading::Arrival(query) => {
+            let (id, query) = (id.clone(), *query);
+            let read = move || encoded_arrivals_page(&snapshot, &id, &query, Seq::MAX).now_or_never();
+            Read::Arrival(elsewhere(read).await?)
+        }
     };
     Ok(ReadPage { read, expired })
+}
+
+/// Reads a page in timeline order of a snapshot: its begin here, its rest on another thread.
+async fn timeline_page<S: Store>(snapshot: S, id: &LogId, query: &Query) -> Result<Page<Run>> {
+    let begin = Query { bytes: query.bytes.min(READ_HERE_BYTES_MAX), ..*query };
+    let mut page = page_of_runs(&snapshot, id, &begin, Seq::MAX).await?;
+    let Some(rest) = rest(&page, query) else { return Ok(page) };
+    let id = id.clone();
+    let rest = elsewhere(move || page_of_runs(&snapshot, &id, &rest, Seq::MAX).now_or_never()).await?;
+    page.events.extend(rest.events);
+    page.scanned += rest.scanned;
+    page.end = match rest.end {
+        // Only a page without events says this.
+        End::Expired if query.reverse && query.from == Position::MIN => End::CaughtUp,
+        End::Expired => End::Bound,
+        end => end,
+    };
+    Ok(page)
+}
+
+/// Returns the query for what `page`, which is the begin of what `query` asks for, leaves out.
+fn rest(page: &Page<Run>, query: &Query) -> Option<Query> {
+    let last = page.events.last().filter(|_| page.end == End::More)?.last();
+    let read = |of: fn(&Run) -> usize| page.events.iter().map(of).sum::<usize>();
+    let limit = query.limit.checked_sub(read(Run::count)).filter(|limit| *limit > 0)?;
+    let bytes = query.bytes.checked_sub(read(Run::record_bytes)).filter(|bytes| *bytes > 0)?;
+    let (from, to) = if query.reverse { (query.from, Some(last)) } else { (last.next(), query.to) };
+    Some(Query { from, to, limit, bytes, ..*query })
 }
 
 /// Runs a read of a snapshot on a thread that may block. Its reads are ready at once, so `read` returns a result.
@@ -114,7 +140,7 @@ pub(crate) async fn visible<S: Store>(
 /// Reads a page of what is archived up to the seq `visible`.
 async fn page<S: Store>(store: &S, id: &LogId, reading: &Reading, visible: Seq) -> Result<Read> {
     Ok(match reading {
-        Reading::Timeline(query) => Read::Timeline(encoded_page(store, id, query, visible).await?),
+        Reading::Timeline(query) => Read::Timeline(page_of_runs(store, id, query, visible).await?),
         Reading::Arrival(query) => Read::Arrival(encoded_arrivals_page(store, id, query, visible).await?),
     })
 }

@@ -7,7 +7,7 @@ use std::{hint::black_box, sync::Arc};
 use clap::{Parser, ValueEnum};
 use hourlog::{
     Embedded, LogId, Offset, Record, Seq,
-    read::{End, Query, encoded_page},
+    read::{End, Query, page_of_runs},
     store::{Arrival, EventRow, Store, Width, Write},
     time::{HOUR, SECOND},
     wire::proto,
@@ -106,17 +106,17 @@ impl Source {
 async fn read(store: &Embedded, log: &LogId) {
     let (mut query, mut count) = (Query { limit: PAGE_EVENTS, ..Query::ALL }, 0);
     loop {
-        let found = encoded_page(store, log, &query, Seq::MAX).await.expect("the log can be read");
-        count += found.events.len() as u64;
+        let found = page_of_runs(store, log, &query, Seq::MAX).await.expect("the log can be read");
+        count += found.events.iter().map(|run| run.count() as u64).sum::<u64>();
         // A page is its events as they are stored, and the rest.
         let mut reply = Vec::new();
-        for event in &found.events {
-            reply.extend_from_slice(event.as_field());
+        for run in &found.events {
+            run.fields().append_to(&mut reply).expect("the archive is whole");
         }
         reply.extend(proto::encode(&proto::Page { scanned: found.scanned, ..proto::Page::default() }));
         black_box(reply);
         match found.events.last() {
-            Some(last) if found.end == End::More => query.from = last.position().next(),
+            Some(last) if found.end == End::More => query.from = last.last().next(),
             _ => break,
         }
     }

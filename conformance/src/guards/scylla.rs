@@ -75,6 +75,46 @@ pub async fn session(url: &ScyllaUrl) -> Session {
     builder.build().await.expect("the database answers")
 }
 
+/// Counts that the database keeps for each table of a keyspace.
+#[derive(Debug)]
+pub struct TableCounts {
+    session: Session,
+    keyspace: String,
+}
+
+impl TableCounts {
+    /// The counts of the archive at `url`.
+    ///
+    /// # Panics
+    /// If the database does not answer.
+    pub async fn of(url: &ScyllaUrl) -> Self {
+        Self { session: session(url).await, keyspace: url.keyspace.clone() }
+    }
+
+    /// Returns how often a partition of `table` was read.
+    ///
+    /// # Panics
+    /// If the database does not answer.
+    pub async fn reads(&self, table: &str) -> i64 {
+        self.count("local_read_latency", table).await
+    }
+
+    /// Returns how often a partition of `table` was written.
+    ///
+    /// # Panics
+    /// If the database does not answer.
+    pub async fn writes(&self, table: &str) -> i64 {
+        self.count("local_write_latency", table).await
+    }
+
+    async fn count(&self, latencies: &str, table: &str) -> i64 {
+        let statement =
+            format!("SELECT count FROM system_views.{latencies} WHERE keyspace_name = ? AND table_name = ?");
+        let rows = self.session.query_unpaged(statement, (&self.keyspace, table)).await.expect("the database answers");
+        rows.into_rows_result().expect("the statement returns rows").single_row::<(i64,)>().expect("a count").0
+    }
+}
+
 /// Empties the tables of a keyspace.
 ///
 /// # Panics

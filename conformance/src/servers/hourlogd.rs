@@ -64,10 +64,22 @@ impl HourlogdProcess {
     /// If `/proc` does not have it.
     #[cfg(target_os = "linux")]
     pub fn resident_mib_max(&self) -> u64 {
+        self.memory_mib("VmHWM:")
+    }
+
+    /// Returns its memory now, in MiB.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn resident_mib(&self) -> u64 {
+        self.memory_mib("VmRSS:")
+    }
+
+    fn memory_mib(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process is running");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = peak.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kib.expect("Linux reports VmHWM in kB") / 1024
+        let value = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = value.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.expect("Linux reports memory in kB") / 1024
     }
 
     /// Returns the number of its open files.

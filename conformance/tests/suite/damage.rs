@@ -137,7 +137,7 @@ fn flip(path: &Path, offset: u64, bit: u8) -> u8 {
 }
 
 #[tokio::test]
-async fn damage_between_two_writes_of_a_finished_journal_is_refused_and_repaired() {
+async fn damage_between_two_writes_of_a_journal_is_refused_and_repaired() {
     /// The bytes that end a batch of fjall. The next batch begins after them.
     const END_OF_A_BATCH: &[u8] = b"FJL\x03";
     // As a process leaves it that is killed: closing an archive writes its journals into tables.
@@ -150,7 +150,7 @@ async fn damage_between_two_writes_of_a_finished_journal_is_refused_and_repaired
         .find(|(path, _)| path.extension().is_some_and(|extension| extension == "jnl"))
         .expect("the archive has a journal");
     let bytes = fs::read(&first).expect("the file can be read");
-    assert!(used > 60_000_000, "the first journal is finished");
+    assert!(used > 10_000_000, "the first journal holds {used} bytes, which are few batches");
     let middle = used as usize / 2;
     let end = bytes[middle..].windows(END_OF_A_BATCH.len()).position(|window| window == END_OF_A_BATCH);
     let next = middle + end.expect("a batch ends in the second half") + END_OF_A_BATCH.len();

@@ -2,17 +2,18 @@
 
 use conformance::{
     guard::{StoreGuard, log_id},
-    guards::{scylla as open, session},
+    guards::{TableCounts, scylla as open, session},
     kit::at,
     properties,
     rows::{self, RowSource},
     servers::CassandraNode,
     store_properties,
 };
+use futures_util::future::join_all;
 use hourlog::{
-    Archive, Memory, Record, Scylla, Seq,
+    Archive, ErrorKind, LogId, Memory, Record, Scylla, Seq,
     read::{Query, page},
-    store::{ScyllaUrl, Store},
+    store::{ScyllaUrl, Store, Width, Widths, Write},
     time::{DAY, HOUR, system_clock},
 };
 use scylla::client::session::Session;
@@ -78,6 +79,15 @@ async fn pages_and_writes_take_one_statement_per_bucket_and_few_for_the_index() 
         // A first part begins with the eras.
         assert!(taken <= events + parts * INDEX.0 + 1, "{taken} statements for {events} buckets");
     }
+
+    // Late events of the bucket that lists them are one batch with their list, and statements of batches are not counted.
+    let log = "late.today".parse().expect("the test's own id is valid");
+    let mut source = RowSource::new(log_id());
+    let mut late = || source.arrival(at("10:00:00"), at("10:30:00"), Record::new("x"));
+    rows::write(&store, &log, &[late()]).await.expect("the database accepts the write");
+    let before = statements(&session).await;
+    rows::write(&store, &log, &[late(), late(), late()]).await.expect("the database accepts the write");
+    assert_eq!(statements(&session).await - before, 0);
 }
 
 /// An import costs one statement more for each write, not one for each event.
@@ -98,6 +108,74 @@ async fn late_events_are_listed_in_one_row_a_write() {
     assert_eq!(rows.single_row::<(i64,)>().expect("a count").0, 4);
     let (_, by_arrival) = rows::read_all(store, &log_id()).await.expect("the database answers");
     assert_eq!(by_arrival, rows::positions(&written));
+}
+
+/// Logs that begin together, of which many are in each of the 16 partitions of logs.
+const NEW_LOGS: usize = 320;
+/// The partitions, each of which is read once, and written by some transactions: for the first log, and for those that
+/// came meanwhile.
+const SHARDS: i64 = 16;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_that_begin_together_are_created_together_unless_they_are_there_by_then() {
+    let guard = open().await;
+    let (store, url) = (guard.store(), guard.url().clone());
+    let counts = TableCounts::of(&url).await;
+    let logs = |prefix: &str| -> Vec<LogId> {
+        (0..NEW_LOGS).map(|number| format!("{prefix}.{number}").parse().expect("the test's own id is valid")).collect()
+    };
+    let write_all = async |logs: &[LogId]| {
+        let writes = logs.iter().map(|log| async {
+            let row = RowSource::new(log.clone()).on_time(at("10:00:00"), "x");
+            rows::write(store, log, &[row]).await.expect("the database accepts the write");
+        });
+        join_all(writes).await;
+    };
+    let lengths = async |logs: &[LogId]| {
+        let lengths = logs.iter().map(|log| async {
+            let found = page(store, log, &Query::ALL, Seq::MAX).await;
+            found.map_or_else(|error| Err(error.kind()), |page| Ok(page.events.len()))
+        });
+        join_all(lengths).await
+    };
+
+    // The keyspace has been used before.
+    let (read_before, written_before) = (counts.reads("logs").await, counts.writes("logs").await);
+    let new = logs("new");
+    let found = store.look_up(&new).await.expect("the database answers");
+    assert!(found.iter().all(|(row, deleted_to)| row.is_none() && *deleted_to == Seq::MIN));
+    let reads = counts.reads("logs").await - read_before;
+    assert!(reads <= SHARDS, "{reads} reads look {NEW_LOGS} logs up");
+    write_all(&new).await;
+    let reads = counts.reads("logs").await - read_before;
+    let writes = counts.writes("logs").await - written_before;
+    assert!(reads <= 7 * SHARDS && writes <= 6 * SHARDS, "{reads} reads and {writes} writes of {NEW_LOGS} logs");
+    assert_eq!(lengths(&new).await, vec![Ok(1); NEW_LOGS]);
+
+    // Logs that wait for a permit to write are created meanwhile.
+    let prepared = logs("prepared");
+    store.look_up(&prepared).await.expect("the database answers");
+    join_all(prepared.iter().map(|log| store.prepare_log(log, at("10:00:00"), Width::default()))).await;
+    let writes = counts.writes("logs").await;
+    assert_eq!(lengths(&prepared).await, vec![Ok(0); NEW_LOGS]);
+    write_all(&prepared).await;
+    assert_eq!((lengths(&prepared).await, counts.writes("logs").await), (vec![Ok(1); NEW_LOGS], writes));
+
+    // Another process creates one of them after it was looked up, and deletes another with all its events.
+    let others = logs("other");
+    store.look_up(&others).await.expect("the database answers");
+    let other = Scylla::open(&url, false).await.expect("the database answers");
+    let minute = Widths::new("1m".parse().expect("a valid width"));
+    rows::create_log(&other, &others[0], minute.clone()).await.expect("the database creates the log");
+    let deletion = Write::DeleteLog { log: others[1].clone(), seq: Seq::new(1, 5) };
+    other.write(vec![deletion]).await.expect("the database deletes the log");
+    write_all(&others).await;
+    assert_eq!(store.log(&others[0]).await.expect("the database answers").map(|row| row.widths), Some(minute));
+    let lengths = lengths(&others).await;
+    assert_eq!(
+        (&lengths[..3], lengths.iter().filter(|length| **length == Ok(1)).count()),
+        (&[Ok(1), Err(ErrorKind::NotFound), Ok(1)][..], NEW_LOGS - 1,)
+    );
 }
 
 async fn statements(session: &Session) -> i64 {

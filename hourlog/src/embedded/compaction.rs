@@ -26,6 +26,8 @@ const ENTRIES_PER_DELETED: u64 = 4;
 /// The longest wait for a compaction when the archive is closed. A process that exits may end it.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
+/// The longest time in which a disk writes what is in memory: some hundred megabytes at the most.
+const WRITE_OUT_MAX: Duration = Duration::from_secs(60);
 /// The free bytes that a compaction must leave on the disk, for the writes and the memtables meanwhile.
 const FREE_BYTES_LEFT_MIN: u64 = 256 << 20;
 /// The pause after a compaction that failed, most likely because the disk has no room for it.
@@ -118,9 +120,7 @@ fn compact(tables: &Tables, free: u64, deleted: u64) -> Result<()> {
         return Err(Error::new(ErrorKind::Unavailable, context));
     }
     // Data that is only in memory keeps its journals, and they hold the deleted events, too.
-    for table in tables.all() {
-        table.rotate_memtable_and_wait().map_err(broken)?;
-    }
+    tables.write_out(WRITE_OUT_MAX)?;
     tables.events.major_compact().map_err(broken)?;
     tables.arrivals.major_compact().map_err(broken)?;
     // The old files go once a later memtable has been written out, whichever it is. One that is empty is not.
@@ -128,7 +128,7 @@ fn compact(tables: &Tables, free: u64, deleted: u64) -> Result<()> {
     let left = tables.number(DELETED)?.saturating_sub(deleted);
     batch.insert(&tables.meta, DELETED, keys::ordered(left as i64).to_vec());
     batch.commit().map_err(broken)?;
-    tables.meta.rotate_memtable_and_wait().map_err(broken)
+    tables.write_out(WRITE_OUT_MAX)
 }
 
 #[cfg(test)]
@@ -147,6 +147,22 @@ mod tests {
         assert!(!has_room(1 << 30, 1 << 30));
         assert!(!has_room(u64::MAX, u64::MAX));
         assert!(has_room((1 << 30) + FREE_BYTES_LEFT_MIN + 1, 1 << 30));
+    }
+
+    #[test]
+    fn a_compaction_on_a_disk_that_fails_ends_with_an_error() {
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
+        let tables = Tables::open(directory.path()).expect("the directory is empty");
+        let mut batch = tables.batch();
+        batch.insert(&tables.events, "key", "value");
+        batch.commit().expect("the disk works");
+        // The thread of fjall that writes the table fails, and ends.
+        let files = tables.events.path().join("tables");
+        std::fs::remove_dir_all(&files).and_then(|()| std::fs::write(&files, "")).expect("the test owns the directory");
+        let (tell, told) = mpsc::sync_channel(1);
+        std::thread::spawn(move || tell.send(compact(&tables, u64::MAX, 1).map_err(|error| error.kind())));
+        // A compaction that waits longer waits without an end.
+        assert_eq!(told.recv_timeout(WRITE_OUT_MAX / 2), Ok(Err(ErrorKind::Unavailable)));
     }
 
     #[test]

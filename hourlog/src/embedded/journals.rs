@@ -8,13 +8,24 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
+/// The content of journals, in bytes, that is too much to read at a start.
+pub(super) const LONG_JOURNALS_BYTES: u64 = 8 << 20;
+/// The directory of the tables, which also holds the journals.
+const TABLES: &str = "tables";
+/// The name of an empty journal until it takes the place of another.
+const EMPTY: &str = "empty";
 /// The directory of the links. It exists while an archive is opened, and after an interrupted opening.
 const LINKS: &str = "journals";
 /// The bytes of one read when a journal is searched backwards from its end.
 const SEARCH_BYTES: u64 = 1 << 20;
+/// The unit in which a system counts what a file takes.
+const BLOCK_BYTES: u64 = 512;
+/// The content of a part that was only allocated. Most of a journal may be.
+static ZEROS: [u8; SEARCH_BYTES as usize] = [0; SEARCH_BYTES as usize];
 
 /// Journals that are about to be read.
 #[derive(Debug)]
@@ -54,11 +65,10 @@ impl Journals {
                 None => fs::remove_file(path)?,
             }
         }
-        for path in files(&directory.join("tables"))? {
-            let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse::<u64>().ok());
-            let Some(number) = number.filter(|number| links.iter().all(|(linked, _, _)| linked != number)) else {
+        for (number, path) in journals(directory)? {
+            if links.iter().any(|(linked, _, _)| *linked == number) {
                 continue;
-            };
+            }
             let end = content_end(&mut File::open(&path)?)?;
             let link = links_directory.join(format!("{number}-{end}.jnl"));
             // Without hard links, only the count of batches detects damage.
@@ -91,6 +101,42 @@ impl Journals {
     }
 }
 
+/// Returns the bytes that the content of all journals of an archive takes on the disk. What was allocated for later
+/// writes takes nothing.
+pub(super) fn used_bytes(directory: &Path) -> io::Result<u64> {
+    journals(directory)?.iter().map(|(_, path)| Ok(fs::metadata(path)?.blocks() * BLOCK_BYTES)).sum()
+}
+
+/// Empties the journals of the archive in `directory`, which no process may have open. Their content is in the tables.
+///
+/// A journal is never changed, because a backup may have a link to it. An empty one takes the place of the newest:
+/// without any, fjall would number its writes from 0 again.
+pub(super) fn empty(directory: &Path) -> io::Result<()> {
+    // Links of an interrupted opening hold the ends that the journals must have.
+    if directory.join(LINKS).try_exists()? {
+        return Ok(());
+    }
+    let mut journals = journals(directory)?;
+    let Some((_, newest)) = journals.pop() else { return Ok(()) };
+    for (_, older) in journals {
+        fs::remove_file(older)?;
+    }
+    let tables = directory.join(TABLES);
+    let empty = tables.join(EMPTY);
+    File::create(&empty)?.sync_all()?;
+    fs::rename(empty, newest)?;
+    File::open(tables)?.sync_all()
+}
+
+/// Lists the journals of an archive by their numbers.
+fn journals(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_suffix(".jnl")?.parse::<u64>().ok();
+    let files = files(&directory.join(TABLES))?;
+    let mut journals: Vec<_> = files.into_iter().filter_map(|path| Some((number(&path)?, path))).collect();
+    journals.sort_unstable();
+    Ok(journals)
+}
+
 /// Lists the files in a directory; none if it does not exist.
 fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
@@ -111,6 +157,11 @@ pub(super) fn content_end(file: &mut File) -> io::Result<u64> {
         file.seek(SeekFrom::Start(from))?;
         part.clear();
         file.take(end - from).read_to_end(&mut part)?;
+        // Comparing is much faster than searching.
+        if part == ZEROS[..part.len()] {
+            end = from;
+            continue;
+        }
         if let Some(at) = part.iter().rposition(|byte| *byte != 0) {
             return Ok(from + at as u64 + 1);
         }

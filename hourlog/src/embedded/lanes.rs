@@ -9,7 +9,7 @@
 //! - A late event from before the end of its lane is in a lane by span: these packs may overlap, but each spans less
 //!   than the reach of its lane.
 
-use crate::{Position, store::EventRow};
+use crate::{Position, pack, store::EventRow};
 
 /// The bytes of events at which a pack is full.
 ///
@@ -120,9 +120,7 @@ impl PackRows<'_, '_> {
 
     /// Encodes the events.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut fields = Vec::with_capacity(self.rows.iter().map(|row| row_bytes(row)).sum());
-        self.rows.iter().for_each(|row| crate::encoded::encode(&row.event, &mut fields));
-        fields
+        pack::encode(self.rows.iter().copied(), self.rows.iter().map(|row| row_bytes(row)).sum())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Offset, Position, Result, encoded, store::EncodedEvent};
+use crate::{Offset, Position, Result, pack, store::EncodedEvent};
 
 use super::{
     keys::{LogNumber, PackKey},
@@ -14,7 +14,7 @@ use super::{
 
 /// Returns the events of a pack.
 pub(super) fn unpack(value: Bytes) -> Result<Vec<EncodedEvent>> {
-    encoded::read_all(&value.into()).collect::<Result<_, _>>().map_err(|_| unreadable())
+    pack::events(&value.into()).map_err(|_| unreadable())
 }
 
 impl View {
@@ -43,7 +43,7 @@ impl View {
             let last = self.range(&self.tables().events, key(Position::MIN)..=key(Position::MAX)).next_back();
             let Some(guard) = last else { return Ok(None) };
             let (_, value) = guard.into_inner().map_err(broken)?;
-            Ok(unpack(value.into())?.last().map(EncodedEvent::position))
+            pack::last(&Bytes::from(value).into()).map_err(|_| unreadable())
         };
         Ok(Ends { on_time: end(Lane::ON_TIME)?, late: end(Lane::LATE)? })
     }

@@ -19,28 +19,41 @@ use super::{
 /// The damages that an error names.
 const NAMED_MAX: usize = 3;
 
+/// The journals of an archive that is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Journaled {
+    /// Everything in the journals is in the tables, too: fjall would read them and pass over all of it.
+    Written,
+    /// Something may be only in the journals.
+    Unwritten,
+}
+
 /// Checks the journals, the manifests and the description of each file.
 ///
 /// # Errors
 /// [`ErrorKind::Integrity`](crate::ErrorKind::Integrity) if any is damaged or missing, or another version wrote them.
-pub(super) fn check(directory: &Path, watermark: Option<Contents>) -> Result<()> {
+pub(super) fn check(directory: &Path, watermark: Option<Contents>) -> Result<Journaled> {
     let cannot = |error: io::Error| cannot_read(directory, error);
     if !Files::are_in_use(directory).map_err(cannot)? {
-        return Ok(());
+        return Ok(Journaled::Unwritten);
     }
     let files = Files::find(directory).map_err(cannot)?;
     let meta = files.number("meta");
     let (mut is_new, mut format): (bool, Option<Bytes>) = (watermark.is_none() && files.hold_nothing(), None);
     let closed = watermark.is_some_and(|watermark| watermark.closed);
+    let newest = files.newest_writes().map_err(cannot)?;
+    let mut are_written = true;
     let read = files.read_journals(closed, |batch| {
         is_new = false;
+        let is_written = |table| newest.get(table).is_some_and(|newest| batch.number <= *newest);
+        are_written &= batch.items.iter().all(|item| is_written(&item.table));
         let newest = batch.items.into_iter().rfind(|item| item.table == meta && *item.key == *b"format");
         format = newest.and_then(|item| item.value).or(format.take());
     });
-    read.map_err(cannot)?;
+    are_written &= read.map_err(cannot)?;
     if is_new {
         // Its creation was interrupted.
-        return Ok(());
+        return Ok(Journaled::Unwritten);
     }
     let mut rows = files.rows("meta", &mut Default::default()).map_err(cannot)?;
     while let Some((key, value)) = rows.next().map_err(cannot)? {
@@ -51,10 +64,10 @@ pub(super) fn check(directory: &Path, watermark: Option<Contents>) -> Result<()>
     if let Some(found) = format.filter(|found| **found != [FORMAT]) {
         return Err(other_format(directory, &found));
     }
-    files.check_descriptions().map_err(cannot)?;
     let observed = files.observed.lock().unwrap_or_else(PoisonError::into_inner);
     match observed.damage.as_slice() {
-        [] => Ok(()),
+        [] if are_written => Ok(Journaled::Written),
+        [] => Ok(Journaled::Unwritten),
         damage => {
             let named: Vec<_> = damage.iter().take(NAMED_MAX).map(ToString::to_string).collect();
             let more = if damage.len() > NAMED_MAX { ", and more" } else { "" };

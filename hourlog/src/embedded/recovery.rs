@@ -13,8 +13,10 @@ use super::{
     backup_links,
     directory_lock::DirectoryLock,
     files::{cannot_read, exists},
-    journals::Journals,
-    open_files, precheck, swap,
+    journals::{self, Journals},
+    open_files,
+    precheck::{self, Journaled},
+    swap,
     tables::{Tables, in_use},
     watermark::Watermark,
     writer,
@@ -77,7 +79,9 @@ pub(super) fn open(directory: &Path) -> Result<Recovered> {
     swap::finish(directory).map_err(io_error)?;
     backup_links::remove_left(directory).map_err(io_error)?;
     let (mut watermark, stored) = Watermark::open(directory).map_err(io_error)?;
-    precheck::check(directory, stored)?;
+    if precheck::check(directory, stored)? == Journaled::Written {
+        journals::empty(directory).map_err(io_error)?;
+    }
     let journals = Journals::link(directory).map_err(io_error)?;
     let tables = Tables::open(directory)?;
     tables.check_format(directory)?;
@@ -99,6 +103,19 @@ pub(super) fn open(directory: &Path) -> Result<Recovered> {
     watermark.write(found, false).map_err(io_error)?;
     journals.unlink().map_err(io_error)?;
     Ok(Recovered { tables, watermark, batches: found, missing, lock })
+}
+
+/// Empties the journals of an archive that was just closed, if they are long and nothing is only in them.
+pub(super) fn empty_long_journals(directory: &Path) -> Result<()> {
+    let cannot = |error: std::io::Error| cannot_read(directory, error);
+    if journals::used_bytes(directory).map_err(cannot)? < journals::LONG_JOURNALS_BYTES {
+        return Ok(());
+    }
+    let (_, stored) = Watermark::open(directory).map_err(cannot)?;
+    if precheck::check(directory, stored)? == Journaled::Written {
+        journals::empty(directory).map_err(cannot)?;
+    }
+    Ok(())
 }
 
 /// Locks the archive. Only one process at a time may even look at its journals.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::{
     Offset, Position, Result,
-    store::{Bucket, EncodedEvent, Scan},
+    pack::Pack,
+    store::{Bucket, EncodedEvent, Run, Scan},
 };
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
     lanes::Lane,
     packs::unpack,
     tables::broken,
+    values::unreadable,
     view::View,
 };
 
@@ -26,7 +28,34 @@ const BYTES_PER_EVENT: usize = 256;
 impl View {
     /// Reads the events of a bucket that `selected` selects.
     pub(super) fn events(&self, log: LogNumber, bucket: Bucket, selected: Scan) -> Result<Vec<EncodedEvent>> {
-        scan(self, log, bucket.start, selected)
+        let mut events = Vec::new();
+        let Some(mut merge) = Merge::new(self, log, bucket.start, &selected)? else { return Ok(events) };
+        let mut progress = Progress::new(selected);
+        while progress.goes_on() {
+            let Some(event) = merge.next()? else { break };
+            progress.read(1, event.record_bytes());
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    /// Reads as [`events`](Self::events) does, but leaves packs together of which all events are wanted.
+    pub(super) fn runs(&self, log: LogNumber, bucket: Bucket, selected: Scan) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        let Some(mut merge) = Merge::new(self, log, bucket.start, &selected)? else { return Ok(runs) };
+        let mut progress = Progress::new(selected);
+        while progress.goes_on() {
+            let run = match merge.whole(progress.events_left, progress.bytes_left)? {
+                Some(pack) => Run::from(pack),
+                None => match merge.next()? {
+                    Some(event) => Run::from(event),
+                    None => break,
+                },
+            };
+            progress.read(run.count(), run.record_bytes());
+            runs.push(run);
+        }
+        Ok(runs)
     }
 
     /// Reads the event of a bucket at `position`.
@@ -36,24 +65,34 @@ impl View {
     }
 }
 
-/// Reads the events of the bucket that begins at `bucket`, as far as `scan` selects them.
-fn scan(view: &View, log: LogNumber, bucket: Offset, scan: Scan) -> Result<Vec<EncodedEvent>> {
-    let mut events = Vec::new();
-    if scan.from > scan.to {
-        return Ok(events);
+/// How much of a scan is left.
+struct Progress {
+    events_left: usize,
+    bytes_left: usize,
+    /// The bytes until the next yield.
+    until_yield: usize,
+}
+
+impl Progress {
+    fn new(scan: Scan) -> Self {
+        Self { events_left: scan.limit, bytes_left: scan.bytes, until_yield: BYTES_PER_YIELD }
     }
-    let mut merge = Merge::new(view, log, bucket, &scan)?;
-    let (mut bytes, mut next_yield) = (0, BYTES_PER_YIELD);
-    while events.len() < scan.limit && bytes < scan.bytes {
-        let Some(event) = merge.next()? else { break };
-        bytes += event.record_bytes();
-        events.push(event);
-        if bytes + events.len() * BYTES_PER_EVENT >= next_yield {
-            next_yield += BYTES_PER_YIELD;
+
+    fn goes_on(&self) -> bool {
+        self.events_left > 0 && self.bytes_left > 0
+    }
+
+    fn read(&mut self, events: usize, bytes: usize) {
+        self.events_left -= events;
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        let read = bytes + events * BYTES_PER_EVENT;
+        if read >= self.until_yield {
+            self.until_yield = BYTES_PER_YIELD;
             std::thread::yield_now();
+        } else {
+            self.until_yield -= read;
         }
     }
-    Ok(events)
 }
 
 /// The packs of a bucket, merged.
@@ -88,8 +127,12 @@ struct OpenPack {
 }
 
 impl<'a> Merge<'a> {
-    fn new(view: &'a View, log: LogNumber, bucket: Offset, scan: &Scan) -> Result<Self> {
+    /// Returns `None` if the scan selects nothing.
+    fn new(view: &'a View, log: LogNumber, bucket: Offset, scan: &Scan) -> Result<Option<Self>> {
         let Scan { from, to, reverse, .. } = *scan;
+        if from > to {
+            return Ok(None);
+        }
         let mut merge = Self { view, from, to, reverse, lanes: Vec::new(), open: Vec::new() };
         for lane in view.lanes(log, bucket)?.iter() {
             let key = |first| PackKey { log, bucket, lane, first };
@@ -107,7 +150,47 @@ impl<'a> Merge<'a> {
             }
             merge.lanes.push(packs);
         }
-        Ok(merge)
+        Ok(Some(merge))
+    }
+
+    /// Returns the next pack if all of its events come next, and are no more than these.
+    fn whole(&mut self, events_max: usize, bytes_max: usize) -> Result<Option<Pack>> {
+        if self.reverse || !self.open.is_empty() {
+            return Ok(None);
+        }
+        let (mut next, mut others_begin) = (None, None);
+        for place in 0..self.lanes.len() {
+            self.lanes[place].look(self.view, false)?;
+            let Some((key, _)) = &self.lanes[place].next else { continue };
+            match next {
+                Some((_, first)) if first < key.first => {
+                    others_begin = Some(others_begin.map_or(key.first, |other: Position| other.min(key.first)));
+                }
+                _ => {
+                    others_begin = next.map(|(_, first)| first);
+                    next = Some((place, key.first));
+                }
+            }
+        }
+        let Some((place, first)) = next.filter(|(_, first)| self.from <= *first) else { return Ok(None) };
+        let lane = &mut self.lanes[place];
+        // The next pack of a lane by span may overlap this one.
+        if !lane.lane.is_in_order() {
+            return Ok(None);
+        }
+        let Some((_, value)) = &lane.next else { return Ok(None) };
+        let pack = Pack::of_value(first, &value.clone().into()).map_err(|_| unreadable())?;
+        let fits = |pack: &Pack| {
+            pack.last() <= self.to
+                && others_begin.is_none_or(|begin| pack.last() < begin)
+                && pack.count() <= events_max
+                && pack.record_bytes() <= bytes_max
+        };
+        let pack = pack.filter(fits);
+        if pack.is_some() {
+            lane.next = None;
+        }
+        Ok(pack)
     }
 
     /// Returns the next event.
@@ -207,4 +290,87 @@ fn last_of(view: &View, keys: RangeInclusive<[u8; PACK_BYTES]>) -> Result<Option
 fn read(guard: fjall::Guard) -> Result<(PackKey, Bytes)> {
     let (key, value) = guard.into_inner().map_err(broken)?;
     Ok((PackKey::decode(&key)?, value.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Embedded, LogId, Record, Seq,
+        store::{Arrival, EventRow, Store, Width, Write},
+        time::SECOND,
+    };
+
+    /// About the time of the last event, in nanoseconds.
+    const END: u64 = 600 * SECOND as u64;
+
+    /// Numbers that look random, and are the same each time.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, end: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % end
+        }
+    }
+
+    /// Writes events of one hour: on time, late in order, and late at any time.
+    async fn write_an_hour(store: &Embedded, log: &LogId, numbers: &mut Numbers) -> Result<()> {
+        let (mut seq, mut time) = (0, 0);
+        for _ in 0..80 {
+            let kind = numbers.below(12);
+            let begin = numbers.below(END) as i64;
+            let mut rows = Vec::new();
+            for at in 0..1 + numbers.below(60) as i64 {
+                (seq, time) = (seq + 1, time + SECOND / 4);
+                let jitter = numbers.below(SECOND as u64) as i64;
+                let offset = match kind {
+                    0 => begin + at * SECOND / 100 + jitter,
+                    1 => time - SECOND,
+                    _ => time,
+                };
+                let (offset, time) = (Offset::from_nanos(offset.max(0)), Offset::from_nanos(time));
+                let arrival = Arrival { offset, time, max_time: time, seq: Seq::new(1, seq) };
+                rows.push(EventRow::new(log, arrival, Record::new("paid ".repeat(numbers.below(100) as usize))));
+            }
+            store.write(vec![Write::Events { log: log.clone(), rows: rows.into(), width: Width::HOUR }]).await?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn runs_hold_the_events_of_a_scan_in_order() -> Result<()> {
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
+        let store = Embedded::open(directory.path())?;
+        let log: LogId = "orders.eu".parse()?;
+        let mut numbers = Numbers(88_172_645_463_325_252);
+        write_an_hour(&store, &log, &mut numbers).await?;
+        let bucket = Bucket { start: Offset::from_nanos(0), width: Width::HOUR };
+        let mut packs = 0;
+        for _ in 0..600 {
+            let mut position = || Position { offset: Offset::from_nanos(numbers.below(END) as i64), seq: Seq::MIN };
+            let (from, to) = (position(), position());
+            let is_whole = numbers.below(3) == 0;
+            let (from, to) = if is_whole { (Position::MIN, Position::MAX) } else { (from.min(to), from.max(to)) };
+            let limit = [1, 10, 500, usize::MAX][numbers.below(4) as usize];
+            let bytes = [1, 10_000, 200_000, usize::MAX][numbers.below(4) as usize];
+            let scan = Scan { from, to, reverse: numbers.below(4) == 0, limit, bytes };
+            let runs = store.runs(&log, bucket, scan).await?;
+            packs += runs.iter().filter(|run| run.count() > 1).count();
+            let mut events = Vec::new();
+            for run in runs {
+                let (first, last, newest) = (run.first(), run.last(), run.newest());
+                let of_run = run.into_events()?;
+                assert_eq!(of_run.first().map(EncodedEvent::position), Some(first));
+                assert_eq!(of_run.last().map(EncodedEvent::position), Some(last));
+                assert_eq!(of_run.iter().map(|event| event.position().seq).max(), Some(newest));
+                events.extend(of_run);
+            }
+            assert_eq!(events, store.events(&log, bucket, scan).await?, "{scan:?}");
+        }
+        assert!(packs > 100, "{packs} packs were read as a whole");
+        Ok(())
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
+    AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
     compaction::Leveled,
     config::{BlockSizePolicy, CompressionPolicy, PartitioningPolicy},
 };
@@ -22,33 +22,35 @@ use crate::{
 use super::{files::database::TABLES, keys, open_files, values};
 
 /// The format of the stored data. An archive with another one is refused.
-pub(super) const FORMAT: u8 = 4;
+pub(super) const FORMAT: u8 = 5;
 /// The key in `meta` of the number of batches ever written.
 pub(super) const BATCHES: &str = "batches";
 /// The key in `meta` of the number of logs that were ever numbered.
 pub(super) const NUMBERED: &str = "numbered";
 /// The key in `meta` of the seq up to which a repaired archive may lack events that its index counts.
 pub(super) const HOLES: &str = "holes";
-/// The memory for blocks read from the files.
-const CACHE_BYTES: u64 = 64 << 20;
+/// The key in `meta` that a rest writes, so that there is a write to be written out.
+const RESTED: &str = "rested";
+/// The memory for blocks read from the files. The system caches the files, too; a block is copied from there and
+/// decompressed in microseconds.
+const CACHE_BYTES: u64 = 32 << 20;
 /// The bytes that a table collects in memory before they are written out.
 ///
 /// Another memtable fills meanwhile. Smaller ones cause more work at once and take more memory in total.
 const MEMTABLE_BYTES_MAX: u64 = 32 << 20;
+/// The same for the tables whose rows are written again and again. Each version of a row is an entry until it is written
+/// out, and among few entries a place is found several times as fast.
+const ROWS_MEMTABLE_BYTES_MAX: u64 = 8 << 20;
 /// The bytes at which a block of `events` is full. Small packs compress better together, and a larger one has its own.
 const EVENT_BLOCK_BYTES: u32 = 16 << 10;
 /// The bytes at which a compaction begins another file, after compression.
 ///
 /// While it writes a file, it keeps a part of what it has read for it, and that is not compressed.
 const FILE_BYTES: u64 = 32 << 20;
-/// The bytes of journals above which the oldest one is written into tables. Also read again after a crash.
-const JOURNAL_BYTES_MAX: u64 = 256 << 20;
-/// The bytes that may be only in the journals when an archive is closed. They are read quickly at the next start.
-const UNWRITTEN_BYTES_MAX: u64 = 8 << 20;
-
-/// The longest time for that.
-const WRITE_OUT_MAX: Duration = Duration::from_secs(3);
-/// The pause between two looks if it is done.
+/// The bytes of journals above which the oldest one is written into tables, beside the one that is being written. They
+/// take room, and are read again after a crash. fjall allows no fewer.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+/// The pause between two looks if everything is written out.
 const WRITE_OUT_POLL: Duration = Duration::from_millis(2);
 
 /// The tables of an archive, each in its own keyspace.
@@ -94,6 +96,8 @@ impl Tables {
         let database = Database::builder(directory.join("tables"))
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES_MAX)
+            // Large packs are compressed before.
+            .journal_compression(CompressionType::None)
             .max_cached_files(Some(open_files::cached_max()))
             .open()?;
         // At every level: the files of one log are moved down as they are, so what is not compressed when
@@ -111,19 +115,20 @@ impl Tables {
         };
         let blocks = BlockSizePolicy::all(EVENT_BLOCK_BYTES);
         let table = |name: &str| database.keyspace(name, options);
+        let rows = |name: &str| database.keyspace(name, || options().max_memtable_size(ROWS_MEMTABLE_BYTES_MAX));
         Ok(Self {
             events: database.keyspace("events", || options().data_block_size_policy(blocks.clone()))?,
-            buckets: table("buckets")?,
-            eras: table("eras")?,
+            buckets: rows("buckets")?,
+            eras: rows("eras")?,
             arrivals: table("arrivals")?,
             logs: table("logs")?,
             numbers: table("numbers")?,
             deletions: table("deletions")?,
-            sources: table("sources")?,
+            sources: rows("sources")?,
             epochs: table("epochs")?,
-            cursors: table("cursors")?,
+            cursors: rows("cursors")?,
             properties: table("properties")?,
-            meta: table("meta")?,
+            meta: rows("meta")?,
             check_and_write_lock: Mutex::default(),
             database,
         })
@@ -176,18 +181,53 @@ impl Tables {
         Ok((self.database.disk_space().map_err(broken)?.saturating_sub(tables), tables))
     }
 
-    /// Writes out what is only in memory and in the journals, if a start would take long to read it. Gives up after a
-    /// while: a disk that fails never ends it.
-    pub(super) fn shorten_journals(&self) -> Result<()> {
-        let is_long = || self.database.write_buffer_size() >= UNWRITTEN_BYTES_MAX;
-        if !is_long() {
-            return Ok(());
-        }
-        for table in self.all() {
-            table.rotate_memtable().map_err(broken)?;
-        }
+    /// Returns the bytes that are only in memory and in the journals.
+    pub(super) fn unwritten_bytes(&self) -> u64 {
+        self.database.write_buffer_size()
+    }
+
+    /// Begins to write out what is only in memory. The threads of fjall do it.
+    pub(super) fn begin_write_out(&self) -> Result<()> {
+        self.all().into_iter().try_for_each(|table| table.rotate_memtable().map(drop)).map_err(broken)
+    }
+
+    /// Returns true while something that is being written out is not in the tables yet.
+    pub(super) fn are_writing_out(&self) -> bool {
+        self.all().into_iter().any(|table| table.tree.sealed_memtable_count() > 0)
+    }
+
+    /// Makes fjall give back the memory of what it has written out.
+    ///
+    /// It keeps the versions of its tables, with what they had in memory, until a write that is newer is written out.
+    pub(super) fn forget_written(&self) -> Result<()> {
+        let mut batch = self.batch();
+        batch.insert(&self.meta, RESTED, keys::ordered(0).to_vec());
+        batch.commit().map_err(broken)?;
+        self.meta.rotate_memtable().map_err(broken)?;
+        Ok(())
+    }
+
+    /// Returns the bytes of all that fjall holds in memory for its tables, written out or not.
+    #[cfg(test)]
+    pub(super) fn bytes_held(&self) -> u64 {
+        self.all().into_iter().map(|table| table.tree.get_version_history_lock().memtable_size_sum()).sum()
+    }
+
+    /// Writes out what is only in memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if that takes longer than `time_max`, or if the disk fails. A thread of fjall ends
+    /// at a failure, and what it did not write stays in memory: waiting for fjall alone would never end.
+    pub(super) fn write_out(&self, time_max: Duration) -> Result<()> {
+        self.begin_write_out()?;
         let begun = Instant::now();
-        while is_long() && begun.elapsed() < WRITE_OUT_MAX {
+        while self.are_writing_out() {
+            // Fails once such a thread has failed.
+            self.database.persist(PersistMode::Buffer).map_err(broken)?;
+            if begun.elapsed() >= time_max {
+                let context = format!("the archive's disk has not written its tables within {time_max:?}; check it");
+                return Err(Error::new(ErrorKind::Unavailable, context));
+            }
             std::thread::sleep(WRITE_OUT_POLL);
         }
         Ok(())

@@ -1,25 +1,28 @@
 //! The writing thread: all waiting writes become one batch with one sync.
 
 mod events;
+mod inbox;
 mod refill;
+mod rest;
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc, oneshot};
-
 use crate::{
-    ArrivalCursor, Error, ErrorKind, LogId, Offset, Result,
+    ArrivalCursor, Error, ErrorKind, LogId, Offset, Result, Seq,
     backoff::Backoff,
+    heap,
     store::{BucketRow, LogRow, SourceRow, Totals, Write},
 };
 
 use super::{
     Shared,
     compaction::{Compaction, DELETED},
+    journals,
     keys::{self, LogNumber},
     lanes::{Ends, Lanes},
     listing::Listing,
@@ -30,7 +33,10 @@ use super::{
     watermark::Watermark,
 };
 
+pub(in crate::embedded) use inbox::Inbox;
+use inbox::Next;
 use refill::Refill;
+use rest::Rest;
 
 /// The bytes of events at which a batch is full. A larger one gains nothing and makes writers wait longer.
 const BATCH_BYTES_MAX: usize = 8 << 20;
@@ -42,38 +48,48 @@ const REOPEN_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duratio
 /// The free bytes of the disk required before that. With fewer, the next write would fail at once, and
 /// readers would have waited for nothing.
 const FREE_BYTES_MIN: u64 = 32 << 20;
+/// The longest time for writing out what is in memory when an archive with long journals is closed.
+const WRITE_OUT_MAX: Duration = Duration::from_secs(3);
 /// The most cached rows of the index, and of the logs. The next events are likely to count in them.
 const CACHED_ROWS_MAX: usize = 65_536;
 
-/// Writes to make durable, and the channel for the outcome.
+/// Writes to make durable, and what to do with the outcome.
 pub(super) struct Request {
     pub(super) writes: Vec<Write>,
-    pub(super) reply: oneshot::Sender<Result<()>>,
+    pub(super) done: Box<dyn FnOnce(Result<()>) + Send>,
 }
 
 /// Writes until every sender is dropped. `batches` is the number of batches written before.
-pub(super) fn run(
-    shared: &Arc<Shared>,
-    mut requests: mpsc::Receiver<Request>,
-    mut watermark: Watermark,
-    mut batches: u64,
-) {
+pub(super) fn run(shared: &Arc<Shared>, mut inbox: Inbox<Request>, mut watermark: Watermark, mut batches: u64) {
     // If it cannot be read, the count begins at 0, and the next compaction is later than it could be.
     let mut cache = Cache { deleted: shared.with(|tables| tables.number(DELETED)).unwrap_or(0), ..Cache::default() };
     // As a read would, the next write fails if this cannot be read.
     cache.refill = shared.with(|tables| Refill::of(tables)).unwrap_or_default();
     let mut compaction = Compaction::default();
     let mut failed: Option<Failed> = None;
-    while let Some(first) = requests.blocking_recv() {
+    let mut rest = Rest::Awake;
+    loop {
+        let first = match inbox.next(rest.pause()) {
+            Next::Write(first) => first,
+            Next::Pause => {
+                cache = cache.emptied();
+                // If this fails, so does the next write.
+                let _ = shared.with(|tables| rest.step(tables));
+                if rest == Rest::Done {
+                    heap::collect();
+                }
+                continue;
+            }
+            Next::End => break,
+        };
         let mut group = vec![first];
         let mut bytes = group[0].bytes();
         while bytes < BATCH_BYTES_MAX {
-            let Ok(request) = requests.try_recv() else { break };
+            let Some(request) = inbox.waiting() else { break };
             bytes += request.bytes();
             group.push(request);
         }
-        let (writes, replies): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|request| (request.writes, request.reply)).unzip();
+        let (writes, done): (Vec<_>, Vec<_>) = group.into_iter().map(|request| (request.writes, request.done)).unzip();
         // More deletions are likely to follow those of a sweep. Its last write has none.
         let deletes = writes.iter().flatten().any(|write| matches!(write, Write::DropBucket { .. }));
         let reopened = failed.as_mut().map_or(Ok(()), |failed| failed.reopen(shared, &mut batches));
@@ -88,26 +104,33 @@ pub(super) fn run(
                 if shared.with(is_due).unwrap_or(false) {
                     compaction.begin(shared, cache.deleted);
                 }
+                // If this fails, so does the next write.
+                let _ = shared.with(|tables| rest.written(tables));
             }
             Err(error) => {
                 // The cache may be ahead of the tables.
-                cache = Cache { deleted: cache.deleted, refill: cache.refill.next_batch(), ..Cache::default() };
+                cache = cache.emptied();
                 if error.kind() == ErrorKind::Unavailable {
                     failed.get_or_insert_with(Failed::new).error = Some(error.flat_copy());
                 }
             }
         }
-        for reply in replies {
-            // The requester may have left; that is not a failure.
-            let _ = reply.send(outcome.as_ref().copied().map_err(Error::flat_copy));
+        for done in done {
+            done(outcome.as_ref().copied().map_err(Error::flat_copy));
         }
     }
     if failed.is_none() {
         // If this fails, the next start has more to read.
-        let _ = shared.with(|tables| tables.shorten_journals());
+        let _ = shared.with(|tables| close(&shared.directory, tables));
     }
     let _ = watermark.write(batches, failed.is_none());
     compaction.close();
+}
+
+/// Writes out what is in memory before the archive is closed, if the next start would take long to read it.
+fn close(directory: &Path, tables: &Tables) -> Result<()> {
+    let is_short = journals::used_bytes(directory).is_ok_and(|bytes| bytes < journals::LONG_JOURNALS_BYTES);
+    if is_short { Ok(()) } else { tables.write_out(WRITE_OUT_MAX) }
 }
 
 /// The state after a failed write. None is accepted until the tables have been reopened.
@@ -191,6 +214,8 @@ pub(super) struct Cache {
     changed_eras: HashSet<(LogNumber, Offset)>,
     /// The listings of late events that the current batch changes.
     listings: HashMap<[u8; keys::ARRIVAL_BYTES], Listing>,
+    /// The newest head of each source in the current batch. One tells as much as those of all slots.
+    heads: HashMap<Arc<str>, (Seq, Write)>,
     /// The sources and slots whose rows the current batch changes.
     changed_sources: HashSet<(Arc<str>, u8)>,
     /// The readers' cursors that the current batch changes; `None` if it deletes one.
@@ -206,6 +231,11 @@ pub(super) struct CachedBucket {
 }
 
 impl Cache {
+    /// Returns a cache without rows.
+    fn emptied(&mut self) -> Self {
+        Self { deleted: self.deleted, refill: self.refill.next_batch(), ..Self::default() }
+    }
+
     /// Writes `writes` in as few batches as possible, and adds these to `batches`.
     fn write(&mut self, tables: &Arc<Tables>, writes: Vec<Vec<Write>>, batches: &mut u64) -> Result<()> {
         let mut batch = tables.batch();
@@ -214,6 +244,7 @@ impl Cache {
             match write {
                 Write::DropBucket { .. } | Write::UnlistBucket { .. } | Write::DeleteLog { .. } => {
                     // A removal reads the tables, so earlier writes must be in them.
+                    self.apply_heads(&view)?;
                     self.commit(tables, std::mem::replace(&mut batch, tables.batch()), batches)?;
                     self.remove(tables, write, batches)?;
                     view = View::of(tables);
@@ -233,21 +264,18 @@ impl Cache {
                         self.logs.insert(id, (number, stored));
                     }
                 }
-                Write::Head { ref stream, slot, .. } | Write::Archived { ref stream, slot, .. } => {
-                    let key = (Arc::clone(stream), slot);
-                    let row = match self.sources.entry(key.clone()) {
-                        Entry::Occupied(entry) => entry.into_mut(),
-                        Entry::Vacant(entry) => {
-                            let stored = view.source(&keys::source(stream, slot))?;
-                            entry.insert(stored.unwrap_or(SourceRow::NOTHING))
+                Write::Head { ref stream, slot, seq, .. } => {
+                    let stored = self.source(&view, stream, slot)?.head;
+                    match self.heads.get(stream) {
+                        // The first head of an epoch is stored on its own: sequences of two epochs do not compare.
+                        _ if stored == Seq::ZERO || stored.epoch() != seq.epoch() => {
+                            self.apply_to_source(&view, &write)?;
                         }
-                    };
-                    let before = *row;
-                    row.apply(&write);
-                    if *row != before {
-                        self.changed_sources.insert(key);
+                        Some(newer) if newer.0.sequence() >= seq.sequence() => {}
+                        _ => drop(self.heads.insert(Arc::clone(stream), (seq, write))),
                     }
                 }
+                Write::Archived { .. } => self.apply_to_source(&view, &write)?,
                 Write::Cursor { log, name, change } => {
                     let key = keys::cursor(&log, &name);
                     let stored = match self.cursors.get(&key) {
@@ -261,7 +289,37 @@ impl Cache {
                 }
             }
         }
+        self.apply_heads(&view)?;
         self.commit(tables, batch, batches)
+    }
+
+    /// Applies the newest heads.
+    fn apply_heads(&mut self, view: &View) -> Result<()> {
+        let heads = std::mem::take(&mut self.heads);
+        heads.values().try_for_each(|(_, head)| self.apply_to_source(view, head))
+    }
+
+    /// Returns the row of a source in a slot.
+    fn source(&mut self, view: &View, stream: &Arc<str>, slot: u8) -> Result<&mut SourceRow> {
+        Ok(match self.sources.entry((Arc::clone(stream), slot)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let stored = view.source(&keys::source(stream, slot))?;
+                entry.insert(stored.unwrap_or(SourceRow::NOTHING))
+            }
+        })
+    }
+
+    /// Applies a head or a checkpoint.
+    fn apply_to_source(&mut self, view: &View, write: &Write) -> Result<()> {
+        let (Write::Head { stream, slot, .. } | Write::Archived { stream, slot, .. }) = write else { return Ok(()) };
+        let row = self.source(view, stream, *slot)?;
+        let before = *row;
+        row.apply(write);
+        if *row != before {
+            self.changed_sources.insert((Arc::clone(stream), *slot));
+        }
+        Ok(())
     }
 
     /// Returns the number and the settings of a log.

@@ -2,7 +2,7 @@
 
 use crate::{
     Event, LogId, Offset, Position, Reason, Result, Seeked, Seq,
-    store::{EncodedEvent, Scan, Store},
+    store::{Run, Scan, Store},
 };
 
 use super::{End, IndexWalk, events_for, is_known_empty, known};
@@ -91,17 +91,30 @@ pub struct Page<E = Event> {
 /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a log that does not exist, and the errors of the
 /// store.
 pub async fn page<S: Store>(store: &S, id: &LogId, query: &Query, visible: Seq) -> Result<Page> {
-    let Page { events, end, scanned } = encoded_page(store, id, query, visible).await?;
-    Ok(Page { events: events.iter().map(|event| event.decode(id)).collect(), end, scanned })
+    page_of_runs(store, id, query, visible).await?.decode(id)
+}
+
+impl Page<Run> {
+    /// Decodes the events, as those of `log`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Integrity`](crate::ErrorKind::Integrity) if they are damaged.
+    pub fn decode(self, log: &LogId) -> Result<Page> {
+        let mut events = Vec::new();
+        for run in self.events {
+            events.extend(run.into_events()?.iter().map(|event| event.decode(log)));
+        }
+        Ok(Page { events, end: self.end, scanned: self.scanned })
+    }
 }
 
 /// Reads one page in timeline order, as [`page`] does, with its events as they are stored and sent.
 ///
 /// # Errors
 /// Those of [`page`].
-pub async fn encoded_page<S: Store>(store: &S, id: &LogId, query: &Query, visible: Seq) -> Result<Page<EncodedEvent>> {
+pub async fn page_of_runs<S: Store>(store: &S, id: &LogId, query: &Query, visible: Seq) -> Result<Page<Run>> {
     let mut page = Page { events: Vec::new(), end: End::More, scanned: 0 };
-    let mut bytes = 0;
+    let (mut count, mut bytes) = (0, 0);
     // A page of zero bytes would never end.
     let bytes_max = query.bytes.max(1);
     let last = match query.to {
@@ -122,31 +135,41 @@ pub async fn encoded_page<S: Store>(store: &S, id: &LogId, query: &Query, visibl
         }
         let mut scan = Scan { from: query.from, to: last, reverse: query.reverse, limit: 0, bytes: 0 };
         loop {
-            if page.events.len() >= query.limit || bytes >= bytes_max {
+            if count >= query.limit || bytes >= bytes_max {
                 return Ok(page);
             }
             scan.bytes = bytes_max - bytes;
-            scan.limit = (query.limit - page.events.len()).min(events_for(&row, scan.bytes));
-            let events = store.events(id, row.bucket, scan).await?;
-            let Some(newest) = events.last().map(EncodedEvent::position) else {
+            scan.limit = (query.limit - count).min(events_for(&row, scan.bytes));
+            let runs = store.runs(id, row.bucket, scan).await?;
+            let Some(newest) = runs.last().map(Run::last) else {
                 break;
             };
             // Fewer than asked for: the bucket has no more, and a second scan would find nothing.
-            let scanned_bytes = events.iter().fold(0_usize, |sum, event| sum.saturating_add(event.record_bytes()));
-            let is_exhausted = events.len() < scan.limit && scanned_bytes < scan.bytes;
-            for event in events {
-                page.scanned += 1;
-                if event.position().seq > visible {
-                    // Skipping a late event is safe: it could have arrived a moment later. Skipping an
-                    // on-time one would move the cursor past it. In reverse nothing is read after it.
-                    if event.arrived().is_none() && !query.reverse {
-                        page.end = End::CaughtUp;
-                        return Ok(page);
-                    }
+            let scanned_bytes = runs.iter().fold(0_usize, |sum, run| sum.saturating_add(run.record_bytes()));
+            let is_exhausted = runs.iter().map(Run::count).sum::<usize>() < scan.limit && scanned_bytes < scan.bytes;
+            for run in runs {
+                if run.newest() <= visible {
+                    page.scanned += run.count() as u64;
+                    count += run.count();
+                    bytes += run.record_bytes();
+                    page.events.push(run);
                     continue;
                 }
-                bytes += event.record_bytes();
-                page.events.push(event);
+                for event in run.into_events()? {
+                    page.scanned += 1;
+                    if event.position().seq > visible {
+                        // Skipping a late event is safe: it could have arrived a moment later. Skipping an
+                        // on-time one would move the cursor past it. In reverse nothing is read after it.
+                        if event.arrived().is_none() && !query.reverse {
+                            page.end = End::CaughtUp;
+                            return Ok(page);
+                        }
+                        continue;
+                    }
+                    count += 1;
+                    bytes += event.record_bytes();
+                    page.events.push(event.into());
+                }
             }
             if is_exhausted {
                 break;
@@ -182,13 +205,13 @@ pub async fn encoded_page<S: Store>(store: &S, id: &LogId, query: &Query, visibl
 /// store.
 pub async fn seek<S: Store>(store: &S, id: &LogId, offset: Offset, visible: Seq) -> Result<Seeked> {
     let forwards = Query { from: Position::at(offset), limit: 1, ..Query::ALL };
-    let resolved = encoded_page(store, id, &forwards, visible).await?.events.first().map(EncodedEvent::position);
+    let resolved = page_of_runs(store, id, &forwards, visible).await?.events.first().map(Run::first);
     let reason = match resolved {
         Some(position) if position.offset == offset => Reason::Exact,
         None => Reason::AfterLast,
         Some(_) => {
             let backwards = Query { from: Position::MIN, to: Some(Position::at(offset)), reverse: true, ..forwards };
-            let earlier = encoded_page(store, id, &backwards, visible).await?;
+            let earlier = page_of_runs(store, id, &backwards, visible).await?;
             if !earlier.events.is_empty() {
                 Reason::Next
             } else if known(store, id).await?.removed.is_some_and(|removed| offset < removed.to) {

@@ -2,7 +2,7 @@
 //!
 //! A log has one writer, so no other process changes its rows while they are cached.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::{
     LogId, Offset, Seq,
@@ -12,6 +12,10 @@ use crate::{
 /// The most index rows in the cache. They are the ones that the next events are likely to count in.
 const ROWS_MAX: usize = 65_536;
 
+/// The number of logs that are remembered because they did not exist, above which all are forgotten: they may have
+/// been refused.
+const MISSING_MAX: usize = 65_536;
+
 /// The cached rows of all logs.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
@@ -20,6 +24,8 @@ pub(super) struct Cache {
     /// The result of an operation that began before the last time must not enter it.
     generation: u64,
     logs: HashMap<LogId, CachedLog>,
+    /// Logs that did not exist when they were looked up, and were never deleted. A hint: the database decides.
+    missing: HashSet<LogId>,
     rows: usize,
     /// The number of rows that are newer than the stored ones.
     unwritten: usize,
@@ -71,6 +77,21 @@ impl Cache {
             return;
         }
         self.logs.entry(id.clone()).or_default().row = Some(row);
+    }
+
+    /// Remembers logs that do not exist and were never deleted.
+    pub(super) fn put_missing<'a>(&mut self, generation: u64, ids: impl Iterator<Item = &'a LogId>) {
+        if generation == self.generation {
+            if self.missing.len() > MISSING_MAX {
+                self.missing.clear();
+            }
+            self.missing.extend(ids.cloned());
+        }
+    }
+
+    /// Returns true if the log did not exist lately, and forgets it: it is about to be created.
+    pub(super) fn take_missing(&mut self, id: &LogId) -> bool {
+        self.missing.remove(id)
     }
 
     /// Records that the index of the log is empty.
@@ -247,6 +268,23 @@ mod tests {
         cache.clear();
         cache.put_unwritten(0, &id, &log_row, [row(0, 3, 3)]);
         assert_eq!(cache.unwritten(), 0, "the write began before the cache was cleared");
+    }
+
+    #[test]
+    fn a_missing_log_is_a_hint_that_serves_once() {
+        let (mut cache, id): (_, LogId) = (Cache::default(), "a".parse().expect("a valid id"));
+        cache.put_missing(0, std::iter::once(&id));
+        assert!(cache.take_missing(&id) && !cache.take_missing(&id));
+        cache.put_missing(0, std::iter::once(&id));
+        cache.clear();
+        assert!(!cache.take_missing(&id), "what was missing before a rollback may be missing or not");
+        cache.put_missing(0, std::iter::once(&id));
+        assert!(!cache.take_missing(&id), "it was looked up before the cache was cleared");
+        let many: Vec<LogId> =
+            (0..=MISSING_MAX).map(|number| format!("b.{number}").parse().expect("a valid id")).collect();
+        cache.put_missing(1, many.iter());
+        cache.put_missing(1, std::iter::once(&id));
+        assert_eq!((cache.missing.len(), cache.take_missing(&id)), (1, true), "those that were refused are forgotten");
     }
 
     #[test]

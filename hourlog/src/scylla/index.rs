@@ -14,10 +14,10 @@ use crate::{
 
 use super::{
     Scylla,
-    errors::request_error,
+    batches::CONCURRENT_STATEMENTS,
+    batches::{BATCH_ROWS_MAX, unlogged},
     session::cql_limit,
     values::{self, BucketCounts},
-    writes::{BATCH_ROWS_MAX, CONCURRENT_STATEMENTS, unlogged},
 };
 
 /// The most rows that one statement reads by their keys. ScyllaDB refuses more than 100.
@@ -171,12 +171,18 @@ impl Scylla {
         // The seq of its first event is the timestamp of a row. The row that counts this event may carry the same
         // timestamp. The database then keeps the greater value, which is the one that counts more.
         let new: Vec<_> = buckets.into_iter().map(|(bucket, seq)| (BucketRow::listed(bucket, seq), seq)).collect();
+        let new_era = first.filter(|_| !era_is_listed).map(|seq| (id.as_str(), era.nanos(), seq));
+        if let (Some(new_era), [(row, seq)]) = (new_era, &new[..]) {
+            // Most new logs begin with one bucket.
+            self.execute_batch(&self.0.batches.era, (new_era, bucket_values(id, era, row, *seq)?)).await?;
+            rows.push(row.clone());
+            self.cache().put_listed(generation, id, era, rows.iter().cloned());
+            return Ok(rows);
+        }
         let list_era = async {
-            match first {
-                Some(seq) if !era_is_listed => {
-                    self.execute(&self.0.statements.add_era, (id.as_str(), era.nanos(), seq)).await.map(drop)
-                }
-                _ => Ok(()),
+            match new_era {
+                Some(new_era) => self.execute(&self.0.statements.add_era, new_era).await.map(drop),
+                None => Ok(()),
             }
         };
         let list = async {
@@ -198,25 +204,13 @@ impl Scylla {
         era: Offset,
         rows: impl Iterator<Item = (&BucketRow, Seq)>,
     ) -> Result<()> {
-        let values = |(row, timestamp): (&BucketRow, Seq)| {
-            let start = values::hour_bucket(row.bucket.start);
-            Ok((id.as_str(), era.nanos(), start, values::counts(row)?, timestamp))
-        };
-        let mut values: Vec<_> = rows.map(values).collect::<Result<_>>()?;
+        let mut values: Vec<_> =
+            rows.map(|(row, timestamp)| bucket_values(id, era, row, timestamp)).collect::<Result<_>>()?;
         let statement = &self.0.statements.set_bucket;
         match values.len() {
             0 => Ok(()),
             1 => self.execute(statement, values.remove(0)).await.map(drop),
-            count => {
-                let written = self.0.session.batch(&unlogged(statement, count), values).await.map(drop);
-                let written = written.map_err(|error| {
-                    request_error(
-                        "the database did not accept rows of the index; check its health and try again",
-                        error,
-                    )
-                });
-                self.unless_restarted(written).await
-            }
+            count => self.execute_batch(&unlogged(statement, count), values).await,
         }
     }
 
@@ -241,4 +235,15 @@ impl Scylla {
         });
         writing.buffer_unordered(CONCURRENT_COUNTS).try_collect().await
     }
+}
+
+/// Returns the values of the statement that writes a row.
+fn bucket_values<'i>(
+    id: &'i LogId,
+    era: Offset,
+    row: &BucketRow,
+    timestamp: Seq,
+) -> Result<(&'i str, i64, CqlTimestamp, BucketCounts, Seq)> {
+    let start = values::hour_bucket(row.bucket.start);
+    Ok((id.as_str(), era.nanos(), start, values::counts(row)?, timestamp))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use scylla::response::PagingState;
+use scylla::{response::PagingState, serialize::row::SerializeRow};
 
 use crate::{
     LogId, Offset, Position, Result, Seq,
@@ -12,9 +12,9 @@ use crate::{
 
 use super::{
     Scylla,
+    batches::{BATCH_ROWS_MAX, CONCURRENT_STATEMENTS},
     errors::unreadable,
     values,
-    writes::{BATCH_ROWS_MAX, CONCURRENT_STATEMENTS},
 };
 
 /// The most events of one row. They follow each other in the bucket's list.
@@ -27,36 +27,13 @@ const FIRST_EVENTS: usize = 16;
 const CONCURRENT_READS: usize = 8;
 
 impl Scylla {
-    /// Lists late events, each in the bucket of its source's `max_time` at its arrival.
-    ///
-    /// `emptied_at` has the seqs at which such buckets were emptied.
-    pub(super) async fn add_arrivals(
-        &self,
-        id: &LogId,
-        widths: &Widths,
-        rows: &[&EventRow],
-        emptied_at: &HashMap<Bucket, Seq>,
-    ) -> Result<()> {
-        let mut listed: BTreeMap<Bucket, Vec<Position>> = BTreeMap::new();
-        for row in rows {
-            if let Some(late) = row.late {
-                listed.entry(widths.bucket(late.max_time)).or_default().push(row.event.position);
-            }
-        }
-        let adding = listed.into_iter().map(|(bucket, positions)| {
-            self.add_rows(id, bucket, positions, emptied_at.get(&bucket).copied().unwrap_or(Seq::MIN))
-        });
+    /// Writes rows that list late events.
+    pub(super) async fn add_lists(&self, id: &LogId, lists: &[LateList]) -> Result<()> {
+        let adding = lists
+            .iter()
+            .map(|list| async { self.execute(&self.0.statements.add_arrivals, list.values(id)).await.map(drop) });
+        let adding: Vec<_> = adding.collect();
         stream::iter(adding).buffer_unordered(CONCURRENT_STATEMENTS).try_collect().await
-    }
-
-    async fn add_rows(&self, id: &LogId, bucket: Bucket, positions: Vec<Position>, emptied_at: Seq) -> Result<()> {
-        for row in rows_of(&positions, emptied_at) {
-            let ([first, ..], [.., last]) = (row, row) else { continue };
-            let events: Vec<_> = row.iter().map(|position| (position.seq, position.offset.nanos())).collect();
-            let values = (id.as_str(), values::hour_bucket(bucket.start), last.seq, first.seq, events, last.seq);
-            self.execute(&self.0.statements.add_arrivals, values).await?;
-        }
-        Ok(())
     }
 
     /// Reads the late events of [`Store::late_events`](crate::store::Store::late_events).
@@ -126,6 +103,44 @@ impl Scylla {
             found.into_iter().map(|event| (event.position(), event)).collect();
         Ok(positions.iter().map(|position| LateEvent { position: *position, event: found.remove(position) }).collect())
     }
+}
+
+/// A row that lists late events of one write.
+pub(super) struct LateList {
+    bucket: Bucket,
+    /// At least one, by seq.
+    positions: Vec<Position>,
+}
+
+impl LateList {
+    /// Returns the bucket that it is in.
+    pub(super) fn bucket(&self) -> Bucket {
+        self.bucket
+    }
+
+    /// Returns the values of its statement.
+    pub(super) fn values<'i>(&self, id: &'i LogId) -> impl SerializeRow + use<'i> {
+        let (first, last) = (self.positions[0].seq, self.positions[self.positions.len() - 1].seq);
+        let events: Vec<_> = self.positions.iter().map(|position| (position.seq, position.offset.nanos())).collect();
+        (id.as_str(), values::hour_bucket(self.bucket.start), last, first, events, last)
+    }
+}
+
+/// Returns the rows that list the late events of a write, each in the bucket of its source's `max_time` at its arrival.
+///
+/// `emptied_at` has the seqs at which such buckets were emptied.
+pub(super) fn lists(widths: &Widths, rows: &[&EventRow], emptied_at: &HashMap<Bucket, Seq>) -> Vec<LateList> {
+    let mut listed: BTreeMap<Bucket, Vec<Position>> = BTreeMap::new();
+    for row in rows {
+        if let Some(late) = row.late {
+            listed.entry(widths.bucket(late.max_time)).or_default().push(row.event.position);
+        }
+    }
+    let lists = listed.iter().flat_map(|(bucket, positions)| {
+        let emptied_at = emptied_at.get(bucket).copied().unwrap_or(Seq::MIN);
+        rows_of(positions, emptied_at).map(|row| LateList { bucket: *bucket, positions: row.to_vec() })
+    });
+    lists.collect()
 }
 
 /// Splits the late events of one write, by seq, into rows of at most [`ROW_EVENTS_MAX`].

@@ -1,21 +1,49 @@
 //! The rows of logs: reading, creating and changing them.
 
+use std::collections::{BTreeMap, HashMap};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::value::MaybeUnset;
 
 use crate::{LogId, Result, Seq, store::LogRow};
 
 use super::{
     Scylla,
+    batches::CONCURRENT_STATEMENTS,
     session::was_applied,
     shard,
-    values::{self, CqlLog},
+    values::{self, CqlListedLog, CqlLog},
 };
+
+/// The most logs that one statement reads. ScyllaDB refuses more than 100 keys.
+const LOGS_PER_READ: usize = 100;
 
 impl Scylla {
     /// Reads the row of a log, and the seq up to which its events were deleted.
     pub(super) async fn read_log(&self, id: &LogId) -> Result<(Option<LogRow>, Seq)> {
         let found: Vec<CqlLog> = self.rows(&self.0.statements.log, (shard(id), id.as_str())).await?;
         found.into_iter().next().map_or(Ok((None, Seq::MIN)), values::log_row)
+    }
+
+    /// Reads the rows of logs, those of a shard together, as [`read_log`](Self::read_log) does.
+    ///
+    /// Remembers those that never were, which makes their creation cheap.
+    pub(super) async fn read_logs(&self, ids: &[LogId]) -> Result<Vec<(Option<LogRow>, Seq)>> {
+        let generation = self.cache().generation();
+        let mut shards: BTreeMap<i32, Vec<&str>> = BTreeMap::new();
+        for id in ids {
+            shards.entry(shard(id)).or_default().push(id.as_str());
+        }
+        let parts = shards.iter().flat_map(|(shard, ids)| ids.chunks(LOGS_PER_READ).map(|some| (*shard, some)));
+        let reads: Vec<_> = parts.map(|part| self.rows::<CqlListedLog>(&self.0.statements.some_logs, part)).collect();
+        let found: Vec<CqlListedLog> = stream::iter(reads).buffer_unordered(CONCURRENT_STATEMENTS).try_concat().await?;
+        let mut rows = HashMap::with_capacity(found.len());
+        for row in found {
+            let (id, row, deleted_to) = values::listed_log(row)?;
+            rows.insert(id, (row, deleted_to));
+        }
+        self.cache().put_missing(generation, ids.iter().filter(|id| !rows.contains_key(id)));
+        Ok(ids.iter().map(|id| rows.get(id).cloned().unwrap_or((None, Seq::MIN))).collect())
     }
 
     /// Returns the row of a log, from the cache or else from its table.

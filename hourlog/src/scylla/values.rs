@@ -19,7 +19,7 @@ use scylla::{
 };
 
 use crate::{
-    ArrivalCursor, Error, ErrorKind, Metadata, Offset, Position, Result, Seq,
+    ArrivalCursor, Error, ErrorKind, LogId, Metadata, Offset, Position, Result, Seq,
     bucket::Bucket,
     encoded::Encoder,
     store::{BucketRow, LogRow, Removed, Width, Widths},
@@ -68,6 +68,10 @@ type CqlMetadata<'p, 'm> = MapIterator<'p, 'm, &'p str, ListlikeIterator<'p, 'm,
 /// The columns of a log: created, widths, retention, removed, `settings_at`, `deleted_to`. A deleted log
 /// has only the last.
 pub(super) type CqlLog = (Option<i64>, Option<CqlWidths>, Option<i64>, Option<(i64, i64)>, Option<i64>, Option<i64>);
+
+/// The columns of a log with its id.
+pub(super) type CqlListedLog =
+    (String, Option<i64>, Option<CqlWidths>, Option<i64>, Option<(i64, i64)>, Option<i64>, Option<i64>);
 
 /// Returns a bucket's start as a timestamp. Every start is in whole seconds, except `Offset::MIN`.
 pub(super) fn hour_bucket(start: Offset) -> CqlTimestamp {
@@ -136,6 +140,14 @@ pub(super) fn log_row(
     let settings_at = settings_at.map_or(Seq::ZERO, Seq::from_number);
     let created = Offset::from_nanos(created);
     Ok((Some(LogRow { created, widths, retention, removed, settings_at, deleted_to }), deleted_to))
+}
+
+/// Returns the id of a log, its row if it exists, and the seq up to which its events were deleted.
+pub(super) fn listed_log(
+    (id, created, widths, retention, removed, settings_at, deleted_to): CqlListedLog,
+) -> Result<(LogId, Option<LogRow>, Seq)> {
+    let (row, deleted_to) = log_row((created, widths, retention, removed, settings_at, deleted_to))?;
+    Ok((id.parse()?, row, deleted_to))
 }
 
 pub(super) fn removed(removed: Removed) -> (i64, i64) {

@@ -8,11 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
 use scylla::{
-    statement::{
-        batch::{Batch, BatchType},
-        prepared::PreparedStatement,
-    },
-    value::MaybeUnset,
+    serialize::row::SerializeRow,
+    value::{CqlTimestamp, MaybeUnset},
 };
 
 use crate::{
@@ -21,14 +18,15 @@ use crate::{
     store::{Bucket, BucketRow, EventRow, LogRow, Width, Widths},
 };
 
-use super::{Scylla, errors::request_error, values};
+use super::{
+    Scylla,
+    batches::{BATCH_ROWS_MAX, CONCURRENT_STATEMENTS, OneOf},
+    late::{self, LateList},
+    values,
+};
 
-/// The most rows of one batch, all in one partition. Larger batches raise the write p99 to 0.3 s.
-pub(super) const BATCH_ROWS_MAX: usize = 50;
 /// The most bytes of one batch. The database logs a warning for larger ones.
 const BATCH_BYTES_MAX: usize = 64 << 10;
-/// The statements or batches of one write that are in flight at once.
-pub(super) const CONCURRENT_STATEMENTS: usize = 16;
 /// The most index rows that may wait to be written. Above it, a write flushes them first: an import
 /// touches many.
 const UNWRITTEN_MAX: usize = 16_384;
@@ -46,7 +44,9 @@ impl Scylla {
         let load = |_: &LogId, bucket: Bucket| Ok(listed.remove(&bucket));
         let Counts { rows: counted, deleted: gone, .. } = index::count(id, widths, deleted_to, rows, load)?;
         let rows: Vec<&EventRow> = rows.iter().filter(|row| !gone.contains(&row.event.position.seq)).collect();
-        try_join(self.add_events(id, widths, &rows), self.add_arrivals(id, widths, &rows, &emptied_at)).await?;
+        let mut lists = late::lists(widths, &rows, &emptied_at);
+        let batches = event_batches(widths, &rows, &mut lists);
+        try_join(self.add_events(id, batches), self.add_lists(id, &lists)).await?;
         let unwritten = {
             let mut cache = self.cache();
             cache.put_unwritten(generation, id, &log_row, counted.into_iter().map(|counted| counted.row));
@@ -100,6 +100,10 @@ impl Scylla {
         if let Some(row) = self.cache().log(id) {
             return Ok(Some(row));
         }
+        let Some(first) = rows.first() else { return Ok(None) };
+        if let Some(row) = self.create_missing(generation, id, first.event.arrival_time(), width).await? {
+            return Ok(Some(row));
+        }
         let (row, is_new) = match self.read_log(id).await? {
             (Some(row), _) => (row, false),
             (None, deleted_to) => {
@@ -121,60 +125,92 @@ impl Scylla {
         Ok(Some(row))
     }
 
-    /// Writes events in concurrent batches, each within one partition.
-    async fn add_events(&self, id: &LogId, widths: &Widths, rows: &[&EventRow]) -> Result<()> {
-        let mut batches: Vec<(Bucket, Vec<&Event>)> = Vec::new();
-        let mut open: HashMap<Bucket, (usize, usize)> = HashMap::new();
-        for row in rows {
-            let event = &row.event;
-            let (bucket, bytes) = (widths.bucket(event.position.offset), event.record.bytes());
-            match open.get_mut(&bucket) {
-                Some((at, batch_bytes))
-                    if batches[*at].1.len() < BATCH_ROWS_MAX && *batch_bytes + bytes <= BATCH_BYTES_MAX =>
-                {
-                    batches[*at].1.push(event);
-                    *batch_bytes += bytes;
-                }
-                _ => {
-                    open.insert(bucket, (batches.len(), bytes));
-                    batches.push((bucket, vec![event]));
-                }
-            }
-        }
-        let adding: Vec<_> = batches.into_iter().map(|(bucket, events)| self.add_batch(id, bucket, events)).collect();
+    /// Writes events in concurrent batches.
+    async fn add_events(&self, id: &LogId, batches: Vec<EventBatch<'_>>) -> Result<()> {
+        let adding: Vec<_> = batches.into_iter().map(|batch| self.add_batch(id, batch)).collect();
         stream::iter(adding).buffer_unordered(CONCURRENT_STATEMENTS).try_collect().await
     }
 
-    async fn add_batch(&self, id: &LogId, bucket: Bucket, events: Vec<&Event>) -> Result<()> {
-        let values = events.iter().map(|event| {
-            let Position { offset, seq } = event.position;
-            let arrived = event.arrived.map_or(MaybeUnset::Unset, |arrived| MaybeUnset::Set(arrived.nanos()));
-            let metadata = &event.record.metadata;
-            let metadata =
-                if metadata.is_empty() { MaybeUnset::Unset } else { MaybeUnset::Set(values::metadata(metadata)) };
-            let start = values::hour_bucket(bucket.start);
-            (id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq)
-        });
-        let mut values: Vec<_> = values.collect();
-        if values.len() == 1 {
-            return self.execute(&self.0.statements.add_event, values.remove(0)).await.map(drop);
+    async fn add_batch(&self, id: &LogId, EventBatch { bucket, events, list, .. }: EventBatch<'_>) -> Result<()> {
+        let start = values::hour_bucket(bucket.start);
+        if let ([event], None) = (&events[..], &list) {
+            return self.execute(&self.0.statements.add_event, event_values(id, start, event)).await.map(drop);
         }
-        let written = self.0.session.batch(&self.0.event_batches[values.len() - 1], values).await.map(drop);
-        let written = written.map_err(|error| {
-            request_error("the database did not accept a batch of events; check its health and try again", error)
-        });
-        self.unless_restarted(written).await
+        let batch = self.0.batches.of_events(events.len(), list.is_some());
+        let rows = events.iter().map(|event| OneOf::First(event_values(id, start, event)));
+        let rows: Vec<_> = rows.chain(list.iter().map(|list| OneOf::Second(list.values(id)))).collect();
+        self.execute_batch(batch, rows).await
     }
 }
 
-/// Returns a batch that executes a statement `rows` times, always in the same partition.
-pub(super) fn unlogged(statement: &PreparedStatement, rows: usize) -> Batch {
-    let mut batch = Batch::new_with_statements(BatchType::Unlogged, vec![statement.clone().into(); rows]);
-    batch.set_is_idempotent(true);
-    batch
+/// Returns the values of the statement that writes an event.
+fn event_values<'v>(id: &'v LogId, start: CqlTimestamp, event: &'v Event) -> impl SerializeRow + use<'v> {
+    let Position { offset, seq } = event.position;
+    let arrived = event.arrived.map_or(MaybeUnset::Unset, |arrived| MaybeUnset::Set(arrived.nanos()));
+    let metadata = &event.record.metadata;
+    let metadata = if metadata.is_empty() { MaybeUnset::Unset } else { MaybeUnset::Set(values::metadata(metadata)) };
+    (id.as_str(), start, offset.nanos(), seq, arrived, metadata, &event.record.data[..], seq)
 }
 
-/// Returns the batches for 1, 2, 3… events. Building a batch costs as much as filling it.
-pub(super) fn event_batches(statement: &PreparedStatement) -> Vec<Batch> {
-    (1..=BATCH_ROWS_MAX).map(|rows| unlogged(statement, rows)).collect()
+/// Events of one bucket that are written together, with the row that lists the late ones if it is of the same bucket:
+/// both tables have the same key, so it is one write of one partition.
+struct EventBatch<'e> {
+    bucket: Bucket,
+    events: Vec<&'e Event>,
+    bytes: usize,
+    list: Option<LateList>,
+}
+
+/// Groups the events of a write. Takes of `lists` what is written with them.
+fn event_batches<'e>(widths: &Widths, rows: &[&'e EventRow], lists: &mut Vec<LateList>) -> Vec<EventBatch<'e>> {
+    let mut batches: Vec<EventBatch<'e>> = Vec::new();
+    let mut open: HashMap<Bucket, usize> = HashMap::new();
+    for row in rows {
+        let event = &row.event;
+        let (bucket, bytes) = (widths.bucket(event.position.offset), event.record.bytes());
+        match open.get(&bucket).map(|at| &mut batches[*at]) {
+            Some(batch) if batch.events.len() < BATCH_ROWS_MAX && batch.bytes + bytes <= BATCH_BYTES_MAX => {
+                batch.events.push(event);
+                batch.bytes += bytes;
+            }
+            _ => {
+                open.insert(bucket, batches.len());
+                let list = lists.iter().position(|list| list.bucket() == bucket).map(|at| lists.swap_remove(at));
+                batches.push(EventBatch { bucket, events: vec![event], bytes, list });
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Offset, Record,
+        store::{Arrival, Widths},
+        time::HOUR,
+    };
+
+    #[test]
+    fn a_list_is_written_with_the_first_events_of_its_bucket_if_there_are_any() {
+        let (id, widths): (LogId, _) = ("a".parse().expect("a valid id"), Widths::default());
+        let arrived = Offset::from_nanos(5 * HOUR);
+        let row = |sequence: u64, offset: Offset| {
+            let seq = Seq::new(1, sequence);
+            EventRow::new(&id, Arrival { offset, time: arrived, max_time: arrived, seq }, Record::new("x"))
+        };
+        let batches_of = |hours: &[i64]| -> (Vec<(usize, bool)>, usize) {
+            let offsets = hours.iter().map(|hour| Offset::from_nanos(hour * HOUR + 1));
+            let rows: Vec<EventRow> = (1..).zip(offsets).map(|(sequence, offset)| row(sequence, offset)).collect();
+            let rows: Vec<&EventRow> = rows.iter().collect();
+            let mut lists = late::lists(&widths, &rows, &HashMap::new());
+            let batches = event_batches(&widths, &rows, &mut lists);
+            (batches.iter().map(|batch| (batch.events.len(), batch.list.is_some())).collect(), lists.len())
+        };
+        assert_eq!(batches_of(&[5; 3]), (vec![(3, true)], 0), "an event of the present with its own time");
+        assert_eq!(batches_of(&[1; 3]), (vec![(3, false)], 1), "an import of old events");
+        assert_eq!(batches_of(&[1, 5, 1]), (vec![(2, false), (1, true)], 0));
+        assert_eq!(batches_of(&[5; 120]), (vec![(50, true), (50, true), (20, true)], 0));
+    }
 }

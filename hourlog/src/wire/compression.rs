@@ -1,12 +1,14 @@
 //! Compressed replies: `Accept-Encoding` in a request, `Content-Encoding` in its reply.
 
+mod lz4;
+
 use std::{
     fmt,
     io::{self, Read, Write},
     str::FromStr,
 };
 
-use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+use lz4_flex::frame::FrameDecoder;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -144,7 +146,7 @@ pub struct Compressor {
 
 enum Encoder {
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
-    Lz4(FrameEncoder<Vec<u8>>),
+    Lz4(lz4::Frame),
 }
 
 impl fmt::Debug for Compressor {
@@ -163,10 +165,7 @@ impl Compressor {
             Compression::Zstd => Encoder::Zstd(
                 zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL).expect("the level is one of zstd"),
             ),
-            Compression::Lz4 => {
-                let info = FrameInfo::new().block_size(BlockSize::Max256KB).block_mode(BlockMode::Linked);
-                Encoder::Lz4(FrameEncoder::with_frame_info(info, Vec::new()))
-            }
+            Compression::Lz4 => Encoder::Lz4(lz4::Frame::new()),
         };
         Self { encoder, bytes_max, added: 0, pending: 0 }
     }
@@ -182,6 +181,18 @@ impl Compressor {
         }
         self.put(part);
         true
+    }
+
+    /// Adds what a block of LZ4 holds, which is `length` bytes, and returns true, if it can be added as it is: the result is
+    /// to be LZ4, and stays within its bytes.
+    pub fn add_lz4(&mut self, block: &[u8], length: usize) -> bool {
+        let Encoder::Lz4(frame) = &mut self.encoder else { return false };
+        frame.flush();
+        self.pending = 0;
+        let is_added = frame.written().len() + block.len() + OVERHEAD_BYTES_MAX.0 <= self.bytes_max
+            && frame.put_block(block, length);
+        self.added += if is_added { length } else { 0 };
+        is_added
     }
 
     /// Adds `part`, however large it is, and returns true if the result stays within its bytes. After false, there is no
@@ -207,10 +218,9 @@ impl Compressor {
     /// Returns the result.
     pub fn finish(self) -> Vec<u8> {
         match self.encoder {
-            Encoder::Zstd(encoder) => encoder.finish().map_err(|error| error.to_string()),
-            Encoder::Lz4(encoder) => encoder.finish().map_err(|error| error.to_string()),
+            Encoder::Zstd(encoder) => encoder.finish().expect(IN_MEMORY),
+            Encoder::Lz4(frame) => frame.finish(),
         }
-        .expect(IN_MEMORY)
     }
 
     fn has_room(&self, bytes: usize) -> bool {
@@ -221,27 +231,25 @@ impl Compressor {
 
     fn put(&mut self, part: &[u8]) {
         match &mut self.encoder {
-            Encoder::Zstd(encoder) => encoder.write_all(part),
-            Encoder::Lz4(encoder) => encoder.write_all(part),
+            Encoder::Zstd(encoder) => encoder.write_all(part).expect(IN_MEMORY),
+            Encoder::Lz4(frame) => frame.put(part),
         }
-        .expect(IN_MEMORY);
         self.added += part.len();
         self.pending += part.len();
     }
 
     fn flush(&mut self) {
         match &mut self.encoder {
-            Encoder::Zstd(encoder) => encoder.flush(),
-            Encoder::Lz4(encoder) => encoder.flush(),
+            Encoder::Zstd(encoder) => encoder.flush().expect(IN_MEMORY),
+            Encoder::Lz4(frame) => frame.flush(),
         }
-        .expect(IN_MEMORY);
         self.pending = 0;
     }
 
     fn result(&self) -> &[u8] {
         match &self.encoder {
             Encoder::Zstd(encoder) => encoder.get_ref(),
-            Encoder::Lz4(encoder) => encoder.get_ref(),
+            Encoder::Lz4(frame) => frame.written(),
         }
     }
 }
@@ -341,6 +349,23 @@ mod tests {
             }
             assert!(compression.decompress(b"not compressed", 10_000).is_err());
         }
+    }
+
+    #[test]
+    fn blocks_of_lz4_are_added_as_they_are() {
+        let text = br#"{"level":"info","path":"/api/v1/orders","status":200}"#.repeat(500);
+        let block = lz4_flex::block::compress(&text);
+        let mut compressor = Compressor::new(Compression::Lz4, 100_000);
+        assert!(compressor.add(b"first"));
+        assert!(compressor.add_lz4(&block, text.len()) && compressor.add_lz4(&block, text.len()));
+        // A block of a frame may not hold so many.
+        assert!(!compressor.add_lz4(&block, (256 << 10) + 1));
+        assert!(compressor.pays());
+        let compressed = compressor.finish_with(b"last");
+        let expected = [b"first", &text[..], &text, b"last"].concat();
+        assert_eq!(Compression::Lz4.decompress(&compressed, 100_000).expect("its own bytes"), expected);
+        assert!(!Compressor::new(Compression::Zstd, 100_000).add_lz4(&block, text.len()));
+        assert!(!Compressor::new(Compression::Lz4, block.len()).add_lz4(&block, text.len()));
     }
 
     #[test]

@@ -1,17 +1,14 @@
 //! The page of a replay: made of what the archive holds, and encoded for the requester.
 
+mod body;
 mod form;
 
 use bytes::Bytes;
 use hourlog::{
     ArrivalCursor, Cursor, Error, ErrorKind, LogId, Offset, Position, Reason, Result,
     read::End,
-    store::EncodedEvent,
-    wire::{
-        AheadReply, COMPRESSED_PAGE_BYTES_MAX, Compression, Compressor, Moved, PROTOBUF,
-        json::{JsonEvent, JsonPage},
-        proto,
-    },
+    store::{EncodedEvent, Run},
+    wire::{AheadReply, Moved, PROTOBUF, json::JsonPage, proto},
 };
 
 use crate::{
@@ -19,26 +16,15 @@ use crate::{
     reading::{Read, ReadPage},
 };
 
-use super::{
-    Reply,
-    yielding::{YieldingWriter, Yields},
-};
+use super::Reply;
+use body::{Body, JSON_EVENTS, failed_to_encode};
 pub(super) use form::Form;
 use form::Format;
-
-/// Start of a page as JSON.
-const JSON_EVENTS: &str = "{\"events\":[";
-/// Memory beside the events that a page is expected to take.
-const REST_BYTES: usize = 256;
-/// Fewest bytes of a page that is compressed: a smaller one is sent as quickly as it is.
-const COMPRESSED_BYTES_MIN: usize = 4 << 10;
-/// Bytes of a page that are compressed to find out if that pays: a tenth of a page of the usual size.
-const SAMPLE_BYTES: usize = 48 << 10;
 
 /// A page of either order, with its events as they are stored and sent.
 #[derive(Debug)]
 pub(super) struct AnyPage {
-    pub(super) events: Vec<EncodedEvent>,
+    pub(super) runs: Vec<Run>,
     pub(super) next: Option<Cursor>,
     pub(super) end: End,
     pub(super) scanned: u64,
@@ -55,19 +41,27 @@ pub(super) struct AnyPage {
 impl AnyPage {
     /// The page that was read after the cursor `after`.
     pub(super) fn new(ReadPage { read, expired }: ReadPage, after: Option<Cursor>) -> Self {
-        let (events, next, end, scanned) = match read {
+        let (runs, next, end, scanned) = match read {
             Read::Timeline(page) => {
-                let next = page.events.last().map(|event| Cursor::Timeline(event.position())).or(after);
+                let next = page.events.last().map(|run| Cursor::Timeline(run.last())).or(after);
                 (page.events, next, page.end, page.scanned)
             }
-            Read::Arrival(page) => (page.events, Some(Cursor::Arrival(page.next)), page.end, page.scanned),
+            Read::Arrival(page) => {
+                let runs = page.events.into_iter().map(Run::from).collect();
+                (runs, Some(Cursor::Arrival(page.next)), page.end, page.scanned)
+            }
         };
-        Self { events, next, end, scanned, expired, moved: None, ahead: None, reason: None }
+        Self { runs, next, end, scanned, expired, moved: None, ahead: None, reason: None }
+    }
+
+    /// Returns the number of events.
+    pub(super) fn count(&self) -> usize {
+        self.runs.iter().map(Run::count).sum()
     }
 
     /// Returns the bytes of the events' data and metadata.
     pub(super) fn bytes(&self) -> usize {
-        self.events.iter().map(EncodedEvent::record_bytes).sum()
+        self.runs.iter().map(Run::record_bytes).sum()
     }
 
     /// Encodes the page, cut to what fits into `bytes_max`.
@@ -75,86 +69,12 @@ impl AnyPage {
     /// # Errors
     /// [`ErrorKind::TooLarge`] when not even the first event fits.
     pub(super) fn encode(self, log: &LogId, form: Form, bytes_max: usize, replayed: &Traffic) -> Result<Reply> {
-        let mut encoding = Encoding { format: form.format, log, json: Vec::new() };
-        let compressed = match form.compression {
-            Some(compression) => self.compress(&mut encoding, compression, bytes_max)?,
-            None => None,
-        };
-        let (body, count, failed, compression) = match compressed {
-            Some((compressor, count)) => (Body::Compressed(Box::new(compressor)), count, 0, form.compression),
-            None => {
-                let (plain, count, failed) = self.copy(&mut encoding, bytes_max)?;
-                (Body::Plain(plain), count, failed, None)
-            }
-        };
-        let page = self.cut_to(count, failed, form.format)?;
-        replayed.add(page.events.len(), page.bytes());
-        let rest = page.rest(form.format)?;
-        let body = match body {
-            Body::Compressed(compressor) => compressor.finish_with(&rest),
-            Body::Plain(mut body) => {
-                body.extend_from_slice(&rest);
-                body
-            }
-        };
+        let (body, compression) = Body::of(&self.runs, log, form, bytes_max)?;
+        let page = self.cut_to(body.count(), body.left_out(), form.format)?;
+        replayed.add(page.count(), page.bytes());
+        let body = body.finish_with(&page.rest(form.format)?);
         let content_type = form.format.content_type();
         Ok(Reply { body: Bytes::from(body), content_type, compression, turn: None })
-    }
-
-    /// Encodes as many events as fit. Returns their number, and the bytes of the first one that does not fit.
-    fn copy(&self, encoding: &mut Encoding<'_>, bytes_max: usize) -> Result<(Vec<u8>, usize, usize)> {
-        let mut body = YieldingWriter::default();
-        if encoding.format == Format::Protobuf {
-            let bytes: usize = self.events.iter().map(|event| event.as_field().len()).sum();
-            body.bytes.reserve_exact(bytes.min(bytes_max) + REST_BYTES);
-        }
-        body.put(encoding.start());
-        for (count, event) in self.events.iter().enumerate() {
-            let part = encoding.part(count, event)?;
-            if body.bytes.len() + part.len() > bytes_max {
-                return Ok((body.bytes, count, part.len()));
-            }
-            body.put(part);
-        }
-        Ok((body.bytes, self.events.len(), 0))
-    }
-
-    /// Compresses as many events as fit, and returns their number. `None` if that does not pay.
-    fn compress(
-        &self,
-        encoding: &mut Encoding<'_>,
-        compression: Compression,
-        bytes_max: usize,
-    ) -> Result<Option<(Compressor, usize)>> {
-        if self.events.iter().map(|event| event.as_field().len()).sum::<usize>() < COMPRESSED_BYTES_MIN {
-            return Ok(None);
-        }
-        let mut compressor = Compressor::new(compression, bytes_max);
-        let mut yields = Yields::default();
-        let (mut bytes, mut is_sampled) = (0, false);
-        if !compressor.add(encoding.start()) {
-            return Ok(None);
-        }
-        for (count, event) in self.events.iter().enumerate() {
-            let part = encoding.part(count, event)?;
-            bytes += part.len();
-            // A requester reads no more than this, unless it is one event.
-            let fits = match count {
-                0 => compressor.add(part) || compressor.squeeze(part),
-                _ => bytes <= COMPRESSED_PAGE_BYTES_MAX && compressor.add(part),
-            };
-            if !fits {
-                return Ok((count > 0).then_some((compressor, count)));
-            }
-            yields.wrote(part.len());
-            if !is_sampled && bytes >= SAMPLE_BYTES {
-                if !compressor.pays() {
-                    return Ok(None);
-                }
-                is_sampled = true;
-            }
-        }
-        Ok((is_sampled || compressor.pays()).then_some((compressor, self.events.len())))
     }
 
     /// Encodes all of the page that follows its events.
@@ -188,7 +108,7 @@ impl AnyPage {
 
     /// Returns the position of the first event.
     pub(super) fn resolved(&self) -> Option<Position> {
-        self.events.first().map(EncodedEvent::position)
+        self.runs.first().map(Run::first)
     }
 
     /// Cuts the page to its first `count` events, which fit. The next one takes `bytes`.
@@ -196,12 +116,13 @@ impl AnyPage {
     /// # Errors
     /// [`ErrorKind::TooLarge`] when not even the first event fits.
     fn cut_to(mut self, count: usize, bytes: usize, format: Format) -> Result<Self> {
-        if count == self.events.len() {
+        if count == self.count() {
             return Ok(self);
         }
-        let Some(last) = count.checked_sub(1).map(|last| &self.events[last]) else {
-            let position = self.events[0].position();
-            let format = format.name();
+        let first = self.resolved();
+        let runs = first_events(std::mem::take(&mut self.runs), count)?;
+        let Some(last) = runs.last() else {
+            let (position, format) = (first.unwrap_or(Position::MIN), format.name());
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!(
@@ -212,71 +133,48 @@ impl AnyPage {
         };
         self.next = Some(cursor_after(last, self.next));
         self.end = End::More;
-        self.events.truncate(count);
+        self.runs = runs;
         Ok(self)
     }
 }
 
-enum Body {
-    Plain(Vec<u8>),
-    Compressed(Box<Compressor>),
-}
-
-/// Encodes the events of a page, one by one.
-struct Encoding<'a> {
-    format: Format,
-    log: &'a LogId,
-    /// The current event as JSON. Its memory is used again.
-    json: Vec<u8>,
-}
-
-impl Encoding<'_> {
-    /// Returns the bytes before the first event.
-    fn start(&self) -> &'static [u8] {
-        match self.format {
-            Format::Protobuf => &[],
-            Format::Json => JSON_EVENTS.as_bytes(),
+/// Returns the first `count` events.
+fn first_events(runs: Vec<Run>, mut count: usize) -> Result<Vec<Run>> {
+    let mut first = Vec::new();
+    for run in runs {
+        if count < run.count() {
+            first.extend(run.into_events()?.into_iter().take(count).map(Run::from));
+            break;
         }
+        count -= run.count();
+        first.push(run);
     }
-
-    /// Returns `event` as the part of a page that follows `count` others.
-    fn part<'b>(&'b mut self, count: usize, event: &'b EncodedEvent) -> Result<&'b [u8]> {
-        if self.format == Format::Protobuf {
-            return Ok(event.as_field());
-        }
-        self.json.clear();
-        if count > 0 {
-            self.json.push(b',');
-        }
-        serde_json::to_writer(&mut self.json, &JsonEvent::from(&event.decode(self.log))).map_err(failed_to_encode)?;
-        Ok(&self.json)
-    }
-}
-
-fn failed_to_encode(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Unexpected, "failed to encode the reply").because(error)
+    Ok(first)
 }
 
 /// Returns the cursor after `last`, of the same kind as `next`.
-fn cursor_after(last: &EncodedEvent, next: Option<Cursor>) -> Cursor {
-    let Position { offset, seq } = last.position();
+fn cursor_after(last: &Run, next: Option<Cursor>) -> Cursor {
+    let Position { offset, seq } = last.last();
     match next {
         // The time of an arrival cursor may be too early, but not after the bucket's later
         // arrivals.
         Some(Cursor::Arrival(_)) => {
-            let time = last.arrived().unwrap_or(offset).min(offset);
-            Cursor::Arrival(ArrivalCursor { time, seq })
+            let arrived = last.as_event().and_then(EncodedEvent::arrived);
+            Cursor::Arrival(ArrivalCursor { time: arrived.unwrap_or(offset).min(offset), seq })
         }
-        _ => Cursor::Timeline(last.position()),
+        _ => Cursor::Timeline(last.last()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hourlog::{Event, Record, Seq};
+    use hourlog::{
+        Event, Record, Seq,
+        wire::{COMPRESSED_PAGE_BYTES_MAX, Compression},
+    };
     use proptest::{collection::vec, prelude::*};
 
-    use super::*;
+    use super::{body::REST_BYTES, *};
 
     fn a_log() -> LogId {
         "orders.eu".parse().expect("a valid id")
@@ -284,7 +182,7 @@ mod tests {
 
     fn page(events: &[Event]) -> AnyPage {
         AnyPage {
-            events: events.iter().map(EncodedEvent::from).collect(),
+            runs: events.iter().map(|event| EncodedEvent::from(event).into()).collect(),
             next: events.last().map(|event| Cursor::Timeline(event.position)),
             end: End::CaughtUp,
             scanned: events.len() as u64,

@@ -86,7 +86,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         page.reason = Some(api.reason(log, &reading, &page).await?);
     }
     if let Some(turn) = &mut turn {
-        turn.shrink(memory(page.events.len(), page.bytes()));
+        turn.shrink(memory(page.count(), page.bytes()));
     }
     let is_encoded_here = form.is_quick(&page);
     let (log, health) = (log.clone(), Arc::clone(&api.health));
@@ -178,7 +178,7 @@ impl<S: Store> Api<S> {
         }
         let to = Some(Position::at(from));
         let earlier = Reading::Timeline(Query { from: Position::MIN, to, reverse: true, limit: 1, bytes: 1 });
-        let has_earlier = !AnyPage::new(self.read(log, &earlier).await?, None).events.is_empty();
+        let has_earlier = !AnyPage::new(self.read(log, &earlier).await?, None).runs.is_empty();
         Ok(match page.expired {
             _ if has_earlier => Reason::Next,
             Some(_) => Reason::Expired,

@@ -36,6 +36,14 @@ impl YieldingWriter {
         self.bytes.extend_from_slice(some);
         self.yields.wrote(some.len());
     }
+
+    /// Appends what `append` appends.
+    pub(super) fn put_with<E>(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        let before = self.bytes.len();
+        append(&mut self.bytes)?;
+        self.yields.wrote(self.bytes.len() - before);
+        Ok(())
+    }
 }
 
 impl io::Write for YieldingWriter {

@@ -6,7 +6,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use hourlog::{
     ArrivalCursor, ErrorKind, LogId, Result, Seq, header,
     read::{ArrivalQuery, End, arrivals_page},
@@ -16,8 +15,6 @@ use hourlog::{
 use super::{Ingest, IngestArgs};
 use crate::{new_logs::REFUSED, stream::message::MessageKey};
 
-/// Number of logs that are looked up at the same time.
-const LOOKUPS_AT_ONCE: usize = 64;
 /// Number of rejected events per read.
 const PAGE_EVENTS: usize = 1_000;
 /// Bytes of rejected events per read.
@@ -67,13 +64,14 @@ impl<S: Store> Ingest<S> {
     /// Looks up which of these logs exist, in the order of their first messages.
     async fn look_up(&self, unknown: HashMap<LogId, MessageKey>) -> Result<Vec<(LogId, MessageKey, bool)>> {
         let (store, epochs) = (&self.args.store, self.decoder.epochs());
-        let looking = unknown.into_iter().map(|(log, key)| async move {
+        let (logs, keys): (Vec<LogId>, Vec<MessageKey>) = unknown.into_iter().unzip();
+        let rows = store.look_up(&logs).await?;
+        let found = logs.into_iter().zip(keys).zip(rows).map(|((log, key), (row, deleted_to))| {
             // The events of a deleted log do not create it again, so they are not new.
-            let exists = store.log(&log).await?.is_some()
-                || store.deleted_to(&log).await? >= epochs.seq(log.slot(), key.sequence);
-            Result::Ok((log, key, exists))
+            let exists = row.is_some() || deleted_to >= epochs.seq(log.slot(), key.sequence);
+            (log, key, exists)
         });
-        let mut found: Vec<_> = stream::iter(looking).buffer_unordered(LOOKUPS_AT_ONCE).try_collect().await?;
+        let mut found: Vec<_> = found.collect();
         found.sort_unstable_by_key(|(_, key, _)| key.sequence);
         Ok(found)
     }

@@ -213,7 +213,7 @@ mod tests {
     use hourlog::{Memory, time::HOUR};
     use std::sync::Arc;
     use std::sync::atomic::Ordering::Relaxed;
-    use tokio::sync::oneshot;
+    use tokio::sync::{Semaphore, oneshot};
 
     const BUCKETS: u64 = 1_100;
 
@@ -231,6 +231,7 @@ mod tests {
             store,
             health: Arc::new(Health::new(hourlog::time::system_clock, Vec::new())),
             write_permits: None,
+            ahead_permits: Arc::new(Semaphore::new(1)),
             rules: Arc::default(),
             removed: Arc::default(),
             once_budget: Arc::default(),

@@ -7,12 +7,13 @@ use std::{
 
 use async_nats::HeaderMap;
 use conformance::{
-    guards::{new_keyspace, session},
+    guards::{TableCounts, new_keyspace, session},
     servers::{CassandraNode, HourlogdProcess},
 };
 use futures_util::future::join_all;
 use hourlog::{
     ErrorKind, Remote, Scylla,
+    remote::RemotePage,
     store::ScyllaUrl,
     wire::{CreateRequest, Order, ReplayRequest},
 };
@@ -327,6 +328,55 @@ async fn a_check_of_a_database_tells_a_whole_archive_from_one_that_lacks_an_even
     let summary: serde_json::Value =
         serde_json::from_str(said.lines().last().unwrap_or_default()).expect("the last line is JSON");
     assert_eq!((code, &summary["whole"], &summary["gone"]), (Some(7), &false.into(), &1.into()), "{said}");
+}
+
+/// The events of a page of the test of pages that are read ahead, and the bytes of each: such a page is a large one.
+const AHEAD: (u32, usize) = (10, 32 << 10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_page_of_a_reader_is_read_ahead_and_shows_what_was_written_since() {
+    let url = new_keyspace();
+    let service = service_with(&["--store", &url, "--migrate"]).await;
+    let (jetstream, remote) = (service.jetstream().await, service.remote().await);
+    let publish = async |time: String| {
+        let mut headers = HeaderMap::new();
+        headers.insert("Hourlog-Time", time);
+        let sent = jetstream.publish_with_headers("log.ahead", headers, vec![b'x'; AHEAD.1].into()).await;
+        sent.expect("the message can be sent").await.expect("the stream accepts the message");
+    };
+    for second in 10..40 {
+        publish(format!("2018-02-04T10:00:{second}Z")).await;
+    }
+    archived(&remote).await;
+    let page = async |after| {
+        let request = ReplayRequest { after, limit: Some(AHEAD.0), ..ReplayRequest::default() };
+        remote.replay(&log("ahead"), &request).await.expect("the log can be read")
+    };
+    let seconds = |page: &RemotePage| -> Vec<String> {
+        page.events.iter().map(|event| event.position.offset.to_string()[17..].to_owned()).collect()
+    };
+    let counts = TableCounts::of(&url.parse().expect("the URL is valid")).await;
+    let reads = async || counts.reads("events").await;
+    let until_read = async |expected: i64| {
+        let begun = Instant::now();
+        while reads().await < expected {
+            assert!(begun.elapsed() < WAIT_MAX, "the page after the last one is not read ahead");
+        }
+    };
+
+    let before = reads().await;
+    let first = page(None).await;
+    let second = page(first.next).await;
+    // The first page, which many want alone, the second, and the third.
+    until_read(before + 3).await;
+    publish("2018-02-04T10:00:30.5Z".to_owned()).await;
+    archived(&remote).await;
+    let third = page(second.next).await;
+    assert_eq!(seconds(&third)[..3], ["30Z", "30.5Z", "31Z"], "a page that was read before a write is not shown");
+    // The third again, and the fourth.
+    until_read(before + 5).await;
+    let fourth = page(third.next).await;
+    assert_eq!((seconds(&fourth), reads().await), (vec!["39Z".to_owned()], before + 5), "it was read before");
 }
 
 /// Reads the data of the first `count` events of a log in arrival order. Retries while the service

@@ -10,6 +10,7 @@ use async_nats::jetstream;
 use conformance::servers::{NatsServer, ServiceOptions};
 use futures_util::TryStreamExt;
 use hourlog::{Event, LogId, Remote, wire::ReplayRequest};
+use rand::distr::{Alphanumeric, SampleString};
 
 pub(crate) use conformance::servers::{Service, WAIT_MAX, archived};
 
@@ -40,6 +41,11 @@ pub(crate) fn log(id: &str) -> LogId {
 pub(crate) async fn events(remote: &Remote, id: &str) -> Vec<Event> {
     let events = remote.events(log(id), ReplayRequest::default());
     events.try_collect().await.expect("the log can be read to its end")
+}
+
+/// Returns text that compression does not make smaller.
+pub(crate) fn noise(length: usize) -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), length)
 }
 
 /// Publishes `(subject, payload)` pairs in this order and waits until the stream acknowledges all

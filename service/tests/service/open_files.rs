@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     http::{address, get},
-    kit::{Service, WAIT_MAX, archived, events, options, publish_all},
+    kit::{Service, WAIT_MAX, archived, events, noise, options, publish_all},
 };
 
 /// Size of an event. With [`EVENTS`] of them, the archive must write tables.
@@ -32,7 +32,7 @@ fn limit(service: &Service, files: usize) {
 }
 
 async fn publish(service: &Service, log: &str, count: usize) {
-    let payload = "x".repeat(EVENT_BYTES);
+    let payload = noise(EVENT_BYTES);
     let messages = (0..count).map(|_| (format!("log.{log}"), payload.clone()));
     publish_all(&service.jetstream().await, messages).await;
 }

@@ -178,25 +178,38 @@ impl Files {
         self.numbers.get(name).copied().unwrap_or(u64::MAX)
     }
 
-    /// Checks that each file of a table ends with its description: fjall may end the process over one that does not.
-    pub(crate) fn check_descriptions(&self) -> io::Result<()> {
+    /// Returns fjall's number of the newest write in the files of each table, by the number of the table.
+    ///
+    /// Checks that each file ends with its description: fjall may end the process over one that does not.
+    pub(crate) fn newest_writes(&self) -> io::Result<BTreeMap<u64, u64>> {
+        let mut newest = BTreeMap::new();
         for (number, manifest) in &self.manifests {
             let name = self.numbers.iter().find(|(_, found)| *found == number).map(|(name, _)| name.as_str());
             for file in manifest.runs.iter().flatten() {
                 let path = self.folder(*number).join(FILES).join(file.id.to_string());
-                if exists(&path) && !table::has_description(&path)? {
-                    self.tell(&path, name, "its description is damaged".to_owned());
+                if !exists(&path) {
+                    continue;
+                }
+                match table::description(&path)? {
+                    Some(description) => {
+                        let of_file = description.newest.saturating_add(file.number);
+                        let of_table = newest.entry(*number).or_insert(of_file);
+                        *of_table = of_file.max(*of_table);
+                    }
+                    None => self.tell(&path, name, "its description is damaged".to_owned()),
                 }
             }
         }
-        Ok(())
+        Ok(newest)
     }
 
     /// Reads all journals. `closed`: nothing was being written when the archive was closed.
     ///
-    /// Tells which events may be missing around each place that cannot be read.
-    pub(crate) fn read_journals(&self, closed: bool, mut each: impl FnMut(journal::Batch)) -> io::Result<()> {
+    /// Tells which events may be missing around each place that cannot be read. Returns true if there is none, nor an
+    /// unfinished write.
+    pub(crate) fn read_journals(&self, closed: bool, mut each: impl FnMut(journal::Batch)) -> io::Result<bool> {
         let events = self.number("events");
+        let mut are_whole = true;
         for (at, (_, path)) in self.journals.iter().enumerate() {
             let mut file = File::open(path)?;
             let length = file.metadata()?.len();
@@ -210,6 +223,7 @@ impl Files {
                 each(batch);
             });
             around.end();
+            are_whole &= read.gaps.is_empty() && read.renumbered.is_empty() && read.tail.is_empty();
             for (gap, (after, before)) in read.gaps.iter().zip(&around.gaps) {
                 let detail =
                     format!("bytes {} to {} cannot be read{}", gap.start, gap.end, range_text(*after, *before));
@@ -227,7 +241,7 @@ impl Files {
             }
             self.observed.lock().unwrap_or_else(PoisonError::into_inner).read_bytes += length;
         }
-        Ok(())
+        Ok(are_whole)
     }
 
     /// Reads the newest writes in the journals.

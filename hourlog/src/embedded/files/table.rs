@@ -224,27 +224,37 @@ impl TableReader {
     fn stored_compression(&mut self) -> io::Result<Option<Compression>> {
         let Some(sections) = sections(&self.file)? else { return Ok(None) };
         let Some(meta) = read_section(&self.file, &sections, b"meta")? else { return Ok(None) };
-        Ok(meta_compression(&meta))
+        Ok(parse_description(&meta).map(|description| description.compression))
     }
 }
 
-/// Returns true if the file at `path` ends as a table does, so that fjall can open it.
-pub(crate) fn has_description(path: &Path) -> io::Result<bool> {
-    let file = File::open(path)?;
-    let Some(sections) = sections(&file)? else { return Ok(false) };
-    let meta = read_section(&file, &sections, b"meta")?;
-    Ok(meta.is_some_and(|meta| meta_compression(&meta).is_some()))
+/// The description at the end of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Description {
+    compression: Compression,
+    /// fjall's number of the newest write in it, before that of the manifest is added.
+    pub(crate) newest: u64,
 }
 
-fn meta_compression(meta: &[u8]) -> Option<Compression> {
+/// Reads the description of the file at `path`; `None` if the file does not end as a table does, so that fjall cannot
+/// open it.
+pub(crate) fn description(path: &Path) -> io::Result<Option<Description>> {
+    let file = File::open(path)?;
+    let Some(sections) = sections(&file)? else { return Ok(None) };
+    let meta = read_section(&file, &sections, b"meta")?;
+    Ok(meta.and_then(|meta| parse_description(&meta)))
+}
+
+fn parse_description(meta: &[u8]) -> Option<Description> {
     let (kind, checksum, ..) = parse_header(meta)?;
     let data = &meta[HEADER_BYTES..];
     if kind != META || xxh3_128(data) != checksum {
         return None;
     }
     let entries = parse_entries(&Bytes::copy_from_slice(data), 0)?;
-    let entry = entries.into_iter().find(|entry| entry.key == b"compression#data")?;
-    Compression::of(*entry.value?.first()?)
+    let value = |key: &[u8]| entries.iter().find(|entry| entry.key == key)?.value.clone();
+    let compression = Compression::of(*value(b"compression#data")?.first()?)?;
+    Some(Description { compression, newest: Cut(&value(b"seqno#max")?).u64()? })
 }
 
 /// Returns the type, the checksum of the data, its stored and its uncompressed length.

@@ -296,7 +296,7 @@ async fn an_archive_of_another_format_is_refused_with_its_number() -> Result<()>
     let check = check_directory(directory.path(), |_| {}).expect_err("the format is another");
     for error in [Embedded::open(directory.path()).expect_err("the format is another"), check] {
         assert_eq!(error.kind(), ErrorKind::Integrity);
-        assert!(error.to_string().contains("has format 2, but this version reads format 4"), "{error}");
+        assert!(error.to_string().contains("has format 2, but this version reads format 5"), "{error}");
     }
     Ok(())
 }

@@ -126,9 +126,7 @@ impl<S: Store> Requeue<'_, S> {
         let _turn = self.api.turn(self.request, BYTES_MAX, true).await?;
         let read = self.api.ask(self.rejected, |reply| LogMsg::Replay { reading: reading.clone(), reply }).await?;
         match read?.0.read {
-            Read::Timeline(Page { events, end, scanned }) => {
-                Ok(Page { events: events.iter().map(|event| event.decode(self.rejected)).collect(), end, scanned })
-            }
+            Read::Timeline(page) => page.decode(self.rejected),
             Read::Arrival(_) => Err(Error::new(ErrorKind::Unexpected, "a page has another order than its request")),
         }
     }

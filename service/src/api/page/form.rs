@@ -1,6 +1,9 @@
 //! The form of a page: its format, and its compression.
 
-use hourlog::wire::{COMPRESSED_PAGE_BYTES_MAX, Compression, JSON, PROTOBUF};
+use hourlog::{
+    store::Fields,
+    wire::{COMPRESSED_PAGE_BYTES_MAX, Compression, JSON, PROTOBUF},
+};
 
 use super::AnyPage;
 use crate::api::Request;
@@ -10,8 +13,9 @@ const JSON_EVENT_BYTES_MIN: usize = 100;
 /// Size of a page in events and bytes up to which the thread that read it encodes it. A larger one goes to another
 /// thread, so that this one can answer others meanwhile.
 const QUICK_MAX: (usize, usize) = (100, 64 << 10);
-/// The same in bytes for a page that is only copied.
+/// The same in bytes for what is only copied.
 const QUICK_COPY_BYTES_MAX: usize = 1 << 20;
+
 /// The form of a page that its requester asks for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::api) struct Form {
@@ -50,9 +54,18 @@ impl Form {
 
     /// Returns true if `page` is encoded in a small part of a millisecond.
     pub(in crate::api) fn is_quick(self, page: &AnyPage) -> bool {
-        let is_copy = self.format == Format::Protobuf && self.compression.is_none();
-        let bytes = page.bytes();
-        is_copy && bytes <= QUICK_COPY_BYTES_MAX || page.events.len() <= QUICK_MAX.0 && bytes <= QUICK_MAX.1
+        let (mut copied, mut events, mut bytes) = (0, 0, 0);
+        for run in &page.runs {
+            match (self.format, self.compression, run.fields()) {
+                (Format::Protobuf, None, Fields::Plain(fields)) => copied += fields.len(),
+                (Format::Protobuf, Some(Compression::Lz4), Fields::Lz4 { block, .. }) => copied += block.len(),
+                _ => {
+                    events += run.count();
+                    bytes += run.record_bytes();
+                }
+            }
+        }
+        copied <= QUICK_COPY_BYTES_MAX && events <= QUICK_MAX.0 && bytes <= QUICK_MAX.1
     }
 }
 

@@ -26,7 +26,7 @@ impl Row for Compressed {
             how: "As the row `replay`, over earthquakes as JSON. The client asks for compressed pages, once with zstd and \
                   once with lz4; the faster one is judged. Server and client are on one machine, where compression saves \
                   no time on a network.",
-            limit: "Compressing in hourlogd, and decompressing and decoding in the client.",
+            limit: "Decompressing and decoding in the client. With lz4, hourlogd copies what is stored; with zstd, it compresses.",
         }
     }
 
