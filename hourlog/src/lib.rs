@@ -96,6 +96,8 @@ mod index;
 pub mod maintenance;
 mod memory;
 mod position;
+#[cfg(all(test, any(feature = "embedded", feature = "wire")))]
+mod random;
 pub mod read;
 mod record;
 mod resets;

@@ -201,7 +201,7 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LogId, Record, store::Arrival};
+    use crate::{LogId, Record, random::Random, store::Arrival};
 
     fn rows(count: usize, data: impl Fn(usize) -> Vec<u8>) -> Vec<EventRow> {
         let log: LogId = "orders.eu".parse().expect("a valid id");
@@ -215,14 +215,7 @@ mod tests {
     }
 
     fn noise(number: usize) -> Vec<u8> {
-        let mut state = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as u8
-        };
-        std::iter::repeat_with(next).take(300).collect()
+        Random(number as u64).bytes(300)
     }
 
     /// Packs of a few events, of many that compress, and of many that do not.

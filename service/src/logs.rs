@@ -734,7 +734,7 @@ mod tests {
         for from in [1, EVENTS + 1] {
             let delivered = join_all((from..from + EVENTS).map(|sequence| deliver(&fixture, 1, &log, sequence))).await;
             assert!(delivered.into_iter().all(|outcome| outcome == Ok(())));
-            // What is reported as archived can be read.
+            // A reader finds every event that was reported as archived.
             assert_eq!(count(&fixture, &log).await, Some((from + EVENTS - 1) as usize));
         }
         // A job waits for the end of a queued write, and the log tells when it has nothing under way.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     LogId, Offset, Position, Record, Result, Seq,
     maintenance::{check_directory, check_store},
+    random::Random,
     read::{Query, page},
     store::{Arrival, EventRow, Store, Width, Write},
 };
@@ -33,14 +34,8 @@ fn log() -> LogId {
 
 /// Writes event `number`, which does not compress.
 async fn write(store: &Embedded, number: u64) -> Result<()> {
-    let mut state = number + 1;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    let data: Vec<u8> = (0..EVENT_BYTES / 8).flat_map(|_| random().to_le_bytes()).collect();
+    let mut random = Random(number + 1);
+    let data: Vec<u8> = (0..EVENT_BYTES / 8).flat_map(|_| random.next().to_le_bytes()).collect();
     let at = Offset::from_nanos(number as i64);
     let arrival = Arrival { offset: at, time: at, max_time: at, seq: Seq::new(1, number + 1) };
     let rows = Arc::new([EventRow::new(&log(), arrival, Record::new(data))]);
@@ -88,7 +83,7 @@ async fn an_archive_that_rests_has_nothing_in_memory_and_needs_no_journal_after_
     let after = used_bytes(killed.path());
     assert!(before > LONG_JOURNALS_BYTES && after < LONG_JOURNALS_BYTES / 8, "{before} bytes, then {after}");
 
-    // What is written after the rest is only in the journals, together with the rest of them.
+    // Later writes are only in the journals, beside what was there at the rest.
     write(&store, EVENTS).await?;
     let killed = copy(directory.path());
     assert_eq!(count(killed.path()).await?, EVENTS + 1);

@@ -297,6 +297,7 @@ mod tests {
     use super::*;
     use crate::{
         Embedded, LogId, Record, Seq,
+        random::Random,
         store::{Arrival, EventRow, Store, Width, Write},
         time::SECOND,
     };
@@ -304,20 +305,8 @@ mod tests {
     /// About the time of the last event, in nanoseconds.
     const END: u64 = 600 * SECOND as u64;
 
-    /// Numbers that look random, and are the same each time.
-    struct Numbers(u64);
-
-    impl Numbers {
-        fn below(&mut self, end: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0 % end
-        }
-    }
-
     /// Writes events of one hour: on time, late in order, and late at any time.
-    async fn write_an_hour(store: &Embedded, log: &LogId, numbers: &mut Numbers) -> Result<()> {
+    async fn write_an_hour(store: &Embedded, log: &LogId, numbers: &mut Random) -> Result<()> {
         let (mut seq, mut time) = (0, 0);
         for _ in 0..80 {
             let kind = numbers.below(12);
@@ -345,7 +334,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let store = Embedded::open(directory.path())?;
         let log: LogId = "orders.eu".parse()?;
-        let mut numbers = Numbers(88_172_645_463_325_252);
+        let mut numbers = Random(88_172_645_463_325_252);
         write_an_hour(&store, &log, &mut numbers).await?;
         let bucket = Bucket { start: Offset::from_nanos(0), width: Width::HOUR };
         let mut packs = 0;

@@ -259,19 +259,13 @@ const IN_MEMORY: &str = "memory can be written";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     const ALL: [Compression; 2] = [Compression::Zstd, Compression::Lz4];
 
     /// Bytes that no compression makes smaller.
     fn noise(length: usize) -> Vec<u8> {
-        let mut state = 88_172_645_463_325_252_u64;
-        let next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as u8
-        };
-        std::iter::repeat_with(next).take(length).collect()
+        Random(88_172_645_463_325_252).bytes(length)
     }
 
     #[test]

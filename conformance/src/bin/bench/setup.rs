@@ -97,7 +97,7 @@ impl Watcher {
     /// Waits until the stream is archived up to this sequence.
     ///
     /// # Panics
-    /// If there is no progress.
+    /// If the service archives nothing for a while.
     pub(crate) async fn wait_for(&self, sequence: u64) {
         let (mut before, mut since) = (0, Instant::now());
         loop {
@@ -119,7 +119,7 @@ pub(crate) async fn catch_up(bench: &Bench, nats: &NatsServer, events: u64, stor
     let watcher = Watcher::connect(nats).await;
     let flags: Vec<&str> = ["--adopt"].into_iter().chain(LARGE_STREAM).collect();
     let mut hourlogd = service_on(bench, nats, store, &flags).await;
-    // What the start itself costs is no part of it, nor are events that are archived by now.
+    // The start itself does not count, and neither do events that are archived by now.
     let (before, cpu, begun) = (watcher.archived().await, Cpu::of(nats, &hourlogd), Instant::now());
     watcher.wait_for(events).await;
     let (wall, cpu) = (begun.elapsed(), cpu.since(nats, &hourlogd));

@@ -16,28 +16,13 @@ use crate::{
     ArrivalCursor, Embedded, Offset, Position, Record, Seq,
     embedded::files::database::Files,
     maintenance::{BucketDamage, backup_directory, check_directory, check_store, restore_directory},
+    random::Random,
     read::{ArrivalQuery, arrivals_page},
     store::{Arrival, EventRow, LogRow, Scan, Store, Width, Widths, Write},
     time::{HOUR, MINUTE},
 };
 
 const LOGS: [&str; 3] = ["a", "a-b", "orders.eu"];
-
-/// The same sequence of numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 fn id(name: &str) -> LogId {
     name.parse().expect("a valid id")

@@ -55,7 +55,7 @@ impl Rest {
         match self {
             Self::WritingOut if tables.are_writing_out() => Ok(()),
             Self::WritingOut => {
-                // What was written meanwhile is worth a rest of its own.
+                // Writes from meanwhile get a rest of their own.
                 *self = Self::Awake;
                 tables.forget_written()
             }
