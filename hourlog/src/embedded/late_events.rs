@@ -8,7 +8,7 @@ use crate::{
 use super::{
     keys::{self, LogNumber},
     listing::Listing,
-    packs::unpack,
+    packs::{shared, unpack},
     tables::broken,
     view::View,
 };
@@ -55,7 +55,7 @@ impl View {
                 }
                 if packs[place].is_none() {
                     let value = self.get(&self.tables().events, listing.packs[place].key.encode())?;
-                    packs[place] = Some(value.map_or(Ok(Vec::new()), unpack)?);
+                    packs[place] = Some(value.map_or(Ok(Vec::new()), |value| unpack(shared(value)))?);
                 }
                 let pack = packs[place].as_deref().unwrap_or_default();
                 // A pack is in timeline order.

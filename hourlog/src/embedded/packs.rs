@@ -1,6 +1,7 @@
 //! Packs as they are read.
 
 use bytes::Bytes;
+use fjall::Slice;
 
 use crate::{Offset, Position, Result, pack, store::EncodedEvent};
 
@@ -11,6 +12,11 @@ use super::{
     values::unreadable,
     view::View,
 };
+
+/// Returns the bytes of a value, which share its memory.
+pub(super) fn shared(value: Slice) -> Bytes {
+    Bytes::from_owner(value)
+}
 
 /// Returns the events of a pack.
 pub(super) fn unpack(value: Bytes) -> Result<Vec<EncodedEvent>> {
@@ -28,7 +34,7 @@ impl View {
             let earlier = self.range(&self.tables().events, key(earliest)..=key(position)).rev();
             for guard in earlier.take(if lane.is_in_order() { 1 } else { usize::MAX }) {
                 let (key, value) = guard.into_inner().map_err(broken)?;
-                if unpack(value.into())?.iter().any(|event| event.position() == position) {
+                if unpack(shared(value))?.iter().any(|event| event.position() == position) {
                     return Ok(Some(PackKey::decode(&key)?));
                 }
             }
@@ -43,7 +49,7 @@ impl View {
             let last = self.range(&self.tables().events, key(Position::MIN)..=key(Position::MAX)).next_back();
             let Some(guard) = last else { return Ok(None) };
             let (_, value) = guard.into_inner().map_err(broken)?;
-            pack::last(&Bytes::from(value).into()).map_err(|_| unreadable())
+            pack::last(&shared(value).into()).map_err(|_| unreadable())
         };
         Ok(Ends { on_time: end(Lane::ON_TIME)?, late: end(Lane::LATE)? })
     }

@@ -148,7 +148,7 @@ fn ingest(table: &Keyspace) -> Result<Ingestion<'_>> {
     let mut ingestion = Some(table.start_ingestion().map_err(broken)?);
     Ok(Box::new(move |row| match row {
         Some((key, value)) => {
-            ingestion.as_mut().map_or(Ok(()), |ingestion| ingestion.write(key, value)).map_err(broken)
+            ingestion.as_mut().map_or(Ok(()), |ingestion| ingestion.write(key, &*value)).map_err(broken)
         }
         None => ingestion.take().map_or(Ok(()), |ingestion| ingestion.finish()).map_err(broken),
     }))

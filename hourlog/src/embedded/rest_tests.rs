@@ -1,11 +1,12 @@
 //! An archive that rests or is closed: little is in memory, and nothing is left to read at the next start.
 
 use std::{
-    fs,
-    path::Path,
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
     process::Command,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tempfile::TempDir;
@@ -57,12 +58,36 @@ fn used_bytes(directory: &Path) -> u64 {
     journals::used_bytes(directory).expect("the journals can be read")
 }
 
-/// Returns a copy of an archive as a kill would leave it.
-fn copy(directory: &Path) -> TempDir {
-    let copy = tempfile::tempdir().expect("a temporary directory");
-    let copied = Command::new("cp").arg("-a").arg(directory.join(".")).arg(copy.path()).status();
-    assert!(copied.expect("cp is installed").success());
-    copy
+/// Returns the files below `directory` with their lengths and the times of their last changes.
+fn files(directory: &Path) -> io::Result<BTreeMap<PathBuf, (u64, SystemTime)>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(directory)? {
+        let (entry, path) = entry.map(|entry| (entry.metadata(), entry.path()))?;
+        match entry? {
+            metadata if metadata.is_dir() => files.extend(self::files(&path)?),
+            metadata => drop(files.insert(path, (metadata.len(), metadata.modified()?))),
+        }
+    }
+    Ok(files)
+}
+
+/// Returns a copy of an open archive as a kill would leave it: of one moment.
+///
+/// The archive merges its files and deletes old ones meanwhile. A copy during which that happened
+/// is of no moment, and another is made.
+async fn copy(directory: &Path) -> TempDir {
+    let begun = Instant::now();
+    while begun.elapsed() < WAIT_MAX {
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        let before = files(directory);
+        let copied = Command::new("cp").arg("-a").arg(directory.join(".")).arg(copy.path()).output();
+        let is_copied = copied.expect("cp is installed").status.success();
+        if is_copied && before.is_ok_and(|before| files(directory).is_ok_and(|after| after == before)) {
+            return copy;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("an archive that rests goes on to change its files");
 }
 
 #[tokio::test]
@@ -77,7 +102,7 @@ async fn an_archive_that_rests_has_nothing_in_memory_and_needs_no_journal_after_
         assert!(begun.elapsed() < WAIT_MAX, "an archive that rests keeps its writes in memory");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let killed = copy(directory.path());
+    let killed = copy(directory.path()).await;
     let before = used_bytes(killed.path());
     assert_eq!(count(killed.path()).await?, EVENTS);
     let after = used_bytes(killed.path());
@@ -85,7 +110,7 @@ async fn an_archive_that_rests_has_nothing_in_memory_and_needs_no_journal_after_
 
     // Later writes are only in the journals, beside what was there at the rest.
     write(&store, EVENTS).await?;
-    let killed = copy(directory.path());
+    let killed = copy(directory.path()).await;
     assert_eq!(count(killed.path()).await?, EVENTS + 1);
     // An archive whose journals were emptied takes writes as any other.
     let store = Embedded::open(killed.path())?;

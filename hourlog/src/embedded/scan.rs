@@ -13,7 +13,7 @@ use crate::{
 use super::{
     keys::{LogNumber, PACK_BYTES, PackKey},
     lanes::Lane,
-    packs::unpack,
+    packs::{shared, unpack},
     tables::broken,
     values::unreadable,
     view::View,
@@ -289,7 +289,7 @@ fn last_of(view: &View, keys: RangeInclusive<[u8; PACK_BYTES]>) -> Result<Option
 
 fn read(guard: fjall::Guard) -> Result<(PackKey, Bytes)> {
     let (key, value) = guard.into_inner().map_err(broken)?;
-    Ok((PackKey::decode(&key)?, value.into()))
+    Ok((PackKey::decode(&key)?, shared(value)))
 }
 
 #[cfg(test)]

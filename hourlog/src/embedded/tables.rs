@@ -50,6 +50,9 @@ const FILE_BYTES: u64 = 32 << 20;
 /// The bytes of journals above which the oldest one is written into tables, beside the one that is being written. They
 /// take room, and are read again after a crash. fjall allows no fewer.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+/// The threads that write memtables into files and merge these. Beside another that merges, the first one of several
+/// asks again and again if there is something to write: it takes a processor for that.
+const WORKERS: usize = 1;
 /// The pause between two looks if everything is written out.
 const WRITE_OUT_POLL: Duration = Duration::from_millis(2);
 
@@ -98,6 +101,7 @@ impl Tables {
             .max_journaling_size(JOURNAL_BYTES_MAX)
             // Large packs are compressed before.
             .journal_compression(CompressionType::None)
+            .worker_threads(WORKERS)
             .max_cached_files(Some(open_files::cached_max()))
             .open()?;
         // At every level: the files of one log are moved down as they are, so what is not compressed when

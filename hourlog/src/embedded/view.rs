@@ -2,8 +2,7 @@
 
 use std::{ops::RangeInclusive, sync::Arc};
 
-use bytes::Bytes;
-use fjall::{Keyspace, Readable, Snapshot};
+use fjall::{Keyspace, Readable, Slice, Snapshot};
 
 use crate::{
     ArrivalCursor, LogId, Offset, Result, Seq,
@@ -33,8 +32,8 @@ impl View {
         &self.tables
     }
 
-    pub(super) fn get(&self, table: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        Ok(self.snapshot.get(table, key).map_err(broken)?.map(Bytes::from))
+    pub(super) fn get(&self, table: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
+        self.snapshot.get(table, key).map_err(broken)
     }
 
     pub(super) fn range<K: AsRef<[u8]>>(&self, table: &Keyspace, range: impl std::ops::RangeBounds<K>) -> fjall::Iter {

@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::RandomState;
+
 use crate::{
     ArrivalCursor, Error, ErrorKind, LogId, Offset, Result, Seq,
     backoff::Backoff,
@@ -197,8 +199,8 @@ impl Request {
 /// Rows of the tables. They stay valid because only this thread changes the tables.
 #[derive(Default)]
 pub(super) struct Cache {
-    pub(super) logs: HashMap<LogId, (LogNumber, LogRow)>,
-    pub(super) buckets: HashMap<(LogNumber, Offset), CachedBucket>,
+    pub(super) logs: HashMap<LogId, (LogNumber, LogRow), RandomState>,
+    pub(super) buckets: HashMap<(LogNumber, Offset), CachedBucket, RandomState>,
     sources: HashMap<(Arc<str>, u8), SourceRow>,
     /// The number of logs that were ever numbered; `None` until it is read.
     numbered: Option<u32>,
@@ -207,11 +209,11 @@ pub(super) struct Cache {
     /// The events that a repaired archive reads again.
     refill: Refill,
     /// The sums of the rows of an era.
-    pub(super) eras: HashMap<(LogNumber, Offset), Totals>,
-    /// The rows of the index that the current batch changes.
-    changed: HashSet<(LogNumber, Offset)>,
-    /// The eras whose sums the current batch changes.
-    changed_eras: HashSet<(LogNumber, Offset)>,
+    pub(super) eras: HashMap<(LogNumber, Offset), Totals, RandomState>,
+    /// The rows of the index that the current batch changes. Some are there twice.
+    changed: Vec<(LogNumber, Offset)>,
+    /// The eras whose sums the current batch changes. Some are there twice.
+    changed_eras: Vec<(LogNumber, Offset)>,
     /// The listings of late events that the current batch changes.
     listings: HashMap<[u8; keys::ARRIVAL_BYTES], Listing>,
     /// The newest head of each source in the current batch. One tells as much as those of all slots.
@@ -345,7 +347,7 @@ impl Cache {
             None => view.era_totals(log, era)?,
         };
         self.eras.insert((log, era), totals.with(added));
-        self.changed_eras.insert((log, era));
+        self.changed_eras.push((log, era));
         Ok(())
     }
 
@@ -384,13 +386,13 @@ impl Cache {
         mut batch: fjall::OwnedWriteBatch,
         batches: &mut u64,
     ) -> Result<()> {
-        for (log, start) in self.changed.drain() {
+        for (log, start) in drain_in_order(&mut self.changed) {
             let CachedBucket { row, lanes, .. } = self.buckets.get(&(log, start)).ok_or_else(|| {
                 Error::new(ErrorKind::Unexpected, "a changed row of the index was evicted before it was written")
             })?;
             batch.insert(&tables.buckets, keys::bucket(log, start), values::bucket(row, *lanes));
         }
-        for (log, era) in self.changed_eras.drain() {
+        for (log, era) in drain_in_order(&mut self.changed_eras) {
             let totals = self.eras.get(&(log, era)).copied().unwrap_or_default();
             batch.insert(&tables.eras, keys::era(log, era), values::totals(&totals));
         }
@@ -424,4 +426,12 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+/// Takes all `rows`, each once, in the order of their keys: a table finds the place of an entry sooner if it is near
+/// that of the one before.
+fn drain_in_order(rows: &mut Vec<(LogNumber, Offset)>) -> std::vec::Drain<'_, (LogNumber, Offset)> {
+    rows.sort_unstable();
+    rows.dedup();
+    rows.drain(..)
 }

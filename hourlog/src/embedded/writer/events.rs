@@ -49,7 +49,7 @@ impl Cache {
             if new || added.count > 0 {
                 self.add_to_era(view, log, era, added)?;
             }
-            self.changed.insert((log, start));
+            self.changed.push((log, start));
             match self.buckets.entry((log, start)) {
                 Entry::Occupied(mut entry) => entry.get_mut().row = row,
                 Entry::Vacant(entry) => {
@@ -181,7 +181,7 @@ impl PackWriter<'_> {
     /// Returns the lanes of a bucket that events were just counted in, and the ends of those in order.
     fn lanes_and_ends(&mut self, start: Offset) -> Result<(&mut Lanes, &mut Ends)> {
         let (log, view) = (self.log, self.view);
-        self.cache.changed.insert((log, start));
+        self.cache.changed.push((log, start));
         let cached = self
             .cache
             .bucket(view, log, start)?

@@ -121,7 +121,7 @@ impl Cache {
     ) -> Result<()> {
         if let Some(cached) = self.bucket(view, log, bucket.start)? {
             change(&mut cached.row);
-            self.changed.insert((log, bucket.start));
+            self.changed.push((log, bucket.start));
         }
         Ok(())
     }

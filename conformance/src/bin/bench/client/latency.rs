@@ -54,6 +54,9 @@ pub(crate) struct ReadLogsJob {
     pub count: u64,
 }
 
+/// The time after which a load is steady.
+const WARM_UP: Duration = Duration::from_secs(1);
+
 /// Publishes at a steady rate, and measures the time of the events of one log: until they are acknowledged, or until
 /// a waiting reader has them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -127,14 +130,14 @@ impl WaitJob {
         let mut acks = client.subscribe(format!("{inbox}.*")).await.expect("NATS answers");
         let collected = match &self.reader {
             None => tokio::spawn(async move {
-                let mut latencies = Vec::new();
-                while latencies.len() < sampled {
+                let mut arrived = Vec::new();
+                while arrived.len() < sampled {
                     let ack = acks.next().await.expect("the stream acknowledges every message");
                     check(&ack);
                     let (_, sent) = ack.subject.rsplit_once('.').expect("the subject ends with the time");
-                    latencies.push(age(begun, sent.parse().expect("a number")));
+                    arrived.push(SentEvent::now(begun, sent.parse().expect("a number")));
                 }
-                latencies
+                arrived
             }),
             Some(log) => {
                 // With a session of its own: a reader and a publisher do not share a connection.
@@ -144,19 +147,19 @@ impl WaitJob {
                 let mut events = Box::pin(remote.tail(log.clone(), request));
                 events.next().await.expect("the log has an event").expect("the log can be read");
                 tokio::spawn(async move {
-                    let mut latencies = Vec::new();
-                    while latencies.len() < sampled {
+                    let mut arrived = Vec::new();
+                    while arrived.len() < sampled {
                         let event = events.next().await.expect("a tail does not end").expect("the log can be read");
                         let sent = event.record.data.first_chunk().expect("the data begins with the time");
-                        latencies.push(age(begun, u64::from_be_bytes(*sent)));
+                        arrived.push(SentEvent::now(begun, u64::from_be_bytes(*sent)));
                     }
-                    latencies
+                    arrived
                 })
             }
         };
         let report = Report::of(self.events, self.publish(&client, &inbox, begun)).await;
-        let latencies = tokio::time::timeout(ANSWER_TIME_MAX, collected).await.expect("all events arrive in time");
-        report.with_latencies(&latencies.expect("the task does not panic"))
+        let arrived = tokio::time::timeout(ANSWER_TIME_MAX, collected).await.expect("all events arrive in time");
+        report.with_latencies(&steady(&arrived.expect("the task does not panic")))
     }
 
     async fn publish(&self, client: &async_nats::Client, inbox: &str, begun: Instant) {
@@ -183,6 +186,23 @@ impl WaitJob {
     }
 }
 
-fn age(begun: Instant, sent_nanos: u64) -> Duration {
-    begun.elapsed().saturating_sub(Duration::from_nanos(sent_nanos))
+/// An event that has arrived.
+struct SentEvent {
+    /// Since the beginning.
+    sent: Duration,
+    latency: Duration,
+}
+
+impl SentEvent {
+    /// An event that was sent `sent_nanos` after `begun`, and arrives now.
+    fn now(begun: Instant, sent_nanos: u64) -> Self {
+        let sent = Duration::from_nanos(sent_nanos);
+        Self { sent, latency: begun.elapsed().saturating_sub(sent) }
+    }
+}
+
+/// Returns the latencies of all but the events of the first second, which find everything asleep.
+fn steady(arrived: &[SentEvent]) -> Vec<Duration> {
+    let first = arrived.iter().map(|event| event.sent).min().unwrap_or_default();
+    arrived.iter().filter(|event| event.sent >= first + WARM_UP).map(|event| event.latency).collect()
 }

@@ -29,7 +29,7 @@ impl Row for Readable {
             title: "publish until a waiting reader has the event, at half load",
             how: "The throughput of publishing until archived is measured first. Then one client publishes half as many \
                   events a second to 1,000 logs, one in ten of them to the log that a reader follows. Time from \
-                  publishing an event until the reader has it. The baseline is the time until the acknowledgement, at \
+                  publishing an event until the reader has it, without the first second. The baseline is the time until the acknowledgement, at \
                   the same rate, on a nats-server without hourlogd.",
             limit: "A sync of the archive, and the wake-ups on the way.",
         }
