@@ -292,6 +292,11 @@ impl Store for Embedded {
         .await
     }
 
+    async fn totals_of(&self, ids: &[LogId]) -> Result<Vec<Totals>> {
+        let ids = ids.to_vec();
+        self.read(move |view| view.totals_of(&ids)).await
+    }
+
     async fn write(&self, writes: Vec<Write>) -> Result<()> {
         let (reply, written) = oneshot::channel();
         // The caller may have left; that is not a failure.

@@ -158,6 +158,17 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// that does not exist.
     fn totals(&self, id: &LogId) -> impl Future<Output = Result<Totals>> + Send;
 
+    /// Returns the [`totals`](Self::totals) of several logs, in the order of `ids`, which are all different.
+    fn totals_of(&self, ids: &[LogId]) -> impl Future<Output = Result<Vec<Totals>>> + Send {
+        async move {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                found.push(self.totals(id).await?);
+            }
+            Ok(found)
+        }
+    }
+
     /// Writes `writes` in this order, and returns once the archive has accepted them.
     ///
     /// Checkpoints may be stored last. Otherwise, a later one is never stored without the earlier ones.

@@ -16,6 +16,9 @@ use super::{
     values,
 };
 
+/// The most logs whose sums are read only to be passed over. A new pass costs as much as a few.
+const PASSED_LOGS_MAX: u32 = 4;
+
 /// The tables at one moment. What is written later is not seen.
 pub(super) struct View {
     tables: Arc<Tables>,
@@ -117,6 +120,35 @@ impl View {
         })
     }
 
+    /// Returns the sums of each of `ids`, which are all different.
+    ///
+    /// Those of logs whose numbers are near each other are read in one pass.
+    pub(super) fn totals_of(&self, ids: &[LogId]) -> Result<Vec<Totals>> {
+        let mut numbers = Vec::with_capacity(ids.len());
+        for (place, id) in ids.iter().enumerate() {
+            numbers.extend(self.log(id)?.map(|(log, _)| (log, place)));
+        }
+        numbers.sort_unstable();
+        let mut totals = vec![Totals::default(); ids.len()];
+        for near in numbers.chunk_by(|(one, _), (next, _)| next.0 - one.0 <= PASSED_LOGS_MAX) {
+            let [(first, _), ..] = near else { continue };
+            let mut wanted = near.iter().copied().peekable();
+            for guard in self.range(&self.tables.eras, keys::log_number(*first)..) {
+                let (key, value) = guard.into_inner().map_err(broken)?;
+                let log = keys::read_log_number(&key)?;
+                while wanted.next_if(|(wanted, _)| *wanted < log).is_some() {}
+                match wanted.peek() {
+                    Some((wanted, place)) if *wanted == log => {
+                        totals[*place] = totals[*place].with(values::read_totals(&value)?);
+                    }
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+        }
+        Ok(totals)
+    }
+
     /// Returns the first row of an era that counts events, or the last one with `reverse`, but not that of the bucket
     /// `besides`. `widths` are those of the log.
     pub(super) fn filled_bucket(
@@ -178,5 +210,40 @@ impl View {
 
     pub(super) fn property(&self, name: &str) -> Result<Option<String>> {
         self.get(&self.tables.properties, name)?.map(|value| values::read_property(&value)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Embedded, LogId, Offset, Record, Result, Seq,
+        store::{Arrival, EventRow, Store, Width, Write},
+    };
+
+    #[tokio::test]
+    async fn the_sums_of_several_logs_are_those_of_each() -> Result<()> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = Embedded::open(directory.path())?;
+        let log = |number: u64| -> LogId { format!("orders.{number}").parse().expect("a valid id") };
+        let mut seq = 0;
+        // Numbers that are near each other and far from each other, logs of several eras, and one that was deleted.
+        for number in 0..60 {
+            for era in 0..=(number % 3) as i64 {
+                seq += 1;
+                let at = Offset::from_nanos(era * (1 << 60));
+                let arrival = Arrival { offset: at, time: at, max_time: at, seq: Seq::new(1, seq) };
+                let rows = [EventRow::new(&log(number), arrival, Record::new(vec![0; number as usize]))].into();
+                store.write(vec![Write::Events { log: log(number), rows, width: Width::default() }]).await?;
+            }
+        }
+        store.write(vec![Write::DeleteLog { log: log(30), seq: Seq::new(1, seq) }]).await?;
+        let asked: Vec<LogId> = [59, 58, 3, 1, 2, 30, 31, 17, 20, 24, 29, 70, 0].map(log).into();
+        let mut each = Vec::new();
+        for id in &asked {
+            each.push(store.totals(id).await?);
+        }
+        assert_eq!(each.iter().map(|totals| totals.count).collect::<Vec<_>>(), [3, 2, 1, 2, 3, 0, 2, 3, 3, 1, 3, 0, 1]);
+        assert_eq!(store.totals_of(&asked).await?, each);
+        Ok(())
     }
 }

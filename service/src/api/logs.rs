@@ -77,8 +77,7 @@ async fn totals<S: Store>(api: &Api<S>, logs: &[(LogId, LogRow)]) -> Result<Vec<
         let summed = stream::iter(ids).map(|id| async move { api.store.totals(&id).await });
         return summed.buffered(SUMMED_AT_ONCE).try_collect().await;
     };
-    // One after the other, on one thread: each is a read of a microsecond or two.
-    reading::elsewhere(move || ids.iter().map(|id| snapshot.totals(id).now_or_never()).collect()).await
+    reading::elsewhere(move || snapshot.totals_of(&ids).now_or_never()).await
 }
 
 /// Returns the first logs whose ids match a pattern with a wildcard, and the last one that was read if there
