@@ -3,6 +3,7 @@
 mod admin;
 mod ahead;
 mod completions;
+mod conditions;
 mod config;
 mod cursor;
 mod describe;

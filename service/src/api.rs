@@ -6,6 +6,7 @@ mod append;
 mod cursor;
 mod describe;
 mod discovery;
+mod filtered;
 mod fresh;
 mod inbox;
 pub(crate) mod lasting;

@@ -37,6 +37,7 @@ mod counters;
 mod exposition;
 #[cfg(feature = "chaos")]
 mod faults;
+mod filter;
 mod health;
 mod http;
 mod ingest;

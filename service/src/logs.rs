@@ -348,8 +348,8 @@ impl<S: Store> LogsState<S> {
 
     /// Asks the actors of idle logs whether they have anything under way.
     fn sweep(&mut self, myself: &LogsRef) {
-        let idle = self.args.idle;
-        let is_idle = |entry: &LogEntry| entry.last_used.elapsed() >= idle;
+        let (idle, now) = (self.args.idle, Instant::now());
+        let is_idle = |entry: &LogEntry| now.saturating_duration_since(entry.last_used) >= idle;
         let (mut left, mut has_forgotten) = (self.logs.len(), false);
         // A failed log is remembered for as long as its backoff matters.
         self.logs.retain(|_, entry| {

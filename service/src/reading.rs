@@ -4,7 +4,7 @@ mod expired;
 
 use futures_util::FutureExt;
 use hourlog::{
-    Error, ErrorKind, LogId, Offset, Position, Result, Seq,
+    Cursor, Error, ErrorKind, LogId, Offset, Position, Result, Seq,
     read::{ArrivalPage, ArrivalQuery, End, Page, Query, encoded_arrivals_page, page_of_runs},
     store::{EncodedEvent, Run, Store},
 };
@@ -25,6 +25,38 @@ pub(crate) enum Reading {
     Timeline(Query),
     /// In arrival order.
     Arrival(ArrivalQuery),
+}
+
+impl Reading {
+    /// Returns the limits of a page, in events and in bytes.
+    pub(crate) fn limits(&self) -> (usize, usize) {
+        match self {
+            Self::Timeline(query) => (query.limit, query.bytes),
+            Self::Arrival(query) => (query.limit, query.bytes),
+        }
+    }
+
+    /// Returns the same reading with other limits.
+    pub(crate) fn with_limits(&self, limit: usize, bytes: usize) -> Self {
+        match self {
+            Self::Timeline(query) => Self::Timeline(Query { limit, bytes, ..*query }),
+            Self::Arrival(query) => Self::Arrival(ArrivalQuery { limit, bytes, ..*query }),
+        }
+    }
+
+    /// Returns the reading of what comes after `next`, the cursor of its last page.
+    pub(crate) fn after(&self, next: Option<Cursor>) -> Self {
+        match (self, next) {
+            (Self::Timeline(query), Some(Cursor::Timeline(last))) if query.reverse => {
+                Self::Timeline(Query { to: Some(last), ..*query })
+            }
+            (Self::Timeline(query), Some(Cursor::Timeline(last))) => {
+                Self::Timeline(Query { from: query.from.max(last.next()), ..*query })
+            }
+            (Self::Arrival(query), Some(Cursor::Arrival(after))) => Self::Arrival(ArrivalQuery { after, ..*query }),
+            _ => self.clone(),
+        }
+    }
 }
 
 /// A page in either order, with its events as they are stored and sent.

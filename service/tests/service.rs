@@ -31,6 +31,8 @@ mod endpoints;
 mod failover;
 #[path = "service/fairness.rs"]
 mod fairness;
+#[path = "service/filters.rs"]
+mod filters;
 #[path = "service/forks.rs"]
 mod forks;
 #[path = "service/guarantees.rs"]

@@ -27,7 +27,7 @@ mod waiting;
 use clap::Args;
 use hourlog::wire::CursorName;
 
-use crate::{exit::Failure, reader_gone, session::Session, when::Moment};
+use crate::{cli::conditions::Conditions, exit::Failure, reader_gone, session::Session, when::Moment};
 
 use self::{
     delimiter::Delimiter,
@@ -51,6 +51,8 @@ Examples:
   hourlog read orders.eu orders.us --tail 10 -f
   hourlog read orders.eu -f --cursor mailer -o ndjson | ./send-mails
   hourlog read orders.eu --since today -c
+  hourlog read 'orders.>' --since 14:00 --until 14:10 --where 'json.level == \"error\"'
+  hourlog read orders.eu --grep 'timed out' --tail 20
   hourlog read orders.eu --after 1795415799411123024-1099511627818 --limit 100
   hourlog read photos.door --tail 1 -o raw > door.jpg
   hourlog read photos.door -o raw --delimiter nul | xargs -0 -n1 echo
@@ -107,6 +109,8 @@ pub(super) struct Read {
     /// Write nothing after an event with -o raw, as --delimiter none
     #[arg(short, long, conflicts_with_all = ["delimiter", "count"])]
     no_newline: bool,
+    #[command(flatten)]
+    conditions: Conditions,
 }
 
 /// The refusal of two options that say where a read begins.

@@ -89,6 +89,30 @@ async fn several_logs_are_merged_by_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn conditions_select_the_same_events_whatever_the_way_they_are_read() {
+    let stage = Stage::open().await;
+    write_logs(&stage, 20).await;
+    let all = lines(&stage, "read 'm.>'").await;
+    let wanted: Vec<_> = all.iter().filter(|line| line.contains(" 99 -")).cloned().collect();
+    assert_eq!(wanted.len(), LOGS.len());
+    for condition in ["--grep ' 99 -'", "--grep 're: 9{2} '", r#"--where 'data.contains(" 99 -")'"#] {
+        assert_eq!(lines(&stage, &format!("read 'm.>' {condition}")).await, wanted, "{condition}");
+        assert_eq!(lines(&stage, &format!("read 'm.>' {condition} -c")).await, ["3"], "{condition}");
+        assert_eq!(lines(&stage, &format!("read 'm.>' {condition} --tail 2")).await, wanted[1..], "{condition}");
+        let two = format!("read 'm.>' {condition} --where 'log != \"m.b\"'");
+        if !condition.starts_with("--where") {
+            assert_eq!(lines(&stage, &two).await.len(), 2, "{condition}");
+        }
+    }
+    assert_eq!(lines(&stage, "read m.b -f --since first --grep ' 99 -' --limit 1").await.len(), 1);
+    assert!(lines(&stage, "read 'm.>' --header kind").await.is_empty());
+
+    let refused = stage.run("read m.a --where 'jsn == 1'").await;
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("did you mean json?"), "{}", refused.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn system_logs_are_left_out_of_patterns_and_said() {
     let stage = Stage::open().await;
     let client = stage.remote().await.client().clone();

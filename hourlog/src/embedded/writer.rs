@@ -52,8 +52,9 @@ const REOPEN_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duratio
 const FREE_BYTES_MIN: u64 = 32 << 20;
 /// The longest time for writing out what is in memory when an archive with long journals is closed.
 const WRITE_OUT_MAX: Duration = Duration::from_secs(3);
-/// The most cached rows of the index, and of the logs. The next events are likely to count in them.
-const CACHED_ROWS_MAX: usize = 65_536;
+/// The most cached rows of the index, and of the logs. The next events are likely to count in them. A row takes half a
+/// kilobyte, and more time to read than all else that an event needs.
+const CACHED_ROWS_MAX: usize = 262_144;
 
 /// Writes to make durable, and what to do with the outcome.
 pub(super) struct Request {

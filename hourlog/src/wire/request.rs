@@ -69,6 +69,15 @@ pub struct ReplayRequest {
     /// Waits until everything is archived that was published before the request.
     #[serde(skip_serializing_if = "is_default")]
     pub fresh: bool,
+    /// An expression in CEL: only events for which it is true.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// A text, or `re:` and a regular expression: only events that have it in their data, or in a string of JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// `name=value`, or `name`: only events with this metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
 }
 
 /// Asks for counts of events by time.

@@ -153,7 +153,7 @@ fn first_events(runs: Vec<Run>, mut count: usize) -> Result<Vec<Run>> {
 }
 
 /// Returns the cursor after `last`, of the same kind as `next`.
-fn cursor_after(last: &Run, next: Option<Cursor>) -> Cursor {
+pub(super) fn cursor_after(last: &Run, next: Option<Cursor>) -> Cursor {
     let Position { offset, seq } = last.last();
     match next {
         // The time of an arrival cursor may be too early, but not after the bucket's later

@@ -4,19 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use hourlog::{
     ArrivalCursor, Cursor, Error, LogId, Offset, Position, Reason, Result,
-    read::{ArrivalQuery, Query},
+    read::{ArrivalQuery, End, Query},
     store::Store,
     wire::{HEADROOM_BYTES, Order, PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX, ReplayRequest, When},
 };
 use tokio::time::Instant;
 
 use crate::{
-    log_actor::{LogMsg, PageOrWait},
+    admission::Turn,
+    filter::{Filter, Parts},
+    log_actor::{LogMsg, More, PageOrWait},
     reading::{self, ReadPage, Reading},
 };
 
 use super::{
-    Api, Reply, Request, fresh, moved,
+    Api, Reply, Request, filtered, fresh, moved,
     page::{AnyPage, Form},
     reply::{at_least_one, encoded_elsewhere},
 };
@@ -49,6 +51,14 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     let reply_bytes_max = api.client.max_payload().saturating_sub(HEADROOM_BYTES / 2);
     let form = Form::of(request);
     let bytes = bytes.min(form.bytes_max(reply_bytes_max));
+    let filter = Filter::of(Parts {
+        expression: requested.condition.as_deref(),
+        text: requested.text.as_deref(),
+        header: requested.header.as_deref(),
+    })?;
+    if filter.is_some() && requested.seek {
+        return Err(Error::invalid("seek looks at every event; leave out where, text and header"));
+    }
     let moved = match requested.after {
         Some(Cursor::Arrival(cursor)) => moved::moved(api, log, cursor).await?,
         _ => None,
@@ -57,28 +67,20 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         requested.after = Some(Cursor::Arrival(moved.resolved));
     }
     let limit = limit.min(form.events_max(reply_bytes_max));
-    let memory = |events: usize, bytes: usize| bytes * COPIES + events * BYTES_PER_EVENT;
-    let is_large = limit > SMALL_MAX.0 || bytes > SMALL_MAX.1;
-    let mut turn = Some(api.turn(request, memory(limit, bytes), is_large).await?);
-    let reading = api.reading(log, &requested, limit, bytes).await?;
-    let mut read = api.read(log, &reading).await?;
+    let size = match filter {
+        Some(_) => (limit + filtered::SLICE.0, bytes + filtered::SLICE.1),
+        None => (limit, bytes),
+    };
     let wait = requested.wait.map_or(Duration::ZERO, |wait| wait.duration());
-    if read.read.is_empty_end() && !wait.is_zero() {
-        let deadline = Instant::now() + request.place.begin_wait()?.min(wait);
-        let mut more;
-        (read, more) = api.read_or_wait(log, &reading).await?;
-        while let Some(wait) = &mut more {
-            turn = None;
-            tokio::select! {
-                // If the log fails or is stopped for a rollback, the reader asks again.
-                changed = wait.changed() => if !changed { break },
-                () = tokio::time::sleep_until(deadline) => break,
-            }
-            turn = Some(api.turn(request, memory(limit, bytes), is_large).await?);
-            (read, more) = api.read_or_wait(log, &reading).await?;
-        }
-    }
-    let mut page = AnyPage { moved, ..AnyPage::new(read, requested.after) };
+    let mut asked = Asked { request, size, wait, turn: None };
+    asked.take_turn(api).await?;
+    let reading = api.reading(log, &requested, limit, bytes).await?;
+    let page = match filter {
+        Some(filter) => api.filtered_page(log, &reading, requested.after, &Arc::new(filter), &mut asked).await?,
+        None => api.page(log, &reading, requested.after, &mut asked).await?,
+    };
+    let mut turn = asked.turn;
+    let mut page = AnyPage { moved, ..page };
     if begins_at_newest(&requested) {
         page.ahead = api.ahead(log).await?;
     }
@@ -86,7 +88,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         page.reason = Some(api.reason(log, &reading, &page).await?);
     }
     if let Some(turn) = &mut turn {
-        turn.shrink(memory(page.count(), page.bytes()));
+        turn.shrink(memory((page.count(), page.bytes())));
     }
     let is_encoded_here = form.is_quick(&page);
     let (log, health) = (log.clone(), Arc::clone(&api.health));
@@ -99,7 +101,103 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     })
 }
 
+/// A request for a page, while it is answered.
+struct Asked<'r> {
+    request: &'r Request,
+    /// The events and the bytes that it may hold in memory.
+    size: (usize, usize),
+    /// The time to wait for an event at the end of the log.
+    wait: Duration,
+    /// Its leave to read. It has none while it waits.
+    turn: Option<Turn>,
+}
+
+/// The memory of events with their data and metadata while they are read and encoded.
+fn memory((events, bytes): (usize, usize)) -> usize {
+    bytes * COPIES + events * BYTES_PER_EVENT
+}
+
+impl Asked<'_> {
+    async fn take_turn<S: Store>(&mut self, api: &Api<S>) -> Result<()> {
+        let is_large = self.size.0 > SMALL_MAX.0 || self.size.1 > SMALL_MAX.1;
+        self.turn = Some(api.turn(self.request, memory(self.size), is_large).await?);
+        Ok(())
+    }
+
+    /// Returns when the wait is over, if there is one.
+    fn deadline(&self) -> Result<Option<Instant>> {
+        if self.wait.is_zero() {
+            return Ok(None);
+        }
+        Ok(Some(Instant::now() + self.request.place.begin_wait()?.min(self.wait)))
+    }
+
+    /// Waits until the log has an event, without a turn. Returns false if the wait is over, or if the log fails or is
+    /// stopped for a rollback: the reader asks again.
+    async fn wait(&mut self, more: &mut More, deadline: Instant) -> bool {
+        self.turn = None;
+        tokio::select! {
+            changed = more.changed() => changed,
+            () = tokio::time::sleep_until(deadline) => false,
+        }
+    }
+}
+
 impl<S: Store> Api<S> {
+    /// Reads a page after the cursor `after`. Waits at the end of the log.
+    async fn page(
+        &self,
+        log: &LogId,
+        reading: &Reading,
+        after: Option<Cursor>,
+        asked: &mut Asked<'_>,
+    ) -> Result<AnyPage> {
+        let mut read = self.read(log, reading).await?;
+        if read.read.is_empty_end()
+            && let Some(deadline) = asked.deadline()?
+        {
+            let mut more;
+            (read, more) = self.read_or_wait(log, reading).await?;
+            while let Some(wait) = &mut more {
+                if !asked.wait(wait, deadline).await {
+                    break;
+                }
+                asked.take_turn(self).await?;
+                (read, more) = self.read_or_wait(log, reading).await?;
+            }
+        }
+        Ok(AnyPage::new(read, after))
+    }
+
+    /// Reads a page of the events that `filter` selects, after the cursor `after`. Waits for one at the end of the log.
+    async fn filtered_page(
+        &self,
+        log: &LogId,
+        reading: &Reading,
+        after: Option<Cursor>,
+        filter: &Arc<Filter>,
+        asked: &mut Asked<'_>,
+    ) -> Result<AnyPage> {
+        let mut page = self.filtered(log, reading, after, filter).await?;
+        let is_at_end = |page: &AnyPage| page.runs.is_empty() && page.end == End::CaughtUp;
+        if !is_at_end(&page) {
+            return Ok(page);
+        }
+        let Some(deadline) = asked.deadline()? else { return Ok(page) };
+        while is_at_end(&page) {
+            let rest = reading.after(page.next);
+            if let (_, Some(mut wait)) = self.read_or_wait(log, &rest.with_limits(1, 1)).await?
+                && !asked.wait(&mut wait, deadline).await
+            {
+                break;
+            }
+            asked.take_turn(self).await?;
+            let found = self.filtered(log, &rest, page.next, filter).await?;
+            page = AnyPage { scanned: page.scanned + found.scanned, expired: page.expired, ..found };
+        }
+        Ok(page)
+    }
+
     /// Resolves the request to positions and limits.
     async fn reading(&self, log: &LogId, requested: &ReplayRequest, limit: usize, bytes: usize) -> Result<Reading> {
         let from = self.position(log, requested.from).await?;
@@ -188,7 +286,7 @@ impl<S: Store> Api<S> {
 
     /// Reads a page: of a snapshot, where the archive has one. Its other readers ask the log's actor, which knows what
     /// is archived completely.
-    async fn read(&self, log: &LogId, reading: &Reading) -> Result<ReadPage> {
+    pub(super) async fn read(&self, log: &LogId, reading: &Reading) -> Result<ReadPage> {
         match self.store.snapshot()? {
             Some(snapshot) => reading::of_snapshot(snapshot, None, log, reading).await,
             None => Ok(self.read_or_wait(log, reading).await?.0),

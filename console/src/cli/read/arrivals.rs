@@ -17,7 +17,7 @@ use hourlog::{
     wire::ReplayRequest,
 };
 
-use crate::session::Session;
+use crate::{cli::conditions::Conditions, session::Session};
 
 use super::{
     names::{Found, Names},
@@ -39,6 +39,7 @@ pub(super) struct Arrivals<'a> {
     session: &'a Session,
     remote: Remote,
     names: Names,
+    conditions: Conditions,
     /// The cursor of a log that appears later.
     start: Option<ArrivalCursor>,
     logs: Vec<Followed>,
@@ -82,6 +83,7 @@ impl<'a> Arrivals<'a> {
         session: &'a Session,
         remote: &Remote,
         names: &Names,
+        conditions: &Conditions,
         start: Option<ArrivalCursor>,
         tells_expired: bool,
         logs: Vec<(LogId, Option<ArrivalCursor>)>,
@@ -90,6 +92,7 @@ impl<'a> Arrivals<'a> {
             session,
             remote: remote.clone(),
             names: names.clone(),
+            conditions: conditions.clone(),
             start,
             logs: Vec::new(),
             indices: HashMap::new(),
@@ -157,7 +160,7 @@ impl<'a> Arrivals<'a> {
         share: Share,
     ) -> BoxStream<'static, Result<RemotePage>> {
         let after = cursor.map(Cursor::Arrival);
-        let request = ReplayRequest { after, limit: Some(share.events), ..ReplayRequest::default() };
+        let request = ReplayRequest { after, limit: Some(share.events), ..self.conditions.request() };
         self.remote.tail_pages(log.clone(), share.bound(request)).boxed()
     }
 

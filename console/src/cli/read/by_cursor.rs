@@ -9,7 +9,6 @@ use futures_util::{Stream, StreamExt, future::Either, stream};
 use hourlog::{
     ArrivalCursor, Cursor, Error, ErrorKind, LogId, Remote,
     nats::Backoff,
-    read::End,
     remote::RemotePage,
     wire::{CursorName, Order, ReplayRequest, SetCursorRequest},
 };
@@ -56,7 +55,7 @@ impl Read {
             after: stored.map(Cursor::Arrival),
             order: Order::Arrival,
             limit: Some(self.limit.map_or(PAGE_EVENTS, |limit| limit.min(PAGE_EVENTS))),
-            ..ReplayRequest::default()
+            ..self.conditions.request()
         };
         let mut pages = pin!(match self.follow {
             true => Either::Left(remote.tail_pages(log.clone(), request)),
@@ -137,7 +136,7 @@ fn pages_to_the_end(
     stream::try_unfold(Some(request), async move |request| {
         let Some(request) = request else { return Ok(None) };
         let page = remote.replay(log, &request).await?;
-        let next = (page.end == End::More).then_some(ReplayRequest { from: None, after: page.next, ..request });
+        let next = (!page.end.is_last()).then_some(ReplayRequest { from: None, after: page.next, ..request });
         Ok(Some((page, next)))
     })
 }

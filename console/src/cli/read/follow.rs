@@ -82,7 +82,7 @@ impl Read {
         };
         let arrived_since = arrived_since(since.filter(|_| tail.is_none()));
         let tells_expired = since.is_some() || after != &After::Nothing;
-        let arrivals = Arrivals::new(session, remote, names, start, tells_expired, logs);
+        let arrivals = Arrivals::new(session, remote, names, &self.conditions, start, tells_expired, logs);
         let mut events = pin!(arrivals.events());
         let limit = self.limit.map_or(u64::MAX, u64::from);
         while printer.count() < limit {
@@ -117,8 +117,11 @@ impl Read {
         });
         let newest: Vec<_> = newest.buffered(LOOKED_UP_AT_ONCE).try_collect().await?;
         let existing: Vec<LogId> = newest.iter().filter(|(.., exists)| *exists).map(|(log, ..)| log.clone()).collect();
-        let range =
-            Range { from: when::lower_bound(since.filter(|since| matches!(since, Moment::At(_)))), ..Range::default() };
+        let range = Range {
+            from: when::lower_bound(since.filter(|since| matches!(since, Moment::At(_)))),
+            conditions: self.conditions.clone(),
+            ..Range::default()
+        };
         let (events, opened) = newest_events(remote, &existing, &range, tail).await?;
         notes::tell_ahead(printer.session, &opened);
         let limit = self.limit.map_or(usize::MAX, |limit| limit as usize);

@@ -13,6 +13,8 @@ use hourlog::{
     wire::{AheadReply, Order, ReplayRequest, When},
 };
 
+use crate::cli::conditions::Conditions;
+
 use super::{place::MergedPosition, share::Share};
 
 /// Logs that are read by one command. Each needs a request before the first event is known.
@@ -30,6 +32,7 @@ pub(super) struct Range {
     pub(super) reverse: bool,
     /// The most events of all logs together.
     pub(super) limit: Option<u32>,
+    pub(super) conditions: Conditions,
 }
 
 impl Range {
@@ -42,7 +45,7 @@ impl Range {
             limit: self.limit,
             order: Order::Timeline,
             reverse: self.reverse,
-            ..ReplayRequest::default()
+            ..self.conditions.request()
         }
     }
 }

@@ -56,6 +56,7 @@ impl Read {
             },
             reverse: self.reverse,
             limit: self.limit,
+            conditions: self.conditions.clone(),
         };
         if times.until == Some(Moment::Last) {
             // The newest event is part of a range that ends with it.
@@ -114,7 +115,7 @@ impl Read {
             after: after.arrival(log).map(Cursor::Arrival),
             order: Order::Arrival,
             limit: self.limit,
-            ..ReplayRequest::default()
+            ..self.conditions.request()
         };
         let first = remote.replay(log, &ReplayRequest { limit: Some(1), ..request.clone() }).await?;
         notes::tell_moved(session, &first);
