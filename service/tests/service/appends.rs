@@ -118,6 +118,11 @@ async fn one_call_stores_its_record_once_although_the_service_is_killed_with_the
     requests.unsubscribe().await.expect("the server replies");
     remote.client().flush().await.expect("the server replies");
     service.process.kill();
+    // nats-server notices a moment later that nobody is there.
+    let begun = Instant::now();
+    while remote.client().request("$SRV.PING.hourlog", "".into()).await.is_ok() {
+        assert!(begun.elapsed() < WAIT_MAX, "the killed service is still subscribed");
+    }
     let error = remote.append(&log, Record::new("z")).await.expect_err("nobody is there");
     assert_eq!((error.sent(), error.kind()), (Some(&Sent::No), ErrorKind::Unavailable), "{error}");
 }
