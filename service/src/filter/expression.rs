@@ -1,7 +1,7 @@
 //! `where`: an expression in CEL, the Common Expression Language.
 //!
-//! What it may be is checked on its tree. An event on which it fails, such as one without a field that it compares, is
-//! not selected.
+//! The tree of an expression is checked before it runs. If an expression fails on an event, because a field is missing or a
+//! text stands where a number is needed, the event is not selected.
 
 use std::{fmt, sync::Arc};
 
