@@ -47,12 +47,7 @@ impl Reading {
     /// Returns the reading of what comes after `next`, the cursor of its last page.
     pub(crate) fn after(&self, next: Option<Cursor>) -> Self {
         match (self, next) {
-            (Self::Timeline(query), Some(Cursor::Timeline(last))) if query.reverse => {
-                Self::Timeline(Query { to: Some(last), ..*query })
-            }
-            (Self::Timeline(query), Some(Cursor::Timeline(last))) => {
-                Self::Timeline(Query { from: query.from.max(last.next()), ..*query })
-            }
+            (Self::Timeline(query), Some(Cursor::Timeline(last))) => Self::Timeline(query.after(last)),
             (Self::Arrival(query), Some(Cursor::Arrival(after))) => Self::Arrival(ArrivalQuery { after, ..*query }),
             _ => self.clone(),
         }
@@ -133,8 +128,7 @@ fn rest(page: &Page<Run>, query: &Query) -> Option<Query> {
     let read = |of: fn(&Run) -> usize| page.events.iter().map(of).sum::<usize>();
     let limit = query.limit.checked_sub(read(Run::count)).filter(|limit| *limit > 0)?;
     let bytes = query.bytes.checked_sub(read(Run::record_bytes)).filter(|bytes| *bytes > 0)?;
-    let (from, to) = if query.reverse { (query.from, Some(last)) } else { (last.next(), query.to) };
-    Some(Query { from, to, limit, bytes, ..*query })
+    Some(Query { limit, bytes, ..query.after(last) })
 }
 
 /// Runs a read of a snapshot on a thread that may block. Its reads are ready at once, so `read` returns a result.

@@ -46,6 +46,16 @@ pub struct Query {
 impl Query {
     /// The whole log, forwards.
     pub const ALL: Self = Self { from: Position::MIN, to: None, reverse: false, limit: usize::MAX, bytes: usize::MAX };
+
+    /// Returns the query for what follows the event at `last`, in this direction.
+    #[must_use]
+    pub fn after(self, last: Position) -> Self {
+        if self.reverse {
+            Self { to: Some(self.to.map_or(last, |to| to.min(last))), ..self }
+        } else {
+            Self { from: self.from.max(last.next()), ..self }
+        }
+    }
 }
 
 /// A part of a log.

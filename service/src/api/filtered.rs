@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     filter::Filter,
-    reading::{ReadPage, Reading, elsewhere},
+    reading::{Reading, elsewhere},
 };
 
 use super::{
@@ -50,8 +50,7 @@ impl<S: Store> Api<S> {
         loop {
             let next = page.as_ref().map_or(after, |page| page.next);
             let slice = reading.after(next).with_limits(SLICE.0, SLICE.1);
-            let ReadPage { read, expired } = self.read(log, &slice).await?;
-            let mut slice = AnyPage::new(ReadPage { read, expired }, next);
+            let mut slice = AnyPage::new(self.read(log, &slice).await?, next);
             let (count, runs) = (slice.count(), std::mem::take(&mut slice.runs));
             let found = {
                 let (filter, log) = (Arc::clone(filter), log.clone());

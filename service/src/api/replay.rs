@@ -219,17 +219,12 @@ impl<S: Store> Api<S> {
                     }
                     None => None,
                 };
-                let mut from = from.unwrap_or(Position::MIN);
-                let mut to = to;
+                let from = from.unwrap_or(Position::MIN);
                 if to.is_some_and(|to| from > to) {
                     return Err(Error::invalid("from is later than to; give the earlier time as from"));
                 }
-                match after {
-                    Some(after) if requested.reverse => to = Some(to.map_or(after, |to| to.min(after))),
-                    Some(after) => from = from.max(after.next()),
-                    None => {}
-                }
-                Ok(Reading::Timeline(Query { from, to, reverse: requested.reverse, limit, bytes }))
+                let query = Query { from, to, reverse: requested.reverse, limit, bytes };
+                Ok(Reading::Timeline(after.map_or(query, |after| query.after(after))))
             }
             Order::Arrival => {
                 if requested.reverse || requested.to.is_some() {

@@ -173,7 +173,7 @@ impl Check<'_> {
     }
 }
 
-/// Returns false if an expression is something else than true or false for every event.
+/// Returns false if an expression can never be true or false.
 fn may_be_true(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(literal) => matches!(literal, LiteralValue::Boolean(_)),

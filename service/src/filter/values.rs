@@ -1,6 +1,6 @@
 //! An event as an expression sees it. Its parts become values only if the expression names them.
 
-use std::{any::Any, sync::OnceLock};
+use std::{any::Any, collections::HashMap, sync::OnceLock};
 
 use cel::{
     ExecutionError,
@@ -23,15 +23,16 @@ use super::text::parsed;
 /// The names that an expression may use.
 pub(super) const NAMES: [&str; 6] = ["metadata", "data", "json", "offset", "time", "log"];
 
-/// An event, as the values of its names.
+/// An event, as the values of its names. Those that take work are made once.
 pub(super) struct EventValues<'e> {
     event: &'e Event,
-    json: OnceLock<Option<Value>>,
+    metadata: OnceLock<Headers>,
+    json: OnceLock<Option<Box<dyn Val>>>,
 }
 
 impl<'e> EventValues<'e> {
     pub(super) fn of(event: &'e Event) -> Self {
-        Self { event, json: OnceLock::new() }
+        Self { event, metadata: OnceLock::new(), json: OnceLock::new() }
     }
 }
 
@@ -39,12 +40,12 @@ impl VariableResolver for EventValues<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         let Event { log, position, record, .. } = self.event;
         Some(match variable {
-            "metadata" => CowVal::owned(Headers(record.metadata.clone())),
+            "metadata" => CowVal::Borrowed(self.metadata.get_or_init(|| Headers(record.metadata.clone()))),
             "data" => match std::str::from_utf8(&record.data) {
                 Ok(text) => CowVal::owned(CelString::from(text)),
                 Err(_) => CowVal::owned(CelBytes::from(&record.data[..])),
             },
-            "json" => CowVal::Owned(value(self.json.get_or_init(|| parsed(&record.data)).as_ref()?)),
+            "json" => CowVal::Borrowed(&**self.json.get_or_init(|| parsed(&record.data).map(value)).as_ref()?),
             "offset" => CowVal::owned(CelInt::from(position.offset.nanos())),
             "time" => {
                 let time = DateTime::from_timestamp_nanos(position.offset.nanos());
@@ -57,20 +58,20 @@ impl VariableResolver for EventValues<'_> {
 }
 
 /// Returns a value of JSON as one of CEL. Its texts are not copied.
-fn value(json: &Value) -> Box<dyn Val + '_> {
+fn value(json: Value) -> Box<dyn Val> {
     match json {
         Value::Null => Box::new(CelNull),
-        Value::Bool(is) => Box::new(CelBool::from(*is)),
+        Value::Bool(is) => Box::new(CelBool::from(is)),
         Value::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(signed), _) => Box::new(CelInt::from(signed)),
             (None, Some(unsigned)) => Box::new(CelUInt::from(unsigned)),
             (None, None) => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
         },
-        Value::String(text) => Box::new(CelString::from(text.as_str())),
-        Value::Array(items) => Box::new(CelList::from(items.iter().map(value).collect::<Vec<_>>())),
+        Value::String(text) => Box::new(CelString::from(text)),
+        Value::Array(items) => Box::new(CelList::from(items.into_iter().map(value).collect::<Vec<_>>())),
         Value::Object(members) => {
-            let members = members.iter().map(|(name, member)| (CelMapKey::from(name.as_str()), value(member)));
-            Box::new(CelMap::from(members.collect::<std::collections::HashMap<_, _>>()))
+            let members = members.into_iter().map(|(name, member)| (CelMapKey::from(name), value(member)));
+            Box::new(CelMap::from(members.collect::<HashMap<_, _>>()))
         }
     }
 }

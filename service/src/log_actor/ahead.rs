@@ -83,5 +83,5 @@ pub(super) fn next_query(reading: &Reading, page: &ReadPage) -> Option<Query> {
     let sum = |of: fn(&Run) -> usize| page.events.iter().map(of).sum::<usize>();
     let is_large = sum(Run::count) >= LARGE.0 || sum(Run::record_bytes) >= LARGE.1;
     let last = page.events.last().filter(|_| is_large)?;
-    Some(Query { from: last.last().next(), ..*query })
+    Some(query.after(last.last()))
 }
