@@ -9,7 +9,7 @@
 //!   [`plain`]: the simplest model.
 //! - [`servers`]: nats-server, Cassandra and `hourlogd`, owned by the test that starts them.
 //! - `chaos` (feature `chaos`): a ledger of what was sent, and a nemesis that disrupts the servers.
-//! - [`counting`], [`rows`], [`ids`], [`kit`]: helpers for the cases.
+//! - [`counting`], [`rows`], [`ids`], [`kit`], [`samples`]: helpers for the cases.
 
 pub mod cases;
 #[cfg(feature = "chaos")]
@@ -22,6 +22,7 @@ pub mod kit;
 pub mod plain;
 pub mod properties;
 pub mod rows;
+pub mod samples;
 pub mod scenario;
 pub mod servers;
 pub mod store_cases;

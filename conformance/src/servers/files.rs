@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-/// Copies the content of the directory `from` into `to`, which is created if needed.
+/// Copies the content of the directory `from`, which nothing changes meanwhile, into `to`, which is created if needed.
 ///
 /// # Panics
 /// If that fails.

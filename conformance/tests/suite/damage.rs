@@ -2,22 +2,20 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use conformance::{
-    guard::log_id,
-    kit::at,
-    rows::{self, RowSource},
+    samples::{self, Size, archived},
     servers::{copy_directory, replace_directory},
 };
 use hourlog::{
-    Embedded, Offset, Record, Seq,
+    Embedded, Seq,
     maintenance::{Finding, repair_directory},
-    store::{EventRow, Store, Write},
-    time::{HOUR, MINUTE},
+    store::Store,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tempfile::TempDir;
@@ -48,53 +46,29 @@ async fn an_archive_that_was_rolled_back_reports_what_is_missing_and_forgets_its
 /// The number of bits to flip, one at a time, by the size of the archive.
 const FLIPS: [(Size, u64); 2] = [(Size::Small, 160), (Size::Large, 40)];
 
-#[derive(Debug, Clone, Copy)]
-enum Size {
-    /// The archive fits into its journal.
-    Small,
-    /// The archive has tables and several journals.
-    Large,
-}
-
-/// Creates an archive of `size` with the checkpoint of a source, and closes it.
+/// Creates an archive of `size`, and closes it.
 async fn archive(size: Size) -> TempDir {
     let directory = TempDir::new().expect("a temporary directory can be created");
-    drop(open_archive(directory.path(), size).await);
+    drop(samples::create(directory.path(), size).await.expect("the archive accepts the writes"));
     directory
 }
 
-/// Creates an archive of `size` with the checkpoint of a source in `directory`.
-async fn open_archive(directory: &Path, size: Size) -> Embedded {
-    let store = Embedded::open(directory).expect("the archive opens");
-    let (batches, events, bytes) = match size {
-        Size::Small => (200, 10, 100),
-        Size::Large => (150, 1_000, 1_000),
-    };
-    let mut random = StdRng::seed_from_u64(7);
-    let mut source = RowSource::new(log_id());
-    for batch in 1..=batches {
-        let rows: Vec<EventRow> = (0..events)
-            .map(|event| {
-                let now = at("10:00:00").saturating_add_nanos((batch * events + event) * MINUTE / 20);
-                let late = if event % 7 == 0 { now.saturating_add_nanos(-HOUR) } else { now };
-                let data: Vec<u8> = (0..bytes).map(|_| random.random()).collect();
-                source.arrival(late, now, Record::new(data))
-            })
-            .collect();
-        rows::write(&store, &log_id(), &rows).await.expect("the archive accepts the write");
-        store.write(vec![archived(batch)]).await.expect("the archive accepts the write");
-    }
-    store
-}
-
-fn archived(number: i64) -> Write {
-    let (seq, time) = (Seq::from_number(number), Offset::from_nanos(number));
-    Write::Archived { stream: "S".into(), slot: 0, seq, time, max_time: time }
+/// Creates a large archive in another process, and kills that: closing an archive writes its journals into tables.
+fn killed_archive() -> TempDir {
+    let directory = TempDir::new().expect("a temporary directory can be created");
+    let mut writer = Command::new(env!("CARGO_BIN_EXE_archive"));
+    let writer = writer.arg("write").arg(directory.path()).stdout(Stdio::piped()).spawn();
+    let mut writer = writer.expect("cargo builds the binary before the test");
+    let said = writer.stdout.take().map(|said| BufReader::new(said).lines().next());
+    writer.kill().and_then(|()| writer.wait()).expect("the process can be killed");
+    assert!(matches!(&said, Some(Some(Ok(line))) if line == "written"), "{said:?}");
+    directory
 }
 
 /// Reads the archive in another process. Returns what it prints, or its error.
 fn read(directory: &Path) -> Result<String, String> {
-    let read = Command::new(env!("CARGO_BIN_EXE_read-archive"))
+    let read = Command::new(env!("CARGO_BIN_EXE_archive"))
+        .arg("read")
         .arg(directory)
         .output()
         .expect("cargo builds the binary before the test");
@@ -102,7 +76,7 @@ fn read(directory: &Path) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&read.stdout).trim().to_owned());
     }
     let said = String::from_utf8_lossy(&read.stderr).into_owned();
-    assert!(!said.is_empty(), "read-archive ended with {} and without a message", read.status);
+    assert!(!said.is_empty(), "archive read ended with {} and without a message", read.status);
     Err(said)
 }
 
@@ -136,15 +110,11 @@ fn flip(path: &Path, offset: u64, bit: u8) -> u8 {
     byte[0]
 }
 
-#[tokio::test]
-async fn damage_between_two_writes_of_a_journal_is_refused_and_repaired() {
+#[test]
+fn damage_between_two_writes_of_a_journal_is_refused_and_repaired() {
     /// The bytes that end a batch of fjall. The next batch begins after them.
     const END_OF_A_BATCH: &[u8] = b"FJL\x03";
-    // As a process leaves it that is killed: closing an archive writes its journals into tables.
-    let [open, directory] = [(), ()].map(|()| TempDir::new().expect("a temporary directory can be created"));
-    let store = open_archive(open.path(), Size::Large).await;
-    copy_directory(open.path(), directory.path());
-    drop(store);
+    let directory = killed_archive();
     let (first, used) = files(directory.path())
         .into_iter()
         .find(|(path, _)| path.extension().is_some_and(|extension| extension == "jnl"))

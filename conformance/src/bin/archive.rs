@@ -1,6 +1,6 @@
-//! Opens an archive and prints what is in it.
+//! Opens an archive and prints what is in it, or creates a large one and waits to be killed.
 //!
-//! A separate process, because a damaged archive may abort it.
+//! A separate process, because a damaged archive may abort it, and because only a killed process leaves its journals.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -8,19 +8,36 @@ use std::{
     process::ExitCode,
 };
 
-use conformance::rows;
+use clap::Parser;
+use conformance::{
+    rows,
+    samples::{self, Size},
+};
 use hourlog::{Embedded, Result, store::Store};
+
+#[derive(Debug, Parser)]
+enum Command {
+    /// Prints whether something is missing, the number of events, and a hash over them.
+    Read { directory: PathBuf },
+    /// Creates a large archive, prints `written`, and keeps it open.
+    Write { directory: PathBuf },
+}
 
 #[tokio::main]
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is the purpose of the program")]
 async fn main() -> ExitCode {
-    let directory: PathBuf =
-        std::env::args_os().nth(1).expect("the first argument is the directory of an archive").into();
-    match summarize(directory).await {
-        Ok(summary) => {
-            println!("{summary}");
-            ExitCode::SUCCESS
-        }
+    let done = match Command::parse() {
+        Command::Read { directory } => summarize(directory).await.map(|summary| println!("{summary}")),
+        Command::Write { directory } => match samples::create(&directory, Size::Large).await {
+            Ok(_open) => {
+                println!("written");
+                std::future::pending().await
+            }
+            Err(error) => Err(error),
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
