@@ -8,6 +8,7 @@
 //! Inside, `append` writes, `pages` reads the next page ahead, `tail` waits for what arrives, `status` asks every
 //! instance, `log` is [`RemoteLog`].
 
+mod answer;
 mod append;
 mod arrivals;
 mod builder;
@@ -35,14 +36,21 @@ use crate::{
     nats::without_secrets,
     wire::{
         self, AlterRequest, Compression, CreateRequest, CursorName, CursorReply, CursorRequest, CursorsReply,
-        DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, NamedCursor, PurgeRequest,
-        ReceiptReply, ReceiptRequest, ReceiptToken, RemovedReply, ReplayRequest, RequeueReply, RequeueRequest,
-        SetCursorReply, SetCursorRequest, Subjects, TimelineReply, TimelineRequest, shorten,
+        DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, MergeRequest, NamedCursor,
+        PurgeRequest, ReceiptReply, ReceiptRequest, ReceiptToken, RemovedReply, ReplayRequest, RequeueReply,
+        RequeueRequest, SetCursorReply, SetCursorRequest, Subjects, TimelineReply, TimelineRequest, TimelinesReply,
+        TimelinesRequest, shorten,
     },
 };
 
 use self::page::EncodedPage;
-pub use self::{append::new_message_id, arrivals::Arrivals, builder::RemoteBuilder, log::RemoteLog, page::RemotePage};
+pub use self::{
+    append::new_message_id,
+    arrivals::Arrivals,
+    builder::RemoteBuilder,
+    log::RemoteLog,
+    page::{MergedPage, RemotePage},
+};
 
 /// The default time for a reply.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -146,14 +154,30 @@ impl Remote {
 
     /// Reads one page of `log`. Its events are not decoded yet.
     async fn encoded_page(&self, log: &LogId, request: &ReplayRequest) -> Result<EncodedPage> {
+        let wait = request.wait.map_or(Duration::ZERO, wire::Span::duration);
+        let reply = self.ask(self.subjects.replay(log), self.page_headers(), json(request)?, wait).await?;
+        EncodedPage::read(self.decompressed(reply)?)
+    }
+
+    /// Reads one page of all logs below `prefix`, or of all logs, in one timeline.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a contradictory request or a pattern that is not below the prefix,
+    /// [`ErrorKind::TooLarge`] for too many logs.
+    pub async fn merge(&self, prefix: Option<&LogId>, request: &MergeRequest) -> Result<MergedPage> {
+        let wait = request.wait.map_or(Duration::ZERO, wire::Span::duration);
+        let reply = self.ask(self.subjects.merge(prefix), self.page_headers(), json(request)?, wait).await?;
+        MergedPage::read(self.decompressed(reply)?)
+    }
+
+    /// The headers of a request for pages.
+    fn page_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(wire::ACCEPT, wire::PROTOBUF);
         if let Some(compression) = self.compression {
             headers.insert(wire::ACCEPT_ENCODING, compression.to_string());
         }
-        let wait = request.wait.map_or(Duration::ZERO, wire::Span::duration);
-        let reply = self.ask(self.subjects.replay(log), headers, json(request)?, wait).await?;
-        EncodedPage::read(self.decompressed(reply)?)
+        headers
     }
 
     /// Describes `log`.
@@ -170,6 +194,15 @@ impl Remote {
     /// [`ErrorKind::NotFound`] as for [`Remote::describe`], [`ErrorKind::Invalid`] for an empty range.
     pub async fn timeline(&self, log: &LogId, request: &TimelineRequest) -> Result<TimelineReply> {
         self.ask_json(self.subjects.timeline(log), request).await
+    }
+
+    /// Counts by time the events of all logs below `prefix`, or of all logs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for an empty range or a pattern that is not below the prefix, [`ErrorKind::TooLarge`] for too
+    /// many logs.
+    pub async fn timelines(&self, prefix: Option<&LogId>, request: &TimelinesRequest) -> Result<TimelinesReply> {
+        self.ask_json(self.subjects.timelines(prefix), request).await
     }
 
     /// Lists logs.
@@ -283,7 +316,7 @@ impl Remote {
     }
 
     /// The pages of [`Remote::events`], as a stream, for a reader that bounds its memory: a page has at most
-    /// `page_events_max` events, and up to three more are read ahead.
+    /// `page_events_max` events, and up to six more are read ahead.
     pub fn pages(
         &self,
         log: LogId,
@@ -370,9 +403,9 @@ impl Remote {
         }
     }
 
-    fn closed(&self, error: RequestError) -> Error {
+    fn closed(&self, cause: impl Into<async_nats::Error>) -> Error {
         let text = format!("the connection to {} was closed; open another", self.server);
-        Error::new(ErrorKind::Unavailable, text).because(error)
+        Error::new(ErrorKind::Unavailable, text).because(cause)
     }
 
     /// Refuses a record that no stream of this server can hold, before it is sent.

@@ -16,6 +16,7 @@ mod admin;
 mod compression;
 mod cursor;
 pub mod json;
+mod merge;
 pub mod proto;
 mod receipt;
 mod recent;
@@ -24,6 +25,7 @@ mod sent;
 mod status;
 mod step;
 mod text;
+mod timeline;
 mod when;
 
 pub use admin::{
@@ -35,12 +37,12 @@ pub use cursor::{
     CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, Moved, NamedCursor,
     SetCursorReply, SetCursorRequest,
 };
+pub use merge::{MergeRequest, MergedPosition};
 pub use receipt::{RECEIPT_BEHIND_MAX, ReceiptReply, ReceiptRequest, ReceiptToken, RejectedCount};
 pub use recent::{RECENT_WINDOW_SECONDS, RECENT_WINDOWS_MAX, RecentReply};
 use request::is_default;
 pub use request::{
-    AppendReply, BinReply, DescribeReply, EmptyRequest, LogReply, LogsReply, LogsRequest, Order, ReplayRequest,
-    TimelineReply, TimelineRequest, WidthChange,
+    AppendReply, DescribeReply, EmptyRequest, LogReply, LogsReply, LogsRequest, Order, ReplayRequest, WidthChange,
 };
 pub use sent::{SENT, SENT_SEQUENCE, SENT_STREAM, sent_from, sent_headers};
 pub use status::{
@@ -48,6 +50,7 @@ pub use status::{
     StatusReply,
 };
 pub use step::Step;
+pub use timeline::{BinReply, GroupReply, TimelineReply, TimelineRequest, TimelinesReply, TimelinesRequest};
 pub use when::{AheadReply, Span, When};
 
 use crate::{Error, LogId, Result};
@@ -74,6 +77,9 @@ pub const ERROR_CODE: &str = "Nats-Service-Error-Code";
 /// The header of an error reply that holds its message.
 pub const ERROR: &str = "Nats-Service-Error";
 
+/// The header of a page that another page of the same answer follows.
+pub const FOLLOWED: &str = "Hourlog-Followed";
+
 /// The header of an append with the longest time until the service answers: `4s`. By default, and at most, half a
 /// minute.
 pub const WAIT: &str = "Hourlog-Wait";
@@ -85,8 +91,12 @@ pub const HEADROOM_BYTES: usize = 16 * 1024;
 pub const PAGE_EVENTS_DEFAULT: u32 = 1_000;
 /// The most events of a page.
 pub const PAGE_EVENTS_MAX: u32 = 20_000;
+/// The most pages of one answer.
+pub const PAGES_MAX: u32 = 16;
 /// The most bins of a timeline.
 pub const TIMELINE_BINS_MAX: u32 = 10_000;
+/// The most values that a timeline lists.
+pub const GROUPS_MAX: u32 = 1_000;
 /// The most logs of one answer.
 pub const LOGS_MAX: u32 = 1_000;
 
@@ -148,6 +158,14 @@ impl Subjects {
         format!("{}.replay.{log}", self.prefix)
     }
 
+    /// Reads one page of all logs below a prefix, or of all logs.
+    pub fn merge(&self, prefix: Option<&LogId>) -> String {
+        match prefix {
+            Some(prefix) => format!("{}.merge.{prefix}", self.prefix),
+            None => format!("{}.merge", self.prefix),
+        }
+    }
+
     /// Describes a log.
     pub fn describe(&self, log: &LogId) -> String {
         format!("{}.describe.{log}", self.prefix)
@@ -156,6 +174,14 @@ impl Subjects {
     /// Counts events by time.
     pub fn timeline(&self, log: &LogId) -> String {
         format!("{}.timeline.{log}", self.prefix)
+    }
+
+    /// Counts by time the events of all logs below a prefix, or of all logs.
+    pub fn timelines(&self, prefix: Option<&LogId>) -> String {
+        match prefix {
+            Some(prefix) => format!("{}.timelines.{prefix}", self.prefix),
+            None => format!("{}.timelines", self.prefix),
+        }
     }
 
     /// Lists logs.

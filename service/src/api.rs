@@ -3,6 +3,7 @@
 mod admin;
 mod ahead;
 mod append;
+mod below;
 mod cursor;
 mod describe;
 mod discovery;
@@ -11,8 +12,10 @@ mod fresh;
 mod inbox;
 pub(crate) mod lasting;
 mod logs;
+mod merge;
 mod moved;
 mod page;
+mod pages;
 mod receipt;
 mod replay;
 mod reply;
@@ -87,8 +90,12 @@ pub(crate) struct Api<S> {
 enum Verb {
     Append,
     Replay,
+    Merge,
+    MergeAll,
     Describe,
     Timeline,
+    Timelines,
+    TimelinesAll,
     Logs,
     Status,
     Receipt,
@@ -106,7 +113,7 @@ enum Verb {
 /// The public face of a verb.
 struct Endpoint {
     name: &'static str,
-    /// The subject after the prefix. A log id, or a receipt's token, follows when it ends in a dot.
+    /// The subject after the prefix. A log id, a prefix of log ids or a receipt's token follows when it ends in a dot.
     subject: &'static str,
     /// Set when the reply depends on archived events, so that it must wait for a catch-up.
     reads: bool,
@@ -115,11 +122,15 @@ struct Endpoint {
 }
 
 impl Verb {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 20] = [
         Self::Append,
         Self::Replay,
+        Self::Merge,
+        Self::MergeAll,
         Self::Describe,
         Self::Timeline,
+        Self::Timelines,
+        Self::TimelinesAll,
         Self::Logs,
         Self::Status,
         Self::Receipt,
@@ -138,8 +149,12 @@ impl Verb {
         let (name, subject, reads) = match self {
             Self::Append => ("append", "append.", false),
             Self::Replay => ("replay", "replay.", true),
+            Self::Merge => ("merge", "merge.", true),
+            Self::MergeAll => ("merge-all", "merge", true),
             Self::Describe => ("describe", "describe.", true),
             Self::Timeline => ("timeline", "timeline.", true),
+            Self::Timelines => ("timelines", "timelines.", true),
+            Self::TimelinesAll => ("timelines-all", "timelines", true),
             Self::Logs => ("logs", "logs", true),
             Self::Status => ("status", "status", false),
             Self::Receipt => ("receipt", "receipt.", false),
@@ -242,7 +257,7 @@ impl<S: Store> Served<S> {
                 };
                 let code = outcome.as_ref().err().map(|error| u32::from(error.kind().code()));
                 let error = outcome.as_ref().err().map(|error| format!("{}:{error}", error.kind().code()));
-                served.api.respond(message, outcome).await;
+                served.api.respond(&message, outcome).await;
                 drop(place);
                 let took = begun.elapsed();
                 served.api.health.counters.answered(verb.endpoint().name, took, code);
@@ -255,7 +270,7 @@ impl<S: Store> Served<S> {
     async fn present(self: Arc<Self>, question: Question, mut questions: Subscriber) {
         while let Some((message, _)) = self.next(&mut questions).await {
             let answer = self.instance.answer(question, || self.api.health.report());
-            self.api.respond(message, Reply::json(&answer)).await;
+            self.api.respond(&message, Reply::json(&answer)).await;
         }
     }
 
@@ -321,7 +336,7 @@ impl<S: Store> Api<S> {
         if reads && self.health.catch_up_lag() > 0 {
             request.place.begin_wait()?;
         }
-        if reads && subject.ends_with('.') {
+        if reads && subject.ends_with('.') && !matches!(verb, Verb::Merge | Verb::Timelines) {
             // Another source that cannot be read must not keep this log's readers out.
             self.wait_for_catch_up_of(&log()?).await?;
         } else if reads {
@@ -329,9 +344,13 @@ impl<S: Store> Api<S> {
         }
         match verb {
             Verb::Append => append::answer(self, &log()?, request).await,
-            Verb::Replay => replay::answer(self, &log()?, request).await,
+            Verb::Replay => pages::answer(self, &log()?, request).await,
+            Verb::Merge => merge::answer(self, Some(&log()?), request).await,
+            Verb::MergeAll => merge::answer(self, None, request).await,
             Verb::Describe => describe::answer(self, &log()?, request).await,
             Verb::Timeline => timeline::answer(self, &log()?, request).await,
+            Verb::Timelines => timeline::answer_for_several(self, Some(&log()?), request).await,
+            Verb::TimelinesAll => timeline::answer_for_several(self, None, request).await,
             Verb::Logs => logs::answer(self, request).await,
             Verb::Status => status::answer(self, instance, request).await,
             Verb::Receipt => receipt::answer(self, self.after_subject(subject, request), request).await,

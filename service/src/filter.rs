@@ -10,6 +10,7 @@ mod values;
 
 use hourlog::{Error, Event, Result};
 
+use check::CONDITION;
 use expression::Expression;
 use text::Text;
 
@@ -50,7 +51,7 @@ impl Filter {
             return Ok(None);
         }
         Ok(Some(Self {
-            expression: parts.expression.map(Expression::new).transpose()?,
+            expression: parts.expression.map(|source| Expression::new(CONDITION, source)).transpose()?,
             text: parts.text.map(Text::new).transpose()?,
             header: parts.header.map(Header::new).transpose()?,
         }))
@@ -66,6 +67,29 @@ impl Filter {
         self.header.as_ref().is_none_or(|header| header.is_in(event))
             && self.text.as_ref().is_none_or(|text| text.is_in(&event.record.data))
             && self.expression.as_ref().is_none_or(|expression| expression.selects(event))
+    }
+}
+
+/// What events are grouped by.
+#[derive(Debug)]
+pub(crate) struct Grouping(Expression);
+
+impl Grouping {
+    /// Makes the grouping of a request.
+    ///
+    /// # Errors
+    /// [`Invalid`](hourlog::ErrorKind::Invalid), with what is wrong and where.
+    pub(crate) fn new(source: &str) -> Result<Self> {
+        if source.len() > BYTES_MAX {
+            let bytes = source.len();
+            return Err(Error::invalid(format!("by has {bytes} bytes and is too long; the most are {BYTES_MAX}")));
+        }
+        Expression::new("by", source).map(Self)
+    }
+
+    /// Returns the value that `event` has, if it is a text, a number, or true or false.
+    pub(crate) fn value_of(&self, event: &Event) -> Option<String> {
+        self.0.text_of(event)
     }
 }
 

@@ -37,6 +37,12 @@ impl Pattern {
         self.to_string().parse().ok()
     }
 
+    /// Returns true if it matches nothing but `prefix` and what is below it.
+    pub(crate) fn is_below(&self, prefix: &LogId) -> bool {
+        let mut tokens = self.0.iter();
+        prefix.as_str().split('.').all(|token| tokens.next().is_some_and(|own| own == token))
+    }
+
     /// Returns true if the first token is a wildcard.
     pub(crate) fn begins_with_wildcard(&self) -> bool {
         matches!(self.0[0].as_str(), "*" | ">")
@@ -99,6 +105,23 @@ mod tests {
         }
         for bad in ["", "a..b", ">.a", "a*", "a.>b"] {
             assert!(bad.parse::<Pattern>().is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_below_a_prefix_only_if_it_begins_with_its_tokens() {
+        for (pattern, is_below) in [
+            ("orders.eu", true),
+            ("orders.eu.>", true),
+            ("orders.eu.*.x", true),
+            ("orders.*", false),
+            ("orders.>", false),
+            ("orders.europe", false),
+            (">", false),
+            ("*.eu", false),
+        ] {
+            let pattern: Pattern = pattern.parse().expect("a valid pattern");
+            assert_eq!(pattern.is_below(&"orders.eu".parse().expect("a valid id")), is_below, "{pattern}");
         }
     }
 

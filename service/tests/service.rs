@@ -54,6 +54,8 @@ mod maintenance;
 #[cfg(target_os = "linux")]
 #[path = "service/memory.rs"]
 mod memory;
+#[path = "service/merges.rs"]
+mod merges;
 #[path = "service/neighbours.rs"]
 mod neighbours;
 #[path = "service/once.rs"]
@@ -61,6 +63,8 @@ mod once;
 #[cfg(target_os = "linux")]
 #[path = "service/open_files.rs"]
 mod open_files;
+#[path = "service/pages.rs"]
+mod pages;
 #[path = "service/payloads.rs"]
 mod payloads;
 #[path = "service/poison.rs"]

@@ -8,7 +8,7 @@ use crate::{
     Cursor, Data, Error, ErrorKind, Event, LogId, Offset, Position, Reason, Result,
     encoded::{Malformed, decode_message, next_message},
     read::End,
-    wire::{AheadReply, Moved, proto},
+    wire::{AheadReply, MergedPosition, Moved, proto},
 };
 
 /// One page of a log.
@@ -63,16 +63,9 @@ pub(super) struct EncodedPage {
 }
 
 impl EncodedPage {
-    /// Finds the events of a page, and reads the rest of it.
+    /// Reads a page, and leaves its events as they are.
     pub(super) fn read(reply: Bytes) -> Result<Self> {
-        let fields = Data::from(reply);
-        let (mut events, mut others, mut at) = (Vec::new(), Vec::new(), 0);
-        while let Some(message) = next_message(&fields, at, &mut others).map_err(unexpected)? {
-            at = message.end;
-            events.push(place(message)?);
-        }
-        let page = proto::decode(others.into())?;
-        let text = |error: Error| Error::new(ErrorKind::Unexpected, error.to_string());
+        let (fields, events, page) = parts(reply)?;
         let rest = RemotePage {
             events: Vec::new(),
             end: page.end().into(),
@@ -108,6 +101,60 @@ impl EncodedPage {
         let event = |place: Range<u32>| decode_message(log, &fields, place.start as usize..place.end as usize);
         let events = events.into_iter().map(event).collect::<Result<_, _>>().map_err(unexpected)?;
         Ok(RemotePage { events, ..rest })
+    }
+}
+
+/// Finds the events of a page, and reads the rest of it.
+fn parts(reply: Bytes) -> Result<(Data, Vec<Range<u32>>, proto::Page)> {
+    let fields = Data::from(reply);
+    let (mut events, mut others, mut at) = (Vec::new(), Vec::new(), 0);
+    while let Some(message) = next_message(&fields, at, &mut others).map_err(unexpected)? {
+        at = message.end;
+        events.push(place(message)?);
+    }
+    Ok((fields, events, proto::decode(others.into())?))
+}
+
+/// The error of a reply with a text that is not what it should be.
+fn text(error: Error) -> Error {
+    Error::new(ErrorKind::Unexpected, error.to_string())
+}
+
+/// One page of several logs, in one timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergedPage {
+    /// The events, in the order of the request. Their data shares the bytes of the page.
+    pub events: Vec<Event>,
+    /// The place to send as `after` for the next page; absent if nothing was read and none was given.
+    pub next: Option<MergedPosition>,
+    /// The reason why the page ended.
+    pub end: End,
+    /// The number of logs that were merged.
+    pub logs: u64,
+    /// The number of events that were read to build the page.
+    pub scanned: u64,
+}
+
+impl MergedPage {
+    /// Reads a page with its events.
+    pub(super) fn read(reply: Bytes) -> Result<Self> {
+        let (fields, events, page) = parts(reply)?;
+        let logs: Vec<LogId> = page.logs.iter().map(|log| log.parse()).collect::<Result<_>>().map_err(text)?;
+        if events.len() != page.log_of.len() {
+            return Err(unexpected(Malformed));
+        }
+        let of_log = |(place, log): (Range<u32>, &u32)| {
+            let log = logs.get(*log as usize).ok_or(Malformed)?;
+            decode_message(log, &fields, place.start as usize..place.end as usize)
+        };
+        let events = events.into_iter().zip(&page.log_of).map(of_log);
+        Ok(Self {
+            events: events.collect::<Result<_, _>>().map_err(unexpected)?,
+            end: page.end().into(),
+            next: page.next.as_deref().map(str::parse).transpose().map_err(text)?,
+            logs: page.merged.unwrap_or(0),
+            scanned: page.scanned,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pages of a log, one after the other, with the next ones read ahead.
 
-use futures_util::{Stream, StreamExt, TryStreamExt, future::join, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
@@ -9,15 +9,17 @@ use crate::{
     wire::{PAGE_EVENTS_MAX, ReplayRequest},
 };
 
-use super::{Remote, RemotePage};
+use super::{Remote, RemotePage, answer::Answer};
 
 /// The events of the first page: few, so that the first event is there soon.
 const FIRST_PAGE_EVENTS: u32 = 256;
 /// The bytes of the later pages: what fits into a message of the usual size, with tags and lengths. Pages of half of it
 /// take the NATS server a quarter more time for each event.
 const PAGE_BYTES: u32 = 896 << 10;
-/// The decoded pages that wait for their reader. Another one waits to become the second, and a third one is requested.
+/// The decoded pages that wait for their reader. Another one waits to become the second.
 const WAITING_MAX: usize = 1;
+/// The pages that are requested at once: the service reads the next one while one is on its way.
+const ASKED_MAX: u32 = 4;
 
 /// Requests page after page until the bound or the end of the log.
 #[derive(Debug)]
@@ -99,16 +101,16 @@ impl Place {
         ReplayRequest { limit: Some(limit), max_bytes, ..self.request.clone() }
     }
 
+    /// Asks for several pages, which have no more events than are wanted.
+    fn ask_for_several(&self) -> ReplayRequest {
+        let pages = self.left.map_or(ASKED_MAX, |left| (left / self.page_events).clamp(1, ASKED_MAX));
+        ReplayRequest { pages: Some(pages), ..self.ask() }
+    }
+
     fn advance(&mut self, next: Option<Cursor>, end: End, events: usize) {
         self.page_events = self.page_events_max;
         if let Some(next) = next {
-            // A bound such as `last` may have moved by now, and the cursor is past it anyway.
-            if self.request.reverse {
-                self.request.to = None;
-            } else {
-                self.request.from = None;
-            }
-            self.request.after = Some(next);
+            self.request = std::mem::take(&mut self.request).after_page(next);
         }
         if let Some(left) = &mut self.left {
             *left = left.saturating_sub(u32::try_from(events).unwrap_or(u32::MAX));
@@ -129,8 +131,10 @@ impl Ahead {
     fn begin(remote: Remote, log: LogId, place: Place) -> Self {
         let (tx, pages) = mpsc::channel(WAITING_MAX);
         let task = tokio::spawn(async move {
-            // An error means that the reader has left.
-            let _ = read_ahead(&remote, &log, place, &tx).await;
+            if let Err(error) = read_ahead(&remote, &log, place, &tx).await {
+                // The reader may have left.
+                let _ = tx.send(Err(error)).await;
+            }
         });
         Self { pages, task }
     }
@@ -147,28 +151,24 @@ impl Drop for Ahead {
     }
 }
 
+/// Reads the pages from `place` on, up to the last one or until their reader has left.
 async fn read_ahead(
     remote: &Remote,
     log: &LogId,
     mut place: Place,
     pages: &mpsc::Sender<Result<RemotePage>>,
-) -> Result<(), mpsc::error::SendError<Result<RemotePage>>> {
-    let mut page = remote.encoded_page(log, &place.ask()).await;
+) -> Result<()> {
+    let mut answer = Answer::ask(remote, log, &place.ask_for_several()).await?;
     loop {
-        let arrived = match page {
-            Ok(arrived) => arrived,
-            Err(error) => return pages.send(Err(error)).await,
-        };
-        place.advance(arrived.next(), arrived.end(), arrived.events());
-        if place.has_ended {
-            return pages.send(arrived.decode(log)).await;
+        let page = answer.next().await?;
+        place.advance(page.next(), page.end(), page.events());
+        if !place.has_ended && !answer.is_followed() {
+            // The request goes out first, so that the service works while this page is decoded.
+            answer = Answer::ask(remote, log, &place.ask_for_several()).await?;
         }
-        let request = place.ask();
-        // The request goes out first, so that the service works while this page is decoded.
-        let (next, handed_over) =
-            join(remote.encoded_page(log, &request), async { pages.send(arrived.decode(log)).await }).await;
-        handed_over?;
-        page = next;
+        if pages.send(page.decode(log)).await.is_err() || place.has_ended {
+            return Ok(());
+        }
     }
 }
 
@@ -213,6 +213,17 @@ mod tests {
         assert_eq!(place.ask(), next);
         place.advance(cursor("6-43"), End::More, 744);
         assert!(place.has_ended);
+    }
+
+    #[test]
+    fn no_more_pages_are_asked_for_than_hold_the_wanted_events() {
+        for (limit, pages) in [(Some(100), 1), (Some(2 * PAGE_EVENTS_MAX + 256), 2), (Some(u32::MAX), 4), (None, 4)] {
+            let mut place = Place::new(ReplayRequest { limit, ..ReplayRequest::default() });
+            place.advance(cursor("5-42"), End::More, limit.map_or(256, |limit| limit.min(256)) as usize);
+            let asked = place.ask_for_several();
+            assert_eq!(asked.pages, Some(pages), "{limit:?}");
+            assert!(limit.is_none_or(|limit| asked.limit.unwrap_or(0) * pages <= limit));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cursor, Error, Event, LogId, Metadata, Offset, Position, Record, Result, read::End};
 
-use super::{AheadReply, Moved};
+use super::{AheadReply, MergedPosition, Moved};
 
 /// An event as JSON.
 ///
@@ -140,6 +140,31 @@ pub struct JsonPage {
     /// In a reverse page without `to`: the events that lie ahead of now, before which it begins.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ahead: Option<AheadReply>,
+    /// The number of events that were read to build the page.
+    pub scanned: u64,
+}
+
+/// A page of the merged timeline of several logs as JSON.
+///
+/// ```
+/// use hourlog::wire::json::{JsonEnd, JsonMergedPage};
+/// let text = r#"{"events":[],"next":"5-42@orders.eu","end":"caught_up","logs":3,"scanned":0}"#;
+/// let page: JsonMergedPage = serde_json::from_str(text)?;
+/// assert_eq!((page.end, page.logs), (JsonEnd::CaughtUp, 3));
+/// assert_eq!(serde_json::to_string(&page)?, text);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JsonMergedPage {
+    /// The events, in the order of the request.
+    pub events: Vec<JsonEvent>,
+    /// The place to send as `after` for the next page; absent if nothing was read and none was given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<MergedPosition>,
+    /// The reason why the page ended.
+    pub end: JsonEnd,
+    /// The number of logs that were merged.
+    pub logs: u64,
     /// The number of events that were read to build the page.
     pub scanned: u64,
 }

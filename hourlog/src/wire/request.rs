@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cursor, LogId, Offset, Position, store::Width};
 
-use super::{AheadReply, RecentReply, Span, Step, When};
+use super::{AheadReply, RecentReply, Span, When};
 
 /// The order of a page.
 ///
@@ -48,10 +48,15 @@ pub struct ReplayRequest {
     /// The cursor after which to go on: the last page's `next`, in the same order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Cursor>,
-    /// The most events, at least one; 1,000 by default.
+    /// The most events of a page, at least one; 1,000 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// The most bytes of the events; never more than fit into the server's `max_payload`, compressed if the reply is.
+    /// The most pages of the answer, at least one; one by default, and never more than
+    /// [`PAGES_MAX`](super::PAGES_MAX). Each is a message of its own, and all but the last one have the header
+    /// [`FOLLOWED`](super::FOLLOWED).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<u32>,
+    /// The most bytes of a page's events; never more than fit into the server's `max_payload`, compressed if the reply is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u32>,
     /// The order; timeline by default.
@@ -80,119 +85,13 @@ pub struct ReplayRequest {
     pub header: Option<String>,
 }
 
-/// Asks for counts of events by time.
-///
-/// ```
-/// use hourlog::{time::HOUR, wire::{TimelineRequest, When}};
-/// let request =
-///     TimelineRequest { from: Some(When::Ago(24 * HOUR)), bins: Some(24), ..TimelineRequest::default() };
-/// assert_eq!(serde_json::to_string(&request)?, r#"{"from":"-1d","bins":24}"#);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TimelineRequest {
-    /// The earliest time, inclusive; the first event by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<When>,
-    /// The latest time, exclusive; by default [`When::Last`], which includes the newest event.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<When>,
-    /// The number of equal bins; 60 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bins: Option<u32>,
-    /// The length of the bins, instead of their number. The first and the last one are cut at `from`
-    /// and `to`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step: Option<Step>,
-    /// The time zone whose days, weeks, months and years a step follows, such as `Europe/Oslo`; UTC by
-    /// default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub zone: Option<String>,
-    /// Reads events where the index is too coarse. A reply that ends with `next` counts only the events
-    /// before it; the same request with this as `after` counts the others.
-    #[serde(skip_serializing_if = "is_default")]
-    pub exact: bool,
-    /// Counts only events at or after this position: the last reply's `next`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<Position>,
-}
-
-/// Counts of events by time.
-///
-/// ```
-/// use hourlog::wire::TimelineReply;
-/// let reply: TimelineReply = serde_json::from_str(
-///     r#"{"from":"2018-02-04T10:00:00Z","to":"2018-02-04T11:00:00Z","count":7,"exact":true,
-///       "grain":"1m","now":"2018-02-04T11:00:00Z","bins":[
-///         {"from":"2018-02-04T10:00:00Z","to":"2018-02-04T10:30:00Z","count":3},
-///         {"from":"2018-02-04T10:30:00Z","to":"2018-02-04T11:00:00Z","count":4}]}"#,
-/// )?;
-/// assert_eq!(reply.bins.iter().map(|bin| bin.count).sum::<u64>(), reply.count);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimelineReply {
-    /// The earliest time, inclusive.
-    pub from: Offset,
-    /// The latest time, exclusive.
-    pub to: Offset,
-    /// The sum of all bins.
-    pub count: u64,
-    /// True if every bin holds exactly its events, up to `next`.
-    pub exact: bool,
-    /// The longest stretch that the index counts as one; `0s` if it counts nothing here. If the reply is
-    /// not exact, a shorter bin may hold events of its neighbours.
-    pub grain: Span,
-    /// The events of stretches that reach beyond `from` or `to`, and were not read. They are in no bin,
-    /// and not in `count`.
-    #[serde(skip_serializing_if = "is_default", default)]
-    pub edge: u64,
-    /// The number of events that were read.
-    #[serde(skip_serializing_if = "is_default", default)]
-    pub scanned: u64,
-    /// The most events that must be read for exact counts up to the end, by the index. It is exact, unless `from`,
-    /// `to` or `after` lies within a stretch that the index counts as one.
-    #[serde(skip_serializing_if = "is_default", default)]
-    pub of: u64,
-    /// The position up to which everything is counted; absent if that is the end.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub next: Option<Position>,
-    /// The bins, in order.
-    pub bins: Vec<BinReply>,
-    /// The present time by JetStream's clock, by which the times of requests go.
-    pub now: Offset,
-    /// The events that lie ahead of now; absent if there are none.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub ahead: Option<AheadReply>,
-}
-
-impl TimelineReply {
-    /// Returns the reply for a log without events.
-    pub fn empty(from: Offset, to: Offset, now: Offset) -> Self {
-        let (grain, bins) = (Span(0), Vec::new());
-        Self { from, to, count: 0, exact: true, grain, edge: 0, scanned: 0, of: 0, next: None, now, ahead: None, bins }
+impl ReplayRequest {
+    /// Returns the request for the page after the one that ended with the cursor `next`.
+    pub fn after_page(self, next: Cursor) -> Self {
+        // A bound such as `last` may have moved by now, and the cursor is past it anyway.
+        let (from, to) = if self.reverse { (self.from, None) } else { (None, self.to) };
+        Self { from, to, after: Some(next), ..self }
     }
-}
-
-/// One part of a timeline.
-///
-/// ```
-/// use std::time::Duration;
-/// use hourlog::wire::BinReply;
-/// let (from, to) = ("2018-02-04T10:00:00Z".parse()?, "2018-02-04T10:30:00Z".parse()?);
-/// let bin = BinReply { from, to, count: 3 };
-/// assert_eq!(bin.to.duration_since(bin.from), Duration::from_secs(1_800));
-/// # Ok::<(), hourlog::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BinReply {
-    /// Its start, inclusive.
-    pub from: Offset,
-    /// Its end, exclusive.
-    pub to: Offset,
-    /// The number of events.
-    pub count: u64,
 }
 
 /// Asks for something that has no options: a description, the status, or a list of cursors.

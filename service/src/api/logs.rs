@@ -49,7 +49,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
         None => find(api, &requested, &pattern, limit).await?,
     };
     let recent = api.recent(found.iter().map(|(id, _)| id.clone()).collect()).await;
-    let totals = totals(api, &found).await?;
+    let totals = totals(api, found.iter().map(|(id, _)| id.clone()).collect()).await?;
     let mut logs = Vec::with_capacity(found.len());
     for (((log, row), totals), recent) in found.into_iter().zip(totals).zip(recent) {
         let extent = api.extent(&log, &totals).await?;
@@ -71,8 +71,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
 }
 
 /// Returns the sums of each of `logs`.
-async fn totals<S: Store>(api: &Api<S>, logs: &[(LogId, LogRow)]) -> Result<Vec<Totals>> {
-    let ids: Vec<LogId> = logs.iter().map(|(id, _)| id.clone()).collect();
+pub(super) async fn totals<S: Store>(api: &Api<S>, ids: Vec<LogId>) -> Result<Vec<Totals>> {
     let Some(snapshot) = api.store.snapshot()? else {
         let summed = stream::iter(ids).map(|id| async move { api.store.totals(&id).await });
         return summed.buffered(SUMMED_AT_ONCE).try_collect().await;
@@ -82,7 +81,7 @@ async fn totals<S: Store>(api: &Api<S>, logs: &[(LogId, LogRow)]) -> Result<Vec<
 
 /// Returns the first logs whose ids match a pattern with a wildcard, and the last one that was read if there
 /// may be more.
-async fn find<S: Store>(
+pub(super) async fn find<S: Store>(
     api: &Api<S>,
     requested: &LogsRequest,
     pattern: &Pattern,

@@ -17,9 +17,8 @@ use crate::{
 };
 
 use super::Reply;
-use body::{Body, JSON_EVENTS, failed_to_encode};
-pub(super) use form::Form;
-use form::Format;
+pub(super) use body::{Body, JSON_EVENTS, Logs, failed_to_encode};
+pub(super) use form::{Form, Format};
 
 /// A page of either order, with its events as they are stored and sent.
 #[derive(Debug)]
@@ -64,17 +63,24 @@ impl AnyPage {
         self.runs.iter().map(Run::record_bytes).sum()
     }
 
-    /// Encodes the page, cut to what fits into `bytes_max`.
+    /// Encodes the page, cut to what fits into `bytes_max`. Returns also the cursor after which there may be more.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] when not even the first event fits.
-    pub(super) fn encode(self, log: &LogId, form: Form, bytes_max: usize, replayed: &Traffic) -> Result<Reply> {
-        let (body, compression) = Body::of(&self.runs, log, form, bytes_max)?;
-        let page = self.cut_to(body.count(), body.left_out(), form.format)?;
+    pub(super) fn encode(
+        self,
+        log: &LogId,
+        form: Form,
+        bytes_max: usize,
+        replayed: &Traffic,
+    ) -> Result<(Reply, Option<Cursor>)> {
+        let (body, compression) = Body::of(&self.runs, Logs::One(log), form, bytes_max)?;
+        let page = self.cut_to(body.count(), body.left_out(), form)?;
         replayed.add(page.count(), page.bytes());
-        let body = body.finish_with(&page.rest(form.format)?);
+        let rest = page.next.filter(|_| !page.end.is_last());
+        let body = Bytes::from(body.finish_with(&page.rest(form.format)?));
         let content_type = form.format.content_type();
-        Ok(Reply { body: Bytes::from(body), content_type, compression, turn: None })
+        Ok((Reply { body, content_type, compression, is_followed: false, turn: None }, rest))
     }
 
     /// Encodes all of the page that follows its events.
@@ -94,6 +100,7 @@ impl AnyPage {
                     ahead: ahead.map(proto::Ahead::from),
                     moved: moved.map(proto::Moved::from),
                     reason,
+                    ..proto::Page::default()
                 };
                 Ok(proto::encode(&page))
             }
@@ -115,27 +122,32 @@ impl AnyPage {
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] when not even the first event fits.
-    fn cut_to(mut self, count: usize, bytes: usize, format: Format) -> Result<Self> {
+    fn cut_to(mut self, count: usize, bytes: usize, form: Form) -> Result<Self> {
         if count == self.count() {
             return Ok(self);
         }
         let first = self.resolved();
         let runs = first_events(std::mem::take(&mut self.runs), count)?;
         let Some(last) = runs.last() else {
-            let (position, format) = (first.unwrap_or(Position::MIN), format.name());
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "event {position} takes {bytes} bytes as {format}, above the limit of a reply; request it with the \
-                     header Accept: {PROTOBUF} and limit 1"
-                ),
-            ));
+            return Err(too_large(first.unwrap_or(Position::MIN), bytes, form));
         };
         self.next = Some(cursor_after(last, self.next));
         self.end = End::More;
         self.runs = runs;
         Ok(self)
     }
+}
+
+/// The error of a page whose first event does not fit into a reply.
+pub(super) fn too_large(position: Position, bytes: usize, form: Form) -> Error {
+    let format = form.format.name();
+    Error::new(
+        ErrorKind::TooLarge,
+        format!(
+            "event {position} takes {bytes} bytes as {format}, above the limit of a reply; request it with the header \
+             Accept: {PROTOBUF} and limit 1"
+        ),
+    )
 }
 
 /// Returns the first `count` events.
@@ -247,13 +259,14 @@ mod tests {
                 let (mut rest, mut replied) = (&events[..], Vec::new());
                 while !rest.is_empty() {
                     let traffic = Traffic::default();
-                    let reply = page(rest).encode(&a_log(), form, bytes_max, &traffic).expect("each event fits");
+                    let (reply, more) = page(rest).encode(&a_log(), form, bytes_max, &traffic).expect("each event fits");
                     prop_assert!(reply.body.len() <= bytes_max + REST_BYTES, "{form:?}: {}", reply.body.len());
                     let (found, next, end) = decoded(&reply);
                     prop_assert!(!found.is_empty());
                     prop_assert_eq!(next, found.last().map(|event| Cursor::Timeline(event.position)));
                     rest = &rest[found.len()..];
                     prop_assert_eq!(end, if rest.is_empty() { End::CaughtUp } else { End::More });
+                    prop_assert_eq!(more, next.filter(|_| !rest.is_empty()));
                     if form.format == Format::Protobuf && reply.compression.is_none() && let Some(cut) = rest.first() {
                         let size = |event: &Event| EncodedEvent::from(event).as_field().len();
                         let bytes: usize = found.iter().map(size).sum();
@@ -275,7 +288,7 @@ mod tests {
             for compression in [Compression::Zstd, Compression::Lz4] {
                 let form = Form { format: Format::Protobuf, compression: Some(compression) };
                 let events = events(vec![Record::new(data.clone()); count]);
-                let reply = page(&events).encode(&a_log(), form, 1 << 20, &Traffic::default()).expect("it fits");
+                let (reply, _) = page(&events).encode(&a_log(), form, 1 << 20, &Traffic::default()).expect("it fits");
                 assert_eq!(reply.compression, compressed.then_some(compression), "{count} of {}", data.len());
                 assert_eq!(decoded(&reply).0, events);
             }
@@ -288,7 +301,7 @@ mod tests {
         for form in forms() {
             let reply = page(&events).encode(&a_log(), form, 5_000, &Traffic::default());
             match (form.compression, reply) {
-                (Some(_), Ok(reply)) => assert_eq!(decoded(&reply).0, events, "{form:?}"),
+                (Some(_), Ok((reply, _))) => assert_eq!(decoded(&reply).0, events, "{form:?}"),
                 (None, Err(error)) => assert_eq!(error.kind(), ErrorKind::TooLarge),
                 (_, outcome) => panic!("{form:?}: {outcome:?}"),
             }

@@ -30,10 +30,15 @@ const COPIES: usize = 2;
 /// Size of a small page, in events and in bytes. Reading a larger one takes milliseconds.
 const SMALL_MAX: (usize, usize) = (100, PAGE_BYTES_DEFAULT);
 /// Default limit of a page, in bytes.
-const PAGE_BYTES_DEFAULT: usize = 512 * 1024;
+pub(super) const PAGE_BYTES_DEFAULT: usize = 512 * 1024;
 
-pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
-    let mut requested: ReplayRequest = request.body()?;
+/// Answers with the page that is `requested`. Returns also the cursor after which there may be more.
+pub(super) async fn page<S: Store>(
+    api: &Api<S>,
+    log: &LogId,
+    request: &Request,
+    mut requested: ReplayRequest,
+) -> Result<(Reply, Option<Cursor>)> {
     let limit = at_least_one("limit", requested.limit)?.unwrap_or(PAGE_EVENTS_DEFAULT).min(PAGE_EVENTS_MAX) as usize;
     let bytes = at_least_one("max_bytes", requested.max_bytes)?.map_or(PAGE_BYTES_DEFAULT, |bytes| bytes as usize);
     if requested.log.as_ref().is_some_and(|named| named != log) {
@@ -93,12 +98,12 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     let is_encoded_here = form.is_quick(&page);
     let (log, health) = (log.clone(), Arc::clone(&api.health));
     let encode = move || page.encode(&log, form, reply_bytes_max, &health.counters.replayed);
-    let reply = if is_encoded_here { encode() } else { encoded_elsewhere(encode).await };
-    let reply = reply?;
-    Ok(match turn {
+    let (reply, rest) = if is_encoded_here { encode() } else { encoded_elsewhere(encode).await }?;
+    let reply = match turn {
         Some(turn) => reply.with_turn(turn),
         None => reply,
-    })
+    };
+    Ok((reply, rest))
 }
 
 /// A request for a page, while it is answered.
@@ -113,7 +118,7 @@ struct Asked<'r> {
 }
 
 /// The memory of events with their data and metadata while they are read and encoded.
-fn memory((events, bytes): (usize, usize)) -> usize {
+pub(super) fn memory((events, bytes): (usize, usize)) -> usize {
     bytes * COPIES + events * BYTES_PER_EVENT
 }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use hourlog::{
     Error, Result,
     wire::{
-        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, Compression, ERROR, ERROR_CODE, JSON, PROTOBUF,
-        sent_headers,
+        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, Compression, ERROR, ERROR_CODE, FOLLOWED, JSON,
+        PROTOBUF, sent_headers,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,6 +44,8 @@ pub(super) struct Reply {
     pub(super) content_type: &'static str,
     /// The compression of the body.
     pub(super) compression: Option<Compression>,
+    /// True if another reply to the same request follows.
+    pub(super) is_followed: bool,
     /// The turn that read the answer, held until the reply is sent.
     pub(super) turn: Option<Turn>,
 }
@@ -54,7 +56,7 @@ impl Reply {
         let mut body = YieldingWriter::default();
         serde_json::to_writer(&mut body, value)
             .map_err(|error| Error::new(hourlog::ErrorKind::Unexpected, "failed to encode the reply").because(error))?;
-        Ok(Self { body: body.bytes.into(), content_type: JSON, compression: None, turn: None })
+        Ok(Self { body: body.bytes.into(), content_type: JSON, compression: None, is_followed: false, turn: None })
     }
 
     /// Keeps the turn that read the answer until the reply is sent.
@@ -114,7 +116,9 @@ pub(super) fn at_least_one(name: &str, limit: Option<u32>) -> Result<Option<u32>
 ///
 /// # Errors
 /// Those of `encode`, and [`ErrorKind::Unexpected`](hourlog::ErrorKind::Unexpected) if it panics.
-pub(super) async fn encoded_elsewhere(encode: impl FnOnce() -> Result<Reply> + Send + 'static) -> Result<Reply> {
+pub(super) async fn encoded_elsewhere<T: Send + 'static>(
+    encode: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(encode)
         .await
         .map_err(|error| Error::new(hourlog::ErrorKind::Unexpected, "the reply could not be encoded").because(error))?
@@ -122,15 +126,17 @@ pub(super) async fn encoded_elsewhere(encode: impl FnOnce() -> Result<Reply> + S
 
 impl<S> Api<S> {
     /// Sends the reply or the error. The requester may have left; that is not a failure.
-    pub(super) async fn respond(&self, message: Message, outcome: Result<Reply>) {
-        let Message { subject, reply, .. } = message;
-        let Some(reply) = reply else { return };
+    pub(super) async fn respond(&self, message: &Message, outcome: Result<Reply>) {
+        let Message { subject, reply: Some(reply), .. } = message else { return };
         let mut headers = HeaderMap::new();
         let (body, turn) = match outcome {
-            Ok(Reply { body, content_type, compression, turn }) => {
+            Ok(Reply { body, content_type, compression, is_followed, turn }) => {
                 headers.insert(CONTENT_TYPE, content_type);
                 if let Some(compression) = compression {
                     headers.insert(CONTENT_ENCODING, compression.to_string());
+                }
+                if is_followed {
+                    headers.insert(FOLLOWED, "true");
                 }
                 (body, turn)
             }
@@ -146,7 +152,7 @@ impl<S> Api<S> {
         };
         let is_large = body.len() >= LARGE_BYTES_MIN;
         let client = if is_large { &self.answers_client } else { &self.client };
-        if let Err(error) = client.publish_with_headers(reply, headers, body).await {
+        if let Err(error) = client.publish_with_headers(reply.clone(), headers, body).await {
             tracing::warn!(%subject, %error, "reply not sent");
         } else if is_large {
             // An error means that the connection has ended, and its queue with it.

@@ -11,6 +11,8 @@ use regex::bytes::Regex;
 
 use super::{text::regex, values::NAMES};
 
+/// The part of a request that must be true or false.
+pub(super) const CONDITION: &str = "where";
 /// The function whose pattern is compiled when the expression is made.
 pub(super) const MATCHES: &str = "matches";
 /// The most nodes of a tree, with those that macros add.
@@ -54,16 +56,18 @@ const FUNCTIONS: [&str; 22] = [
 pub(super) type Regexes = HashMap<String, Regex>;
 
 /// Checks an expression, and returns its regular expressions.
-pub(super) fn check(tree: &IdedExpr, places: &SourceInfo) -> Result<Regexes> {
-    let mut check = Check { places, nodes: 0, additions: 0, loops: Vec::new(), regexes: Regexes::new() };
+pub(super) fn check(part: &'static str, tree: &IdedExpr, places: &SourceInfo) -> Result<Regexes> {
+    let mut check = Check { part, places, nodes: 0, additions: 0, loops: Vec::new(), regexes: Regexes::new() };
     check.node(tree)?;
-    if !may_be_true(&tree.expr) {
+    if part == CONDITION && !may_be_true(&tree.expr) {
         return Err(check.error(tree, "this is neither true nor false; compare it with something"));
     }
     Ok(check.regexes)
 }
 
 struct Check<'a> {
+    /// The part of the request that the expression is.
+    part: &'static str,
     places: &'a SourceInfo,
     nodes: usize,
     additions: usize,
@@ -74,9 +78,10 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn error(&self, node: &IdedExpr, reason: impl std::fmt::Display) -> Error {
+        let part = self.part;
         match self.places.offset_for(node.id) {
-            Some((start, _)) => Error::invalid(format!("where: in column {}: {reason}", start + 1)),
-            None => Error::invalid(format!("where: {reason}")),
+            Some((start, _)) => Error::invalid(format!("{part}: in column {}: {reason}", start + 1)),
+            None => Error::invalid(format!("{part}: {reason}")),
         }
     }
 
@@ -87,7 +92,8 @@ impl Check<'_> {
     fn node(&mut self, node: &IdedExpr) -> Result<()> {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
-            return Err(Error::invalid(format!("where has more than {NODES_MAX} parts; ask for less at once")));
+            let part = self.part;
+            return Err(Error::invalid(format!("{part} has more than {NODES_MAX} parts; ask for less at once")));
         }
         match &node.expr {
             Expr::Unspecified => Err(self.error(node, "this cannot be read")),

@@ -1,4 +1,4 @@
-//! `where`: an expression in CEL, the Common Expression Language.
+//! `where` and `by`: expressions in CEL, the Common Expression Language.
 //!
 //! The tree of an expression is checked before it runs. If an expression fails on an event, because a field is missing or a
 //! text stands where a number is needed, the event is not selected.
@@ -33,11 +33,12 @@ impl fmt::Debug for Expression {
 }
 
 impl Expression {
-    pub(super) fn new(source: &str) -> Result<Self> {
+    /// Makes the expression that is this `part` of a request.
+    pub(super) fn new(part: &'static str, source: &str) -> Result<Self> {
         let env = environment().map_err(undeclared)?;
         let parser = env.parser().max_recursion_depth(DEPTH_MAX);
-        let (tree, places) = parser.parse_with_source_info(source).map_err(|errors| unreadable(&errors))?;
-        let regexes = check::check(&tree, &places)?;
+        let (tree, places) = parser.parse_with_source_info(source).map_err(|errors| unreadable(part, &errors))?;
+        let regexes = check::check(part, &tree, &places)?;
         let mut context = Context::with_env(Arc::new(env));
         let matches = move |call: &FunctionContext<'_, '_>| matches(&regexes, call);
         context.add_function(MATCHES, matches).map_err(undeclared)?;
@@ -50,6 +51,21 @@ impl Expression {
         let mut scope = self.context.new_inner_scope();
         scope.set_variable_resolver(&values);
         matches!(scope.resolve(&self.tree), Ok(Value::Bool(true)))
+    }
+
+    /// Returns the value of the expression for `event` as a text, if it is one, a number, or true or false.
+    pub(super) fn text_of(&self, event: &Event) -> Option<String> {
+        let values = EventValues::of(event);
+        let mut scope = self.context.new_inner_scope();
+        scope.set_variable_resolver(&values);
+        match scope.resolve(&self.tree).ok()? {
+            Value::String(text) => Some(text.to_string()),
+            Value::Int(number) => Some(number.to_string()),
+            Value::UInt(number) => Some(number.to_string()),
+            Value::Float(number) => Some(number.to_string()),
+            Value::Bool(is) => Some(is.to_string()),
+            _ => None,
+        }
     }
 }
 
@@ -85,14 +101,14 @@ fn matches(regexes: &Regexes, call: &FunctionContext<'_, '_>) -> std::result::Re
 }
 
 /// The error of a text that is not an expression, at its first wrong place.
-fn unreadable(errors: &ParseErrors) -> Error {
+fn unreadable(part: &str, errors: &ParseErrors) -> Error {
     match errors.errors.first() {
         Some(error) => {
             let (_, column) = error.pos;
             let reason = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
-            Error::invalid(format!("where: in column {}: {reason}", column.max(1)))
+            Error::invalid(format!("{part}: in column {}: {reason}", column.max(1)))
         }
-        None => Error::invalid("where is not an expression"),
+        None => Error::invalid(format!("{part} is not an expression")),
     }
 }
 

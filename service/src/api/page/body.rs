@@ -10,16 +10,16 @@ use super::form::{Form, Format};
 use crate::api::yielding::{YieldingWriter, Yields};
 
 /// Start of a page as JSON.
-pub(super) const JSON_EVENTS: &str = "{\"events\":[";
+pub(in crate::api) const JSON_EVENTS: &str = "{\"events\":[";
 /// Memory beside the events that a page is expected to take.
-pub(super) const REST_BYTES: usize = 256;
+pub(in crate::api) const REST_BYTES: usize = 256;
 /// Fewest bytes of a page that is compressed: a smaller one is sent as quickly as it is.
 const COMPRESSED_BYTES_MIN: usize = 4 << 10;
 /// Bytes of a page that are compressed to find out if that pays: a tenth of a page of the usual size.
 const SAMPLE_BYTES: usize = 48 << 10;
 
 /// As many events of a page as fit.
-pub(super) struct Body {
+pub(in crate::api) struct Body {
     content: Content,
     count: usize,
     left_out: usize,
@@ -32,8 +32,13 @@ enum Content {
 
 impl Body {
     /// Encodes as many events as fit into `bytes_max`. Returns the compression that was used.
-    pub(super) fn of(runs: &[Run], log: &LogId, form: Form, bytes_max: usize) -> Result<(Self, Option<Compression>)> {
-        let mut encoding = Encoding { format: form.format, log, json: Vec::new() };
+    pub(in crate::api) fn of(
+        runs: &[Run],
+        logs: Logs<'_>,
+        form: Form,
+        bytes_max: usize,
+    ) -> Result<(Self, Option<Compression>)> {
+        let mut encoding = Encoding { format: form.format, logs, json: Vec::new() };
         if let Some(compression) = form.compression
             && let Some((compressor, count)) = compress(runs, &mut encoding, compression, bytes_max)?
         {
@@ -45,17 +50,17 @@ impl Body {
     }
 
     /// The number of events.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::api) fn count(&self) -> usize {
         self.count
     }
 
     /// The bytes of the first event that does not fit.
-    pub(super) fn left_out(&self) -> usize {
+    pub(in crate::api) fn left_out(&self) -> usize {
         self.left_out
     }
 
     /// Adds the rest of the page.
-    pub(super) fn finish_with(self, rest: &[u8]) -> Vec<u8> {
+    pub(in crate::api) fn finish_with(self, rest: &[u8]) -> Vec<u8> {
         match self.content {
             Content::Compressed(compressor) => compressor.finish_with(rest),
             Content::Plain(mut body) => {
@@ -145,10 +150,28 @@ fn compress(
     Ok((is_sampled || compressor.pays()).then_some((compressor, count)))
 }
 
+/// The logs of the events of a page.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::api) enum Logs<'a> {
+    /// All are of one log.
+    One(&'a LogId),
+    /// Each is a run of its own, of the log with the index in `of`.
+    Each { logs: &'a [LogId], of: &'a [usize] },
+}
+
+impl<'a> Logs<'a> {
+    fn of(self, event: usize) -> &'a LogId {
+        match self {
+            Self::One(log) => log,
+            Self::Each { logs, of } => &logs[of[event]],
+        }
+    }
+}
+
 /// Encodes the events of a page, one by one.
 struct Encoding<'a> {
     format: Format,
-    log: &'a LogId,
+    logs: Logs<'a>,
     /// The current event as JSON. Its memory is used again.
     json: Vec<u8>,
 }
@@ -171,12 +194,13 @@ impl Encoding<'_> {
         if count > 0 {
             self.json.push(b',');
         }
-        serde_json::to_writer(&mut self.json, &JsonEvent::from(&event.decode(self.log))).map_err(failed_to_encode)?;
+        serde_json::to_writer(&mut self.json, &JsonEvent::from(&event.decode(self.logs.of(count))))
+            .map_err(failed_to_encode)?;
         Ok(&self.json)
     }
 }
 
 /// The error of a page that cannot be written as JSON.
-pub(super) fn failed_to_encode(error: serde_json::Error) -> Error {
+pub(in crate::api) fn failed_to_encode(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Unexpected, "failed to encode the reply").because(error)
 }

@@ -19,12 +19,12 @@ const QUICK_COPY_BYTES_MAX: usize = 1 << 20;
 /// The form of a page that its requester asks for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::api) struct Form {
-    pub(super) format: Format,
+    pub(in crate::api) format: Format,
     pub(super) compression: Option<Compression>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::api) enum Format {
     Json,
     Protobuf,
 }
@@ -70,14 +70,14 @@ impl Form {
 }
 
 impl Format {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::api) fn name(self) -> &'static str {
         match self {
             Self::Json => "JSON",
             Self::Protobuf => "protobuf",
         }
     }
 
-    pub(super) fn content_type(self) -> &'static str {
+    pub(in crate::api) fn content_type(self) -> &'static str {
         match self {
             Self::Json => JSON,
             Self::Protobuf => PROTOBUF,

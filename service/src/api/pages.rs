@@ -1,0 +1,26 @@
+//! `replay`: an answer of one page, or of several that follow each other. The next one is read while one is on its way.
+
+use futures_util::future::join;
+use hourlog::{
+    LogId, Result,
+    store::Store,
+    wire::{PAGES_MAX, ReplayRequest},
+};
+
+use super::{Api, Reply, Request, replay, reply::at_least_one};
+
+/// Answers with as many pages as the request wants. Sends all of them but the last one, which it returns.
+pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
+    let mut requested: ReplayRequest = request.body()?;
+    let pages = at_least_one("pages", requested.pages)?.unwrap_or(1).min(PAGES_MAX);
+    let (mut reply, mut rest) = replay::page(api, log, request, requested.clone()).await?;
+    for _ in 1..pages {
+        let Some(next) = rest else { break };
+        // The first page has waited, and said how it begins.
+        requested = ReplayRequest { wait: None, fresh: false, seek: false, ..requested.after_page(next) };
+        let sent = api.respond(&request.message, Ok(Reply { is_followed: true, ..reply }));
+        let (page, ()) = join(replay::page(api, log, request, requested.clone()), sent).await;
+        (reply, rest) = page?;
+    }
+    Ok(reply)
+}
