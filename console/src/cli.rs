@@ -10,6 +10,7 @@ mod describe;
 mod doctor;
 mod export;
 mod format;
+mod grep;
 mod hist;
 mod import;
 mod input;
@@ -135,7 +136,7 @@ Times: 2018-02-04T21:56:42Z, 2h, '2h ago', -30m, 14:05, noon, monday, 'yesterday
 '2018-02-06 15:50', RFC 2822, @1517781402, 10, 13, 16 or 19 digits since 1970 (s, ms, us, ns), first, last, now.
 14:05, monday and feb 4 are the most recent ones; as --until, the first ones after --since.
 
-Exit codes: 0 ok, 1 unexpected failure, 2 wrong usage, 3 log or position not found, 4 not allowed, \
+Exit codes: 0 ok, 1 unexpected failure (grep: nothing found), 2 wrong usage, 3 log or position not found, 4 not allowed, \
 5 service unavailable, 6 timed out, 7 data corrupted, 8 refused, 130 interrupted";
 
 /// Flags that control the output.
@@ -166,6 +167,7 @@ enum Command {
     Ls(ls::Ls),
     Describe(describe::Describe),
     Hist(hist::Hist),
+    Grep(grep::Grep),
     Pub(publish::Publish),
     Read(read::Read),
     Export(export::Export),
@@ -194,6 +196,7 @@ async fn run(
         Command::Ls(ls) => ls.run(session).await,
         Command::Describe(describe) => describe.run(session).await,
         Command::Hist(hist) => hist.run(session).await,
+        Command::Grep(grep) => grep.run(session).await,
         Command::Pub(publish) => publish.run(session).await,
         Command::Read(read) => read.run(session, template).await,
         Command::Export(export) => export.run(session).await,
@@ -213,7 +216,7 @@ fn report(session: &Session, failure: &Failure) {
     let _ = session.out.flush();
     let hint = session.resume_hint();
     match failure {
-        Failure::OutputClosed | Failure::ChecksFailed(_) => {}
+        Failure::OutputClosed | Failure::NothingFound | Failure::ChecksFailed(_) => {}
         Failure::Interrupted => session.out.note(&match hint {
             Some(hint) => format!("interrupted; {hint}"),
             None => "interrupted".to_owned(),

@@ -18,6 +18,8 @@ pub enum Failure {
     },
     /// Checks that failed. The findings have been printed already.
     ChecksFailed(ErrorKind),
+    /// A search that has found nothing.
+    NothingFound,
     /// The reader of the output closed it, as `head` does. Not an error.
     OutputClosed,
     /// Ctrl-C or SIGTERM.
@@ -54,6 +56,7 @@ impl Failure {
             Self::Log(error) => error.kind().exit_code(),
             Self::ChecksFailed(kind) => kind.exit_code(),
             Self::Io { .. } => UNEXPECTED,
+            Self::NothingFound => NOTHING_FOUND,
             Self::OutputClosed => OK,
             Self::Interrupted => INTERRUPTED,
         }
@@ -70,6 +73,8 @@ impl From<hourlog::Error> for Failure {
 pub const OK: u8 = 0;
 /// An unexpected failure.
 pub const UNEXPECTED: u8 = 1;
+/// Nothing found, as grep says it.
+pub const NOTHING_FOUND: u8 = 1;
 /// A wrong command line.
 pub const USAGE: u8 = 2;
 /// Ctrl-C: 128 + SIGINT, as shells report it.

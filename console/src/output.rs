@@ -4,6 +4,7 @@ mod columns;
 
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
+    ops::Range,
     sync::{Mutex, PoisonError},
 };
 
@@ -27,6 +28,7 @@ const DETAIL_COLUMNS_MIN: usize = 20;
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
+const STRIKING: &str = "\x1b[1;31m";
 const PLAIN: &str = "\x1b[0m";
 
 /// Output format.
@@ -152,7 +154,24 @@ impl Output {
 
     /// Writes one line: `dim` in a muted color, then `text`.
     pub fn line(&self, dim: &str, text: &str) -> Result<(), Failure> {
-        let (dim, text) = (sanitize(dim), sanitize(text));
+        self.marked_line(dim, text, |_| Vec::new())
+    }
+
+    /// Writes the same with the parts of the text in a striking color that `parts` finds in it, as it is shown.
+    pub(crate) fn marked_line(
+        &self,
+        dim: &str,
+        text: &str,
+        parts: impl FnOnce(&str) -> Vec<Range<usize>>,
+    ) -> Result<(), Failure> {
+        let (dim, shown) = (sanitize(dim), sanitize(text));
+        let mut text = String::with_capacity(shown.len());
+        let mut at = 0;
+        for part in if self.color { parts(&shown) } else { Vec::new() } {
+            text.extend([&shown[at..part.start], STRIKING, &shown[part.clone()], PLAIN]);
+            at = part.end;
+        }
+        text.push_str(&shown[at..]);
         let line = match (dim.is_empty(), self.color) {
             (true, _) => format!("{text}\n"),
             (false, true) => format!("{DIM}{dim}{PLAIN}  {text}\n"),

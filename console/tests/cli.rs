@@ -30,6 +30,8 @@ mod reading;
 mod receipts;
 #[path = "cli/reimport.rs"]
 mod reimport;
+#[path = "cli/searching.rs"]
+mod searching;
 #[path = "cli/set_back.rs"]
 mod set_back;
 #[path = "cli/times.rs"]

@@ -1,11 +1,16 @@
-//! `hist`: a histogram of a log's events over time.
+//! `hist`: a histogram of the events of a log, or of several, over time or by value.
+//!
+//! - `count`: the requests that it takes, put together.
+
+pub(super) mod count;
 
 use clap::Args;
 use hourlog::{
-    LogId, Offset, Remote,
+    Offset, Remote,
     time::{HOUR, MINUTE, SECOND},
-    wire::{self, AheadReply, BinReply, Step, TimelineRequest},
+    wire::{self, LogsRequest, Step, TimelineRequest},
 };
+use serde::Serialize;
 
 use crate::{
     exit::Failure,
@@ -14,19 +19,24 @@ use crate::{
     when::Moment,
 };
 
-use super::ahead;
+use super::{ahead, conditions::Conditions, listing, read::LogName};
 
-/// Count a log's events per time interval
+use count::{Counts, Logs, count};
+
+/// Count events per time interval, or by what is in them
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hourlog hist orders.eu
   hourlog hist orders.eu --since 2d --step 1h
-  hourlog hist orders.eu --since 2026-01-01 --step 1mo
-  hourlog hist orders.eu --since yesterday --until today --bins 24 -o csv")]
+  hourlog hist 'orders.>' --since 2026-01-01 --step 1mo
+  hourlog hist orders.eu --since yesterday --until today --bins 24 -o csv
+  hourlog hist 'app.>' --since 14:00 --until 14:10 --where 'json.level == \"error\"' --by json.service
+  hourlog hist orders.eu --grep 'timed out' --step 1h
+  hourlog hist 'orders.>' --by log")]
 pub(super) struct Hist {
-    /// Log id
-    log: LogId,
+    /// Log id, or pattern such as orders.>, whose logs are counted together
+    log: LogName,
     /// Start time, inclusive [default: the first event]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
@@ -41,8 +51,19 @@ pub(super) struct Hist {
     /// Number of equal intervals, instead of their length
     #[arg(long, value_name = "N", conflicts_with = "step", value_parser = clap::value_parser!(u32).range(1..=i64::from(wire::TIMELINE_BINS_MAX)))]
     bins: Option<u32>,
+    /// Count by the values of this expression in CEL instead of by time, such as json.service, metadata.kind or log
+    #[arg(long, value_name = "EXPRESSION")]
+    by: Option<String>,
+    /// Number of values to list, those with most events
+    #[arg(long, value_name = "N", requires = "by", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=i64::from(wire::GROUPS_MAX)))]
+    top: u32,
+    #[command(flatten)]
+    conditions: Conditions,
 }
 
+const COLUMNS_BY: [TableColumn; 2] = [TableColumn("value", Align::Left), TableColumn("count", Align::Right)];
+const COLUMNS_BY_WITH_BARS: [TableColumn; 3] =
+    [TableColumn("value", Align::Left), TableColumn("count", Align::Right), TableColumn("", Align::Left)];
 const COLUMNS: [TableColumn; 3] =
     [TableColumn("from", Align::Time), TableColumn("to", Align::Time), TableColumn("count", Align::Right)];
 const COLUMNS_WITH_BARS: [TableColumn; 4] = [
@@ -84,70 +105,145 @@ impl Hist {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let (since, until) = session.range(self.since.as_deref(), self.until.as_deref()).await?;
         let remote = session.open().await?.remote;
-        let Some((from, to)) = self.range(&remote, since, until).await? else {
+        let logs = Logs::new(&self.log)?;
+        let extent = match (since, until) {
+            (Some(Moment::At(from)), Some(Moment::At(to))) => Extent { first: Some(from), last: Some(to), end: None },
+            _ => self.extent(session, &remote).await?,
+        };
+        let Some((from, to)) = extent.range(since, until) else {
             session.out.note(&format!("{} has no events up to now", self.log));
-            ahead::tell(session, remote.describe(&self.log).await?.ahead, "--until end");
-            return session.out.table(&COLUMNS).finish();
+            if let LogName::Log(log) = &self.log {
+                ahead::tell(session, remote.describe(log).await?.ahead, "--until end");
+            }
+            return session.out.table(if self.by.is_some() { &COLUMNS_BY } else { &COLUMNS }).finish();
         };
         if from >= to {
             return Err(Failure::usage(format!("--since {from} is not before --until {to}; swap them")));
         }
-        let step = self.step.or_else(|| self.bins.is_none().then(|| fitting_step(from, to)));
+        let chosen = || (self.bins.is_none() && self.by.is_none()).then(|| fitting_step(from, to));
+        let step = self.step.or_else(chosen);
         let zone = step.and_then(|_| session.zone.iana_name().map(str::to_owned));
         if step.is_some() && zone.is_none() {
             session.out.note("intervals begin as in UTC, because the time zone has no name; give --tz Europe/Oslo");
         }
+        let conditions = self.conditions.request();
         let request = TimelineRequest {
             from: Some(from.into()),
             to: Some(to.into()),
-            bins: self.bins,
+            bins: self.bins.or(self.by.as_ref().filter(|_| step.is_none()).map(|_| 1)),
             step,
             zone,
             exact: true,
-            after: None,
+            condition: conditions.condition,
+            text: conditions.text,
+            header: conditions.header,
+            by: self.by.clone(),
+            groups: self.by.as_ref().map(|_| wire::GROUPS_MAX),
+            ..TimelineRequest::default()
         };
-        let (bins, ahead) = count(session, &remote, &self.log, request).await?;
+        let counts = count(session, &remote, &logs, request).await?;
         if until.is_none() {
-            ahead::tell(session, ahead, "--until end");
+            ahead::tell(session, counts.ahead, "--until end");
         }
-        let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(0);
+        if self.by.is_some() { self.print_values(session, counts) } else { print_intervals(session, &counts) }
+    }
+
+    /// Prints a line for each value, those with most events first, and one for all others.
+    fn print_values(&self, session: &Session, counts: Counts) -> Result<(), Failure> {
+        let values = counts.values(self.top as usize);
+        if !values.are_exact {
+            session
+                .out
+                .note("there are too many values to tell them all apart: each has at least so many events, and others may have more");
+        }
         let with_bars = session.out.format() == Format::Table;
-        let room = session.out.columns().map_or(BAR_CHARS.1, |columns| columns.saturating_sub(OTHER_COLUMNS));
-        let longest = room.clamp(BAR_CHARS.0, BAR_CHARS.1) as u64;
-        let mut table = session.out.table(if with_bars { &COLUMNS_WITH_BARS } else { &COLUMNS });
-        for bin in &bins {
-            table.push(bin, || {
-                let (from, to) = (session.time_cell(Some(bin.from)), session.time_cell(Some(bin.to)));
-                vec![from, to, human_count(bin.count), bar(bin.count, highest, longest)]
-            })?;
+        let highest = values.listed.iter().map(|value| value.count).max().unwrap_or(0);
+        let mut table = session.out.table(if with_bars { &COLUMNS_BY_WITH_BARS } else { &COLUMNS_BY });
+        for value in &values.listed {
+            let name = value.value.clone().unwrap_or_else(|| "(none)".to_owned());
+            table
+                .push(value, || vec![name, human_count(value.count), bar(value.count, highest, BAR_CHARS.1 as u64)])?;
+        }
+        if values.others > 0 {
+            let others = Others { others: true, count: values.others };
+            table.push(&others, || vec!["(others)".to_owned(), human_count(others.count), String::new()])?;
         }
         table.finish()
     }
 
-    /// Returns the range to count. The log's own range fills in missing bounds, unless it is empty.
-    async fn range(
-        &self,
-        remote: &Remote,
-        since: Option<Moment>,
-        until: Option<Moment>,
-    ) -> Result<Option<(Offset, Offset)>, Failure> {
-        if let (Some(Moment::At(from)), Some(Moment::At(to))) = (since, until) {
-            return Ok(Some((from, to)));
+    /// Returns the times of the first and of the newest events.
+    async fn extent(&self, session: &Session, remote: &Remote) -> Result<Extent, Failure> {
+        let pattern = match &self.log {
+            LogName::Log(log) => {
+                let details = remote.describe(log).await?;
+                let end = details.ahead.map(|ahead| ahead.last).or(details.last);
+                return Ok(Extent { first: details.first, last: details.last, end });
+            }
+            LogName::Pattern(pattern) => pattern.clone(),
+        };
+        let request = LogsRequest { pattern: Some(pattern.clone()), ..LogsRequest::default() };
+        let mut extent = Extent { first: None, last: None, end: None };
+        let mut logs = std::pin::pin!(listing::logs(remote, request));
+        let mut is_matched = false;
+        while let Some(log) = futures_util::TryStreamExt::try_next(&mut logs).await? {
+            is_matched = true;
+            extent.first = extent.first.into_iter().chain(log.first).min();
+            extent.last = extent.last.max(log.last);
+            extent.end = extent.end.max(log.ahead.map(|ahead| ahead.last).or(log.last));
         }
-        let details = remote.describe(&self.log).await?;
+        if !is_matched {
+            session.out.note(&format!("no log matches {pattern}"));
+        }
+        Ok(extent)
+    }
+}
+
+/// The events of all values that are not listed.
+#[derive(Debug, Serialize)]
+struct Others {
+    others: bool,
+    count: u64,
+}
+
+/// The times of the events of the logs that are counted.
+struct Extent {
+    first: Option<Offset>,
+    /// The newest one that does not lie ahead of now.
+    last: Option<Offset>,
+    end: Option<Offset>,
+}
+
+impl Extent {
+    /// Returns the range to count; `None` if there are no events that say where it begins or ends.
+    fn range(&self, since: Option<Moment>, until: Option<Moment>) -> Option<(Offset, Offset)> {
         let after = |offset: Offset| offset.saturating_add_nanos(1);
-        let end = details.ahead.map(|ahead| ahead.last).or(details.last);
         let at = |moment: Moment| match moment {
             Moment::At(offset) => Some(offset),
-            Moment::First => details.first,
-            Moment::Last => details.last,
-            Moment::End => end.map(after),
+            Moment::First => self.first,
+            Moment::Last => self.last,
+            Moment::End => self.end.map(after),
         };
         let from = at(since.unwrap_or(Moment::First));
         // The newest event is part of a range that ends with it.
         let until = until.filter(|until| *until != Moment::Last);
-        Ok(from.zip(until.map_or(details.last.map(after), at)))
+        from.zip(until.map_or(self.last.map(after), at))
     }
+}
+
+/// Prints a line for each interval.
+fn print_intervals(session: &Session, counts: &Counts) -> Result<(), Failure> {
+    let highest = counts.bins.iter().map(|bin| bin.count).max().unwrap_or(0);
+    let with_bars = session.out.format() == Format::Table;
+    let room = session.out.columns().map_or(BAR_CHARS.1, |columns| columns.saturating_sub(OTHER_COLUMNS));
+    let longest = room.clamp(BAR_CHARS.0, BAR_CHARS.1) as u64;
+    let mut table = session.out.table(if with_bars { &COLUMNS_WITH_BARS } else { &COLUMNS });
+    for bin in &counts.bins {
+        table.push(bin, || {
+            let (from, to) = (session.time_cell(Some(bin.from)), session.time_cell(Some(bin.to)));
+            vec![from, to, human_count(bin.count), bar(bin.count, highest, longest)]
+        })?;
+    }
+    table.finish()
 }
 
 /// Returns the shortest step that makes few intervals.
@@ -155,35 +251,6 @@ fn fitting_step(from: Offset, to: Offset) -> Step {
     let length = i128::from(to.nanos()) - i128::from(from.nanos());
     let fits = |step: &Step| length / i128::from(step.about_nanos()) < INTERVALS_MAX.into();
     STEPS.into_iter().find(fits).unwrap_or(Step::Years(10))
-}
-
-/// Counts the bins of `request`, in as many requests as it takes. Also returns the events ahead of now.
-async fn count(
-    session: &Session,
-    remote: &Remote,
-    log: &LogId,
-    mut request: TimelineRequest,
-) -> Result<(Vec<BinReply>, Option<AheadReply>), Failure> {
-    let mut bins: Vec<BinReply> = Vec::new();
-    loop {
-        let reply = remote.timeline(log, &request).await?;
-        if bins.is_empty() {
-            if reply.next.is_some() {
-                session
-                    .out
-                    .note(&format!("counting reads {} events; longer intervals need fewer", human_count(reply.of)));
-            }
-            bins = reply.bins;
-        } else {
-            for (bin, more) in bins.iter_mut().zip(reply.bins) {
-                bin.count += more.count;
-            }
-        }
-        request.after = reply.next;
-        if request.after.is_none() {
-            return Ok((bins, reply.ahead));
-        }
-    }
 }
 
 /// Returns a bar in proportion to the count: `longest` characters for the highest one. Every count above zero is

@@ -31,14 +31,16 @@ use crate::{cli::conditions::Conditions, exit::Failure, reader_gone, session::Se
 
 use self::{
     delimiter::Delimiter,
-    names::{LogName, Names},
+    names::Names,
     place::{After, Place},
     printer::{EventPrinter, Style},
     progress::{Progress, Resume},
 };
 
 pub(super) use self::{
+    names::LogName,
     newest::{arrival_at, newest_arrival},
+    printer::event_line,
     template::Template,
 };
 

@@ -139,7 +139,8 @@ pub struct TimelineReply<P = Position> {
     pub next: Option<P>,
     /// The bins, in order.
     pub bins: Vec<BinReply>,
-    /// With `by`: the values with most events, the most frequent first.
+    /// With `by`: the values with most events, the most frequent first. Of many values, only the first
+    /// [`GROUPS_MAX`](super::GROUPS_MAX) that are met are told apart.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub groups: Option<Vec<GroupReply>>,
     /// With `by`: the events of all other values.

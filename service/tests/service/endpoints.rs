@@ -217,11 +217,15 @@ async fn every_endpoint_refuses_what_it_does_not_know_and_limits_of_zero() {
         assert!(code == "400" && error.contains("unknown field `nosuch`"), "{subject}: {code} {error}");
         checked += 1;
     }
-    assert_eq!(checked, 15);
+    assert_eq!(checked, 19);
     for (subject, body) in [
         ("hourlog.replay.x", json!({ "limit": 0 })),
         ("hourlog.replay.x", json!({ "limit": 0, "order": "arrival", "wait": "10s" })),
         ("hourlog.replay.x", json!({ "max_bytes": 0 })),
+        ("hourlog.replay.x", json!({ "pages": 0 })),
+        ("hourlog.merge.x", json!({ "limit": 0 })),
+        ("hourlog.timelines", json!({ "bins": 0 })),
+        ("hourlog.timeline.x", json!({ "by": "log", "groups": 0 })),
         ("hourlog.logs", json!({ "limit": 0 })),
         ("hourlog.logs", json!({ "limit": 0, "pattern": "x" })),
         ("hourlog.timeline.x", json!({ "bins": 0 })),

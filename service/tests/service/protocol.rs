@@ -2,9 +2,10 @@
 //! says.
 
 use async_nats::{Client, HeaderMap, Message};
+use futures_util::StreamExt;
 use hourlog::Remote;
 
-use crate::kit::service;
+use crate::kit::{WAIT_MAX, service};
 
 const PROTOCOL: &str = include_str!("../../../docs/protocol.md");
 
@@ -43,11 +44,19 @@ async fn paste(client: &Client, line: &str) -> Option<Message> {
             request(format!("$SRV.{}.{service}", verb.to_uppercase()), HeaderMap::new(), String::new()).await
         }
         ["nats", verb @ ("pub" | "req"), subject, data, options @ ..] => {
-            let mut headers = HeaderMap::new();
+            let (mut headers, mut replies) = (HeaderMap::new(), 1);
             for option in options.chunks(2) {
-                let ["-H", header] = option else { panic!("{line}: unknown option {option:?}") };
-                let (name, value) = header.split_once(':').expect("a header has a name and a value");
-                headers.append(name, value);
+                match option {
+                    ["-H", header] => {
+                        let (name, value) = header.split_once(':').expect("a header has a name and a value");
+                        headers.append(name, value);
+                    }
+                    ["--replies", number] => replies = number.parse().expect("a number"),
+                    _ => panic!("{line}: unknown option {option:?}"),
+                }
+            }
+            if replies > 1 {
+                return last_of(client, (*subject).to_owned(), (*data).to_owned(), replies).await;
             }
             if *verb == "req" {
                 return request((*subject).to_owned(), headers, (*data).to_owned()).await;
@@ -61,6 +70,19 @@ async fn paste(client: &Client, line: &str) -> Option<Message> {
         }
         _ => panic!("unknown command: {line}"),
     }
+}
+
+/// Sends a request, and returns the last of so many replies.
+async fn last_of(client: &Client, subject: String, data: String, replies: usize) -> Option<Message> {
+    let inbox = client.new_inbox();
+    let messages = client.subscribe(inbox.clone()).await.expect("the server accepts it");
+    client.publish_with_reply(subject, inbox, data.into()).await.expect("the message can be sent");
+    let mut replies = messages.take(replies);
+    let mut last = None;
+    while let Some(reply) = tokio::time::timeout(WAIT_MAX, replies.next()).await.expect("every reply comes") {
+        last = Some(reply);
+    }
+    last
 }
 
 #[tokio::test(flavor = "multi_thread")]

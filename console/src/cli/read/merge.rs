@@ -10,12 +10,12 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream, stream::BoxStream};
 use hourlog::{
     Event, LogId, Offset, Position, Remote, Result,
     remote::RemotePage,
-    wire::{AheadReply, Order, ReplayRequest, When},
+    wire::{AheadReply, MergedPosition, Order, ReplayRequest, When},
 };
 
 use crate::cli::conditions::Conditions;
 
-use super::{place::MergedPosition, share::Share};
+use super::share::Share;
 
 /// Logs that are read by one command. Each needs a request before the first event is known.
 pub(super) const LOGS_MAX: usize = 1_000;
@@ -40,7 +40,7 @@ impl Range {
         ReplayRequest {
             from: self.from,
             to: self.to,
-            after: self.after.as_ref().map(|after| after.cursor_of(log, self.reverse)),
+            after: self.after.as_ref().map(|after| after.in_log(log, self.reverse).into()),
             // One log may hold all the events that are wanted, and none needs more.
             limit: self.limit,
             order: Order::Timeline,

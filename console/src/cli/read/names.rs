@@ -9,7 +9,7 @@ use crate::{cli::listing, output::human_count, session::Session};
 
 /// An id, or a pattern such as `orders.>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum LogName {
+pub(in crate::cli) enum LogName {
     /// One log.
     Log(LogId),
     /// All logs that match, but not those of the system, unless the pattern begins with `_`.

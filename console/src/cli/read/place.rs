@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use hourlog::{ArrivalCursor, Cursor, Error, LogId, Offset, Position, Result, Seq};
+use hourlog::{ArrivalCursor, Cursor, Error, LogId, Result, wire::MergedPosition};
 
 use super::names::Names;
 
@@ -44,13 +44,6 @@ pub(super) enum After {
     Timeline(MergedPosition),
     /// The last arrival of each log that had one. The other logs begin at the start.
     Arrivals(Vec<(LogId, ArrivalCursor)>),
-}
-
-/// A place in the merged timeline of several logs, which is ordered by time, seq and log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MergedPosition {
-    pub(super) position: Position,
-    pub(super) log: LogId,
 }
 
 impl After {
@@ -96,28 +89,6 @@ impl After {
     }
 }
 
-impl MergedPosition {
-    /// Returns the cursor of `log` whose later events, in this direction, are those of the merged timeline.
-    pub(super) fn cursor_of(&self, log: &LogId, reverse: bool) -> Cursor {
-        let Self { position, log: last } = self;
-        let cursor = match reverse {
-            false if log <= last => *position,
-            false => before(*position),
-            true if log >= last => *position,
-            true => position.next(),
-        };
-        Cursor::Timeline(cursor)
-    }
-}
-
-/// Returns a position just before `position` that has a text: a seq below zero has none.
-fn before(position: Position) -> Position {
-    match position.seq > Seq::ZERO {
-        true => Position { seq: position.seq.saturating_previous(), ..position },
-        false => Position { offset: Offset::saturating_add_nanos(position.offset, -1), seq: Seq::MAX },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,29 +128,6 @@ mod tests {
             (&["5-7@a", "a:5-8@b"], &["a", "b"]),
         ] {
             assert!(after(places, logs).is_err(), "{places:?} of {logs:?}");
-        }
-    }
-
-    #[test]
-    fn a_merged_position_divides_the_events_of_every_log() {
-        // All events of three logs, in merged order: by time, seq and log.
-        let mut events = Vec::new();
-        for log in ["a", "b", "c"] {
-            for (offset, seq) in [(4, 9), (5, 0), (5, 1), (5, 2), (6, 1)] {
-                let position = Position { offset: Offset::from_nanos(offset), seq: Seq::from_number(seq) };
-                events.push((position, log.parse::<LogId>().expect("a valid id")));
-            }
-        }
-        events.sort();
-        for (position, log) in &events {
-            let at = MergedPosition { position: *position, log: log.clone() };
-            for event in &events {
-                let Cursor::Timeline(cursor) = at.cursor_of(&event.1, false) else { panic!("it is of the timeline") };
-                assert_eq!(event.0 > cursor, event > &(*position, log.clone()), "{event:?} after {at:?}");
-                assert_eq!(cursor.to_string().parse().ok(), Some(cursor), "the service can read it");
-                let Cursor::Timeline(cursor) = at.cursor_of(&event.1, true) else { panic!("it is of the timeline") };
-                assert_eq!(event.0 < cursor, event < &(*position, log.clone()), "{event:?} before {at:?}");
-            }
         }
     }
 }

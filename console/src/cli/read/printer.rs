@@ -164,7 +164,7 @@ impl<'a> EventPrinter<'a> {
 }
 
 /// Formats an event as one line: its data, then its metadata.
-fn event_line(event: &Event) -> String {
+pub(in crate::cli) fn event_line(event: &Event) -> String {
     let mut line = sanitize_bytes(&event.record.data).into_owned();
     let metadata = template::all_metadata(&event.record.metadata, "  ");
     if !line.is_empty() && !metadata.is_empty() {

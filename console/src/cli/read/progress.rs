@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hourlog::{ArrivalCursor, Cursor, Event, LogId, Offset};
+use hourlog::{ArrivalCursor, Cursor, Event, LogId, Offset, wire::MergedPosition};
 
 use crate::{session::Session, typed::Typed};
 
-use super::place::{MergedPosition, Place};
+use super::place::Place;
 
 /// How far a read has come. Clones share it: one is with the hint for a user who stops the command.
 #[derive(Debug, Clone)]
