@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{select_all, try_join_all};
 use hourlog::{
-    Cursor, Error, ErrorKind, LogId, Position, Result,
+    Error, ErrorKind, LogId, Position, Result,
     read::{End, Query},
     store::{EncodedEvent, Run, Store},
     wire::{HEADROOM_BYTES, MergeRequest, MergedPosition, PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX, When},
@@ -35,8 +35,14 @@ use page::MergedPage;
 
 /// The logs that are read at once from a database, where a read takes a millisecond.
 const READ_AT_ONCE: usize = 8;
-/// The events and the bytes that are merged before the filter looks at them.
-const SLICE: (usize, usize) = (20_000, 4 << 20);
+/// The events that a round reads of all logs together, if they are equally busy.
+const ROUND_EVENTS: usize = 30_000;
+/// The fewest events that a round reads of a log.
+const SHARE_MIN: usize = 64;
+/// The factor by which the next round reads more of a log, if few logs have most of the events.
+const SHARE_GROWTH: usize = 4;
+/// The events and the bytes of a log that are read at a time.
+const SLICE: (usize, usize) = (8_000, 2 << 20);
 /// The time after which a page with a filter returns with what it has found.
 const TIME_MAX: Duration = Duration::from_secs(1);
 /// The shortest pause between two looks of a request that waits.
@@ -66,10 +72,9 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, prefix: Option<&LogId>, reque
             fresh::wait_until_fresh(api, &source.health).await?;
         }
     }
-    let size = if filter.is_some() { (limit + SLICE.0, bytes + SLICE.1) } else { (limit, bytes) };
-    let merge = Merge { api, below, query, after: requested.after.clone(), filter: filter.map(Arc::new) };
-    // A page, and the part of one log that is read for it.
-    let take_turn = || api.turn(request, 2 * memory(size), true);
+    let size = (limit + SLICE.0, bytes + SLICE.1);
+    let mut merge = Merge { api, below, query, after: requested.after.clone(), filter: filter.map(Arc::new) };
+    let take_turn = || api.turn(request, memory(size), true);
     let wait = requested.wait.map_or(Duration::ZERO, |wait| wait.duration());
     let mut turn = take_turn().await?;
     let mut archived = archived(api);
@@ -90,6 +95,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, prefix: Option<&LogId>, reque
             }
             let begun = Instant::now();
             let scanned = page.scanned;
+            merge.after = page.next;
             page = merge.page().await?;
             page.scanned += scanned;
             pause = (begun.elapsed() * PAUSE_FACTOR).max(LOOK_PAUSE);
@@ -112,6 +118,28 @@ async fn any_changed(archived: &mut [watch::Receiver<u64>]) {
     let _ = select_all(changes).await;
 }
 
+/// The next events of a log.
+#[derive(Debug, Default)]
+struct LogEvents {
+    /// Those that pass.
+    events: Vec<EncodedEvent>,
+    /// The number of events that were read.
+    scanned: u64,
+    /// The position of the last of them.
+    last: Option<Position>,
+    /// There may be more after it.
+    has_more: bool,
+}
+
+/// What one round has read.
+struct Round {
+    firsts: Firsts,
+    /// The number of events that were read.
+    scanned: u64,
+    /// The last place of them.
+    reached: Option<Place>,
+}
+
 /// A request that is answered.
 struct Merge<'a, S> {
     api: &'a Api<S>,
@@ -122,82 +150,98 @@ struct Merge<'a, S> {
 }
 
 impl<S: Store> Merge<'_, S> {
-    /// Reads a page.
+    /// Reads a page, in rounds: each takes up to a share of the next events of every log, so that the memory does not
+    /// depend on the logs. It is complete up to the first place at which a log may have more.
     async fn page(&self) -> Result<MergedPage> {
         let logs = self.below.logs(self.api).await?;
         let (limit, bytes) = (self.query.limit, self.query.bytes);
-        let Some(filter) = &self.filter else {
-            return self.slice(logs, self.after.clone(), limit, bytes).await;
-        };
-        let deadline = Instant::now() + TIME_MAX;
+        // Without a filter, no log needs to give more than the page holds.
+        let share_max = if self.filter.is_some() { ROUND_EVENTS } else { limit };
+        let mut share = (ROUND_EVENTS / logs.len().max(1)).max(SHARE_MIN).min(share_max);
         let mut page = MergedPage { logs, events: Vec::new(), next: self.after.clone(), end: End::More, scanned: 0 };
         let mut found_bytes = 0;
-        while page.end == End::More && page.events.len() < limit && found_bytes < bytes {
-            if page.scanned > 0 && Instant::now() >= deadline {
-                page.end = End::Deadline;
-                break;
+        let deadline = Instant::now() + TIME_MAX;
+        loop {
+            let firsts = Firsts::new(self.query.reverse, limit - page.events.len(), bytes.saturating_sub(found_bytes));
+            let Round { firsts, scanned, reached } = self.round(firsts, &page, share, deadline).await?;
+            page.scanned += scanned;
+            let bound = firsts.bound();
+            let events = firsts.into_events();
+            found_bytes += events.iter().map(|(_, event)| event.record_bytes()).sum::<usize>();
+            page.events.extend(events);
+            let Some((position, log)) = bound else {
+                page.next = reached.map(|(position, log)| page.at(position, log)).or(page.next);
+                page.end = self.end();
+                return Ok(page);
+            };
+            page.next = Some(page.at(position, log));
+            if page.events.len() >= limit || found_bytes >= bytes {
+                return Ok(page);
             }
-            let slice = self.slice(std::mem::take(&mut page.logs), page.next.take(), SLICE.0, SLICE.1).await?;
-            let (filter, (limit, bytes)) = (Arc::clone(filter), (limit - page.events.len(), bytes - found_bytes));
-            let slice = elsewhere(move || Some(Ok(selected(slice, &filter, limit, bytes, deadline)))).await?;
-            found_bytes += slice.events.iter().map(|(_, event)| event.record_bytes()).sum::<usize>();
-            page.events.extend(slice.events);
-            let scanned = page.scanned + slice.scanned;
-            page = MergedPage { scanned, events: page.events, ..slice };
+            if self.filter.is_some() && Instant::now() >= deadline {
+                page.end = End::Deadline;
+                return Ok(page);
+            }
+            if (scanned as usize) < ROUND_EVENTS / SHARE_GROWTH {
+                share = (share * SHARE_GROWTH).min(share_max);
+            }
         }
-        Ok(page)
     }
 
-    /// Reads the first events after `after`, whatever they hold.
-    async fn slice(
-        &self,
-        logs: Vec<LogId>,
-        after: Option<MergedPosition>,
-        limit: usize,
-        bytes: usize,
-    ) -> Result<MergedPage> {
-        let mut firsts = Firsts::new(self.query.reverse, limit, bytes);
+    /// Reads up to a share of the next events of each log.
+    async fn round(&self, mut firsts: Firsts, page: &MergedPage, share: usize, deadline: Instant) -> Result<Round> {
         let at_once = if self.api.store.snapshot()?.is_some() { 1 } else { READ_AT_ONCE };
-        let indices: Vec<usize> = (0..logs.len()).collect();
+        let indices: Vec<usize> = (0..page.logs.len()).collect();
+        let (mut scanned, mut reached) = (0, None);
         for some in indices.chunks(at_once) {
             let bound = firsts.bound();
             let reads = some.iter().map(|index| {
-                let query = Query { limit, bytes, ..self.query };
-                let query = of_log(query, *index, &logs, after.as_ref(), bound);
-                self.log_events(&logs[*index], query)
+                let query = of_log(self.query, *index, &page.logs, page.next.as_ref(), bound);
+                self.log_events(&page.logs[*index], query, share, deadline)
             });
-            for (index, (events, read_to)) in some.iter().zip(try_join_all(reads).await?) {
-                firsts.add(*index, events, read_to);
+            for (index, read) in some.iter().zip(try_join_all(reads).await?) {
+                scanned += read.scanned;
+                let last = read.last.map(|last| (last, *index));
+                reached = if self.query.reverse { reached.into_iter().chain(last).min() } else { reached.max(last) };
+                firsts.add(*index, read.events, read.last.filter(|_| read.has_more));
             }
         }
-        let bound = firsts.bound();
-        let mut page = MergedPage { logs, events: firsts.into_events(), next: after, end: self.end(), scanned: 0 };
-        page.scanned = page.events.len() as u64;
-        if let Some((position, log)) = bound {
-            page.next = Some(MergedPosition { position, log: page.logs[log].clone() });
-            page.end = End::More;
-        } else if let Some(last) = page.events.last() {
-            page.next = Some(page.place(last));
-        }
-        Ok(page)
+        Ok(Round { firsts, scanned, reached })
     }
 
-    /// Reads the first events of a log. Returns also the position up to which it was read, if it may have more.
-    async fn log_events(&self, log: &LogId, query: Query) -> Result<(Vec<EncodedEvent>, Option<Position>)> {
-        if query.to.is_some_and(|to| query.from >= to) {
-            return Ok((Vec::new(), None));
+    /// Reads up to a share of the next events of a log.
+    async fn log_events(&self, log: &LogId, mut query: Query, share: usize, deadline: Instant) -> Result<LogEvents> {
+        let mut found = LogEvents::default();
+        let mut left = share;
+        while query.to.is_none_or(|to| query.from < to) {
+            let slice = Query { limit: left.min(SLICE.0), bytes: SLICE.1, ..query };
+            let read = match self.api.read(log, &Reading::Timeline(slice)).await {
+                // It was deleted meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                read => AnyPage::new(read?, None),
+            };
+            let (is_last, count) = (read.end.is_last(), read.count());
+            let (filter, log) = (self.filter.clone(), log.clone());
+            let slice = match filter {
+                Some(filter) => elsewhere(move || Some(selected(&log, read.runs, &filter, deadline))).await?,
+                None => all(read.runs)?,
+            };
+            found.scanned += slice.scanned;
+            found.events.extend(slice.events);
+            let Some(last) = slice.last else { break };
+            found.last = Some(last);
+            left = left.saturating_sub(slice.scanned as usize);
+            let is_complete = is_last && slice.scanned == count as u64;
+            if is_complete {
+                break;
+            }
+            if left == 0 || slice.scanned < count as u64 {
+                found.has_more = true;
+                break;
+            }
+            query = query.after(last);
         }
-        let read = match self.api.read(log, &Reading::Timeline(query)).await {
-            // It was deleted meanwhile.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Vec::new(), None)),
-            read => AnyPage::new(read?, None),
-        };
-        let read_to = match read.next {
-            Some(Cursor::Timeline(position)) if !read.end.is_last() => Some(position),
-            _ => None,
-        };
-        let events = read.runs.into_iter().map(Run::into_events).collect::<Result<Vec<_>>>()?;
-        Ok((events.concat(), read_to))
+        Ok(found)
     }
 
     /// The reason why a page ends that has all events there are.
@@ -225,27 +269,29 @@ fn of_log(query: Query, index: usize, logs: &[LogId], after: Option<&MergedPosit
     query
 }
 
-/// Returns the events of `slice` that pass, up to a number, to bytes, and to the time at which the page ends.
-fn selected(mut slice: MergedPage, filter: &Filter, limit: usize, bytes: usize, deadline: Instant) -> MergedPage {
-    let events = std::mem::take(&mut slice.events);
-    let (mut scanned, mut found_bytes) = (0, 0);
-    for event in &events {
-        if slice.events.len() >= limit || found_bytes >= bytes || scanned > 0 && Instant::now() >= deadline {
-            break;
-        }
-        scanned += 1;
-        let (log, encoded) = event;
-        if !filter.rules_out(encoded.as_field()) && filter.selects(&encoded.decode(&slice.logs[*log])) {
-            found_bytes += encoded.record_bytes();
-            slice.events.push(event.clone());
+/// Returns the events of a slice.
+fn all(runs: Vec<Run>) -> Result<LogEvents> {
+    let events = runs.into_iter().map(Run::into_events).collect::<Result<Vec<_>>>()?.concat();
+    let last = events.last().map(EncodedEvent::position);
+    Ok(LogEvents { scanned: events.len() as u64, last, has_more: false, events })
+}
+
+/// Returns the events of a slice that pass, up to the time at which the page ends.
+fn selected(log: &LogId, runs: Vec<Run>, filter: &Filter, deadline: Instant) -> Result<LogEvents> {
+    let mut found = LogEvents::default();
+    for run in runs {
+        for event in run.into_events()? {
+            if found.scanned > 0 && Instant::now() >= deadline {
+                return Ok(found);
+            }
+            found.scanned += 1;
+            found.last = Some(event.position());
+            if !filter.rules_out(event.as_field()) && filter.selects(&event.decode(log)) {
+                found.events.push(event);
+            }
         }
     }
-    if scanned < events.len() {
-        slice.next = events[..scanned].last().map(|last| slice.place(last)).or(slice.next);
-        slice.end = End::More;
-    }
-    slice.scanned = scanned as u64;
-    slice
+    Ok(found)
 }
 
 impl<S: Store> Api<S> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hourlog::{
-    Error, LogId, Result,
+    Error, LogId, Position, Result,
     read::End,
     store::{EncodedEvent, Run},
     wire::{MergedPosition, json::JsonMergedPage, proto},
@@ -28,9 +28,9 @@ pub(super) struct MergedPage {
 }
 
 impl MergedPage {
-    /// Returns the place of an event.
-    pub(super) fn place(&self, (log, event): &(usize, EncodedEvent)) -> MergedPosition {
-        MergedPosition { position: event.position(), log: self.logs[*log].clone() }
+    /// Returns the place of a position in the log with this index.
+    pub(super) fn at(&self, position: Position, log: usize) -> MergedPosition {
+        MergedPosition { position, log: self.logs[log].clone() }
     }
 
     /// Encodes the page, cut to what fits into `bytes_max`.
@@ -45,7 +45,8 @@ impl MergedPage {
             let Some(last) = body.count().checked_sub(1) else {
                 return Err(too_large(self.events[0].1.position(), body.left_out(), form));
             };
-            self.next = Some(self.place(&self.events[last]));
+            let (log, event) = &self.events[last];
+            self.next = Some(self.at(event.position(), *log));
             self.end = End::More;
             self.events.truncate(body.count());
         }

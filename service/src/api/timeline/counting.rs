@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hourlog::{
-    Cursor, ErrorKind, LogId, Offset, Position, Result,
+    Cursor, ErrorKind, LogId, Offset, Position, Result, Seq,
     read::{Counting, Query, histogram},
     store::{Run, Store},
 };
@@ -21,6 +21,8 @@ use super::{
 
 /// The events and the bytes that are read at a time.
 const SLICE: (usize, usize) = (8_000, 2 << 20);
+/// Before the first event of a log. It has a text, as what a requester gets must have.
+const BEGIN: Position = Position { offset: Offset::MIN, seq: Seq::ZERO };
 /// The time after which a reply returns with what was counted, if every event is read.
 const TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -67,7 +69,7 @@ pub(super) async fn count<S: Store>(
     let tally = Tally::new(edges.clone(), events.by.is_some());
     let mut counted = Counted { tally, is_exact: true, grain_nanos: 0, edge: 0, scanned: 0, of: 0, next: None };
     let deadline = Instant::now() + TIME_MAX;
-    let (start, position) = after.unwrap_or((0, Position::MIN));
+    let (start, position) = after.unwrap_or((0, BEGIN));
     for (index, log) in logs.iter().enumerate().skip(start) {
         let after = Some(position).filter(|_| index == start);
         let reads_left = if reads_all { 0 } else { events.reads_max.saturating_sub(counted.scanned) };
@@ -85,7 +87,7 @@ pub(super) async fn count<S: Store>(
         if reads_all {
             counted.of += found.count + found.edge;
             if counted.next.is_none() {
-                let from = after.unwrap_or(Position::MIN).max(Position::at(ends[0]));
+                let from = after.unwrap_or(BEGIN).max(Position { offset: ends[0], ..BEGIN });
                 let query =
                     Query { from, to: Some(Position::at(ends[1])), reverse: false, limit: SLICE.0, bytes: SLICE.1 };
                 let next = read(api, log, query, events, &mut counted, deadline).await?;
@@ -95,7 +97,7 @@ pub(super) async fn count<S: Store>(
         }
         counted.of += found.to_read;
         if is_full {
-            counted.next.get_or_insert((index, after.unwrap_or(Position::MIN)));
+            counted.next.get_or_insert((index, after.unwrap_or(BEGIN)));
             continue;
         }
         for (count, bin) in counted.tally.counts.iter_mut().zip(&found.bins) {
