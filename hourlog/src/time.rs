@@ -180,12 +180,26 @@ impl fmt::Display for Offset {
         let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
         let (year, month, day) = civil_from_days(days);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-        if nanos != 0 {
-            text.push_str(format!(".{nanos:09}").trim_end_matches('0'));
+        // An offset has a year of four digits. Without a decimal, the Z takes the place of the point.
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        let fields = [(0, 4, year), (5, 7, month), (8, 10, day), (11, 13, hour), (14, 16, minute), (17, 19, second)];
+        for (start, end, number) in fields.into_iter().chain([(20, 29, nanos)]) {
+            put_digits(&mut text[start..end], number);
         }
-        text.push('Z');
-        f.pad(&text)
+        let end = match nanos {
+            0 => 19,
+            _ => 1 + text[..29].iter().rposition(|digit| *digit != b'0').unwrap_or(19),
+        };
+        text[end] = b'Z';
+        f.pad(std::str::from_utf8(&text[..=end]).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Writes the decimal digits of a number that is not negative, with zeros before them.
+fn put_digits(digits: &mut [u8], mut number: i64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 

@@ -99,8 +99,12 @@ impl<'a> Printer<'a> {
 
     fn line(&mut self, event: &Event, is_found: bool) -> Result<(), Failure> {
         let out = &self.session.out;
-        if out.format() != Format::Table {
-            return self.table.push(&JsonEvent::from(event), Vec::new);
+        match out.format() {
+            Format::Table => {}
+            Format::Raw => return out.raw(&event.record.data),
+            Format::Ndjson | Format::Json | Format::Csv => {
+                return self.table.push(&JsonEvent::from(event), Vec::new);
+            }
         }
         let time = when::show(event.position.offset, &self.session.zone);
         let places = |text: &str| if is_found { self.needle.places(text) } else { Vec::new() };
