@@ -6,7 +6,7 @@ use std::{process::Command, time::Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::{imports, instructions, print, process, test, tidy, tools, workspace::Workspace};
+use crate::{clients, imports, instructions, print, process, test, tidy, tools, workspace::Workspace};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -36,6 +36,8 @@ enum Step {
     Instructions,
     /// All tests, on real servers
     Test,
+    /// The tests of the clients for Python and Go
+    Clients,
 }
 
 impl Step {
@@ -51,6 +53,7 @@ impl Step {
             Self::StdOnly => "hourlog without features needs only std",
             Self::Instructions => "instructions for an event",
             Self::Test => "tests",
+            Self::Clients => "clients for Python and Go",
         }
     }
 
@@ -65,7 +68,7 @@ impl Step {
             Self::Deny => "change the dependency, or deny.toml with a reason",
             Self::StdOnly => "make the dependency optional, behind a feature",
             Self::Instructions => "the counts are above",
-            Self::Test => "the failures are above",
+            Self::Test | Self::Clients => "the failures are above",
         }
     }
 
@@ -89,6 +92,7 @@ impl Step {
             Self::StdOnly => std_only(workspace),
             Self::Instructions => instructions::run(&instructions::Options::default()),
             Self::Test => test::run(&[]),
+            Self::Clients => clients::run(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod cassandra;
 mod chaos;
 mod ci;
+mod clients;
 mod demo;
 mod imports;
 mod instructions;
@@ -43,6 +44,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Test the clients for Python and Go against a real service
+    Clients,
     /// Measure Hourlog end to end, each figure beside a baseline in the same run
     Bench {
         /// Arguments for the benchmark, such as --quick, --row NAME or --list; `growth` for what changes with size,
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Up(options) => up::run(&options),
         Task::Test { arguments } => test::run(&arguments),
+        Task::Clients => clients::run(),
         Task::Bench { arguments } => bench::run(&arguments),
         Task::Instructions(options) => instructions::run(&options),
         Task::Chaos { arguments } => chaos::run(&arguments),
