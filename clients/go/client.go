@@ -97,6 +97,8 @@ func (c *Client) Merge(ctx context.Context, prefix string, query Query) iter.Seq
 func (c *Client) Follow(ctx context.Context, log, after string, query Query) iter.Seq2[*Page, error] {
 	query.Order = "arrival"
 	return func(yield func(*Page, error) bool) {
+		// Each use of the iterator begins again.
+		after, query := after, query
 		answered, pause := false, firstPause
 		for {
 			if after != "" {
@@ -104,7 +106,7 @@ func (c *Client) Follow(ctx context.Context, log, after string, query Query) ite
 			}
 			page, err := c.Page(ctx, log, query)
 			passes := errors.Is(err, ErrRefused) || answered && (errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDeadline))
-			if err != nil && passes && ctx.Err() == nil {
+			if err != nil && passes && ctx.Err() == nil && !c.Conn.IsClosed() {
 				select {
 				case <-ctx.Done():
 				case <-time.After(pause):
@@ -186,6 +188,8 @@ func below(verb, prefix string) string {
 
 func (c *Client) pages(ctx context.Context, subject string, query Query) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		// Each use of the iterator begins again.
+		query := query
 		left, isLimited := query.Limit, query.Limit > 0
 		for !isLimited || left > 0 {
 			query.Limit = left
@@ -205,7 +209,7 @@ func (c *Client) pages(ctx context.Context, subject string, query Query) iter.Se
 			if isLimited {
 				left -= len(page.Events)
 			}
-			query.After = page.Next
+			query.After, query.Seek, query.Fresh, query.Wait = page.Next, false, false, ""
 			// A word such as last may be another time by now, and the place is past it.
 			if query.Reverse {
 				query.To = ""

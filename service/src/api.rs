@@ -24,7 +24,10 @@ mod timeline;
 mod yielding;
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -239,25 +242,26 @@ impl<S: Store> Served<S> {
             let (served, place) = (Arc::clone(&self), self.api.admission.places.take(requester, message.payload.len()));
             requests.spawn(async move {
                 let begun = Instant::now();
-                let (message, place, outcome) = match place {
+                let (message, place, outcome, is_one_of_several) = match place {
                     Ok(place) => {
-                        let request = Request { message: compact(message), place, progress: Progress::default() };
+                        let (progress, has_replied) = (Progress::default(), AtomicBool::default());
+                        let request = Request { message: compact(message), place, progress, has_replied };
                         let outcome = tokio::select! {
                             outcome = served.api.answer(verb, &request, &served.instance) => outcome,
                             // A replay may wait for events for longer than the service has to stop.
                             () = grace_ended(&served.shutdown) => Err(stopping()),
                         };
                         let outcome = outcome.map_err(|error| served.api.with_sent(verb, error, &request.progress));
-                        (request.message, Some(request.place), outcome)
+                        (request.message, Some(request.place), outcome, request.has_replied.into_inner())
                     }
                     Err(refused) => {
                         let error = served.api.with_sent(verb, refused, &Progress::default());
-                        (message, None, Err(error))
+                        (message, None, Err(error), false)
                     }
                 };
                 let code = outcome.as_ref().err().map(|error| u32::from(error.kind().code()));
                 let error = outcome.as_ref().err().map(|error| format!("{}:{error}", error.kind().code()));
-                served.api.respond(&message, outcome).await;
+                served.api.respond(&message, outcome, is_one_of_several).await;
                 drop(place);
                 let took = begun.elapsed();
                 served.api.health.counters.answered(verb.endpoint().name, took, code);
@@ -270,7 +274,7 @@ impl<S: Store> Served<S> {
     async fn present(self: Arc<Self>, question: Question, mut questions: Subscriber) {
         while let Some((message, _)) = self.next(&mut questions).await {
             let answer = self.instance.answer(question, || self.api.health.report());
-            self.api.respond(&message, Reply::json(&answer)).await;
+            self.api.respond(&message, Reply::json(&answer), false).await;
         }
     }
 

@@ -72,7 +72,7 @@ pub(super) struct Grep {
     #[arg(long = "where", value_name = "EXPRESSION", allow_hyphen_values = true)]
     condition: Option<String>,
     /// Also print this number of events of the log before and after each
-    #[arg(short = 'C', long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000))]
+    #[arg(short = 'C', long, value_name = "N", default_value_t = 0, conflicts_with = "reverse", value_parser = clap::value_parser!(u32).range(..=1_000))]
     around: u32,
     /// Maximum number of events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -52,7 +52,7 @@ pub(super) struct Hist {
     #[arg(long, value_name = "N", conflicts_with = "step", value_parser = clap::value_parser!(u32).range(1..=i64::from(wire::TIMELINE_BINS_MAX)))]
     bins: Option<u32>,
     /// Count by the values of this expression in CEL instead of by time, such as json.service, metadata.kind or log
-    #[arg(long, value_name = "EXPRESSION")]
+    #[arg(long, value_name = "EXPRESSION", conflicts_with_all = ["step", "bins"])]
     by: Option<String>,
     /// Number of values to list, those with most events
     #[arg(long, value_name = "N", requires = "by", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=i64::from(wire::GROUPS_MAX)))]
@@ -130,7 +130,7 @@ impl Hist {
         let request = TimelineRequest {
             from: Some(from.into()),
             to: Some(to.into()),
-            bins: self.bins.or(self.by.as_ref().filter(|_| step.is_none()).map(|_| 1)),
+            bins: self.bins.or(self.by.as_ref().map(|_| 1)),
             step,
             zone,
             exact: true,

@@ -83,6 +83,10 @@ async fn a_search_finds_a_text_in_all_logs_in_time_order() {
     for nothing in ["grep nowhere", "grep -c nowhere", "grep -l nowhere", "grep Oslo 'none.>'"] {
         assert_eq!(stage.run(nothing).await.code, Some(1), "{nothing}");
     }
+    // Later than every event.
+    for late in ["grep -c Oslo --since 2020-01-01", "grep -l Oslo --since 2020-01-01", "grep Oslo --since 2020-01-01"] {
+        assert_eq!(stage.run(late).await.code, Some(1), "{late}");
+    }
     let bad = stage.run("grep 're:('").await;
     assert!(bad.code == Some(2) && bad.stderr.contains("is not a regular expression"), "{}", bad.stderr);
 }
@@ -102,6 +106,9 @@ async fn a_search_shows_what_is_around_a_match_once() {
     // Two matches whose surroundings overlap, and one on its own.
     let (_, events) = found(&stage, "grep 're:\"n\":(10|12|30),' app.login.a -C 2").await;
     assert_eq!(numbers(&events), [8, 9, 10, 11, 12, 13, 14, 28, 29, 30, 31, 32]);
+    // Whatever the pages: each match begins one.
+    let (_, events) = found(&stage, "grep 're:\"n\":(10|11|12),' app.login.a -C 3 --limit 3").await;
+    assert_eq!(numbers(&events), [7, 8, 9, 10, 11, 12, 13, 14, 15]);
     let table = stage.run("grep 're:\"n\":(10|12|30),' app.login.a -C 2 -o table --color always").await;
     let shown = String::from_utf8_lossy(&table.stdout).into_owned();
     assert_eq!(shown.matches("--\n").count(), 1, "{shown}");

@@ -284,7 +284,8 @@ impl<'a> Count<'a> {
     /// Counts the events of a part by reading them. Sets `next` at the limit of reads.
     async fn read_part<S: Store>(&mut self, store: &S, id: &LogId, row: &BucketRow, part: &Part) -> Result<()> {
         let to = Position { offset: part.last.min(self.last), seq: Seq::MAX };
-        let mut from = Position::at(part.first).max(self.from);
+        // Every event has a greater seq, and this position has a text.
+        let mut from = Position { offset: part.first, seq: Seq::ZERO }.max(self.from);
         loop {
             let left = if self.counting.exact { self.counting.reads_max.saturating_sub(self.read) } else { u64::MAX };
             if left == 0 {

@@ -18,7 +18,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     filter::{Filter, Parts},
-    reading::{Reading, elsewhere},
+    reading::{Reading, elsewhere, of_snapshot},
 };
 
 use super::{
@@ -38,7 +38,7 @@ const READ_AT_ONCE: usize = 8;
 /// The events that a round reads of all logs together, if they are equally busy.
 const ROUND_EVENTS: usize = 30_000;
 /// The fewest events that a round reads of a log.
-const SHARE_MIN: usize = 64;
+const SHARE_MIN: usize = 4;
 /// The factor by which the next round reads more of a log, if few logs have most of the events.
 const SHARE_GROWTH: usize = 4;
 /// The events and the bytes of a log that are read at a time.
@@ -161,9 +161,11 @@ impl<S: Store> Merge<'_, S> {
         let mut page = MergedPage { logs, events: Vec::new(), next: self.after.clone(), end: End::More, scanned: 0 };
         let mut found_bytes = 0;
         let deadline = Instant::now() + TIME_MAX;
+        // One moment for all logs, where the archive has one: no log goes on behind the others.
+        let snapshot = self.api.store.snapshot()?;
         loop {
             let firsts = Firsts::new(self.query.reverse, limit - page.events.len(), bytes.saturating_sub(found_bytes));
-            let Round { firsts, scanned, reached } = self.round(firsts, &page, share, deadline).await?;
+            let Round { firsts, scanned, reached } = self.round(firsts, &page, share, snapshot.as_ref()).await?;
             page.scanned += scanned;
             let bound = firsts.bound();
             let events = firsts.into_events();
@@ -189,15 +191,17 @@ impl<S: Store> Merge<'_, S> {
     }
 
     /// Reads up to a share of the next events of each log.
-    async fn round(&self, mut firsts: Firsts, page: &MergedPage, share: usize, deadline: Instant) -> Result<Round> {
-        let at_once = if self.api.store.snapshot()?.is_some() { 1 } else { READ_AT_ONCE };
+    async fn round(&self, mut firsts: Firsts, page: &MergedPage, share: usize, snapshot: Option<&S>) -> Result<Round> {
+        let at_once = if snapshot.is_some() { 1 } else { READ_AT_ONCE };
+        // What a filter takes is shared by the logs, too: a page ends where the first of them was left.
+        let time = TIME_MAX / u32::try_from(page.logs.len()).unwrap_or(u32::MAX).max(1);
         let indices: Vec<usize> = (0..page.logs.len()).collect();
         let (mut scanned, mut reached) = (0, None);
         for some in indices.chunks(at_once) {
             let bound = firsts.bound();
             let reads = some.iter().map(|index| {
                 let query = of_log(self.query, *index, &page.logs, page.next.as_ref(), bound);
-                self.log_events(&page.logs[*index], query, share, deadline)
+                self.log_events(&page.logs[*index], query, (share, time), snapshot)
             });
             for (index, read) in some.iter().zip(try_join_all(reads).await?) {
                 scanned += read.scanned;
@@ -209,13 +213,26 @@ impl<S: Store> Merge<'_, S> {
         Ok(Round { firsts, scanned, reached })
     }
 
-    /// Reads up to a share of the next events of a log.
-    async fn log_events(&self, log: &LogId, mut query: Query, share: usize, deadline: Instant) -> Result<LogEvents> {
+    /// Reads up to a share of the next events of a log, and no more of them once they fill a page.
+    async fn log_events(
+        &self,
+        log: &LogId,
+        mut query: Query,
+        (share, time): (usize, Duration),
+        snapshot: Option<&S>,
+    ) -> Result<LogEvents> {
         let mut found = LogEvents::default();
-        let mut left = share;
+        let deadline = Instant::now() + time;
+        let (mut left, mut bytes_left) = (share, self.query.bytes);
         while query.to.is_none_or(|to| query.from < to) {
-            let slice = Query { limit: left.min(SLICE.0), bytes: SLICE.1, ..query };
-            let read = match self.api.read(log, &Reading::Timeline(slice)).await {
+            let bytes = if self.filter.is_some() { SLICE.1 } else { SLICE.1.min(bytes_left) };
+            let slice = Query { limit: left.min(SLICE.0), bytes, ..query };
+            let reading = Reading::Timeline(slice);
+            let read = match snapshot {
+                Some(snapshot) => of_snapshot(snapshot.clone(), None, log, &reading).await,
+                None => self.api.read(log, &reading).await,
+            };
+            let read = match read {
                 // It was deleted meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => break,
                 read => AnyPage::new(read?, None),
@@ -227,15 +244,16 @@ impl<S: Store> Merge<'_, S> {
                 None => all(read.runs)?,
             };
             found.scanned += slice.scanned;
+            bytes_left = bytes_left.saturating_sub(slice.events.iter().map(EncodedEvent::record_bytes).sum());
             found.events.extend(slice.events);
             let Some(last) = slice.last else { break };
             found.last = Some(last);
             left = left.saturating_sub(slice.scanned as usize);
-            let is_complete = is_last && slice.scanned == count as u64;
-            if is_complete {
+            let is_whole = slice.scanned == count as u64;
+            if is_last && is_whole {
                 break;
             }
-            if left == 0 || slice.scanned < count as u64 {
+            if left == 0 || bytes_left == 0 || !is_whole {
                 found.has_more = true;
                 break;
             }

@@ -1,5 +1,7 @@
 //! `replay`: an answer of one page, or of several that follow each other. The next one is read while one is on its way.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use futures_util::future::join;
 use hourlog::{
     LogId, Result,
@@ -18,7 +20,8 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         let Some(next) = rest else { break };
         // The first page has waited, and said how it begins.
         requested = ReplayRequest { wait: None, fresh: false, seek: false, ..requested.after_page(next) };
-        let sent = api.respond(&request.message, Ok(Reply { is_followed: true, ..reply }));
+        request.has_replied.store(true, Relaxed);
+        let sent = api.respond(&request.message, Ok(Reply { is_followed: true, ..reply }), true);
         let (page, ()) = join(replay::page(api, log, request, requested.clone()), sent).await;
         (reply, rest) = page?;
     }

@@ -1,6 +1,6 @@
 //! Requests and replies as every endpoint handles them.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
@@ -24,6 +24,8 @@ use super::{Api, append::Progress, yielding::YieldingWriter};
 /// Size of a reply from which it is sent over a connection of its own, and its turn lasts until it is written
 /// there. The client library queues 2,048 replies, so smaller ones take at most 32 MiB.
 const LARGE_BYTES_MIN: usize = 16 << 10;
+/// The most bytes that the headers of a reply take.
+const REPLY_HEADER_BYTES: usize = 256;
 /// Longest time for which a large reply keeps its turn and its place until it is written. A connection that
 /// stands still, or is interrupted, must not keep others from being answered.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
@@ -35,6 +37,8 @@ pub(super) struct Request {
     pub(super) place: Place,
     /// How far an append has come.
     pub(super) progress: Progress,
+    /// A reply was sent, and another follows.
+    pub(super) has_replied: AtomicBool,
 }
 
 /// The body of a successful reply.
@@ -125,11 +129,24 @@ pub(super) async fn encoded_elsewhere<T: Send + 'static>(
 }
 
 impl<S> Api<S> {
+    /// Refuses a reply that is larger than a message of this server.
+    fn fitting(&self, reply: Reply) -> Result<Reply> {
+        let (bytes, bytes_max) = (reply.body.len(), self.client.max_payload());
+        if bytes + REPLY_HEADER_BYTES <= bytes_max {
+            return Ok(reply);
+        }
+        let text =
+            format!("the reply takes {bytes} bytes, above this server's limit of {bytes_max}; ask for less at once");
+        Err(Error::new(hourlog::ErrorKind::TooLarge, text))
+    }
+
     /// Sends the reply or the error. The requester may have left; that is not a failure.
-    pub(super) async fn respond(&self, message: &Message, outcome: Result<Reply>) {
+    ///
+    /// Several replies to one request go over one connection, whatever their sizes, so that none overtakes another.
+    pub(super) async fn respond(&self, message: &Message, outcome: Result<Reply>, is_one_of_several: bool) {
         let Message { subject, reply: Some(reply), .. } = message else { return };
         let mut headers = HeaderMap::new();
-        let (body, turn) = match outcome {
+        let (body, turn) = match outcome.and_then(|reply| self.fitting(reply)) {
             Ok(Reply { body, content_type, compression, is_followed, turn }) => {
                 headers.insert(CONTENT_TYPE, content_type);
                 if let Some(compression) = compression {
@@ -150,7 +167,7 @@ impl<S> Api<S> {
                 (Bytes::new(), None)
             }
         };
-        let is_large = body.len() >= LARGE_BYTES_MIN;
+        let is_large = is_one_of_several || body.len() >= LARGE_BYTES_MIN;
         let client = if is_large { &self.answers_client } else { &self.client };
         if let Err(error) = client.publish_with_headers(reply.clone(), headers, body).await {
             tracing::warn!(%subject, %error, "reply not sent");

@@ -178,7 +178,9 @@ impl Asked {
     /// Returns the range, with the bounds that are words for times of `extent`; `None` if there are no such times.
     fn range_in(&self, extent: &Extent) -> Option<(Offset, Offset)> {
         let (from, to) = self.range;
-        from.or(extent.at(self.words.0)).zip(to.or(extent.until(self.words.1)))
+        let range = from.or(extent.at(self.words.0)).zip(to.or(extent.until(self.words.1)));
+        // A time may lie outside of all events.
+        range.filter(|(from, to)| from < to)
     }
 
     fn edges(&self, from: Offset, to: Offset) -> Result<Vec<Offset>> {

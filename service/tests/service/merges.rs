@@ -103,6 +103,33 @@ async fn the_pages_of_a_merge_are_the_events_of_all_logs_in_one_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_takes_long_goes_on_in_every_page_and_misses_nothing() {
+    let service = service().await;
+    let long = |number: usize| (format!("log.slow.{}", number % 3), format!("{}{number}", "Ä".repeat(200_000)));
+    publish_all(&service.jetstream().await, (0..30).map(long)).await;
+    let remote = service.remote().await;
+    archived(&remote).await;
+    let slow = vec![r#"data.icontains("y")"#; 40].join(" || ");
+    let condition = Some(format!("{slow} || data.endsWith(\"9\")"));
+    for reverse in [false, true] {
+        let mut request = MergeRequest { condition: condition.clone(), reverse, ..MergeRequest::default() };
+        let (mut found, mut pages) = (0, 0);
+        loop {
+            let page = remote.merge(Some(&log("slow")), &request).await.expect("the service replies in time");
+            found += page.events.len();
+            pages += 1;
+            if page.end.is_last() {
+                break;
+            }
+            assert!(page.scanned > 0 && page.next != request.after, "{page:?}");
+            request.after = page.next;
+        }
+        assert_eq!(found, 3);
+        assert!(pages > 1, "the filter is not slow enough to see a deadline");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_merge_as_json_has_the_same_events() {
     let (service, remote) = service_with_logs().await;
     let client = async_nats::connect(service.nats.url()).await.expect("the server accepts a connection");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -118,7 +119,7 @@ class Client:
             try:
                 page = await self.page(log, **asked)
             except (Unavailable, Deadline, Refused) as error:
-                if not answered and not isinstance(error, Refused):
+                if self.connection.is_closed or not answered and not isinstance(error, Refused):
                     raise
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, PAUSES[1])
@@ -191,11 +192,13 @@ class Client:
                 left -= len(page.events)
             asked["after"] = page.next
             # A word such as last may be another time by now, and the place is past it.
-            for bound in ("to",) if asked.get("reverse") else ("from", "from_"):
-                asked.pop(bound, None)
+            bounds = ("to",) if asked.get("reverse") else ("from", "from_")
+            for done in (*bounds, "seek", "fresh", "wait"):
+                asked.pop(done, None)
 
     async def _json(self, subject: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        fields = {("from" if name == "from_" else name): _value(value) for name, value in request.items()}
+        named = {("from" if name == "from_" else name): value for name, value in request.items()}
+        fields = {name: time_text(value) if name in ("from", "to") else _value(value) for name, value in named.items()}
         reply = await self._ask(subject, json.dumps(fields).encode(), {}, extra=_seconds(fields.get("wait")))
         answer: dict[str, Any] = json.loads(reply)
         return answer
@@ -243,10 +246,6 @@ def _value(value: Any) -> Any:
 
 
 def _seconds(wait: Any) -> float:
-    """Returns the seconds of a wait such as ``30s`` or ``5m``."""
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    for unit, seconds in units.items():
-        number = str(wait).removesuffix(unit)
-        if wait is not None and number != str(wait) and number.replace(".", "", 1).isdigit():
-            return float(number) * seconds
-    return 0.0
+    """Returns the seconds of a wait such as ``30s`` or ``1m30s``."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)(ms|s|m|h|d)", str(wait or "")))

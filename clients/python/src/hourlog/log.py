@@ -65,10 +65,9 @@ class Log:
     ) -> Position:
         """Writes a record, and returns its position once the archive has it."""
         self._check()
-        position = await self._client.append(self.id, data, metadata, time=time)
         # The record may lie before what was read ahead.
         self._ahead = []
-        return position
+        return await self._client.append(self.id, data, metadata, time=time)
 
     async def close(self) -> None:
         """Closes the handle; the connection stays open."""

@@ -83,14 +83,20 @@ impl<'a> Printer<'a> {
         for other in &before {
             self.line(other, false)?;
         }
-        self.line(event, true)?;
-        let mut last = event.position;
+        let is_new = |position| printed.is_none_or(|printed| position > printed);
+        // The page before may have ended with an event whose context has this one.
+        if is_new(event.position) {
+            self.line(event, true)?;
+        }
+        let mut last = printed.map_or(event.position, |printed| printed.max(event.position));
         for other in self.remote.replay(&event.log, &after).await?.events {
-            if next.is_some_and(|next| next > event.position && other.position >= next) {
+            if next.is_some_and(|next| other.position >= next) {
                 break;
             }
-            self.line(&other, false)?;
-            last = other.position;
+            if is_new(other.position) {
+                self.line(&other, false)?;
+                last = last.max(other.position);
+            }
         }
         self.printed.insert(event.log.clone(), last);
         self.last = Some((event.log.clone(), last));

@@ -46,6 +46,9 @@ impl Firsts {
         if let Some(position) = read_to {
             self.cut((position, log));
         }
+        if events.is_empty() {
+            return;
+        }
         self.events.extend(events.into_iter().map(|event| (log, event)));
         let reverse = self.reverse;
         // Both parts are in order, which this sort makes use of.

@@ -77,7 +77,7 @@ pub(super) async fn count<S: Store>(
         // What is left is counted from the index, to say how much it is.
         let exact = events.exact && !reads_all && !is_full;
         let ends = [edges[0], edges[edges.len() - 1]];
-        let edges = if reads_all || is_full { ends.to_vec() } else { edges.clone() };
+        let edges = if reads_all { ends.to_vec() } else { edges.clone() };
         let counting = Counting { edges, after, reads_max: if is_full { 0 } else { reads_left }, exact };
         let found = match histogram(&api.store, log, &counting).await {
             // It was deleted since the logs were listed.
