@@ -98,7 +98,7 @@ type Page struct {
 	Reason string `json:"reason"`
 	// Expired is the time before which events were removed, if the page begins there.
 	Expired *time.Time `json:"expired"`
-	// Scanned is the number of events that were looked at.
+	// Scanned is the number of events that the service has read.
 	Scanned uint64 `json:"scanned"`
 }
 

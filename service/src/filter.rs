@@ -70,7 +70,7 @@ impl Filter {
     }
 }
 
-/// What events are grouped by.
+/// The value that events are grouped by.
 #[derive(Debug)]
 pub(crate) struct Grouping(Expression);
 

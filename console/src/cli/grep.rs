@@ -248,7 +248,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Returns the number of events that are looked at, as the index counts them.
+    /// Returns the number of events to read, as the index counts them.
     async fn total(&self, part: &Part) -> Result<u64, Failure> {
         let request = TimelineRequest {
             from: part.request.from,

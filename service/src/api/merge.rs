@@ -131,7 +131,7 @@ struct LogEvents {
     has_more: bool,
 }
 
-/// What one round has read.
+/// The events of one round.
 struct Round {
     firsts: Firsts,
     /// The number of events that were read.

@@ -1,4 +1,4 @@
-//! What is searched for: as the service takes it, and where it is in a text that is shown.
+//! The text to search for: as the service takes it, and where it is in a text that is shown.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ const REGEX_PREFIX: &str = "re:";
 /// A text or a regular expression.
 #[derive(Debug)]
 pub(super) struct Needle {
-    /// What is shown of it.
+    /// The pattern that finds it in what is shown.
     shown: Regex,
     /// The text of a request.
     text: String,

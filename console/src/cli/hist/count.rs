@@ -48,7 +48,7 @@ impl Logs {
     }
 }
 
-/// What was counted.
+/// The counts.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Counts {
     pub(in crate::cli) bins: Vec<BinReply>,

@@ -44,7 +44,7 @@ impl Events {
     }
 }
 
-/// What was counted.
+/// The counts of all logs.
 #[derive(Debug)]
 pub(super) struct Counted {
     pub(super) tally: Tally,
