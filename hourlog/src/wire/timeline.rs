@@ -10,7 +10,7 @@ use super::{AheadReply, MergedPosition, Span, Step, When, request::is_default};
 ///
 /// ```
 /// use hourlog::{time::HOUR, wire::{TimelineRequest, When}};
-/// let request =
+/// let request: TimelineRequest =
 ///     TimelineRequest { from: Some(When::Ago(24 * HOUR)), bins: Some(24), ..TimelineRequest::default() };
 /// assert_eq!(serde_json::to_string(&request)?, r#"{"from":"-1d","bins":24}"#);
 /// # Ok::<(), serde_json::Error>(())
