@@ -441,6 +441,13 @@ async fn a_week_of_earthquakes_is_imported_listed_and_counted() {
              2018-02-05T00:00:00Z,2018-02-06T00:00:00Z,25\r\n2018-02-06T00:00:00Z,2018-02-07T00:00:00Z,25\r\n",
         )
         .await;
+    // As the README shows it.
+    stage
+        .check(
+            "hist 'quakes.>' --since 2018-02-05 --until 2018-02-07 --where 'json.mag >= 3' --by log -o csv",
+            "value,count\r\nquakes.us,47\r\nquakes.ak,11\r\nquakes.pr,5\r\nquakes.nc,1\r\n",
+        )
+        .await;
     for args in ["hist quakes.us", "hist quakes.us --bins 7", "hist quakes.us --step 1h"] {
         let parts = json_lines(&stage.run(args).await.stdout);
         assert_eq!(parts.iter().filter_map(|part| part["count"].as_u64()).sum::<u64>(), 168, "{args}");
