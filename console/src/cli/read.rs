@@ -40,7 +40,7 @@ use self::{
 pub(super) use self::{
     names::LogName,
     newest::{arrival_at, newest_arrival},
-    printer::event_line,
+    printer::{COLUMNS as EVENT_COLUMNS, event_line},
     template::Template,
 };
 

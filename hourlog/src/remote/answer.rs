@@ -35,7 +35,7 @@ impl Answer {
         Ok(Self { remote: remote.clone(), messages, limit, is_followed: true })
     }
 
-    /// Returns the next page, whose events are not decoded yet. After an error there is no other.
+    /// Returns the next page. Its events are not decoded yet. An error ends the answer.
     pub(super) async fn next(&mut self) -> Result<EncodedPage> {
         self.is_followed = false;
         let message = match tokio::time::timeout(self.limit, self.messages.next()).await {

@@ -193,7 +193,7 @@ impl<S: Store> Merge<'_, S> {
     /// Reads up to a share of the next events of each log.
     async fn round(&self, mut firsts: Firsts, page: &MergedPage, share: usize, snapshot: Option<&S>) -> Result<Round> {
         let at_once = if snapshot.is_some() { 1 } else { READ_AT_ONCE };
-        // What a filter takes is shared by the logs, too: a page ends where the first of them was left.
+        // The logs share the time of a filter, too: a page ends where the first of them ran out of it.
         let time = TIME_MAX / u32::try_from(page.logs.len()).unwrap_or(u32::MAX).max(1);
         let indices: Vec<usize> = (0..page.logs.len()).collect();
         let (mut scanned, mut reached) = (0, None);

@@ -6,22 +6,15 @@ use hourlog::{Cursor, Event, LogId, Position, Remote, wire::ReplayRequest, wire:
 
 use crate::{
     exit::Failure,
-    output::{Align, Format, TableColumn, TableWriter},
+    output::{Format, TableWriter},
     session::Session,
     when,
 };
 
-use super::{super::read::event_line, needle::Needle};
-
-const COLUMNS: [TableColumn; 7] = [
-    TableColumn("log", Align::Left),
-    TableColumn("position", Align::Left),
-    TableColumn("time", Align::Left),
-    TableColumn("arrived", Align::Left),
-    TableColumn("metadata", Align::Left),
-    TableColumn("data", Align::Left),
-    TableColumn("data_base64", Align::Left),
-];
+use super::{
+    super::read::{EVENT_COLUMNS, event_line},
+    needle::Needle,
+};
 
 /// Prints what is found.
 pub(super) struct Printer<'a> {
@@ -40,7 +33,7 @@ pub(super) struct Printer<'a> {
 
 impl<'a> Printer<'a> {
     pub(super) fn new(session: &'a Session, remote: &'a Remote, needle: &'a Needle, context: u32) -> Self {
-        let table = session.out.table(&COLUMNS);
+        let table = session.out.table(&EVENT_COLUMNS);
         Self { session, remote, needle, context, table, last: None, printed: HashMap::new(), count: 0 }
     }
 

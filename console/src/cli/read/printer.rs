@@ -18,7 +18,8 @@ use super::{
     template::{self, Template},
 };
 
-const COLUMNS: [TableColumn; 7] = [
+/// The columns of an event.
+pub(in crate::cli) const COLUMNS: [TableColumn; 7] = [
     TableColumn("log", Align::Left),
     TableColumn("position", Align::Left),
     TableColumn("time", Align::Left),

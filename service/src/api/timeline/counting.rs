@@ -74,7 +74,7 @@ pub(super) async fn count<S: Store>(
         let after = Some(position).filter(|_| index == start);
         let reads_left = if reads_all { 0 } else { events.reads_max.saturating_sub(counted.scanned) };
         let is_full = counted.next.is_some() || events.exact && !reads_all && reads_left == 0;
-        // What is left is counted from the index, to say how much it is.
+        // The index counts the rest, so that the reply can say how much it is.
         let exact = events.exact && !reads_all && !is_full;
         let ends = [edges[0], edges[edges.len() - 1]];
         let edges = if reads_all { ends.to_vec() } else { edges.clone() };
