@@ -137,6 +137,28 @@ func (c *Client) Describe(ctx context.Context, log string, description any) erro
 	return c.ask(ctx, "describe."+log, &nats.Msg{}, timeout, description)
 }
 
+// Event returns the event at a position.
+func (c *Client) Event(ctx context.Context, log string, position Position) (Event, error) {
+	var page Page
+	if err := c.json(ctx, "replay."+log, map[string]any{"position": position}, &page); err != nil {
+		return Event{}, err
+	}
+	if len(page.Events) == 0 {
+		return Event{}, &Error{Kind: ErrUnexpected, Message: "the reply holds no event"}
+	}
+	return page.Events[0], nil
+}
+
+// Near finds what is around a moment of a log. Request and reply are those of the protocol.
+func (c *Client) Near(ctx context.Context, log string, request, reply any) error {
+	return c.json(ctx, "near."+log, request, reply)
+}
+
+// Newest returns the newest events of many logs below a prefix, or of all logs if it is empty.
+func (c *Client) Newest(ctx context.Context, prefix string, request, reply any) error {
+	return c.json(ctx, below("newest", prefix), request, reply)
+}
+
 // Timeline counts the events of a log by time. Request and reply are those of the protocol.
 func (c *Client) Timeline(ctx context.Context, log string, request, reply any) error {
 	return c.json(ctx, "timeline."+log, request, reply)

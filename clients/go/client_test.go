@@ -277,3 +277,24 @@ func TestErrors(t *testing.T) {
 	must(err)
 	equal(t, again, first)
 }
+
+func TestNear(t *testing.T) {
+	ctx, log := fresh(t)
+	position, err := client.Append(ctx, log, Record{Data: []byte("a"), Time: noon})
+	must(err)
+	event, err := client.Event(ctx, log, position)
+	must(err)
+	equal(t, string(event.Data), "a")
+	_, err = client.Event(ctx, log, Position{Offset: 1, Seq: 1})
+	equal(t, errors.Is(err, ErrNotFound), true)
+	var near struct {
+		Before struct{ Data string }
+	}
+	must(client.Near(ctx, log, map[string]any{"at": "now"}, &near))
+	equal(t, near.Before.Data, "a")
+	var newest struct {
+		Logs []struct{ Log string }
+	}
+	must(client.Newest(ctx, log, map[string]any{}, &newest))
+	equal(t, newest.Logs[0].Log, log)
+}

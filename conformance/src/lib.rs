@@ -9,6 +9,7 @@
 //!   [`plain`]: the simplest model.
 //! - [`servers`]: nats-server, Cassandra and `hourlogd`, owned by the test that starts them.
 //! - `chaos` (feature `chaos`): a ledger of what was sent, and a nemesis that disrupts the servers.
+//! - [`trial`]: what the trials of many requesters share.
 //! - [`counting`], [`rows`], [`ids`], [`kit`], [`samples`]: helpers for the cases.
 
 pub mod cases;
@@ -28,5 +29,6 @@ pub mod servers;
 pub mod store_cases;
 pub mod store_properties;
 mod suite;
+pub mod trial;
 
 pub use guard::Outcome;

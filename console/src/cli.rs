@@ -1,6 +1,7 @@
 //! The command line: global flags, subcommands, and how a run ends.
 
 mod admin;
+mod again;
 mod ahead;
 mod completions;
 mod conditions;
@@ -17,9 +18,12 @@ mod input;
 mod listing;
 mod ls;
 mod man;
+mod near;
 mod publish;
 mod publisher;
+mod rate;
 mod read;
+mod replay;
 mod status;
 mod stop;
 mod trailer;
@@ -167,9 +171,11 @@ enum Command {
     Ls(ls::Ls),
     Describe(describe::Describe),
     Hist(hist::Hist),
+    Near(near::Near),
     Grep(grep::Grep),
     Pub(publish::Publish),
     Read(read::Read),
+    Replay(Box<replay::Replay>),
     Export(export::Export),
     Import(import::Import),
     Status(status::Status),
@@ -196,9 +202,11 @@ async fn run(
         Command::Ls(ls) => ls.run(session).await,
         Command::Describe(describe) => describe.run(session).await,
         Command::Hist(hist) => hist.run(session).await,
+        Command::Near(near) => near.run(session).await,
         Command::Grep(grep) => grep.run(session).await,
         Command::Pub(publish) => publish.run(session).await,
         Command::Read(read) => read.run(session, template).await,
+        Command::Replay(replay) => replay.run(session).await,
         Command::Export(export) => export.run(session).await,
         Command::Import(import) => import.run(session).await,
         Command::Status(status) => status.run(session).await,

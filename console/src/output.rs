@@ -325,7 +325,7 @@ fn field(row: &Value, name: &str) -> String {
 }
 
 /// Quotes a field as RFC 4180 says.
-fn quote_csv(field: &str) -> String {
+pub(crate) fn quote_csv(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {

@@ -20,6 +20,8 @@ mod ids;
 mod lines;
 #[path = "cli/login.rs"]
 mod login;
+#[path = "cli/looking.rs"]
+mod looking;
 #[path = "cli/narrow.rs"]
 mod narrow;
 #[path = "cli/publishing.rs"]
@@ -30,6 +32,8 @@ mod reading;
 mod receipts;
 #[path = "cli/reimport.rs"]
 mod reimport;
+#[path = "cli/replaying.rs"]
+mod replaying;
 #[path = "cli/searching.rs"]
 mod searching;
 #[path = "cli/set_back.rs"]

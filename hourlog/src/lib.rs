@@ -75,6 +75,7 @@
 //! # Map
 //! - [`LogId`], [`Offset`], [`Position`], [`Record`], [`Event`], [`Error`]: one file per idea, without I/O.
 //! - [`mod@store`]: what an archive implements; [`mod@read`]: pages and counts over any store.
+//! - [`pace`]: when each event of a replay is due; `Player` plays events at such a pace.
 //! - [`maintenance`]: checking an archive; for a directory, also repair and backup.
 //! - [`time`]: the clock and its units; [`mod@header`]: metadata with a meaning.
 //! - `wire`: what crosses NATS; `nats`: connecting and publishing; `remote`: the client of the service.
@@ -95,6 +96,9 @@ mod id;
 mod index;
 pub mod maintenance;
 mod memory;
+pub mod pace;
+#[cfg(feature = "stream")]
+mod player;
 mod position;
 #[cfg(all(test, any(feature = "embedded", feature = "wire")))]
 mod random;
@@ -126,6 +130,8 @@ use std::future::Future;
 
 #[cfg(feature = "embedded")]
 pub use self::embedded::Embedded;
+#[cfg(feature = "stream")]
+pub use self::player::Player;
 #[cfg(feature = "remote")]
 pub use self::remote::Remote;
 #[cfg(feature = "scylla")]

@@ -4,6 +4,7 @@
 //! - [`page`], [`seek`]: by time, for looking back.
 //! - [`arrivals_page`]: by arrival, for following.
 //! - [`describe`]: from the rows of the index alone. [`ahead`]: the events after a time.
+//! - [`near`]: the buckets and bursts around a moment.
 //! - [`histogram`]: from the rows of the index where they are fine enough, else from the events.
 //!
 //! ```
@@ -27,6 +28,7 @@ mod arrival;
 mod describe;
 mod histogram;
 mod index_walk;
+mod near;
 mod timeline;
 
 use crate::{
@@ -40,6 +42,7 @@ pub use self::{
     arrival::{ArrivalPage, ArrivalQuery, arrivals_page, encoded_arrivals_page},
     describe::{Description, describe, fitting_width, rate_warning, totals},
     histogram::{Bin, Counting, Histogram, histogram},
+    near::{Near, near},
     timeline::{Page, Query, page, page_of_runs, seek},
 };
 

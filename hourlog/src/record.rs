@@ -38,6 +38,8 @@ pub mod header {
     ///
     /// The message itself carries another id, by which the stream finds duplicates.
     pub const STORED_MSG_ID: &str = "Hourlog-Msg-Id";
+    /// The event that a message repeats, as `<log>@<position>`. Into that log it is rejected, so that no replay feeds itself.
+    pub const REPLAY: &str = "Hourlog-Replay";
     /// The reason for the rejection, on an event of `_rejected`.
     pub const REJECTED: &str = "Hourlog-Rejected";
     /// The subject of the message, on an event of `_rejected` and where a part of the subject names the log.

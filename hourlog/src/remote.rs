@@ -32,14 +32,14 @@ use futures_util::Stream;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    ArrivalCursor, Error, ErrorKind, Event, Events, LogId, Record, Result, header,
+    ArrivalCursor, Error, ErrorKind, Event, Events, LogId, Position, Record, Result, header,
     nats::without_secrets,
     wire::{
         self, AlterRequest, Compression, CreateRequest, CursorName, CursorReply, CursorRequest, CursorsReply,
-        DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, MergeRequest, NamedCursor,
-        PurgeRequest, ReceiptReply, ReceiptRequest, ReceiptToken, RemovedReply, ReplayRequest, RequeueReply,
-        RequeueRequest, SetCursorReply, SetCursorRequest, Subjects, TimelineReply, TimelineRequest, TimelinesReply,
-        TimelinesRequest, shorten,
+        DeleteCursorReply, DeleteRequest, DescribeReply, LogsReply, LogsRequest, MergeRequest, NamedCursor, NearReply,
+        NearRequest, NewestReply, NewestRequest, PurgeRequest, ReceiptReply, ReceiptRequest, ReceiptToken,
+        RemovedReply, ReplayRequest, RequeueReply, RequeueRequest, SetCursorReply, SetCursorRequest, Subjects,
+        TimelineReply, TimelineRequest, TimelinesReply, TimelinesRequest, shorten,
     },
 };
 
@@ -186,6 +186,33 @@ impl Remote {
     /// [`ErrorKind::NotFound`] for a log that does not exist.
     pub async fn describe(&self, log: &LogId) -> Result<DescribeReply> {
         self.ask_json(self.subjects.describe(log), &serde_json::Map::new()).await
+    }
+
+    /// Returns the event at a position.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none.
+    pub async fn event(&self, log: &LogId, position: Position) -> Result<Event> {
+        let request = ReplayRequest { position: Some(position), ..ReplayRequest::default() };
+        let page = self.replay(log, &request).await?;
+        let missing = || Error::new(ErrorKind::Unexpected, "the reply holds no event");
+        page.events.into_iter().next().ok_or_else(missing)
+    }
+
+    /// Returns what is around a moment of `log`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] as for [`Remote::describe`].
+    pub async fn near(&self, log: &LogId, request: &NearRequest) -> Result<NearReply> {
+        self.ask_json(self.subjects.near(log), request).await
+    }
+
+    /// Returns the newest events of many logs below `prefix`, or of all logs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for logs or a pattern that are not below the prefix.
+    pub async fn newest(&self, prefix: Option<&LogId>, request: &NewestRequest) -> Result<NewestReply> {
+        self.ask_json(self.subjects.newest(prefix), request).await
     }
 
     /// Counts the events of `log` by time.

@@ -16,11 +16,16 @@ mod admin;
 mod compression;
 mod cursor;
 pub mod json;
+mod logs;
 mod merge;
+mod near;
+mod newest;
 pub mod proto;
 mod receipt;
 mod recent;
 mod request;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod sent;
 mod status;
 mod step;
@@ -37,13 +42,14 @@ pub use cursor::{
     CURSORS_MAX, CursorName, CursorReply, CursorRequest, CursorsReply, DeleteCursorReply, Moved, NamedCursor,
     SetCursorReply, SetCursorRequest,
 };
+pub use logs::{LogReply, LogsOrder, LogsReply, LogsRequest, StripReply, StripRequest};
 pub use merge::{MergeRequest, MergedPosition};
+pub use near::{NearReply, NearRequest};
+pub use newest::{NewestOfLog, NewestReply, NewestRequest, Preview};
 pub use receipt::{RECEIPT_BEHIND_MAX, ReceiptReply, ReceiptRequest, ReceiptToken, RejectedCount};
 pub use recent::{RECENT_WINDOW_SECONDS, RECENT_WINDOWS_MAX, RecentReply};
 use request::is_default;
-pub use request::{
-    AppendReply, DescribeReply, EmptyRequest, LogReply, LogsReply, LogsRequest, Order, ReplayRequest, WidthChange,
-};
+pub use request::{AppendReply, DescribeReply, EmptyRequest, Order, ReplayRequest, SchemaRequest, WidthChange};
 pub use sent::{SENT, SENT_SEQUENCE, SENT_STREAM, sent_from, sent_headers};
 pub use status::{
     ArchiveStatus, ComponentStatus, CounterStatus, DiskStatus, ForkStatus, MissingStatus, SetBackStatus, SourceStatus,
@@ -99,6 +105,13 @@ pub const TIMELINE_BINS_MAX: u32 = 10_000;
 pub const GROUPS_MAX: u32 = 1_000;
 /// The most logs of one answer.
 pub const LOGS_MAX: u32 = 1_000;
+
+/// The most newest events of a log, in an answer for many.
+pub const PREVIEWS_MAX: u32 = 10;
+/// The most bins of the counts in a list of logs.
+pub const STRIP_BINS_MAX: u32 = 500;
+/// The most logs of an answer with counts over time or newest events. Each costs a read of its own.
+pub const LOGS_LOOKED_INTO_MAX: u32 = 200;
 
 /// Returns the subject on which to publish an event of `log`.
 pub fn wal_subject(log: &LogId) -> String {
@@ -169,6 +182,24 @@ impl Subjects {
     /// Describes a log.
     pub fn describe(&self, log: &LogId) -> String {
         format!("{}.describe.{log}", self.prefix)
+    }
+
+    /// Finds what is around a moment of a log.
+    pub fn near(&self, log: &LogId) -> String {
+        format!("{}.near.{log}", self.prefix)
+    }
+
+    /// Reads the newest events of many logs below a prefix, or of all logs.
+    pub fn newest(&self, prefix: Option<&LogId>) -> String {
+        match prefix {
+            Some(prefix) => format!("{}.newest.{prefix}", self.prefix),
+            None => format!("{}.newest", self.prefix),
+        }
+    }
+
+    /// Returns what crosses NATS, for programs: JSON Schema, AsyncAPI, protobuf.
+    pub fn schema(&self) -> String {
+        format!("{}.schema", self.prefix)
     }
 
     /// Counts events by time.

@@ -14,11 +14,14 @@ pub(crate) mod lasting;
 mod logs;
 mod merge;
 mod moved;
+mod near;
+mod newest;
 mod page;
 mod pages;
 mod receipt;
 mod replay;
 mod reply;
+mod schema;
 mod status;
 mod timeline;
 mod yielding;
@@ -96,11 +99,15 @@ enum Verb {
     Merge,
     MergeAll,
     Describe,
+    Near,
     Timeline,
     Timelines,
     TimelinesAll,
     Logs,
+    Newest,
+    NewestAll,
     Status,
+    Schema,
     Receipt,
     AdminCreate,
     CursorGet,
@@ -125,17 +132,21 @@ struct Endpoint {
 }
 
 impl Verb {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 24] = [
         Self::Append,
         Self::Replay,
         Self::Merge,
         Self::MergeAll,
         Self::Describe,
+        Self::Near,
         Self::Timeline,
         Self::Timelines,
         Self::TimelinesAll,
         Self::Logs,
+        Self::Newest,
+        Self::NewestAll,
         Self::Status,
+        Self::Schema,
         Self::Receipt,
         Self::AdminCreate,
         Self::CursorGet,
@@ -155,11 +166,15 @@ impl Verb {
             Self::Merge => ("merge", "merge.", true),
             Self::MergeAll => ("merge-all", "merge", true),
             Self::Describe => ("describe", "describe.", true),
+            Self::Near => ("near", "near.", true),
             Self::Timeline => ("timeline", "timeline.", true),
             Self::Timelines => ("timelines", "timelines.", true),
             Self::TimelinesAll => ("timelines-all", "timelines", true),
             Self::Logs => ("logs", "logs", true),
+            Self::Newest => ("newest", "newest.", true),
+            Self::NewestAll => ("newest-all", "newest", true),
             Self::Status => ("status", "status", false),
+            Self::Schema => ("schema", "schema", false),
             Self::Receipt => ("receipt", "receipt.", false),
             Self::AdminCreate => ("admin-create", "admin.create.", false),
             Self::CursorGet => ("cursor-get", "cursor.get.", false),
@@ -340,7 +355,7 @@ impl<S: Store> Api<S> {
         if reads && self.health.catch_up_lag() > 0 {
             request.place.begin_wait()?;
         }
-        if reads && subject.ends_with('.') && !matches!(verb, Verb::Merge | Verb::Timelines) {
+        if reads && subject.ends_with('.') && !matches!(verb, Verb::Merge | Verb::Timelines | Verb::Newest) {
             // Another source that cannot be read must not keep this log's readers out.
             self.wait_for_catch_up_of(&log()?).await?;
         } else if reads {
@@ -352,11 +367,15 @@ impl<S: Store> Api<S> {
             Verb::Merge => merge::answer(self, Some(&log()?), request).await,
             Verb::MergeAll => merge::answer(self, None, request).await,
             Verb::Describe => describe::answer(self, &log()?, request).await,
+            Verb::Near => near::answer(self, &log()?, request).await,
             Verb::Timeline => timeline::answer(self, &log()?, request).await,
             Verb::Timelines => timeline::answer_for_several(self, Some(&log()?), request).await,
             Verb::TimelinesAll => timeline::answer_for_several(self, None, request).await,
             Verb::Logs => logs::answer(self, request).await,
+            Verb::Newest => newest::answer(self, Some(&log()?), request).await,
+            Verb::NewestAll => newest::answer(self, None, request).await,
             Verb::Status => status::answer(self, instance, request).await,
+            Verb::Schema => schema::answer(request),
             Verb::Receipt => receipt::answer(self, self.after_subject(subject, request), request).await,
             Verb::AdminCreate => admin::create(self, &log()?, request).await,
             Verb::CursorGet => cursor::get(self, &log()?, request).await,
@@ -422,11 +441,21 @@ impl<S: Store> Api<S> {
     /// The errors of the job, and [`ErrorKind::Deadline`] after `JOB_MAX`.
     async fn run_job<T>(&self, log: &LogId, job: impl Fn(tokio::sync::oneshot::Sender<Result<T>>) -> Job) -> Result<T> {
         match tokio::time::timeout(JOB_MAX, self.ask(log, |reply| LogMsg::Job(job(reply)))).await {
-            Ok(done) => done?,
-            Err(_) => Err(Error::new(
-                ErrorKind::Deadline,
-                format!("the change of log {log} has not ended yet; hourlog doctor says why, send the request again"),
-            )),
+            Ok(done) => {
+                let done = done??;
+                self.health.changes.note(log);
+                Ok(done)
+            }
+            Err(_) => {
+                // It may be carried out later.
+                self.health.changes.note(log);
+                Err(Error::new(
+                    ErrorKind::Deadline,
+                    format!(
+                        "the change of log {log} has not ended yet; hourlog doctor says why, send the request again"
+                    ),
+                ))
+            }
         }
     }
 

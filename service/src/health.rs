@@ -15,7 +15,7 @@ use std::sync::{
 use hourlog::time::Clock;
 use serde_json::{Value, json};
 
-use crate::{counters::Counters, server_time::ServerTime};
+use crate::{changes::Changes, counters::Counters, server_time::ServerTime};
 pub(crate) use component::Component;
 pub(crate) use source::SourceHealth;
 
@@ -44,6 +44,8 @@ pub(crate) struct Health {
     pub(crate) actors_failed: AtomicU64,
     /// Counters since the start.
     pub(crate) counters: Counters,
+    /// The logs that have changed lately.
+    pub(crate) changes: Changes,
 }
 
 impl Health {
@@ -62,6 +64,7 @@ impl Health {
             actors: AtomicUsize::new(0),
             actors_failed: AtomicU64::new(0),
             counters: Counters::default(),
+            changes: Changes::default(),
         }
     }
 

@@ -31,6 +31,7 @@ mod admission;
 mod api;
 mod archive_id;
 mod census;
+mod changes;
 mod completion;
 mod config;
 mod counters;

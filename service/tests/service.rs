@@ -49,6 +49,8 @@ mod kit;
 mod life;
 #[path = "service/login.rs"]
 mod login;
+#[path = "service/looking.rs"]
+mod looking;
 #[path = "service/maintenance.rs"]
 mod maintenance;
 #[cfg(target_os = "linux")]

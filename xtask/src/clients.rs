@@ -12,8 +12,9 @@ use crate::{
     workspace::{Programs, Workspace},
 };
 
-/// The variable with the path of the built service, for the tests.
+/// The variables with the paths of the built programs, for the tests.
 const HOURLOGD_VARIABLE: &str = "HOURLOGD";
+const HOURLOG_VARIABLE: &str = "HOURLOG";
 
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::find()?;
@@ -31,6 +32,7 @@ impl Servers {
     /// Tells the tests where the programs are.
     fn name_to(&self, tests: &mut Command) {
         tests.env(tools::NATS_SERVER_VARIABLE, &self.nats_server).env(HOURLOGD_VARIABLE, &self.programs.hourlogd);
+        tests.env(HOURLOG_VARIABLE, &self.programs.hourlog);
     }
 }
 

@@ -11,6 +11,7 @@ mod instructions;
 mod print;
 mod process;
 mod report;
+mod schema;
 mod screens;
 mod servers;
 mod source;
@@ -46,6 +47,8 @@ enum Task {
     },
     /// Test the clients for Python and Go against a real service
     Clients,
+    /// Write the descriptions of what crosses NATS: schema/hourlog.schema.json and schema/asyncapi.yaml
+    Schema,
     /// Measure Hourlog end to end, each figure beside a baseline in the same run
     Bench {
         /// Arguments for the benchmark, such as --quick, --row NAME or --list; `growth` for what changes with size,
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Task::Up(options) => up::run(&options),
         Task::Test { arguments } => test::run(&arguments),
         Task::Clients => clients::run(),
+        Task::Schema => schema::run(),
         Task::Bench { arguments } => bench::run(&arguments),
         Task::Instructions(options) => instructions::run(&options),
         Task::Chaos { arguments } => chaos::run(&arguments),

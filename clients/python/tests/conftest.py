@@ -27,6 +27,12 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
+def command_line() -> str:
+    """The path of the command line."""
+    return _program("HOURLOG")
+
+
+@pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     """The address of a nats-server on which a service with an empty archive answers."""
     nats_server, hourlogd, port = _program("HOURLOG_NATS_SERVER"), _program("HOURLOGD"), _free_port()

@@ -159,3 +159,21 @@ def test_errors_have_a_class_for_each_code(url: str) -> None:
         assert twice[0] == twice[1]
 
     run(url, test)
+
+
+def test_an_event_and_what_is_around_it(url: str) -> None:
+    async def test(client: hourlog.Client, log: str) -> None:
+        first = await client.append(log, "a", time=NOON)
+        second = await client.append(log, "b", time="2018-02-04T14:00:00Z")
+        assert (await client.event(log, first)).data == b"a"
+        with pytest.raises(hourlog.NotFound):
+            await client.event(log, hourlog.Position(first.offset, second.seq))
+        near = await client.near(log, "2018-02-04T13:30:00Z")
+        assert (near["before"]["data"], near["after"]["data"]) == ("a", "b")
+        assert (near["previous_bucket"]["count"], near["next_bucket"]["from"]) == (1, "2018-02-04T14:00:00Z")
+        newest = await client.newest(log, limit=5)
+        assert [event["data"] for event in newest[0]["events"]] == ["b", "a"]
+        with pytest.raises(hourlog.Invalid):
+            await client.newest(log, logs=["elsewhere"])
+
+    run(url, test)

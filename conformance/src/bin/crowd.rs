@@ -9,7 +9,10 @@ use std::{
 
 use async_nats::Client;
 use clap::{Parser, ValueEnum};
-use conformance::servers::{NatsServer, Service, ServiceOptions, archived};
+use conformance::{
+    servers::{NatsServer, Service, ServiceOptions, archived},
+    trial::{small_replay, summary},
+};
 use futures_util::StreamExt;
 
 /// Sends a crowd of requests at once, and measures the small replays of another user
@@ -239,20 +242,4 @@ async fn answer((client, mut requests): (Client, async_nats::Subscriber)) {
         ticks.tick().await;
         client.publish(reply, data.clone()).await.expect("the message can be sent");
     }
-}
-
-async fn small_replay(user: &Client) -> Duration {
-    let begun = Instant::now();
-    let reply = user.request("hourlog.replay.small", r#"{"limit":10}"#.into()).await.expect("the service answers");
-    assert!(!reply.payload.is_empty(), "the other user is refused: {:?}", reply.headers);
-    begun.elapsed()
-}
-
-/// Returns the median, the 99th percentile and the maximum.
-fn summary(mut times: Vec<Duration>) -> String {
-    times.sort_unstable();
-    let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1)));
-    let text =
-        |time: Option<&Duration>| time.map_or_else(String::new, |time| format!("{:.1}", time.as_secs_f64() * 1e3));
-    format!("p50 {} p99 {} max {} ms of {}", text(at(50)), text(at(99)), text(times.last()), times.len())
 }

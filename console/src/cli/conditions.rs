@@ -20,6 +20,11 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    /// Returns true if every event passes.
+    pub(super) fn are_empty(&self) -> bool {
+        self.condition.is_none() && self.grep.is_none() && self.header.is_none()
+    }
+
     /// Returns a request for the events, of which all else is left open.
     pub(super) fn request(&self) -> ReplayRequest {
         ReplayRequest {

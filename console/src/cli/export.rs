@@ -1,13 +1,16 @@
 //! `export`: writes logs as JSON lines. A last line with a checksum marks a complete export.
 //!
 //! `scope` is what an export is of, `names` finds its logs, `walk` reads one of them. `destination` is where the
-//! lines go, as `target` names it, `part` a file that is not complete yet, and `contents` what its lines hold.
+//! lines go, as `target` names it, `part` a file that is not complete yet, and `contents` what its lines hold. `table`
+//! writes rows of `columns` for other programs.
 
+mod columns;
 mod contents;
 mod destination;
 mod names;
 mod part;
 mod scope;
+mod table;
 mod target;
 mod walk;
 mod writer;
@@ -18,10 +21,14 @@ use std::{
 };
 
 use clap::Args;
-use hourlog::{Cursor, LogId, Position, Remote, wire::ReplayRequest};
+use hourlog::{
+    Cursor, LogId, Position, Remote,
+    wire::{ReplayRequest, When},
+};
 use indicatif::ProgressBar;
 
 use crate::{
+    cli::conditions::Conditions,
     exit::Failure,
     output::counted,
     progress::{Templates, progress_bar},
@@ -30,17 +37,19 @@ use crate::{
 };
 
 use self::{
+    columns::Column,
     contents::Contents,
     destination::{Destination, Stream},
     names::Names,
     part::{Found, Part},
     scope::Scope,
+    table::{Format, Table},
     target::{Target, refused},
     walk::Continued,
     writer::{Writer, event_line},
 };
 
-/// Export logs as JSON lines, the format that import reads
+/// Export logs as JSON lines, the format that import reads, or as a table for other programs
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,6 +57,8 @@ Examples:
   hourlog export 'orders.>' --since 2018-02-01 --until 2018-03-01 -O february.jsonl
   hourlog export orders.eu | hourlog -s nats://elsewhere:4222 import -
   hourlog export orders.eu -O >(zstd > orders.jsonl.zst)
+  hourlog export 'quakes.>' --format parquet --columns time,log,json.mag,json.place -O quakes.parquet
+  hourlog export 'app.>' --format csv --columns time,metadata.host,json.ms:int --where 'has(json.ms)' | head
 
 FILE is there once the export is complete. Until then, FILE.part has its lines, and FILE.part.state names its
 logs and range. The same command continues it, with the same times: Ctrl-C prints it. A file that has content is
@@ -55,7 +66,13 @@ never overwritten without --force, which begins again. A pipe or a device is wri
 
 The export of a log holds the events that had arrived when it began, in the order of time. One that is continued
 also holds those that have arrived since; if their place had been passed, they follow where it was continued.
-The last line tells the number of events, a checksum, and for each log the seq up to which it is whole.")]
+The last line tells the number of events, a checksum, and for each log the seq up to which it is whole.
+
+With --format csv or parquet, with --columns or with a condition, the export is a table for other programs: it is neither
+imported nor continued. Its columns are time, arrived, log, position, offset, seq, size, data (as text), bytes, metadata (as JSON),
+metadata.NAME (the first value), json (data that is JSON) and json.PATH (json.user.name, json.tags.0). In Parquet, a value of
+JSON has the type of the first ones; json.PATH:int, :float, :bool or :text names it. Values of another type are counted, and
+the exit code is 8.")]
 pub(super) struct Export {
     /// Log ids or patterns, such as orders.>; the system's own logs (_rejected) only by their ids
     #[arg(required = true, value_name = "LOG")]
@@ -72,6 +89,14 @@ pub(super) struct Export {
     /// Begin again, and replace FILE once the export is complete
     #[arg(long, requires = "out")]
     force: bool,
+    /// Format of the export
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    format: Format,
+    /// Columns of a table [default: time,log,position,metadata,data]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    columns: Vec<Column>,
+    #[command(flatten)]
+    conditions: Conditions,
 }
 
 const PROGRESS: Templates = Templates {
@@ -84,6 +109,18 @@ impl Export {
         let (since, until) = session.range(self.since.as_deref(), self.until.as_deref()).await?;
         let target = Target::find(self.out.as_deref(), self.force)?;
         let remote = session.open().await?.remote;
+        if self.format != Format::Jsonl || !self.columns.is_empty() || !self.conditions.are_empty() {
+            let names = Names::find(&remote, &self.logs).await?;
+            let request = ReplayRequest {
+                from: when::lower_bound(since),
+                to: until.map(When::from),
+                ..self.conditions.request()
+            };
+            let table = Table { format: self.format, columns: self.columns, request };
+            table.export(session, &remote, &names, target).await?;
+            tell_left_out(session, &names);
+            return Ok(());
+        }
         let archive = if matches!(target, Target::File(_)) { session.archive_id().await? } else { None };
         let mut scope = Scope::new(archive, self.logs.clone(), since, until);
         let names = Names::find(&remote, &self.logs).await?;

@@ -3,8 +3,11 @@
 use std::pin::pin;
 
 use clap::Args;
-use futures_util::TryStreamExt;
-use hourlog::wire::{LogReply, LogsRequest};
+use futures_util::{StreamExt, TryStreamExt};
+use hourlog::{
+    Remote,
+    wire::{LOGS_MAX, LogReply, LogsOrder, LogsRequest},
+};
 
 use crate::{
     exit::Failure,
@@ -20,6 +23,7 @@ use super::{describe, listing};
 Examples:
   hourlog ls
   hourlog ls 'orders.*' -o json
+  hourlog ls --sort rate --limit 10
   hourlog ls -o raw | tr '\\n' '\\0' | xargs -0 -n1 hourlog describe")]
 pub(super) struct Ls {
     /// Log id, or pattern: * stands for one token, a final > for one or more, as in orders.* [default: all logs]
@@ -30,6 +34,12 @@ pub(super) struct Ls {
     /// Only logs with events that lie ahead of now
     #[arg(long)]
     ahead: bool,
+    /// Order: id, or the most first by last (the time of the newest event), rate, events or bytes
+    #[arg(long, value_name = "ORDER", default_value = "id", conflicts_with = "ahead")]
+    sort: LogsOrder,
+    /// Maximum number of logs; another order than by id has at most 1,000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
 }
 
 const COLUMNS: [TableColumn; 8] = [
@@ -53,9 +63,15 @@ impl Ls {
             pattern: self.pattern.clone(),
             all: self.all || self.pattern.as_deref().is_some_and(listing::names_system),
             ahead: self.ahead,
+            sort: self.sort,
+            limit: self.limit.map(|limit| limit.min(LOGS_MAX)),
             ..LogsRequest::default()
         };
-        let mut logs = pin!(listing::logs(&remote, request));
+        let limit = self.limit.map_or(usize::MAX, |limit| limit as usize);
+        if self.sort != LogsOrder::Id {
+            return self.print_sorted(session, &remote, &request).await;
+        }
+        let mut logs = pin!(listing::logs(&remote, request).take(limit));
         let mut table = session.out.table(&COLUMNS).with_optional(&OPTIONAL);
         let mut is_empty = true;
         while let Some(log) = logs.try_next().await? {
@@ -65,6 +81,27 @@ impl Ls {
         table.finish()?;
         if is_empty {
             session.out.note(&self.nothing());
+        }
+        Ok(())
+    }
+
+    /// Prints the first logs in another order than by id. One reply has all of them: the next one could repeat some.
+    async fn print_sorted(&self, session: &Session, remote: &Remote, request: &LogsRequest) -> Result<(), Failure> {
+        let reply = remote.logs(request).await?;
+        let mut table = session.out.table(&COLUMNS).with_optional(&OPTIONAL);
+        for log in &reply.logs {
+            table.push(log, || cells(session, log))?;
+        }
+        table.finish()?;
+        let (shown, of) = (reply.logs.len() as u64, reply.of.unwrap_or(0));
+        if shown == 0 {
+            session.out.note(&self.nothing());
+        } else if self.limit.is_none() && shown < of {
+            session.out.note(&format!(
+                "the first {} of {} logs; name fewer with a pattern",
+                human_count(shown),
+                human_count(of)
+            ));
         }
         Ok(())
     }

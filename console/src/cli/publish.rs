@@ -3,7 +3,6 @@
 mod batch;
 mod lines;
 mod outcome;
-mod pace;
 
 use std::{
     ffi::OsString,

@@ -25,21 +25,22 @@ mod timeline;
 mod waiting;
 
 use clap::Args;
-use hourlog::wire::CursorName;
+use hourlog::{Position, wire::CursorName};
 
 use crate::{cli::conditions::Conditions, exit::Failure, reader_gone, session::Session, when::Moment};
 
 use self::{
     delimiter::Delimiter,
-    names::Names,
     place::{After, Place},
     printer::{EventPrinter, Style},
     progress::{Progress, Resume},
 };
 
 pub(super) use self::{
-    names::LogName,
+    merge::{LOGS_MAX, Merged, Range},
+    names::{LogName, Names},
     newest::{arrival_at, newest_arrival},
+    notes::tell_expired,
     printer::{COLUMNS as EVENT_COLUMNS, event_line},
     template::Template,
 };
@@ -56,6 +57,7 @@ Examples:
   hourlog read 'orders.>' --since 14:00 --until 14:10 --where 'json.level == \"error\"'
   hourlog read orders.eu --grep 'timed out' --tail 20
   hourlog read orders.eu --after 1795415799411123024-1099511627818 --limit 100
+  hourlog read orders.eu --position 1795415799411123024-1099511627818 -o raw
   hourlog read photos.door --tail 1 -o raw > door.jpg
   hourlog read photos.door -o raw --delimiter nul | xargs -0 -n1 echo
   hourlog read 'orders.>' -o '%t %l %k{kind} %d\\n'
@@ -79,6 +81,11 @@ pub(super) struct Read {
     /// POSITION@LOG, or a:…@LOG for each log
     #[arg(long, value_name = "PLACE", allow_hyphen_values = true, conflicts_with = "tail")]
     after: Vec<Place>,
+    /// Only the event at this position
+    #[arg(long, value_name = "POSITION", allow_hyphen_values = true, conflicts_with_all = [
+        "since", "until", "after", "limit", "tail", "reverse", "follow", "cursor", "count", "Conditions",
+    ])]
+    position: Option<Position>,
     /// Maximum number of events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -152,7 +159,11 @@ impl Read {
         let remote = session.open().await?.remote;
         let progress = Progress::begin(session, self.resume(session, &names, times, &style));
         let mut printer = EventPrinter::new(session, style, names.only_log().is_none());
-        if let (Some(name), Some(log)) = (&self.cursor, names.only_log()) {
+        if let Some(position) = self.position {
+            let log =
+                names.only_log().ok_or_else(|| Failure::usage("--position is that of an event in one log; name it"))?;
+            printer.print(&remote.event(log, position).await?)?;
+        } else if let (Some(name), Some(log)) = (&self.cursor, names.only_log()) {
             if self.follow || self.wait {
                 waiting::until_exist(session, &remote, &names).await?;
             }
@@ -189,7 +200,9 @@ impl Read {
 
     /// Returns true if at most one event is printed.
     fn is_of_one_event(&self) -> bool {
-        !self.follow && self.cursor.is_none() && (self.tail == Some(1) || self.limit == Some(1))
+        !self.follow
+            && self.cursor.is_none()
+            && (self.tail == Some(1) || self.limit == Some(1) || self.position.is_some())
     }
 
     /// Returns the command as it is resumed.

@@ -304,11 +304,11 @@ impl Source for Remote {
     async fn logs(&self) -> Result<LogsReply> {
         let (mut logs, mut after) = (Vec::new(), None);
         loop {
-            let page = Self::logs(self, &LogsRequest { after, all: true, ..LogsRequest::default() }).await?;
-            logs.extend(page.logs);
+            let mut page = Self::logs(self, &LogsRequest { after, all: true, ..LogsRequest::default() }).await?;
+            logs.append(&mut page.logs);
             match page.next {
                 Some(next) if logs.len() < LOGS_MAX => after = Some(next),
-                next => return Ok(LogsReply { logs, now: page.now, next }),
+                next => return Ok(LogsReply { logs, next, ..page }),
             }
         }
     }

@@ -110,9 +110,11 @@ impl Source for Archive {
                 rate: Some(0.75),
                 retention_seconds: None,
                 retention_rule: None,
+                strip: None,
             });
         }
-        Ok(LogsReply { logs, now: self.now(), next: None })
+        let (next, of, mark) = (None, None, None);
+        Ok(LogsReply { logs, now: self.now(), next, of, gone: Vec::new(), mark, is_mark_unknown: false })
     }
 
     async fn newest(&self, log: &LogId, limit: u32) -> Result<FetchedEvents> {

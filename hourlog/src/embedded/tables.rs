@@ -53,6 +53,11 @@ const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// The threads that write memtables into files and merge these. Beside another that merges, the first one of several
 /// asks again and again if there is something to write: it takes a processor for that.
 const WORKERS: usize = 1;
+/// The bytes in memory above which a write waits for those that are being written out. One thread does that beside its
+/// merges, and a backlog is read from the stream faster.
+const UNWRITTEN_BYTES_MAX: u64 = 96 << 20;
+/// The longest such wait. A disk writes what is in memory in a fraction of it.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(60);
 /// The pause between two looks if everything is written out.
 const WRITE_OUT_POLL: Duration = Duration::from_millis(2);
 
@@ -224,8 +229,22 @@ impl Tables {
     /// at a failure, and what it did not write stays in memory: waiting for fjall alone would never end.
     pub(super) fn write_out(&self, time_max: Duration) -> Result<()> {
         self.begin_write_out()?;
+        self.wait_while(Self::are_writing_out, time_max)
+    }
+
+    /// Waits until memory has room for a write.
+    ///
+    /// # Errors
+    /// Like [`write_out`](Self::write_out).
+    pub(super) fn wait_for_room(&self) -> Result<()> {
+        let is_full = |tables: &Self| tables.unwritten_bytes() > UNWRITTEN_BYTES_MAX && tables.are_writing_out();
+        self.wait_while(is_full, ROOM_WAIT_MAX)
+    }
+
+    /// Waits while fjall's threads have something to do.
+    fn wait_while(&self, is_busy: impl Fn(&Self) -> bool, time_max: Duration) -> Result<()> {
         let begun = Instant::now();
-        while self.are_writing_out() {
+        while is_busy(self) {
             // Fails once such a thread has failed.
             self.database.persist(PersistMode::Buffer).map_err(broken)?;
             if begun.elapsed() >= time_max {

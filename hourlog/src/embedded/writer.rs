@@ -96,7 +96,11 @@ pub(super) fn run(shared: &Arc<Shared>, mut inbox: Inbox<Request>, mut watermark
         // More deletions are likely to follow those of a sweep. Its last write has none.
         let deletes = writes.iter().flatten().any(|write| matches!(write, Write::DropBucket { .. }));
         let reopened = failed.as_mut().map_or(Ok(()), |failed| failed.reopen(shared, &mut batches));
-        let outcome = reopened.and_then(|()| shared.with(|tables| cache.write(tables, writes, &mut batches)));
+        let write = |tables: &Arc<Tables>| {
+            tables.wait_for_room()?;
+            cache.write(tables, writes, &mut batches)
+        };
+        let outcome = reopened.and_then(|()| shared.with(write));
         match &outcome {
             Ok(()) => {
                 failed = None;

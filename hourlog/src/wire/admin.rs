@@ -85,6 +85,7 @@ impl FromStr for Retention {
 /// # Ok::<(), hourlog::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CreateRequest {
     /// The width of its buckets; by default that of the service's configuration, or an hour.
@@ -104,6 +105,7 @@ pub struct CreateRequest {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AlterRequest {
     /// The width of later buckets, from the next boundary that is at least ten minutes ahead.
@@ -123,6 +125,7 @@ pub struct AlterRequest {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PurgeRequest {
     /// The time. `first`, `last` and times that are to come are refused.
@@ -140,6 +143,7 @@ pub struct PurgeRequest {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DeleteRequest {
     /// Counts, and removes nothing.
@@ -158,6 +162,7 @@ pub struct DeleteRequest {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RemovedReply {
     /// The log.
     pub log: LogId,
@@ -184,6 +189,7 @@ pub struct RemovedReply {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RequeueRequest {
     /// The time of the earliest rejected event, inclusive.
@@ -212,6 +218,7 @@ pub struct RequeueRequest {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequeueReply {
     /// The number of events that were sent, or would be.
     pub sent: u64,
@@ -233,6 +240,7 @@ pub struct RequeueReply {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StillRejected {
     /// Its position in the log of rejected events.
     pub position: Position,

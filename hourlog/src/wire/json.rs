@@ -22,6 +22,7 @@ use super::{AheadReply, MergedPosition, Moved};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JsonEvent {
     /// The log that holds it.
     pub log: LogId,
@@ -115,6 +116,7 @@ pub fn record(
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JsonPage {
     /// The events, in the order of the request.
     pub events: Vec<JsonEvent>,
@@ -155,6 +157,7 @@ pub struct JsonPage {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JsonMergedPage {
     /// The events, in the order of the request.
     pub events: Vec<JsonEvent>,
@@ -177,6 +180,7 @@ pub struct JsonMergedPage {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JsonEnd {
     /// See [`End::More`].

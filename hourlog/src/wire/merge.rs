@@ -100,6 +100,7 @@ impl<'de> Deserialize<'de> for MergedPosition {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MergeRequest {
     /// Only logs that match this pattern, which begins with the prefix.

@@ -66,6 +66,7 @@ impl fmt::Display for ReceiptToken {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ReceiptRequest {
     /// Waits until everything published before the request is archived.
@@ -86,6 +87,7 @@ pub struct ReceiptRequest {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReceiptReply {
     /// Its token.
     pub receipt: ReceiptToken,
@@ -123,6 +125,7 @@ impl ReceiptReply {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RejectedCount {
     /// The reason.
     pub reason: String,

@@ -18,6 +18,7 @@ pub const RECENT_WINDOWS_MAX: usize = 12;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecentReply {
     /// The end of the last window, exclusive. Everything that arrived before it is archived.
     pub to: Offset,

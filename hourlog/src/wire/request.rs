@@ -15,6 +15,7 @@ use super::{AheadReply, RecentReply, Span, When};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// By `(offset, seq)`.
@@ -33,6 +34,7 @@ pub enum Order {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplayRequest {
     /// The log; must be the one of the subject.
@@ -59,6 +61,9 @@ pub struct ReplayRequest {
     /// The most bytes of a page's events; never more than fit into the server's `max_payload`, compressed if the reply is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u32>,
+    /// Returns only the event at this position; a log without it is an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
     /// The order; timeline by default.
     #[serde(skip_serializing_if = "is_default")]
     pub order: Order,
@@ -102,99 +107,25 @@ impl ReplayRequest {
 /// assert!(serde_json::from_str::<EmptyRequest>(r#"{"fresh":true}"#).is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EmptyRequest {}
 
-/// Asks for a list of logs.
+/// Asks for a description of what crosses NATS.
 ///
 /// ```
-/// use hourlog::wire::LogsRequest;
-/// let pattern = Some("orders.>".to_owned());
-/// let request = LogsRequest { pattern, limit: Some(10), ..LogsRequest::default() };
-/// assert_eq!(serde_json::to_string(&request)?, r#"{"pattern":"orders.>","limit":10}"#);
+/// use hourlog::wire::SchemaRequest;
+/// let request: SchemaRequest = serde_json::from_str(r#"{"file":"asyncapi.yaml"}"#)?;
+/// assert_eq!(request.file.as_deref(), Some("asyncapi.yaml"));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct LogsRequest {
-    /// The pattern of the ids, as in NATS: `*` is one token, `>` the rest; all by default.
+pub struct SchemaRequest {
+    /// The file: `hourlog.schema.json` by default, `asyncapi.yaml` or `hourlog.proto`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pattern: Option<String>,
-    /// The id after which to go on: the last reply's `next`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<LogId>,
-    /// The most logs, at least one; 1,000 at most and by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// Includes the system's own logs.
-    #[serde(skip_serializing_if = "is_default")]
-    pub all: bool,
-    /// Only logs with events that lie ahead of now. A reply may then hold fewer logs than `limit` and still have
-    /// a `next`.
-    #[serde(skip_serializing_if = "is_default")]
-    pub ahead: bool,
-    /// Waits until everything is archived that was published before the request.
-    #[serde(skip_serializing_if = "is_default")]
-    pub fresh: bool,
-}
-
-/// A list of logs.
-///
-/// ```
-/// use hourlog::wire::{LogsReply, LogsRequest};
-/// let reply: LogsReply = serde_json::from_str(r#"{"logs":[],"now":"2018-02-04T10:00:00Z","next":"orders.eu"}"#)?;
-/// let request = LogsRequest { after: reply.next, ..LogsRequest::default() };
-/// assert_eq!(serde_json::to_string(&request)?, r#"{"after":"orders.eu"}"#);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogsReply {
-    /// The logs, by id.
-    pub logs: Vec<LogReply>,
-    /// The present time by JetStream's clock, by which the times of requests go.
-    pub now: Offset,
-    /// The id to send as `after` for the next part; absent after the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<LogId>,
-}
-
-/// The summary of one log in a list.
-///
-/// ```
-/// use hourlog::wire::LogReply;
-/// let reply: LogReply =
-///     serde_json::from_str(r#"{"log":"orders.eu","events":0,"bytes":0,"recent":{"to":"2018-02-04T10:00:00Z","counts":[]}}"#)?;
-/// assert_eq!((reply.log.as_str(), reply.first), ("orders.eu", None)); // it holds no event
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogReply {
-    /// Its id.
-    pub log: LogId,
-    /// The number of events.
-    pub events: u64,
-    /// The size of their data and metadata in bytes.
-    pub bytes: u64,
-    /// The offset of the earliest event.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first: Option<Offset>,
-    /// The offset of the latest event that does not lie ahead of now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last: Option<Offset>,
-    /// The events that lie ahead of now; absent if there are none.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub ahead: Option<AheadReply>,
-    /// The events that arrived during the last minute.
-    pub recent: RecentReply,
-    /// The events per second of these; absent if the service counts for less than five seconds.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub rate: Option<f64>,
-    /// The seconds for which events are kept; absent for no limit.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub retention_seconds: Option<i64>,
-    /// The pattern of the service's configuration that says so; absent if the log has a retention of its own.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub retention_rule: Option<String>,
+    pub file: Option<String>,
 }
 
 /// The description of a log.
@@ -210,6 +141,7 @@ pub struct LogReply {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DescribeReply {
     /// Its id.
     pub log: LogId,
@@ -268,6 +200,7 @@ pub struct DescribeReply {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WidthChange {
     /// The new width.
     pub width: Width,
@@ -287,6 +220,7 @@ pub struct WidthChange {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AppendReply {
     /// The log.
     pub log: LogId,

@@ -21,6 +21,7 @@ use crate::{LogId, Offset};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusReply {
     /// The id of this run, as `nats micro ls` shows it.
     pub instance: String,
@@ -61,6 +62,7 @@ impl StatusReply {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComponentStatus {
     /// True unless it is degraded.
     pub ok: bool,
@@ -85,6 +87,7 @@ pub struct ComponentStatus {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ArchiveStatus {
     /// Its kind: `embedded`, `cql` or `memory`.
     pub kind: String,
@@ -110,6 +113,7 @@ pub struct ArchiveStatus {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DiskStatus {
     /// The size of the journals.
     pub journal_bytes: u64,
@@ -134,6 +138,7 @@ pub struct DiskStatus {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SourceStatus {
     /// The name of the stream.
     pub stream: String,
@@ -217,6 +222,7 @@ pub struct SourceStatus {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ForkStatus {
     /// The time at which it was detected.
     pub at: Offset,
@@ -242,6 +248,7 @@ pub struct ForkStatus {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SetBackStatus {
     /// The time of the start.
     pub at: Offset,
@@ -258,6 +265,7 @@ pub struct SetBackStatus {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MissingStatus {
     /// The first sequence.
     pub first: u64,
@@ -278,6 +286,7 @@ pub struct MissingStatus {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CounterStatus {
     /// Events read from the streams, including those that were read again.
     pub ingested: u64,

@@ -16,6 +16,7 @@ use super::{AheadReply, MergedPosition, Span, Step, When, request::is_default};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default, bound(deserialize = "P: Deserialize<'de>"))]
 pub struct TimelineRequest<P = Position> {
     /// The earliest time, inclusive; the first event by default.
@@ -110,6 +111,7 @@ impl<P> TimelineRequest<P> {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(bound(deserialize = "P: Deserialize<'de>"))]
 pub struct TimelineReply<P = Position> {
     /// The earliest time, inclusive.
@@ -191,6 +193,7 @@ impl<P> TimelineReply<P> {
 /// # Ok::<(), hourlog::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BinReply {
     /// Its start, inclusive.
     pub from: Offset,
@@ -209,6 +212,7 @@ pub struct BinReply {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GroupReply {
     /// The value as a text; absent for events that have none, or one that is neither a text, nor a number, nor true or
     /// false.

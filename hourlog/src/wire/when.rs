@@ -100,6 +100,7 @@ impl FromStr for When {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AheadReply {
     /// The number of events.
     pub events: u64,

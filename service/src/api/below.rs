@@ -36,21 +36,28 @@ impl Below {
     /// # Errors
     /// [`ErrorKind::TooLarge`] if there are too many.
     pub(super) async fn logs<S: Store>(&self, api: &Api<S>) -> Result<Vec<LogId>> {
+        let found = self.first_logs(api, LOGS_MAX + 1).await?;
+        if found.len() > LOGS_MAX {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("more than {LOGS_MAX} logs are asked for; name fewer with a longer prefix or a pattern"),
+            ));
+        }
+        Ok(found)
+    }
+
+    /// Returns the first logs, by id: at most `limit`.
+    pub(super) async fn first_logs<S: Store>(&self, api: &Api<S>, limit: usize) -> Result<Vec<LogId>> {
         let mut found = Vec::new();
         for pattern in &self.0 {
             if let Some(id) = pattern.id() {
                 found.extend(api.store.log(&id).await?.map(|_| id));
                 continue;
             }
-            let (logs, next) = logs::find(api, &LogsRequest::default(), pattern, LOGS_MAX + 1).await?;
-            if logs.len() > LOGS_MAX || next.is_some() {
-                return Err(Error::new(
-                    ErrorKind::TooLarge,
-                    format!("more than {LOGS_MAX} logs match {pattern}; name fewer with a longer prefix or a pattern"),
-                ));
-            }
+            let (logs, _) = logs::find(api, &LogsRequest::default(), pattern, limit).await?;
             found.extend(logs.into_iter().map(|(id, _)| id));
         }
+        found.truncate(limit);
         Ok(found)
     }
 }

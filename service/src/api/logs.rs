@@ -1,15 +1,20 @@
-//! `logs`: lists the logs that match a pattern, page by page.
+//! `logs`: lists logs: those that match a pattern, those that are named, or those that have changed.
+//!
+//! - `sorted`: the first ones in another order than that of their ids. `strips`: counts over time.
+
+mod sorted;
+mod strips;
 
 use std::future::ready;
 
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use hourlog::{
-    LogId, Result,
+    Error, LogId, Result,
     store::{LogRow, Store, Totals},
-    wire::{LOGS_MAX, LogReply, LogsReply, LogsRequest},
+    wire::{LOGS_LOOKED_INTO_MAX, LOGS_MAX, LogReply, LogsOrder, LogsReply, LogsRequest},
 };
 
-use crate::{pattern::Pattern, reading};
+use crate::{changes::Changed, pattern::Pattern, reading};
 
 use super::{Api, Reply, Request, fresh, reply::at_least_one};
 
@@ -26,30 +31,49 @@ const SUMMED_AT_ONCE: usize = 16;
 const LOGS_SMALL_MAX: usize = 50;
 /// Approximate memory of a listed log, with its part of the reply.
 const BYTES_PER_LOG: usize = 1 << 10;
+/// The most logs that a sorted list passes over.
+const SKIP_MAX: u32 = 10_000;
+/// Memory of a count over time, as it is counted and in the reply.
+const BYTES_PER_COUNT: usize = 16;
+
+/// The logs of a reply.
+#[derive(Debug, Default)]
+struct Selected {
+    logs: Vec<(LogId, LogRow)>,
+    next: Option<LogId>,
+    of: Option<u64>,
+    gone: Vec<LogId>,
+    mark: Option<String>,
+    is_mark_unknown: bool,
+}
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<Reply> {
     let requested: LogsRequest = request.body()?;
-    let limit = at_least_one("limit", requested.limit)?.unwrap_or(LOGS_MAX).min(LOGS_MAX) as usize;
+    check(&requested)?;
+    let counting = requested.strip.map(|strip| strips::counting(strip, api.health.time.now())).transpose()?;
+    let limit_max = if counting.is_none() { LOGS_MAX } else { LOGS_LOOKED_INTO_MAX };
+    let limit = at_least_one("limit", requested.limit)?.unwrap_or(limit_max).min(limit_max) as usize;
     if requested.fresh {
         request.place.begin_wait()?;
         for source in api.sources.iter() {
             fresh::wait_until_fresh(api, &source.health).await?;
         }
     }
-    let turn = api.turn(request, limit.max(ROWS_PER_READ) * BYTES_PER_LOG, limit > LOGS_SMALL_MAX).await?;
-    let pattern: Pattern = requested.pattern.as_deref().unwrap_or(">").parse()?;
-    let (found, next) = match pattern.id() {
-        Some(id) => {
-            let is_asked_for = (requested.all || !id.is_system())
-                && requested.after.as_ref().is_none_or(|after| *after < id)
-                && (!requested.ahead || api.ahead(&id).await?.is_some());
-            let row = if is_asked_for { api.store.log(&id).await? } else { None };
-            (row.map(|row| (id, row)).into_iter().collect(), None)
-        }
-        None => find(api, &requested, &pattern, limit).await?,
+    let strip_bytes = counting.as_ref().map_or(0, |counting| counting.edges.len() * BYTES_PER_COUNT);
+    let bytes = (limit + requested.skip as usize).max(ROWS_PER_READ) * BYTES_PER_LOG + limit * strip_bytes;
+    let is_large = limit > LOGS_SMALL_MAX || requested.sort != LogsOrder::Id || counting.is_some();
+    let turn = api.turn(request, bytes, is_large).await?;
+    // What changes while the list is read is told again.
+    let mark = api.health.changes.mark();
+    let Selected { logs: found, next, of, gone, mark: reached, is_mark_unknown } =
+        select(api, &requested, limit).await?;
+    let ids: Vec<LogId> = found.iter().map(|(id, _)| id.clone()).collect();
+    let recent = api.recent(ids.clone()).await;
+    let totals = totals(api, ids.clone()).await?;
+    let mut strips = match counting {
+        Some(counting) => strips::of_each(api, ids, counting).await?.into_iter(),
+        None => Vec::new().into_iter(),
     };
-    let recent = api.recent(found.iter().map(|(id, _)| id.clone()).collect()).await;
-    let totals = totals(api, found.iter().map(|(id, _)| id.clone()).collect()).await?;
     let mut logs = Vec::with_capacity(found.len());
     for (((log, row), totals), recent) in found.into_iter().zip(totals).zip(recent) {
         let extent = api.extent(&log, &totals).await?;
@@ -65,9 +89,80 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
             recent,
             retention_seconds: kept.seconds(),
             retention_rule: kept.rule,
+            strip: strips.next(),
         });
     }
-    Ok(Reply::json(&LogsReply { logs, now: api.health.time.now(), next })?.with_turn(turn))
+    let (now, mark) = (api.health.time.now(), Some(reached.unwrap_or(mark)));
+    Ok(Reply::json(&LogsReply { logs, now, next, of, gone, mark, is_mark_unknown })?.with_turn(turn))
+}
+
+/// Refuses what contradicts itself.
+fn check(requested: &LogsRequest) -> Result<()> {
+    let is_sorted = requested.sort != LogsOrder::Id;
+    let ways = [requested.logs.is_some(), requested.changed_after.is_some(), is_sorted, requested.ahead];
+    let wrong = match requested {
+        _ if ways.iter().filter(|way| **way).count() > 1 => {
+            "logs, changed_after, sort and ahead are four ways to choose; give one of them"
+        }
+        LogsRequest { logs: Some(_), pattern: Some(_), .. } => "logs and pattern exclude each other; leave one out",
+        LogsRequest { after: Some(_), .. } if ways[..3].contains(&true) => {
+            "after goes on by id; leave it out, or logs, changed_after and sort"
+        }
+        LogsRequest { skip: 1.., .. } if !is_sorted => "skip goes on in another order than by id; give sort, or after",
+        LogsRequest { skip, .. } if *skip > SKIP_MAX => {
+            return Err(Error::invalid(format!(
+                "skip is {skip}; it is at most {SKIP_MAX}, name fewer logs with a pattern"
+            )));
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::invalid(wrong))
+}
+
+/// Selects the logs of the reply.
+async fn select<S: Store>(api: &Api<S>, requested: &LogsRequest, limit: usize) -> Result<Selected> {
+    if let Some(ids) = &requested.logs {
+        if ids.len() > limit {
+            return Err(Error::invalid(format!("logs names {} logs; name at most {limit}", ids.len())));
+        }
+        return looked_up(api, ids.clone()).await;
+    }
+    let pattern: Pattern = requested.pattern.as_deref().unwrap_or(">").parse()?;
+    let is_shown = |id: &LogId| (requested.all || !id.is_system()) && pattern.matches(id);
+    if let Some(mark) = &requested.changed_after {
+        let Some(Changed { mut logs, mark }) = api.health.changes.after(mark, limit) else {
+            return Ok(Selected { is_mark_unknown: true, ..Selected::default() });
+        };
+        logs.retain(is_shown);
+        return Ok(Selected { mark: Some(mark), ..looked_up(api, logs).await? });
+    }
+    let is_sorted = requested.sort != LogsOrder::Id;
+    let (logs, next) = match pattern.id() {
+        Some(id) => {
+            let is_asked_for = is_shown(&id)
+                && requested.after.as_ref().is_none_or(|after| *after < id)
+                && (!requested.ahead || api.ahead(&id).await?.is_some());
+            let row = if is_asked_for { api.store.log(&id).await? } else { None };
+            (row.map(|row| (id, row)).into_iter().collect(), None)
+        }
+        None if is_sorted => return sorted::first(api, requested, &pattern, limit).await,
+        None => find(api, requested, &pattern, limit).await?,
+    };
+    let of = is_sorted.then_some(logs.len() as u64);
+    Ok(Selected { logs, next, of, ..Selected::default() })
+}
+
+/// Returns the logs with these ids, in their order.
+async fn looked_up<S: Store>(api: &Api<S>, ids: Vec<LogId>) -> Result<Selected> {
+    let rows = api.store.look_up(&ids).await?;
+    let mut selected = Selected::default();
+    for (id, (row, _)) in ids.into_iter().zip(rows) {
+        match row {
+            Some(row) => selected.logs.push((id, row)),
+            None => selected.gone.push(id),
+        }
+    }
+    Ok(selected)
 }
 
 /// Returns the sums of each of `logs`.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hourlog::{
-    ArrivalCursor, Cursor, Error, LogId, Offset, Position, Reason, Result,
+    ArrivalCursor, Cursor, Error, ErrorKind, LogId, Offset, Position, Reason, Result,
     read::{ArrivalQuery, End, Query},
     store::Store,
     wire::{HEADROOM_BYTES, Order, PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX, ReplayRequest, When},
@@ -39,6 +39,10 @@ pub(super) async fn page<S: Store>(
     request: &Request,
     mut requested: ReplayRequest,
 ) -> Result<(Reply, Option<Cursor>)> {
+    let wanted = requested.position;
+    if let Some(position) = wanted {
+        requested = request_at(position, requested)?;
+    }
     let limit = at_least_one("limit", requested.limit)?.unwrap_or(PAGE_EVENTS_DEFAULT).min(PAGE_EVENTS_MAX) as usize;
     let bytes = at_least_one("max_bytes", requested.max_bytes)?.map_or(PAGE_BYTES_DEFAULT, |bytes| bytes as usize);
     if requested.log.as_ref().is_some_and(|named| named != log) {
@@ -84,6 +88,9 @@ pub(super) async fn page<S: Store>(
         Some(filter) => api.filtered_page(log, &reading, requested.after, &Arc::new(filter), &mut asked).await?,
         None => api.page(log, &reading, requested.after, &mut asked).await?,
     };
+    if let Some(position) = wanted.filter(|position| page.resolved() != Some(*position)) {
+        return Err(Error::new(ErrorKind::NotFound, format!("{log} has no event at {position}")));
+    }
     let mut turn = asked.turn;
     let mut page = AnyPage { moved, ..page };
     if begins_at_newest(&requested) {
@@ -104,6 +111,17 @@ pub(super) async fn page<S: Store>(
         None => reply,
     };
     Ok((reply, rest))
+}
+
+/// Returns the request for the event at `position`.
+fn request_at(position: Position, requested: ReplayRequest) -> Result<ReplayRequest> {
+    let ReplayRequest { log, fresh, max_bytes, .. } = requested.clone();
+    let alone = ReplayRequest { position: Some(position), log, fresh, max_bytes, ..ReplayRequest::default() };
+    if alone != requested {
+        return Err(Error::invalid("position is that of one event; leave out all that chooses or orders events"));
+    }
+    let after = position.previous().map(Cursor::Timeline);
+    Ok(ReplayRequest { position: None, after, limit: Some(1), ..alone })
 }
 
 /// A request for a page, while it is answered.

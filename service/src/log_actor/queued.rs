@@ -75,6 +75,7 @@ impl Shared {
     /// Counts events that are archived.
     pub(super) fn archived(&self, rows: &[EventRow]) {
         self.recent.add(rows);
+        self.health.changes.note(&self.id);
         if let Some(since) = self.health.archive.recovered(Some(&self.id)) {
             tracing::info!(log = %self.id, %since, "the archive takes writes again");
         }

@@ -107,5 +107,6 @@ async fn remove<S: Store>(args: &LogArgs<S>, range: Range<Offset>, written: Seq)
     }
     let swept = plan.execute(store).await?;
     args.health.count_removed(swept.buckets, swept.events);
+    args.health.changes.note(&args.id);
     Ok(Part { swept, kept_from, next })
 }

@@ -62,10 +62,13 @@ pub(crate) enum Reason {
     Ack,
     /// It would create a log beyond a limit.
     Limit,
+    /// It repeats an event of its own log.
+    Replay,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 6] = [Self::Subject, Self::Source, Self::Headers, Self::Time, Self::Ack, Self::Limit];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Subject, Self::Source, Self::Headers, Self::Time, Self::Ack, Self::Limit, Self::Replay];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -75,6 +78,7 @@ impl Reason {
             Self::Time => "time",
             Self::Ack => "ack",
             Self::Limit => "limit",
+            Self::Replay => "replay",
         }
     }
 }
@@ -137,6 +141,10 @@ impl Decoder {
         }
         if let Some(acknowledged) = self.acknowledged(&message) {
             return self.reject(Reason::Ack, message, max_time, pub_ack::error(&acknowledged));
+        }
+        if let Some(event) = replayed_from(message.headers, &log) {
+            let context = format!("{event} is an event of this log; replay it into another one");
+            return self.reject(Reason::Replay, message, max_time, Error::new(ErrorKind::Rejected, context));
         }
         let time = single_time(message.headers);
         let mut metadata = match metadata(message.headers, time.is_some()) {
@@ -258,6 +266,13 @@ fn names_log(subject: &str, log: &LogId) -> bool {
     subject.strip_prefix(WAL_PREFIX).unwrap_or(subject) == log.as_str()
 }
 
+/// Returns the event of `log` that the message repeats, if it does, directly or by way of other logs.
+fn replayed_from<'a>(headers: Option<&'a HeaderMap>, log: &LogId) -> Option<&'a str> {
+    // An id may have an @, a position has none.
+    let is_of_log = |event: &&str| event.rsplit_once('@').is_some_and(|(of, _)| of == log.as_str());
+    values(headers, header::REPLAY).find(is_of_log)
+}
+
 /// Returns the value of [`header::TIME`] if there is exactly one. Several are an error of the record.
 fn single_time(headers: Option<&HeaderMap>) -> Option<&str> {
     let mut values = values(headers, header::TIME);
@@ -340,6 +355,26 @@ mod tests {
         assert_eq!(decoder.unseen("log.a"), Some(log), "a limit still decides about it");
         assert!(!is_rejected(&mut decoder, 8));
         assert_eq!(decoder.unseen("log.a"), None, "it was let in");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn an_event_is_not_replayed_into_its_own_log() -> Result<()> {
+        let sources = Arc::new(sources::load(&Settings::default(), &hourlog::Memory::new()).await?);
+        let mut decoder = Decoder::new(sources.wal(), &sources);
+        let time = hourlog::time::system_clock();
+        let mut rejected = |subject: &str, events: &[&str]| {
+            let mut headers = HeaderMap::new();
+            events.iter().for_each(|event| headers.append("hourlog-replay", *event));
+            let key = MessageKey { sequence: 7, time };
+            let message = Message { subject, headers: Some(&headers), payload: "x".into(), key };
+            decoder.decode(message, time).rejected.map(|rejection| rejection.reason)
+        };
+        assert_eq!(rejected("log.a", &["b@5-7"]), None);
+        assert_eq!(rejected("log.a", &["a@5-7"]), Some(Reason::Replay));
+        assert_eq!(rejected("log.a", &["b@5-7", "a@5-7"]), Some(Reason::Replay), "by way of b");
+        assert_eq!(rejected("log.a@x", &["a@x@5-7"]), Some(Reason::Replay));
+        assert_eq!(rejected("log.a", &["a@x@5-7"]), None);
         Ok(())
     }
 }

@@ -217,7 +217,7 @@ async fn every_endpoint_refuses_what_it_does_not_know_and_limits_of_zero() {
         assert!(code == "400" && error.contains("unknown field `nosuch`"), "{subject}: {code} {error}");
         checked += 1;
     }
-    assert_eq!(checked, 19);
+    assert_eq!(checked, 23);
     for (subject, body) in [
         ("hourlog.replay.x", json!({ "limit": 0 })),
         ("hourlog.replay.x", json!({ "limit": 0, "order": "arrival", "wait": "10s" })),

@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
-from .errors import Deadline, Refused, Unavailable, error_of
+from .errors import Deadline, Refused, Unavailable, Unexpected, error_of
 from .log import Log
 from .model import Event, Page, Position, time_text
 
@@ -148,6 +148,23 @@ class Client:
             if "next" not in reply:
                 return
             request["after"] = reply["next"]
+
+    async def event(self, log: str, position: Position | str) -> Event:
+        """Returns the event at a position."""
+        events = (await self.page(log, position=position)).events
+        if not events:
+            raise Unexpected(f"the reply of {log} holds no event")
+        return events[0]
+
+    async def near(self, log: str, at: Time) -> dict[str, Any]:
+        """Returns the events, the buckets and the bursts around a moment."""
+        return await self._json(f"near.{log}", {"at": time_text(at)})
+
+    async def newest(self, prefix: str | None = None, **request: Any) -> list[dict[str, Any]]:
+        """Returns the newest events of many logs below a prefix, or of all logs."""
+        reply = await self._json("newest" if prefix is None else f"newest.{prefix}", request)
+        logs: list[dict[str, Any]] = reply["logs"]
+        return logs
 
     async def timeline(self, log: str, **request: Any) -> dict[str, Any]:
         """Counts the events of a log by time."""

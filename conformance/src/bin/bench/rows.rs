@@ -7,6 +7,7 @@ mod cql_replay;
 mod cql_sparse;
 mod disk_json;
 mod disk_random;
+mod drift;
 mod ingest_cpu;
 mod one_log;
 mod publish;
@@ -18,7 +19,7 @@ pub(crate) mod sleeping;
 use crate::row::Row;
 
 /// All rows, in the order of the page.
-pub(crate) const ALL: [&dyn Row; 14] = [
+pub(crate) const ALL: [&dyn Row; 15] = [
     &ingest_cpu::IngestCpu,
     &publish::Publish,
     &replay::Replay,
@@ -29,6 +30,7 @@ pub(crate) const ALL: [&dyn Row; 14] = [
     &disk_json::DiskJson,
     &append::Append,
     &readable::Readable,
+    &drift::Drift,
     &sleeping::Sleeping,
     &cql_ingest::CqlIngest,
     &cql_sparse::CqlSparse,

@@ -1,12 +1,11 @@
 //! The checks of an event: everything that can be wrong with it is found before anything of its line is sent.
 
-use async_nats::{
-    HeaderMap,
-    header::{HeaderName, HeaderValue},
-};
+use async_nats::HeaderMap;
 use bytes::Bytes;
 use hourlog::{Error, ErrorKind, LogId, Metadata, Offset, Record, header, remote};
 use sha2::{Digest, Sha256};
+
+use crate::cli::again::{without_own_replays, without_rejected_names};
 
 use super::draft::Draft;
 
@@ -46,6 +45,7 @@ pub(super) fn checked(draft: Draft, log: Option<&LogId>, limits: Limits) -> Resu
     if log.is_system() {
         return Err(Error::invalid(format!("log {log} belongs to the system; give --log ID to write to another log")));
     }
+    without_own_replays(&mut metadata, &log);
     // The service stores it under this name, whatever its letters.
     for source in metadata.remove_any_case(header::SOURCE) {
         metadata.push(header::SOURCE, source);
@@ -117,33 +117,6 @@ fn check_names(metadata: &Metadata) -> Result<(), Error> {
         Some((name, _)) => Err(Error::invalid(format!("metadata name {name} is reserved by the server; rename it"))),
         None => Ok(()),
     }
-}
-
-/// Returns the metadata of a rejected event without what cannot be sent again. It holds every header as it
-/// was published: also those that were meant for the stream, and those for which it was rejected.
-fn without_rejected_names(metadata: &Metadata) -> Metadata {
-    let is_sendable =
-        |name: &str, value: &str| name.parse::<HeaderName>().is_ok() && value.parse::<HeaderValue>().is_ok();
-    let mut headers = Metadata::new();
-    let has_stored_id = metadata.get_any_case(header::STORED_MSG_ID).next().is_some();
-    for (name, values) in metadata.iter() {
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        let name = if is(header::MSG_ID) && !has_stored_id {
-            header::STORED_MSG_ID
-        } else if is(header::TIME)
-            || is(header::ONCE)
-            || is(header::RECEIPT)
-            || (header::is_nats(name) && !is(header::SUBJECT))
-        {
-            continue;
-        } else {
-            name
-        };
-        for value in values.iter().filter(|value| is_sendable(name, value)) {
-            headers.push(name, value.as_str());
-        }
-    }
-    headers
 }
 
 #[cfg(test)]

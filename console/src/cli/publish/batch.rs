@@ -3,11 +3,12 @@
 use hourlog::{Error, Record};
 
 use crate::{
-    cli::input::{Lines, without_line_break},
+    cli::{
+        input::{Lines, without_line_break},
+        rate::Rate,
+    },
     exit::Failure,
 };
-
-use super::pace::Pace;
 
 /// The most lines in one batch. They share few requests and few disk syncs.
 const LINES_MAX: usize = 1_000;
@@ -50,14 +51,14 @@ impl Batches {
         Self { lines, template, number: 0, held: None }
     }
 
-    /// Waits for a line, and takes those after it that are ready, as many as `pace` allows. `check` refuses a
+    /// Waits for a line, and takes those after it that are ready, as many as `rate` allows. `check` refuses a
     /// record that cannot be written. It ends a batch, so that the lines before it are written first.
     ///
     /// # Errors
     /// That of the input.
     pub(super) async fn next(
         &mut self,
-        pace: Option<&mut Pace>,
+        rate: Option<&mut Rate>,
         check: impl Fn(&Record) -> Result<(), Error>,
     ) -> Result<Next, Failure> {
         if let Some(held) = self.held.take() {
@@ -65,9 +66,9 @@ impl Batches {
         }
         let Some(first) = self.lines.next().await? else { return Ok(Next::End) };
         let (mut lines_max, mut next) = (LINES_MAX, Some(first));
-        let mut pace = pace;
-        if let Some(pace) = &mut pace {
-            lines_max = pace.wait().await.clamp(1, LINES_MAX);
+        let mut rate = rate;
+        if let Some(rate) = &mut rate {
+            lines_max = rate.wait().await.clamp(1, LINES_MAX);
         }
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(line) = next.take() {
@@ -89,8 +90,8 @@ impl Batches {
                 None
             });
         }
-        if let Some(pace) = &mut pace {
-            pace.sent(batch.len());
+        if let Some(rate) = &mut rate {
+            rate.sent(batch.len());
         }
         match batch.is_empty() {
             true => self.held.take().unwrap_or(Ok(Next::End)),

@@ -19,6 +19,7 @@ use crate::{
     cli::{
         input::FileOrStdin,
         publisher::{Message, Publisher},
+        rate::Rate,
     },
     connect::Denials,
     exit::Failure,
@@ -31,7 +32,6 @@ use super::{
     batch::{Batches, Next, NumberedRecord},
     cells,
     outcome::{InStream, LineCounts},
-    pace::Pace,
 };
 
 /// The longest time in which the service does not answer about lines that the stream has.
@@ -55,14 +55,14 @@ pub(super) struct LineOptions {
 /// Writes each line of `input` as an event. Lines that are ready at the same time are written together.
 pub(super) async fn write_lines(session: &Session, input: &FileOrStdin, options: LineOptions) -> Result<(), Failure> {
     let mut batches = Batches::new(input.lines()?, options.template.clone());
-    let mut pace = options.rate.map(Pace::new);
+    let mut rate = options.rate.map(Rate::new);
     let (keep_going, log) = (options.keep_going, options.log.clone());
     let connection = session.open().await?;
     let remote = connection.remote.clone();
     let mut writer = LineWriter::new(session, connection.remote, connection.server, options);
     let mut bad = 0_u64;
     loop {
-        match batches.next(pace.as_mut(), |record| remote.check_size(record)).await? {
+        match batches.next(rate.as_mut(), |record| remote.check_size(record)).await? {
             Next::Lines(batch) => writer.write(batch).await?,
             Next::Bad { number, error } => {
                 let said = format!("{} line {number}: {error}", input.name());

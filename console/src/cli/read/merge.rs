@@ -18,21 +18,21 @@ use crate::cli::conditions::Conditions;
 use super::share::Share;
 
 /// Logs that are read by one command. Each needs a request before the first event is known.
-pub(super) const LOGS_MAX: usize = 1_000;
+pub(in crate::cli) const LOGS_MAX: usize = 1_000;
 /// First pages that are requested at once. More would only wait for each other in the service.
 const OPENED_AT_ONCE: usize = 16;
 
 /// The part of the logs that is read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Range {
-    pub(super) from: Option<When>,
-    pub(super) to: Option<When>,
+pub(in crate::cli) struct Range {
+    pub(in crate::cli) from: Option<When>,
+    pub(in crate::cli) to: Option<When>,
     /// The event after which the read goes on, in its direction.
-    pub(super) after: Option<MergedPosition>,
-    pub(super) reverse: bool,
+    pub(in crate::cli) after: Option<MergedPosition>,
+    pub(in crate::cli) reverse: bool,
     /// The most events of all logs together.
-    pub(super) limit: Option<u32>,
-    pub(super) conditions: Conditions,
+    pub(in crate::cli) limit: Option<u32>,
+    pub(in crate::cli) conditions: Conditions,
 }
 
 impl Range {
@@ -51,7 +51,7 @@ impl Range {
 }
 
 /// The events of several logs in one order.
-pub(super) struct Merged {
+pub(in crate::cli) struct Merged {
     logs: Vec<Pages>,
     /// The next event of each log, by its position and the log's index. The logs are sorted by id.
     heads: BTreeSet<(Position, usize)>,
@@ -70,7 +70,7 @@ struct Pages {
 
 /// The first page of a log, without its events.
 #[derive(Debug, Clone)]
-pub(super) struct Opened {
+pub(in crate::cli) struct Opened {
     pub(super) log: LogId,
     /// The time before which events were removed, if the read begins before it.
     pub(super) expired: Option<Offset>,
@@ -81,7 +81,7 @@ pub(super) struct Opened {
 
 impl Merged {
     /// Requests the first page of each log. `logs` are sorted by id.
-    pub(super) async fn open(remote: &Remote, logs: &[LogId], range: &Range) -> Result<(Self, Vec<Opened>)> {
+    pub(in crate::cli) async fn open(remote: &Remote, logs: &[LogId], range: &Range) -> Result<(Self, Vec<Opened>)> {
         let share = Share::of(logs.len());
         let open = async |log: &LogId| {
             let mut rest = remote.pages(log.clone(), share.bound(range.request(log)), share.events).boxed();
@@ -111,7 +111,7 @@ impl Merged {
     }
 
     /// Returns the events as a stream.
-    pub(super) fn events(self) -> impl Stream<Item = Result<Event>> {
+    pub(in crate::cli) fn events(self) -> impl Stream<Item = Result<Event>> {
         stream::try_unfold(self, async |mut merged| Ok(merged.next().await?.map(|event| (event, merged))))
     }
 

@@ -35,13 +35,13 @@ impl fmt::Display for LogName {
 
 /// The names of one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Names(Vec<LogName>);
+pub(in crate::cli) struct Names(Vec<LogName>);
 
 /// The logs that names stand for at one moment.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(in crate::cli) struct Found {
     /// Each log once, by id. A log that was named may not exist.
-    pub(super) logs: Vec<LogId>,
+    pub(in crate::cli) logs: Vec<LogId>,
     /// System logs that match a pattern and are left out.
     pub(super) left_out: Vec<LogId>,
     /// Patterns that no log matches.
@@ -49,12 +49,12 @@ pub(super) struct Found {
 }
 
 impl Names {
-    pub(super) fn new(names: Vec<LogName>) -> Self {
+    pub(in crate::cli) fn new(names: Vec<LogName>) -> Self {
         Self(names)
     }
 
     /// Returns the log if there is only one, whatever happens.
-    pub(super) fn only_log(&self) -> Option<&LogId> {
+    pub(in crate::cli) fn only_log(&self) -> Option<&LogId> {
         match self.0.as_slice() {
             [LogName::Log(log)] => Some(log),
             _ => None,
@@ -75,7 +75,7 @@ impl Names {
     }
 
     /// Finds the logs, or more than `logs_max` of them. Asks the service only if there are patterns.
-    pub(super) async fn find(&self, remote: &Remote, logs_max: usize) -> Result<Found> {
+    pub(in crate::cli) async fn find(&self, remote: &Remote, logs_max: usize) -> Result<Found> {
         let mut found = Found::default();
         for name in &self.0 {
             match name {
@@ -111,7 +111,7 @@ impl Names {
 
 impl Found {
     /// Tells the user of system logs that are left out.
-    pub(super) fn tell_left_out(&self, session: &Session) {
+    pub(in crate::cli) fn tell_left_out(&self, session: &Session) {
         if !self.left_out.is_empty() {
             let logs: Vec<&str> = self.left_out.iter().map(LogId::as_str).collect();
             session
@@ -121,7 +121,7 @@ impl Found {
     }
 
     /// Refuses more logs than `logs_max`.
-    pub(super) fn require_at_most(&self, logs_max: usize) -> Result<()> {
+    pub(in crate::cli) fn require_at_most(&self, logs_max: usize) -> Result<()> {
         if self.logs.len() <= logs_max {
             return Ok(());
         }
@@ -132,7 +132,7 @@ impl Found {
     }
 
     /// Refuses patterns that no log matches.
-    pub(super) fn require_matches(&self) -> Result<()> {
+    pub(in crate::cli) fn require_matches(&self) -> Result<()> {
         match self.unmatched.first() {
             None => Ok(()),
             Some(pattern) => {

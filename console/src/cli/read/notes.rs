@@ -22,7 +22,7 @@ pub(super) fn tell_ahead(session: &Session, opened: &[Opened]) {
 
 /// Tells the user of logs whose first events in the range were removed by retention or a purge, and where the read
 /// begins instead.
-pub(super) fn tell_expired(session: &Session, opened: &[Opened], reverse: bool) {
+pub(in crate::cli) fn tell_expired(session: &Session, opened: &[Opened], reverse: bool) {
     let expired: Vec<(&Opened, Offset)> = opened.iter().filter_map(|log| Some((log, log.expired?))).collect();
     for (log, before) in expired.iter().take(NAMED_MAX) {
         let first = log.first.map(|first| first.offset).filter(|_| !reverse);

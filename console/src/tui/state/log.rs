@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use hourlog::{
     Event, LogId, Offset, Position,
+    pace::{Pace, Speed},
     wire::{AheadReply, TimelineReply},
 };
 
@@ -39,8 +40,8 @@ pub struct Log {
     pub scrubber: Scrubber,
     /// Movement of the playhead by itself.
     pub mode: Mode,
-    /// Playing speed, as a multiple of real time.
-    pub speed: f64,
+    /// Playing speed.
+    pub speed: Speed,
     /// Pauses between events are shortened while playing.
     pub skip_silence: bool,
     /// Incoming events are followed.
@@ -83,10 +84,8 @@ pub enum Mode {
     Live,
     /// It moves as time did.
     Playing {
-        /// Time of the playhead when it was last set.
-        from: Offset,
-        /// Time at which it was set.
-        at: Offset,
+        /// Where the playhead is at which time.
+        pace: Pace,
         /// Time of the playhead, and when that was, since it plays at this speed.
         speed_from: (Offset, Offset),
         /// The next events are not loaded yet, so it waits.
@@ -195,7 +194,7 @@ impl Log {
             ahead_limit: Offset::MAX,
             scrubber: Scrubber::default(),
             mode: Mode::Live,
-            speed: 1.0,
+            speed: Speed::NORMAL,
             skip_silence: false,
             follows: true,
             unseen: 0,
@@ -279,7 +278,8 @@ impl Log {
     pub(crate) fn real_speed(&self, now: Offset) -> f64 {
         let Mode::Playing { speed_from: (from, at), .. } = self.mode else { return 0.0 };
         let (played, passed) = (self.playhead.offset.nanos() - from.nanos(), now.nanos() - at.nanos());
-        if passed <= 0 { self.speed } else { (played as f64 / passed as f64).min(self.speed) }
+        let speed = self.speed.factor();
+        if passed <= 0 { speed } else { (played as f64 / passed as f64).min(speed) }
     }
 
     /// Returns the first and the last time of the range.

@@ -68,7 +68,7 @@ fn missing_events(log: &Log, reload: bool) -> Option<Fetch> {
         return (!log.loaded.last_reached()).then_some(Fetch::Newest);
     }
     let ahead = match log.mode {
-        Mode::Playing { .. } => (READ_AHEAD_NANOS as f64 * log.speed) as i64,
+        Mode::Playing { .. } => (READ_AHEAD_NANOS as f64 * log.speed.factor()) as i64,
         Mode::Paused | Mode::Live => 0,
     };
     let until = log.playhead.offset.saturating_add_nanos(ahead);

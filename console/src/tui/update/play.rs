@@ -1,6 +1,8 @@
 //! Playing: the playhead moves by itself.
 
-use hourlog::{Offset, Position};
+use std::time::Duration;
+
+use hourlog::{Offset, Position, pace::Pace};
 
 use crate::tui::{
     msg::Effect,
@@ -11,25 +13,24 @@ use crate::tui::{
 use super::travel::{follow, keep_in_window};
 
 /// Playing time to which skipped silence is shortened.
-const SILENCE_NANOS: i64 = 2_000_000_000;
-/// Slowest and fastest speed.
-const SPEEDS: (f64, f64) = (0.1, 1_000.0);
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 
 /// Moves the playhead of a playing log.
 pub(super) fn tick(state: &mut State, effects: &mut Vec<Effect>) {
     let now = state.now;
     let Some(log) = &mut state.log else { return };
-    let Mode::Playing { from, at, speed_from, .. } = log.mode else { return };
-    let mut skipped = None;
-    let passed = now.nanos().saturating_sub(at.nanos()).max(0);
-    let mut target = from.saturating_add_nanos((passed as f64 * log.speed) as i64);
+    let Mode::Playing { pace, speed_from, .. } = log.mode else { return };
+    let clock = clock(now);
+    let mut pace = pace.with_gap_max(log.skip_silence.then_some(SILENCE_MAX));
+    let mut target = pace.playhead(clock);
+    let skipped;
     let buffering = !log.loaded.last_reached() && log.loaded.span().is_none_or(|(_, last)| last.offset < target);
     if buffering {
         // Events that are not loaded cannot be shown: the playhead waits for them.
-        log.mode = Mode::Playing { from: log.playhead.offset, at: now, speed_from, buffering };
+        pace.move_to(log.playhead.offset, clock);
+        log.mode = Mode::Playing { pace, speed_from, buffering };
         return;
     }
-    let silence = (SILENCE_NANOS as f64 * log.speed) as i64;
     let events = log.loaded.events();
     let played = events.partition_point(|event| event.position.offset <= target);
     // Playing does not enter the events ahead of now. A playhead that is among them goes on.
@@ -37,20 +38,19 @@ pub(super) fn tick(state: &mut State, effects: &mut Vec<Effect>) {
     let next = events.range(played..).find(|event| log.shows(event)).filter(|event| is_to_come(event.position.offset));
     match next.map(|event| event.position.offset) {
         None => return follow(log, effects),
-        Some(next) if log.skip_silence && next.nanos().saturating_sub(target.nanos()) > silence => {
-            let played_to = target;
-            target = next.saturating_add_nanos(-silence);
-            skipped = Some(target.nanos().saturating_sub(played_to.nanos()));
-            log.mode = Mode::Playing { from: target, at: now, speed_from: (target, now), buffering: false };
+        Some(next) => {
+            skipped = pace.shorten_gap(next, clock);
+            target = pace.playhead(clock);
+            let speed_from = if skipped > 0 { (target, now) } else { speed_from };
+            log.mode = Mode::Playing { pace, speed_from, buffering: false };
         }
-        Some(_) => log.mode = Mode::Playing { from, at, speed_from, buffering: false },
     }
     // The playhead is on the newest event at exactly this time, or else between two events.
     let played = log.loaded.events().partition_point(|event| event.position.offset <= target);
     let newest = played.checked_sub(1).map(|index| log.loaded.events()[index].position);
     log.playhead = newest.filter(|newest| newest.offset == target).unwrap_or(Position::at(target));
     keep_in_window(log);
-    if let Some(skipped) = skipped {
+    if skipped > 0 {
         state.say(format!("{} skipped", times::duration(skipped)));
     }
 }
@@ -74,7 +74,8 @@ pub(super) fn play(log: &mut Log, now: Offset) {
             log.mode = if is_newest || (log.loaded.last_reached() && is_last) {
                 Mode::Live
             } else {
-                Mode::Playing { from, at: now, speed_from: (from, now), buffering: false }
+                let pace = Pace::new(from, clock(now), log.speed);
+                Mode::Playing { pace, speed_from: (from, now), buffering: false }
             };
         }
     }
@@ -82,9 +83,14 @@ pub(super) fn play(log: &mut Log, now: Offset) {
 
 /// Multiplies the speed.
 pub(super) fn change_speed(log: &mut Log, factor: f64, now: Offset) {
-    log.speed = (log.speed * factor).clamp(SPEEDS.0, SPEEDS.1);
+    log.speed = log.speed.times(factor);
     if let Mode::Playing { buffering, .. } = log.mode {
         let from = log.playhead.offset;
-        log.mode = Mode::Playing { from, at: now, speed_from: (from, now), buffering };
+        log.mode = Mode::Playing { pace: Pace::new(from, clock(now), log.speed), speed_from: (from, now), buffering };
     }
+}
+
+/// Returns `now` as the time of a pace.
+fn clock(now: Offset) -> Duration {
+    Duration::from_nanos(now.nanos().unsigned_abs())
 }

@@ -186,9 +186,9 @@ pub(super) fn mode(state: &State, log: &Log, looks: Looks) -> (String, Style) {
         Mode::Live => ("LIVE".to_owned(), looks.lively()),
         Mode::Playing { buffering: true, .. } => {
             let (arrow, real) = (looks.drawn("→", ">"), log.real_speed(state.now));
-            (format!("BUFFERING {times}{}{arrow}{times}{real:.1}", log.speed), looks.wrong())
+            (format!("BUFFERING {times}{}{arrow}{times}{real:.1}", log.speed.factor()), looks.wrong())
         }
-        Mode::Playing { .. } => (format!("PLAY {times}{}", log.speed), looks.lively()),
+        Mode::Playing { .. } => (format!("PLAY {times}{}", log.speed.factor()), looks.lively()),
         Mode::Paused if is_loading => ("LOADING".to_owned(), looks.aside()),
         Mode::Paused => ("PAUSED".to_owned(), looks.title()),
     }

@@ -1,4 +1,4 @@
-//! The pace of `pub --lines --rate`: steady, and without a burst after a pause.
+//! A limit of events a second: steady, and without a burst after a pause.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -9,15 +9,15 @@ const BURST: Duration = Duration::from_millis(50);
 
 /// A limit of events a second.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Rate {
     interval: Duration,
     burst: u32,
     /// Time from which the next event may be sent; `None` before the first.
     next: Option<Instant>,
 }
 
-impl Pace {
-    /// A pace of `rate` events a second.
+impl Rate {
+    /// A limit of `rate` events a second.
     pub(super) fn new(rate: NonZeroU32) -> Self {
         let interval = Duration::from_secs(1) / rate.get();
         let burst = (rate.get() as f64 * BURST.as_secs_f64()) as u32;
@@ -56,41 +56,41 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Returns the number of events that a pace of `rate` lets through in `millis`, asked every `step_millis`.
-    fn sent(pace: &mut Pace, start: Instant, millis: std::ops::Range<u64>, step_millis: usize) -> u32 {
+    /// Returns the number of events that a limit lets through in `millis`, asked every `step_millis`.
+    fn sent(limit: &mut Rate, start: Instant, millis: std::ops::Range<u64>, step_millis: usize) -> u32 {
         let mut total = 0;
         for at in millis.step_by(step_millis) {
-            let allowed = pace.allowed(start + Duration::from_millis(at));
-            pace.sent(allowed as usize);
+            let allowed = limit.allowed(start + Duration::from_millis(at));
+            limit.sent(allowed as usize);
             total += allowed;
         }
         total
     }
 
     #[test]
-    fn a_pace_is_kept_to_the_event_and_a_pause_is_not_made_up_for() {
+    fn a_rate_is_kept_to_the_event_and_a_pause_is_not_made_up_for() {
         let start = Instant::now();
         for rate in [1, 7, 50, 1_000, 40_000] {
-            let mut pace = Pace::new(NonZeroU32::new(rate).expect("it is not zero"));
-            let burst = pace.burst;
-            let first = sent(&mut pace, start, 0..10_000, 10);
+            let mut limit = Rate::new(NonZeroU32::new(rate).expect("it is not zero"));
+            let burst = limit.burst;
+            let first = sent(&mut limit, start, 0..10_000, 10);
             assert!((rate * 99 / 10..=rate * 10 + burst).contains(&first), "{first} of {rate} a second");
             // An hour without input, and then as much as there is.
-            let after = sent(&mut pace, start, 3_600_000..3_601_000, 10);
+            let after = sent(&mut limit, start, 3_600_000..3_601_000, 10);
             assert!((rate * 98 / 100..=rate + burst).contains(&after), "{after} of {rate} a second");
         }
     }
 
     #[test]
-    fn a_slow_pace_sends_single_events_at_equal_intervals() {
+    fn a_low_rate_sends_single_events_at_equal_intervals() {
         let start = Instant::now();
-        let mut pace = Pace::new(NonZeroU32::new(10).expect("it is not zero"));
+        let mut limit = Rate::new(NonZeroU32::new(10).expect("it is not zero"));
         let mut times = Vec::new();
         for at in 0..1_000 {
-            let allowed = pace.allowed(start + Duration::from_millis(at));
+            let allowed = limit.allowed(start + Duration::from_millis(at));
             assert!(allowed <= 1, "{allowed} at {at} ms");
             if allowed == 1 {
-                pace.sent(1);
+                limit.sent(1);
                 times.push(at);
             }
         }
