@@ -9,7 +9,7 @@
 //!   [`plain`]: the simplest model.
 //! - [`servers`]: nats-server, Cassandra and `hourlogd`, owned by the test that starts them.
 //! - `chaos` (feature `chaos`): a ledger of what was sent, and a nemesis that disrupts the servers.
-//! - [`trial`]: what the trials of many requesters share.
+//! - [`trial`]: the shared parts of the trials of many requesters.
 //! - [`counting`], [`rows`], [`ids`], [`kit`], [`samples`]: helpers for the cases.
 
 pub mod cases;

@@ -1,4 +1,4 @@
-//! What the trials of many requesters share: another user who reads a small page meanwhile.
+//! The shared parts of the trials of many requesters: another user who reads a small page meanwhile.
 
 use std::time::{Duration, Instant};
 

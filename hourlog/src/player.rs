@@ -58,7 +58,7 @@ impl<S: Stream<Item = Result<Event>> + Unpin> Player<S> {
     }
 
     /// Waits until the next event is due, and returns it; `None` after the last one. While the player is paused, it waits
-    /// for ever.
+    /// until it is played again.
     ///
     /// A call that is dropped loses nothing: another one goes on. So a caller may stop waiting, pause, and wait again.
     ///

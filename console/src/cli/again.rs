@@ -3,8 +3,8 @@
 use async_nats::header::{HeaderName, HeaderValue};
 use hourlog::{LogId, Metadata, header};
 
-/// Takes off the metadata of an event that it was replayed from `log`, where it is to be written: an import is no replay, and
-/// stores no event twice.
+/// Takes off the metadata of an event that it was replayed from `log`, where it is to be written: an import does not feed
+/// itself, because it stores no event twice.
 pub(super) fn without_own_replays(metadata: &mut Metadata, log: &LogId) {
     for event in metadata.remove_any_case(header::REPLAY) {
         if event.rsplit_once('@').is_none_or(|(of, _)| of != log.as_str()) {

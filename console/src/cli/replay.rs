@@ -58,8 +58,8 @@ Where a stream stores the subject, each message waits for its acknowledgement, a
 is in Hourlog-Msg-Id. Elsewhere, a message is lost if nobody subscribes. Ctrl-C prints the command that goes on; it may send the
 events of the last second twice. Events that come in before the place meanwhile are not sent.
 
-A subject that hourlog itself stores needs --into-log: each event becomes a new one, of now. An event that comes back to its
-own log, directly or by way of others, goes to _rejected.")]
+A subject that hourlog itself stores needs --into-log: each event becomes a new one, of now. An event that is sent to its
+own log again, directly or by way of others, goes to _rejected.")]
 pub(super) struct Replay {
     /// Log ids or patterns, such as orders.>; the events of several logs are merged by time
     #[arg(required = true, value_name = "LOG")]

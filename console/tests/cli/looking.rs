@@ -10,7 +10,7 @@ async fn stage_with_quakes() -> Stage {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_near_a_moment_is_one_command() {
+async fn one_command_shows_what_is_near_a_moment() {
     let stage = stage_with_quakes().await;
     let found = json_lines(&stage.run("near quakes.us '2018-02-04 21:56:42'").await.stdout);
     let whats: Vec<_> = found.iter().filter_map(|line| line["what"].as_str()).collect();
@@ -79,7 +79,7 @@ async fn a_table_has_the_chosen_columns_of_the_chosen_events() {
     assert!(recent.code == Some(0) && recent.stderr.contains("from 2 logs"), "{}", recent.stderr);
     for (args, said) in [
         ("export quakes.us --columns json.mag,json.mag:text", "twice"),
-        ("export quakes.us --columns when", "there is no column"),
+        ("export quakes.us --columns when", "is not a column"),
         ("export quakes.us --format xml", "invalid value"),
         ("export nowhere --format csv", "no log nowhere"),
     ] {

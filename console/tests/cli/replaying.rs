@@ -149,7 +149,7 @@ async fn events_become_events_of_another_log_only_if_the_user_says_so() {
             copies[0]["metadata"]["Hourlog-Replay"][0].as_str().is_some_and(|place| place.starts_with("orders.eu@"))
         );
     }
-    // By way of another log, an event does not come back to its own.
+    // By way of another log, an event does not return to its own.
     let back = stage.run(&format!("replay copy --to log.orders.eu {fast} --into-log")).await;
     assert!(back.code == Some(0) && back.stderr.contains("sent 40 events"), "{}", back.stderr);
     let begun = Instant::now();

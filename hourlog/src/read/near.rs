@@ -9,7 +9,7 @@ use crate::{
 
 use super::{Bin, IndexWalk, known};
 
-/// The most rows of the index that are looked at on each side.
+/// The most rows of the index that are read on each side.
 const ROWS_MAX: usize = 20_000;
 /// The buckets before one with which it is compared.
 const COMPARED: i64 = 16;

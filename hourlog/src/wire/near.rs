@@ -1,4 +1,4 @@
-//! What is around a moment of a log: the request and the reply.
+//! The surroundings of a moment of a log: the request and the reply.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What crosses NATS, described for programs: JSON Schema of every request and reply, and AsyncAPI around them.
+//! Descriptions for programs of what crosses NATS: JSON Schema of every request and reply, and AsyncAPI around them.
 //!
 //! Both are made from the code. The files in `schema/` are compared with them by a test, and `cargo xtask schema` writes
 //! them.

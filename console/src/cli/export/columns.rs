@@ -10,9 +10,9 @@ use crate::output::to_json;
 /// The names of the columns, for messages.
 const NAMES: &str =
     "time, arrived, log, position, offset, seq, size, data, bytes, metadata, metadata.NAME, json, json.PATH";
-/// What comes before the name of a header.
+/// The beginning of a column of metadata; its name follows.
 const METADATA: &str = "metadata.";
-/// What comes before the path of a value.
+/// The beginning of a column of JSON; the path of its value follows.
 const JSON: &str = "json.";
 
 /// A column: its name, and what it holds of an event.
@@ -118,7 +118,7 @@ impl FromStr for Column {
                 (_, Some(path)) if path.split('.').all(|part| !part.is_empty()) => {
                     Field::JsonAt(path.split('.').map(str::to_owned).collect())
                 }
-                _ => return Err(Error::invalid(format!("there is no column {text:?}; the columns are {NAMES}"))),
+                _ => return Err(Error::invalid(format!("{text:?} is not a column; the columns are {NAMES}"))),
             },
         };
         Ok(Self { name: name.to_owned(), field, kind })
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_column_is_refused() {
+    fn an_unknown_column_is_refused() {
         for text in ["", "when", "json.", "json.a..b", "metadata.", "json.a:number", "time:int"] {
             assert!(text.parse::<Column>().is_err(), "{text}");
         }

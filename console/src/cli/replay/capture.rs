@@ -20,7 +20,7 @@ use super::target::Target;
 /// The subjects that are asked for at once.
 const ASKED_AT_ONCE: usize = 16;
 
-/// What happens to the messages of a replay.
+/// The fate of the messages of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Capture {
     /// They go to those who subscribe.
@@ -44,7 +44,7 @@ impl Capture {
             let subject = target.subject(log)?;
             if subject == wal_subject(log) {
                 return Err(Failure::usage(format!(
-                    "--to: {subject} is the subject of {log} itself, which would repeat its own events for ever; name \
+                    "--to: {subject} is the subject of {log} itself, which would repeat its own events without an end; name \
                      another one"
                 )));
             }

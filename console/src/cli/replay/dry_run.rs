@@ -25,7 +25,7 @@ const COLUMNS: [TableColumn; 5] = [
 
 const PROGRESS: Templates = Templates { bar: "", spinner: "{spinner} {human_pos} events" };
 
-/// What would be sent to a subject.
+/// The events that would be sent to a subject.
 #[derive(Debug, Serialize)]
 struct Planned<'a> {
     subject: &'a str,

@@ -11,7 +11,7 @@ pub(super) struct Target {
     /// The subject; for several logs, what comes before the id.
     subject: String,
     is_of_each_log: bool,
-    /// What is left out at the beginning of an id.
+    /// The first tokens of an id, which are left out.
     strip: Option<LogId>,
 }
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_subject_is_refused() {
+    fn an_invalid_subject_is_refused() {
         for (to, strip) in
             [("", None), (">", None), ("a.*", None), ("a..b", None), ("a b", None), ("a", Some("orders"))]
         {

@@ -1,4 +1,4 @@
-//! The first logs in an order by what they hold. All that match are looked at, and few are kept.
+//! The first logs in an order by what they hold. All that match are read, and few are kept.
 
 use std::cmp::Reverse;
 
@@ -12,7 +12,7 @@ use crate::pattern::Pattern;
 
 use super::{Api, Selected, find, totals};
 
-/// The logs that are looked at together.
+/// The logs that are read together.
 const AT_ONCE: usize = 10_000;
 
 /// Returns the logs after the first `skip`, in the order of the request.
