@@ -11,12 +11,13 @@
 //!   the events around the playhead. [`pattern`] and [`scan`] are for searching.
 //! - [`backend`] performs effects on a [`Source`]: the [`service`], or a test's
 //!   archive.
-//! - [`terminal`] is the real terminal, and [`tape`] records and replays its input. [`run`]
+//! - [`terminal`] is the real terminal, with `escape` for keys whose bytes come apart, and [`tape`] records and replays its input. [`run`]
 //!   connects all parts.
 
 pub mod backend;
 mod bars;
 mod detail_text;
+mod escape;
 mod fuzzy;
 pub mod key;
 pub mod keymap;
@@ -25,6 +26,7 @@ pub mod loaded;
 pub mod msg;
 mod palette;
 pub mod pattern;
+mod pretty;
 mod prompt;
 pub mod scan;
 pub mod service;
@@ -40,16 +42,27 @@ use std::{
     fs,
     io::{self, IsTerminal, Write},
     path::PathBuf,
+    task::Poll,
     time::Duration,
 };
 
 use clap::{Args, ValueEnum};
-use crossterm::{clipboard::CopyToClipboard, execute, style::force_color_output, terminal::size as terminal_size};
+use crossterm::{
+    clipboard::CopyToClipboard,
+    execute,
+    style::force_color_output,
+    terminal::{Clear, ClearType, size as terminal_size},
+};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
-use hourlog::time::Clock;
+use hourlog::{
+    Offset,
+    time::{Clock, SECOND},
+};
+use nix::sys::signal::Signal;
 use ratatui::{
     Terminal, TerminalOptions, Viewport,
     backend::{CrosstermBackend, TestBackend},
+    buffer::Buffer,
     layout::Rect,
 };
 use tokio::{
@@ -144,7 +157,7 @@ pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
         run(source, &mut state, looks, replayed.chain(delay), session.clock, io::sink()).await?;
         return session.out.write(text(&state, looks).as_bytes());
     }
-    let size = terminal_size().map_err(Failure::output)?;
+    let size = terminal::usable(terminal_size().map_err(Failure::output)?);
     state.size = size;
     if let Some(file) = &mut record {
         let (columns, rows) = size;
@@ -154,7 +167,7 @@ pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
     let typed = terminal::inputs().map(move |input| {
         let input = input.map_err(Failure::output)?;
         if let Some(file) = &mut record {
-            let line = TapeLine { after: started.elapsed(), input };
+            let line = TapeLine { after: started.elapsed(), input: input.clone() };
             writeln!(file, "{line}").map_err(Failure::output)?;
         }
         Ok(input)
@@ -194,10 +207,12 @@ pub async fn run<S: Source, W: Write>(
     let mut inputs = std::pin::pin!(inputs);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let signals = [SignalKind::terminate(), SignalKind::hangup()].map(signal);
-    let [mut terminate, mut hang_up] = signals.map(|signal| signal.ok());
+    let mut signals = Signals::caught();
+    let mut is_dirty = true;
     loop {
-        screen.draw(state, looks)?;
+        if std::mem::take(&mut is_dirty) {
+            screen.draw(state, looks)?;
+        }
         // Process everything that is ready before drawing again, so that a held key is not slowed
         // down by drawing.
         let mut next = Some(tokio::select! {
@@ -207,10 +222,19 @@ pub async fn run<S: Source, W: Write>(
             },
             Some(answer) = answers.recv() => answer,
             _ = tick.tick() => Msg::Tick(clock()),
-            () = received(&mut terminate) => return Ok(()),
-            () = received(&mut hang_up) => return Ok(()),
+            signal = signals.next() => {
+                match signal {
+                    Caught::Leave => return Ok(()),
+                    Caught::Suspend => terminal::suspend()?,
+                    Caught::Resume => terminal::resume()?,
+                }
+                screen.clear()?;
+                is_dirty = true;
+                continue;
+            }
         });
         while let Some(msg) = next {
+            is_dirty |= changes_screen(state, &msg);
             if let Msg::Resize(columns, rows) = msg {
                 screen.resize(columns, rows)?;
             }
@@ -218,6 +242,8 @@ pub async fn run<S: Source, W: Write>(
                 match effect {
                     Effect::Quit => return Ok(()),
                     Effect::Copy(text) => screen.copy(&text)?,
+                    Effect::Suspend => terminal::stop()?,
+                    Effect::Redraw => screen.clear()?,
                     effect => backend.start(effect),
                 }
             }
@@ -229,11 +255,51 @@ pub async fn run<S: Source, W: Write>(
     }
 }
 
-/// Waits for a signal; without a handler, forever.
-async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
-        None => std::future::pending().await,
+/// Returns false for a message that leaves the screen as it is: time that passes, unless something moves. Ages are in whole
+/// seconds.
+fn changes_screen(state: &State, msg: &Msg) -> bool {
+    let second = |time: Offset| time.nanos().div_euclid(SECOND);
+    match msg {
+        Msg::Tick(now) => state.is_playing() || second(*now) != second(state.now),
+        _ => true,
+    }
+}
+
+/// The signals that the console handles. One that the system does not let it catch keeps its usual effect.
+struct Signals(Vec<(tokio::signal::unix::Signal, Caught)>);
+
+/// The meaning of a signal.
+#[derive(Debug, Clone, Copy)]
+enum Caught {
+    Leave,
+    Suspend,
+    Resume,
+}
+
+impl Signals {
+    fn caught() -> Self {
+        let kinds = [
+            (SignalKind::terminate(), Caught::Leave),
+            (SignalKind::hangup(), Caught::Leave),
+            (SignalKind::interrupt(), Caught::Leave),
+            (SignalKind::quit(), Caught::Leave),
+            (SignalKind::from_raw(Signal::SIGTSTP as i32), Caught::Suspend),
+            (SignalKind::from_raw(Signal::SIGCONT as i32), Caught::Resume),
+        ];
+        Self(kinds.into_iter().filter_map(|(kind, caught)| Some((signal(kind).ok()?, caught))).collect())
+    }
+
+    /// Waits for the next signal.
+    async fn next(&mut self) -> Caught {
+        std::future::poll_fn(|context| {
+            for (signal, caught) in &mut self.0 {
+                if signal.poll_recv(context) == Poll::Ready(Some(())) {
+                    return Poll::Ready(*caught);
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 }
 
@@ -242,6 +308,7 @@ impl From<TerminalInput> for Msg {
         match input {
             TerminalInput::Key(key) => Self::Key(key),
             TerminalInput::Resize(columns, rows) => Self::Resize(columns, rows),
+            TerminalInput::Paste(text) => Self::Paste(text),
         }
     }
 }
@@ -261,24 +328,48 @@ fn text(state: &State, looks: Looks) -> String {
 }
 
 /// The screen that is drawn on. Its size is set from outside, so it can be any writer.
-struct Screen<W: Write>(Terminal<CrosstermBackend<W>>);
+struct Screen<W: Write> {
+    terminal: Terminal<CrosstermBackend<W>>,
+    area: Rect,
+    /// The picture on it.
+    shown: Option<Buffer>,
+}
 
 impl<W: Write> Screen<W> {
     fn new(out: W, (columns, rows): (u16, u16)) -> Result<Self, Failure> {
-        let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
+        let area = Rect::new(0, 0, columns, rows);
+        let viewport = Viewport::Fixed(area);
         let terminal = Terminal::with_options(CrosstermBackend::new(out), TerminalOptions { viewport });
-        Ok(Self(terminal.map_err(Failure::output)?))
+        Ok(Self { terminal: terminal.map_err(Failure::output)?, area, shown: None })
     }
 
     fn resize(&mut self, columns: u16, rows: u16) -> Result<(), Failure> {
-        self.0.resize(Rect::new(0, 0, columns, rows)).map_err(Failure::output)
+        self.area = Rect::new(0, 0, columns, rows);
+        self.shown = None;
+        self.terminal.resize(self.area).map_err(Failure::output)
     }
 
+    /// Draws the state. Writes nothing if the picture is the same.
     fn draw(&mut self, state: &State, looks: Looks) -> Result<(), Failure> {
-        self.0.draw(|frame| view::view(state, looks, frame)).map(drop).map_err(Failure::output)
+        view::view(state, looks, &mut self.terminal.get_frame());
+        let drawn = self.terminal.current_buffer_mut();
+        if self.shown.as_ref() == Some(drawn) {
+            drawn.reset();
+            return Ok(());
+        }
+        self.shown = Some(drawn.clone());
+        self.terminal.flush().map_err(Failure::output)?;
+        self.terminal.swap_buffers();
+        ratatui::backend::Backend::flush(self.terminal.backend_mut()).map_err(Failure::output)
+    }
+
+    /// Empties the screen, so that the next picture is drawn whole.
+    fn clear(&mut self) -> Result<(), Failure> {
+        execute!(self.terminal.backend_mut(), Clear(ClearType::All)).map_err(Failure::output)?;
+        self.resize(self.area.width, self.area.height)
     }
 
     fn copy(&mut self, text: &str) -> Result<(), Failure> {
-        execute!(self.0.backend_mut(), CopyToClipboard::to_clipboard_from(text)).map_err(Failure::output)
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text)).map_err(Failure::output)
     }
 }

@@ -380,10 +380,10 @@ async fn playing_faster_than_loading_shows_buffering_and_skips_nothing() {
     console.hold_replies();
     console.press("space").await;
     console.advance(30_000).await;
-    console.shows(&["BUFFERING ×1000→×"]).await;
+    console.shows(&["BUFFERING ×1024→×"]).await;
     console.release_replies().await;
     console.advance(5_000).await;
-    console.shows(&["PLAY ×1000"]).await;
+    console.shows(&["PLAY ×1024"]).await;
     console.advance(90_000).await;
     console.shows(&["LIVE 2018-02-04 23:59:00.000"]).await;
 }

@@ -114,7 +114,7 @@ impl<S: Source> Backend<S> {
             }
             Effect::StopFollowing => replace(&mut self.follower, None),
             Effect::StopScanning => replace(&mut self.scanner, None),
-            Effect::Copy(_) | Effect::Quit => {}
+            Effect::Copy(_) | Effect::Quit | Effect::Suspend | Effect::Redraw => {}
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use hourlog::Event;
 use jiff::tz::TimeZone;
+use serde::de::IgnoredAny;
 use textwrap::{WordSplitter, wrap};
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     sanitize::{sanitize, sanitize_byte_lines, sanitize_lines},
     tui::{
         layout,
+        pretty::indented,
         state::{DetailTab, Log, State},
     },
     when,
@@ -58,7 +60,7 @@ pub(crate) fn scroll_max(state: &State) -> usize {
         // The detail is hidden, so there is nothing to scroll.
         return 0;
     }
-    let rows = rows(log, event, &state.zone, area.width);
+    let rows = rows(log, event, state.shown_zone(), area.width);
     // The tabs take the first row.
     (rows.text.len() + rows.note.len()).saturating_sub(usize::from(area.height.saturating_sub(1)))
 }
@@ -82,11 +84,11 @@ fn shown_data(event: &Event) -> &[u8] {
 
 /// Returns JSON indented, and other data as text.
 fn pretty(event: &Event) -> String {
-    let data = &event.record.data[..];
-    let json = (data.len() <= BYTES_MAX).then(|| serde_json::from_slice::<serde_json::Value>(data).ok()).flatten();
-    match json.and_then(|json| serde_json::to_string_pretty(&json).ok()) {
-        Some(text) => sanitize_lines(&text).into_owned(),
-        None => sanitize_byte_lines(shown_data(event)).into_owned(),
+    let is_json = serde_json::from_slice::<IgnoredAny>(&event.record.data).is_ok();
+    let shown = shown_data(event);
+    match shown.utf8_chunks().next().filter(|_| is_json) {
+        Some(text) => sanitize_lines(&indented(text.valid())).into_owned(),
+        None => sanitize_byte_lines(shown).into_owned(),
     }
 }
 

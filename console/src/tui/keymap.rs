@@ -8,6 +8,10 @@ use crate::tui::key::Key;
 pub enum Action {
     /// Leave the console.
     Quit,
+    /// Stop the console, and give the terminal back to the shell until it goes on.
+    Suspend,
+    /// Draw the whole screen again.
+    Redraw,
     /// Show the help.
     Help,
     /// Choose from the palette.
@@ -258,6 +262,8 @@ pub const KEYMAP: &[Binding] = &[
     ),
     binding(KeyScope::Everywhere, &["q"], Action::Quit, "quit", "quit"),
     binding(KeyScope::Always, &["ctrl-c"], Action::Quit, "", "quit, even while typing"),
+    binding(KeyScope::Always, &["ctrl-z"], Action::Suspend, "", "back to the shell; fg goes on"),
+    binding(KeyScope::Always, &["ctrl-l"], Action::Redraw, "", "draw the screen again"),
 ];
 
 /// Returns the bindings that work in `scope`, in the order of the table.

@@ -22,6 +22,8 @@ pub enum Msg {
     Key(Key),
     /// The terminal has a new size, in columns and rows.
     Resize(u16, u16),
+    /// A text was pasted.
+    Paste(String),
     /// The current time.
     Tick(Offset),
     /// The answer to [`Request::Logs`].
@@ -98,6 +100,10 @@ pub enum Effect {
     Copy(String),
     /// Leave the console.
     Quit,
+    /// Stop the console until the shell goes on with it.
+    Suspend,
+    /// Draw the whole screen again.
+    Redraw,
 }
 
 /// A request to the backend that has one answer.

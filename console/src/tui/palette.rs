@@ -54,7 +54,7 @@ pub(crate) fn choices(state: &State, text: &str) -> Vec<Choice> {
     let ids = state.logs.rows().into_iter().flatten().map(|row| row.log.clone());
     let logs = ids.map(|id| Choice { text: format!("log {id}"), key: "", target: Target::Log(id) });
     let marks = state.log.iter().flat_map(|log| &log.marks).map(|position| Choice {
-        text: format!("mark {}", when::show(position.offset, &state.zone)),
+        text: format!("mark {}", when::show(position.offset, state.shown_zone())),
         key: "",
         target: Target::Position(*position),
     });

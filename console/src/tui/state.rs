@@ -155,6 +155,17 @@ impl State {
         self.notice.as_ref().map(|notice| notice.text.as_str())
     }
 
+    /// Returns the zone of all times on the screen, in which typed ones are read, too.
+    pub(crate) fn shown_zone(&self) -> &TimeZone {
+        static UTC: TimeZone = TimeZone::UTC;
+        if self.time_style == TimeStyle::Utc { &UTC } else { &self.zone }
+    }
+
+    /// Returns true while the playhead moves by itself.
+    pub(crate) fn is_playing(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| matches!(log.mode, Mode::Playing { .. }))
+    }
+
     /// Returns the scope of the keys on the current screen.
     pub(crate) fn key_scope(&self) -> KeyScope {
         if self.log.is_some() { KeyScope::Log } else { KeyScope::Logs }

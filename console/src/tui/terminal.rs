@@ -3,14 +3,31 @@
 use std::io::{self, Write};
 
 use crossterm::{
-    cursor::Show,
-    event::{DisableBracketedPaste, EnableBracketedPaste, Event, EventStream, KeyEventKind},
+    cursor::{Hide, Show},
+    event::{self, DisableBracketedPaste, EnableBracketedPaste, Event, KeyEventKind},
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, stream};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::sync::mpsc;
 
-use crate::{exit::Failure, tui::tape::TerminalInput};
+use crate::{
+    exit::Failure,
+    tui::{
+        escape::{Assembler, PART_MAX},
+        key::Key,
+        tape::TerminalInput,
+    },
+};
+
+/// Limit of the inputs that wait to be processed.
+const INPUTS_MAX: usize = 1_024;
+/// Columns and rows of a terminal that does not tell.
+const UNKNOWN_SIZE: (u16, u16) = (80, 24);
 
 /// Restores the terminal when it is dropped, and on a panic.
 #[derive(Debug)]
@@ -22,10 +39,8 @@ impl TerminalGuard {
     /// # Errors
     /// [`Failure::Io`] if it cannot be set up.
     pub fn set_up() -> Result<Self, Failure> {
-        let failed = |source| Failure::Io { context: "the terminal cannot be set up".to_owned(), source };
-        enable_raw_mode().map_err(failed)?;
         let guard = Self(());
-        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste).map_err(failed)?;
+        take().map_err(failed)?;
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             restore();
@@ -33,6 +48,47 @@ impl TerminalGuard {
         }));
         Ok(guard)
     }
+}
+
+/// Asks the system to stop this process and those that it was started with, as Ctrl-Z does elsewhere.
+///
+/// # Errors
+/// [`Failure::Io`] if the system refuses.
+pub fn stop() -> Result<(), Failure> {
+    kill(Pid::from_raw(0), Signal::SIGTSTP).map_err(|error| failed(error.into()))
+}
+
+/// Gives the terminal back to the shell, and stops this process. Takes the terminal again once the shell goes on with it.
+///
+/// # Errors
+/// [`Failure::Io`] if the terminal cannot be set up again.
+pub fn suspend() -> Result<(), Failure> {
+    restore();
+    kill(Pid::this(), Signal::SIGSTOP).map_err(|error| failed(error.into()))?;
+    resume()
+}
+
+/// Takes the terminal again, whatever the shell has made of it meanwhile.
+///
+/// # Errors
+/// [`Failure::Io`] if it cannot be set up.
+pub fn resume() -> Result<(), Failure> {
+    // Setting it up takes effect only if it is not set up already.
+    disable_raw_mode().and_then(|()| take()).map_err(failed)
+}
+
+/// Returns a size that can be drawn on: that of an unknown terminal is zero.
+pub fn usable((columns, rows): (u16, u16)) -> (u16, u16) {
+    if columns == 0 || rows == 0 { UNKNOWN_SIZE } else { (columns, rows) }
+}
+
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)
+}
+
+fn failed(source: io::Error) -> Failure {
+    Failure::Io { context: "the terminal cannot be set up".to_owned(), source }
 }
 
 impl Drop for TerminalGuard {
@@ -48,15 +104,47 @@ fn restore() {
     let _ = io::stdout().flush();
 }
 
-/// Returns the keys and sizes of the terminal. Pasted text becomes keys.
+/// Returns what is typed and pasted, and the sizes of the terminal.
+///
+/// A thread of its own reads it, because a read blocks, and ends soon after the stream is dropped.
 pub fn inputs() -> impl Stream<Item = io::Result<TerminalInput>> {
-    EventStream::new().flat_map(|event| {
-        stream::iter(match event {
-            Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => vec![Ok(TerminalInput::Key(key.into()))],
-            Ok(Event::Resize(columns, rows)) => vec![Ok(TerminalInput::Resize(columns, rows))],
-            Ok(Event::Paste(text)) => text.chars().map(|letter| Ok(TerminalInput::Key(letter.into()))).collect(),
-            Ok(_) => Vec::new(),
-            Err(error) => vec![Err(error)],
-        })
-    })
+    let (sender, receiver) = mpsc::channel(INPUTS_MAX);
+    // Without a thread, the stream ends, and the console with it.
+    let _ = std::thread::Builder::new().name("hourlog-input".to_owned()).spawn(move || {
+        if let Err(error) = read(&sender) {
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+}
+
+/// Reads from the terminal until nobody receives any more.
+fn read(sender: &mpsc::Sender<io::Result<TerminalInput>>) -> io::Result<()> {
+    let mut assembler = Assembler::default();
+    while !sender.is_closed() {
+        let read = if event::poll(PART_MAX)? { Some(event::read()?) } else { None };
+        let mut inputs = match &read {
+            Some(Event::Key(key)) if key.kind == KeyEventKind::Release => Vec::new(),
+            Some(Event::Key(key)) => keys(assembler.push((*key).into())),
+            _ => keys(assembler.expire()),
+        };
+        match read {
+            Some(Event::Resize(columns, rows)) => {
+                let (columns, rows) = usable((columns, rows));
+                inputs.push(TerminalInput::Resize(columns, rows));
+            }
+            Some(Event::Paste(text)) => inputs.push(TerminalInput::Paste(text)),
+            _ => {}
+        }
+        for input in inputs {
+            if sender.blocking_send(Ok(input)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn keys(keys: Vec<Key>) -> Vec<TerminalInput> {
+    keys.into_iter().map(TerminalInput::Key).collect()
 }

@@ -24,6 +24,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => press(state, key, &mut effects),
         Msg::Resize(columns, rows) => state.size = (columns, rows),
+        Msg::Paste(text) => prompt::paste(state, &text),
         Msg::Tick(now) => {
             state.tick(now);
             play::tick(state, &mut effects);
@@ -79,6 +80,8 @@ fn handle_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> Option<
 fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     match action {
         Action::Quit => effects.push(Effect::Quit),
+        Action::Suspend => effects.push(Effect::Suspend),
+        Action::Redraw => effects.push(Effect::Redraw),
         Action::Palette => state.prompt = Some(Prompt::new(PromptKind::Palette, "")),
         Action::Help => state.help = Some(0),
         action if state.log.is_some() => log::perform(state, action, effects),

@@ -24,7 +24,7 @@ use crate::{
         keymap::{self, Binding},
         layout::{self, SIZE_MIN, ScreenAreas},
         prompt::{WINDOWS, explain_time},
-        state::{Prompt, PromptKind, RequestKind, State},
+        state::{Log, Prompt, PromptKind, RequestKind, State},
     },
 };
 
@@ -110,7 +110,10 @@ fn prompt_line<'a>(state: &State, prompt: &'a Prompt, looks: Looks) -> Line<'a> 
     spans.extend([Span::raw(sanitize(&prompt.text)), Span::styled(" ", Looks::cursor())]);
     let explanation = match (&prompt.error, prompt.kind) {
         (Some(error), _) => Err(error.clone()),
-        (None, PromptKind::GoTo) => explain_time(&prompt.text, state.service_now(), &state.zone),
+        (None, PromptKind::GoTo) => {
+            let (now, playhead) = (state.service_now(), state.log.as_ref().map(Log::shown_time));
+            explain_time(&prompt.text, playhead.unwrap_or(now), now, state.shown_zone())
+        }
         (None, _) => Ok(String::new()),
     };
     let (text, style) = match explanation {

@@ -357,7 +357,7 @@ impl Harness {
                 Effect::StopFollowing => self.followed = None,
                 Effect::Quit => self.quit = true,
                 Effect::Copy(text) => self.copied = Some(text),
-                Effect::StopScanning => {}
+                Effect::StopScanning | Effect::Suspend | Effect::Redraw => {}
             }
         }
         asks

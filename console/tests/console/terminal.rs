@@ -4,7 +4,10 @@ use std::{
     fs::File,
     io::{Read, Write},
     process::{Child, Command, ExitStatus},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +15,11 @@ use std::{
 use conformance::servers::{NatsOptions, NatsServer, Service, ServiceOptions, WAIT_MAX};
 use nix::{
     pty::{Winsize, openpty},
-    sys::termios::{Termios, tcgetattr},
+    sys::{
+        signal::{Signal, kill},
+        termios::{Termios, tcgetattr},
+    },
+    unistd::Pid,
 };
 
 use super::QUAKES;
@@ -34,6 +41,8 @@ struct Console {
     terminal: File,
     before: Termios,
     seen: Arc<Mutex<vt100::Parser>>,
+    /// The bytes that were written to the terminal.
+    bytes: Arc<AtomicUsize>,
 }
 
 impl Console {
@@ -57,14 +66,22 @@ impl Console {
             .spawn()
             .expect("cargo has built the program");
         let seen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
+        let bytes = Arc::new(AtomicUsize::new(0));
         let (mut screen, parser) = (keys.try_clone().expect("the file can be cloned"), Arc::clone(&seen));
+        let written = Arc::clone(&bytes);
         thread::spawn(move || {
             let mut bytes = [0; 1 << 16];
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
+                written.fetch_add(count, Relaxed);
                 parser.lock().unwrap_or_else(PoisonError::into_inner).process(&bytes[..count]);
             }
         });
-        Self { child, keys, terminal, before, seen }
+        Self { child, keys, terminal, before, seen, bytes }
+    }
+
+    /// Sends a signal to the console.
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).expect("the console runs");
     }
 
     fn press(&mut self, keys: &str) {
@@ -82,6 +99,15 @@ impl Console {
             let text = self.text();
             let Some(missing) = texts.iter().find(|wanted| !text.contains(**wanted)) else { return begun.elapsed() };
             assert!(begun.elapsed() < WAIT_MAX, "the screen does not show {missing:?}\n{text}");
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Waits until the screen does not show this text any more.
+    async fn hides(&self, text: &str) {
+        let begun = Instant::now();
+        while self.text().contains(text) {
+            assert!(begun.elapsed() < WAIT_MAX, "the screen still shows {text:?}\n{}", self.text());
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
@@ -266,6 +292,99 @@ async fn a_denied_request_names_its_subject_and_leaves_the_rest_usable() {
     console.shows(&["NOT ALLOWED", "Subscription to", "_INBOX"]).await;
     console.shows_an_outage_of(5.0).await;
     assert!(!console.text().contains("OFFLINE"), "{}", console.text());
+    console.press("q");
+    assert!(console.exits().await.success());
+}
+
+/// Opens the log of the earthquakes in the United States, with the playhead on its newest event.
+async fn opened(service: &Service) -> Console {
+    import(service).await;
+    let mut console = Console::open(&service.nats.url());
+    console.shows(&["quakes.us", "online"]).await;
+    console.press("/us\r\r");
+    console.shows(&["quakes.us", "Pretty", "scrub"]).await;
+    console
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arrow_whose_bytes_come_apart_is_an_arrow() {
+    let service = service().await;
+    let mut console = opened(&service).await;
+    for round in 0..20 {
+        for part in ["\x1b", "[A"] {
+            console.press(part);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        assert!(console.text().contains("Pretty"), "the log was left in round {round}\n{}", console.text());
+    }
+    console.shows(&["PAUSED"]).await;
+    // A lone escape still leaves the log.
+    console.press("\x1b");
+    console.shows(&["last event"]).await;
+    console.press("q");
+    assert!(console.exits().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paste_runs_nothing() {
+    let service = service().await;
+    let mut console = opened(&service).await;
+    let paste = |text: &str| format!("\x1b[200~{text}\x1b[201~");
+    // As keys, it would quit.
+    console.press(&paste("quit now\rq"));
+    console.shows(&["search", "quit now"]).await;
+    console.press("\x1b");
+    console.hides("quit now").await;
+    console.press(&paste("2018-02-06 15:50:42"));
+    console.shows(&["2018-02-06 15:50:42"]).await;
+    console.press(&paste(".400\n"));
+    console.press("\r");
+    console.shows(&["Hualian", "PAUSED"]).await;
+    console.press("q");
+    assert!(console.exits().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_log_writes_nothing_to_the_terminal() {
+    let service = service().await;
+    let mut console = opened(&service).await;
+    console.press("gjj");
+    console.shows(&["PAUSED", "online"]).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = console.bytes.load(Relaxed);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(console.bytes.load(Relaxed) - before, 0, "bytes were written in ten seconds\n{}", console.text());
+    // What another program has left on the screen is drawn over.
+    console.seen.lock().unwrap_or_else(PoisonError::into_inner).process(b"\x1b[5;5Hrubbish");
+    assert!(console.text().contains("rubbish"));
+    console.press("\x0c");
+    console.hides("rubbish").await;
+    console.shows(&["PAUSED", "Pretty"]).await;
+    console.press("q");
+    assert!(console.exits().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_leave_the_terminal_whole() {
+    let service = service().await;
+    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP] {
+        let mut console = Console::open(&service.nats.url());
+        console.shows(&["online"]).await;
+        console.signal(signal);
+        assert!(console.exits().await.success(), "{signal}");
+    }
+    let mut console = Console::open(&service.nats.url());
+    console.shows(&["online"]).await;
+    console.signal(Signal::SIGTSTP);
+    let begun = Instant::now();
+    while console.seen.lock().unwrap_or_else(PoisonError::into_inner).screen().alternate_screen() {
+        assert!(begun.elapsed() < WAIT_MAX, "the console does not stop");
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    let stopped = tcgetattr(&console.terminal).expect("a pseudo-terminal is a terminal");
+    assert_eq!(stopped, console.before, "the shell gets the terminal as it was");
+    console.signal(Signal::SIGCONT);
+    console.shows(&["online", "log"]).await;
     console.press("q");
     assert!(console.exits().await.success());
 }

@@ -3,6 +3,7 @@
 use hourlog::{ErrorKind, Event, Offset, Position, Result, wire::TimelineReply};
 
 use crate::{
+    output::{human_bytes, to_json},
     shell,
     tui::{
         detail_text,
@@ -30,6 +31,8 @@ const BINS: (u32, u32) = (18, 398);
 const FRAME_COLUMNS: u32 = 2;
 /// Columns of one step sideways.
 const SIDEWAYS: usize = 8;
+/// The most bytes of a text that terminals take for the clipboard.
+const CLIPBOARD_BYTES_MAX: usize = 74_994;
 /// Limit of all steps sideways.
 const SIDEWAYS_MAX: usize = 400;
 
@@ -264,7 +267,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::DetailUp => log.scroll_detail(log.detail_scroll().saturating_sub(rows / 2)),
         Action::Wrap => log.detail.wraps = !log.detail.wraps,
         Action::Copy => copy(state, effects),
-        Action::Quit | Action::Help | Action::Palette => {}
+        Action::Quit | Action::Suspend | Action::Redraw | Action::Help | Action::Palette => {}
     }
 }
 
@@ -301,12 +304,23 @@ fn copy(state: &mut State, effects: &mut Vec<Effect>) {
         // `--until` is exclusive, and a range includes its last event.
         let until: Offset = last.saturating_add_nanos(1);
         let options = format!("{} --since {from} --until {until}", state.flags);
-        effects.push(Effect::Copy(shell::command("read", &options, &log.id, "")));
-        state.say("copied the command that reads the range, by OSC 52");
+        let command = shell::command("read", &options, &log.id, "");
+        send(state, effects, "the command that reads the range", command);
     } else if let Some(event) = log.cursor_event() {
-        let json = serde_json::to_string(&hourlog::wire::json::JsonEvent::from(event));
-        let time = when::show(event.position.offset, &state.zone);
-        effects.push(Effect::Copy(json.unwrap_or_default()));
-        state.say(format!("copied the event of {time}, by OSC 52"));
+        let json = to_json(&hourlog::wire::json::JsonEvent::from(event));
+        let time = when::show(event.position.offset, state.shown_zone());
+        if json.len() <= CLIPBOARD_BYTES_MAX {
+            return send(state, effects, &format!("the event of {time}"), json);
+        }
+        let options = format!("{} --position {}", state.flags, event.position);
+        let command = shell::command("read", &options, &log.id, "");
+        send(state, effects, "the event is too large for the terminal: the command that reads it", command);
     }
+}
+
+/// Sends a text to the terminal, which may put it into the clipboard. It does not say if it has.
+fn send(state: &mut State, effects: &mut Vec<Effect>, name: &str, text: String) {
+    let bytes = human_bytes(text.len() as u64);
+    effects.push(Effect::Copy(text));
+    state.say(format!("{name} was sent to the terminal ({bytes}, OSC 52)"));
 }

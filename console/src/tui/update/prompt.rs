@@ -10,13 +10,16 @@ use crate::{
         msg::Effect,
         palette::{CHOICES_MAX, Target, choices},
         pattern::Pattern,
-        prompt::WINDOWS,
+        prompt::{WINDOWS, moment},
         state::{Prompt, PromptKind, State},
     },
     when::{self, Moment},
 };
 
 use super::{logs, search, travel};
+
+/// The most letters of a paste.
+const PASTE_MAX: usize = 4_096;
 
 /// Handles a key. Returns the action that was chosen from the palette.
 pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> Option<Action> {
@@ -58,6 +61,37 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
     None
 }
 
+/// Puts a pasted text into the prompt. Without one, opens that which the text is for, and runs nothing: a time to go to, or
+/// else a text to search for.
+pub(super) fn paste(state: &mut State, text: &str) {
+    // Terminals paste line breaks as carriage returns.
+    let line = text.split(['\n', '\r']).find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let line: String = line.chars().filter(|letter| !letter.is_control()).take(PASTE_MAX).collect();
+    if line.is_empty() {
+        return;
+    }
+    match &mut state.prompt {
+        // It is chosen by a digit.
+        Some(Prompt { kind: PromptKind::Window, .. }) => {}
+        Some(prompt) => {
+            prompt.error = None;
+            prompt.choice = 0;
+            prompt.text.push_str(&line);
+        }
+        None => {
+            let line = line.trim();
+            let kind = match state.log.is_some() {
+                false => PromptKind::Find,
+                true if when::parse(line, state.service_now(), state.shown_zone()).is_ok() => PromptKind::GoTo,
+                true => PromptKind::Search,
+            };
+            state.help = None;
+            state.prompt = Some(Prompt::new(kind, line));
+        }
+    }
+    find(state);
+}
+
 /// Narrows the list of logs while the user types.
 fn find(state: &mut State) {
     if let Some(Prompt { kind: PromptKind::Find, text, .. }) = &state.prompt {
@@ -76,12 +110,12 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
         }
         return None;
     }
-    let service_now = state.service_now();
+    let (service_now, zone) = (state.service_now(), state.shown_zone().clone());
     let log = state.log.as_mut()?;
     let done = match kind {
         PromptKind::GoTo => {
             let ahead = log.ahead;
-            when::parse(&text, service_now, &state.zone).map(|moment| travel::jump(log, position(moment, ahead)))
+            moment(&text, log.shown_time(), service_now, &zone).map(|moment| travel::jump(log, position(moment, ahead)))
         }
         PromptKind::Search => pattern(&text).map(|pattern| search::begin(state, pattern, effects)),
         PromptKind::Filter => pattern(&text).map(|pattern| filter(state, pattern)),

@@ -22,7 +22,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
     });
     frame.render_widget(Line::from(tabs.collect::<Vec<_>>()), head);
     let Some(event) = log.cursor_event() else { return };
-    let rows = detail_text::rows(log, event, &state.zone, body.width);
+    let rows = detail_text::rows(log, event, state.shown_zone(), body.width);
     let text = rows.text.into_iter().map(Line::from);
     let note = rows.note.into_iter().map(|row| Line::styled(row, looks.aside()));
     let visible: Vec<Line<'_>> = text.chain(note).skip(log.detail_scroll()).take(usize::from(body.height)).collect();

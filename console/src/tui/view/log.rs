@@ -89,7 +89,7 @@ fn draw_list(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area
             return line;
         }
         let Some(hidden) = hidden else { return line.style(Looks::cursor()) };
-        let time = &when::show(hidden.position.offset, &state.zone)[11..];
+        let time = &when::show(hidden.position.offset, state.shown_zone())[11..];
         line.spans
             .insert(1, Span::styled(format!("{time} hidden by filter {} ", looks.drawn("▸", ">")), looks.found()));
         line.style(Looks::cursor().add_modifier(Modifier::DIM))
@@ -120,8 +120,8 @@ fn row<'a>(state: &State, log: &Log, looks: Looks, event: &'a Event, previous: O
         TimeStyle::Ago => format!("{:>15}", times::age(offset, state.service_now())),
         TimeStyle::Since => format!("{since:>15}"),
         // On a narrow screen, only the scrubber shows the date.
-        TimeStyle::Local if state.size.0 < DATE_COLUMNS => when::show(offset, &state.zone)[11..].to_owned(),
-        TimeStyle::Local => when::show(offset, &state.zone),
+        TimeStyle::Local if state.size.0 < DATE_COLUMNS => when::show(offset, state.shown_zone())[11..].to_owned(),
+        TimeStyle::Local => when::show(offset, state.shown_zone()),
         TimeStyle::Utc => format!("{}Z", when::show(offset, &TimeZone::UTC)),
     };
     let mark = if log.marks.contains(&event.position) { looks.drawn("◆", "*") } else { " " };

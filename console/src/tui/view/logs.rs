@@ -104,7 +104,7 @@ fn cell<'a>(state: &State, log: &'a LogReply, column: LogColumn, looks: Looks) -
         LogColumn::Events => Cell::from(human_count(log.events)),
         LogColumn::Bytes => Cell::from(human_bytes(log.bytes)),
         LogColumn::First => {
-            Cell::from(log.first.map_or_else(dash, |first| when::show(first, &state.zone)[..19].to_owned()))
+            Cell::from(log.first.map_or_else(dash, |first| when::show(first, state.shown_zone())[..19].to_owned()))
         }
         LogColumn::Minute => Cell::from(sparkline(&log.recent, looks)),
     }

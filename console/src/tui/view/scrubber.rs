@@ -36,7 +36,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>
         return frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }), inner);
     };
     let playhead = log.shown_time();
-    let date = when::zoned(playhead, &state.zone).strftime("%Y-%m-%d %Z").to_string();
+    let date = when::zoned(playhead, state.shown_zone()).strftime("%Y-%m-%d %Z").to_string();
     // Events ahead of now are drawn at the right edge, behind now.
     let ahead = log.ahead.map(|ahead| format!("+{} ahead", human_count(ahead.events)));
     let ahead_and_date = ahead.iter().map(String::as_str).chain([date.as_str()]).collect::<Vec<_>>().join("  ");
@@ -88,7 +88,7 @@ fn bars_line(log: &Log, window: Window, bars: &Bars, looks: Looks) -> Line<'stat
 fn ticks_line(state: &State, window: Window, columns: usize, date: &str) -> Line<'static> {
     let room = columns.saturating_sub(date.len() + 1);
     let mut text = String::new();
-    for (column, tick) in ticks(window, columns, &state.zone) {
+    for (column, tick) in ticks(window, columns, state.shown_zone()) {
         if column + tick.len() <= room {
             text.push_str(&" ".repeat(column.saturating_sub(text.len())));
             text.push_str(&tick);
@@ -199,7 +199,11 @@ fn status_line(state: &State, log: &Log, looks: Looks, playhead: Offset) -> Line
     let (text, style) = mode(state, log, looks);
     let mut spans = vec![
         Span::styled(text, style),
-        Span::raw(format!(" {} ({})", when::show(playhead, &state.zone), times::age(playhead, state.service_now()))),
+        Span::raw(format!(
+            " {} ({})",
+            when::show(playhead, state.shown_zone()),
+            times::age(playhead, state.service_now())
+        )),
     ];
     if log.unseen > 0 {
         spans.push(Span::styled(
