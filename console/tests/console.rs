@@ -42,7 +42,7 @@ async fn a_first_session_without_instructions_works() {
     console.press("space").await;
     console.shows(&["PAUSED 2018-02-04 08:01:00.000"]).await;
     console.press("G").await;
-    console.shows(&["LIVE 2018-02-04 23:59:00.000"]).await;
+    console.shows(&["END 2018-02-04 23:59:00.000"]).await;
     assert!(console.quits("q").await);
 }
 
@@ -385,7 +385,7 @@ async fn playing_faster_than_loading_shows_buffering_and_skips_nothing() {
     console.advance(5_000).await;
     console.shows(&["PLAY ×1024"]).await;
     console.advance(90_000).await;
-    console.shows(&["LIVE 2018-02-04 23:59:00.000"]).await;
+    console.shows(&["END 2018-02-04 23:59:00.000"]).await;
 }
 
 #[tokio::test]
@@ -411,13 +411,13 @@ async fn silence_is_skipped_on_request_and_the_skip_is_shown() {
     console.advance(100).await;
     console.shows(&["364d 23h skipped", "PLAY ×1 2018-02-03 23:59:58"]).await;
     console.advance(3_000).await;
-    console.shows(&["LIVE 2018-02-04 00:00:00.000"]).await;
+    console.shows(&["END 2018-02-04 00:00:00.000"]).await;
     // Silence is skipped after two seconds of real time, whatever the speed.
     console.press("g > > > > space").await;
     console.advance(1_500).await;
     console.shows(&["PLAY ×16 2018-02-03 23:59:5"]).await;
     console.advance(1_000).await;
-    console.shows(&["LIVE 2018-02-04 00:00:00.000"]).await;
+    console.shows(&["END 2018-02-04 00:00:00.000"]).await;
 }
 
 #[tokio::test]

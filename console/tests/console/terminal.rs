@@ -184,7 +184,7 @@ async fn browsing_the_earthquakes_works_on_a_real_terminal() {
     let mut console = Console::open(&service.nats.url());
     console.shows(&["quakes.ak", "quakes.uw", "297"]).await;
     console.press("/us\r\r");
-    console.shows(&["quakes.us", "LIVE", "168 events in window"]).await;
+    console.shows(&["quakes.us", "END", "168 events in window"]).await;
     console.press("t2018-02-06 15:50");
     console.shows(&["2018-02-06 15:50:00.000, "]).await;
     console.press("\r");
@@ -194,7 +194,7 @@ async fn browsing_the_earthquakes_works_on_a_real_terminal() {
     console.press(">>>>>> ");
     console.shows(&["PLAY ×64"]).await;
     console.press(" G");
-    console.shows(&["LIVE 2018-02-06 23:43:51.840"]).await;
+    console.shows(&["END 2018-02-06 23:43:51.840"]).await;
     console.press("q");
     assert!(console.exits().await.success());
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use hourlog::{
     Event, LogId, Offset, Position,
     pace::{Pace, Speed},
+    time::MINUTE,
     wire::{AheadReply, TimelineReply},
 };
 
@@ -48,6 +49,8 @@ pub struct Log {
     pub follows: bool,
     /// Number of events that arrived while the view stood still.
     pub unseen: u64,
+    /// Events have arrived since the log was opened.
+    pub(crate) has_arrivals: bool,
     /// Positions of the marks.
     pub marks: BTreeSet<Position>,
     /// The jumps that can be undone and redone.
@@ -198,6 +201,7 @@ impl Log {
             skip_silence: false,
             follows: true,
             unseen: 0,
+            has_arrivals: false,
             marks: BTreeSet::new(),
             jumps: Jumps::default(),
             search: None,
@@ -272,6 +276,12 @@ impl Log {
             Mode::Playing { .. } => self.playhead.offset,
             Mode::Paused | Mode::Live => self.selected().offset.min(self.playhead.offset),
         }
+    }
+
+    /// Returns true if the newest event is one of now: it is not older than a minute, or events have come in meanwhile.
+    pub(crate) fn is_live(&self, now: Offset) -> bool {
+        let newest = self.newest_index().map(|index| self.loaded.events()[index].position.offset);
+        self.has_arrivals || newest.is_none_or(|newest| now.nanos().saturating_sub(newest.nanos()) <= MINUTE)
     }
 
     /// Returns the speed that was reached since the speed was last set.

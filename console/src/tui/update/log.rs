@@ -148,6 +148,7 @@ pub(super) fn arrived(state: &mut State, opened: u64, events: Result<Vec<Event>>
                 log.empty = false;
                 log.loaded = LoadedEvents::empty_log();
             }
+            log.has_arrivals |= !events.is_empty();
             for event in events {
                 add_arrived(log, event);
             }

@@ -183,7 +183,8 @@ pub(super) fn mode(state: &State, log: &Log, looks: Looks) -> (String, Style) {
     let asked_at = state.requests.asked_at(RequestKind::Events);
     let is_loading = asked_at.is_some_and(|asked_at| state.nanos_since(asked_at) > LOADING_NANOS);
     match log.mode {
-        Mode::Live => ("LIVE".to_owned(), looks.lively()),
+        Mode::Live if log.is_live(state.service_now()) => ("LIVE".to_owned(), looks.lively()),
+        Mode::Live => ("END".to_owned(), looks.title()),
         Mode::Playing { buffering: true, .. } => {
             let (arrow, real) = (looks.drawn("→", ">"), log.real_speed(state.now));
             (format!("BUFFERING {times}{}{arrow}{times}{real:.1}", log.speed.factor()), looks.wrong())
