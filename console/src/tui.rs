@@ -10,7 +10,7 @@
 //! - [`keymap`] is the table of keys; help, footer and palette are made from it. [`loaded`] holds
 //!   the events around the playhead. [`pattern`] and [`scan`] are for searching.
 //! - [`backend`] performs effects on a [`Source`]: the [`service`], or a test's
-//!   archive.
+//!   archive. `listing` keeps the list of logs.
 //! - [`terminal`] is the real terminal, with `escape` for keys whose bytes come apart, and [`tape`] records and replays its input. [`run`]
 //!   connects all parts.
 
@@ -22,6 +22,7 @@ mod fuzzy;
 pub mod key;
 pub mod keymap;
 mod layout;
+mod listing;
 pub mod loaded;
 pub mod msg;
 mod palette;

@@ -5,9 +5,7 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use futures_util::{Stream, StreamExt, future::try_join, stream};
 use hourlog::{
     Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
-    wire::{
-        LogsReply, LogsRequest, Moved, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, TimelineReply, TimelineRequest, When,
-    },
+    wire::{LogsReply, Moved, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, TimelineReply, TimelineRequest, When},
 };
 use tokio::{
     sync::mpsc,
@@ -15,6 +13,7 @@ use tokio::{
 };
 
 use crate::tui::{
+    listing::Listing,
     loaded::{Fetch, FetchedEvents},
     msg::{Effect, Msg, Request},
     pattern::Pattern,
@@ -28,8 +27,6 @@ const PAGE: u32 = 400;
 const WAIT: &str = "20s";
 /// Pause before a failed follower retries.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Limit of the listed logs.
-const LOGS_MAX: usize = 100_000;
 
 /// The source of the console's data: the service, or an archive in a test's memory.
 pub trait Source: Send + Sync + 'static {
@@ -302,15 +299,7 @@ async fn scan_page(
 
 impl Source for Remote {
     async fn logs(&self) -> Result<LogsReply> {
-        let (mut logs, mut after) = (Vec::new(), None);
-        loop {
-            let mut page = Self::logs(self, &LogsRequest { after, all: true, ..LogsRequest::default() }).await?;
-            logs.append(&mut page.logs);
-            match page.next {
-                Some(next) if logs.len() < LOGS_MAX => after = Some(next),
-                next => return Ok(LogsReply { logs, next, ..page }),
-            }
-        }
+        Listing::default().update(self).await
     }
 
     async fn newest(&self, log: &LogId, limit: u32) -> Result<FetchedEvents> {

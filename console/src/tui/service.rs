@@ -4,12 +4,13 @@ use hourlog::{
     Cursor, Event, LogId, Offset, Position, Remote, Result,
     wire::{LogsReply, TimelineReply},
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     connect::{Connect, Denials},
     tui::{
         backend::{Arrivals, Source},
+        listing::Listing,
         loaded::FetchedEvents,
         scan::Direction,
     },
@@ -21,12 +22,13 @@ pub struct Service {
     connect: Connect,
     remote: OnceCell<Remote>,
     denials: Denials,
+    listing: Mutex<Listing>,
 }
 
 impl Service {
     /// Returns a service without connecting to it.
     pub fn new(connect: Connect) -> Self {
-        Self { connect, remote: OnceCell::new(), denials: Denials::default() }
+        Self { connect, remote: OnceCell::new(), denials: Denials::default(), listing: Mutex::default() }
     }
 
     async fn remote(&self) -> Result<&Remote> {
@@ -46,7 +48,8 @@ impl Service {
 
 impl Source for Service {
     async fn logs(&self) -> Result<LogsReply> {
-        self.ask("logs", Source::logs).await
+        let (remote, mut listing) = (self.remote().await?, self.listing.lock().await);
+        self.denials.unless(Some(&remote.subjects().logs()), listing.update(remote)).await
     }
 
     async fn page(&self, log: &LogId, from: Position, direction: Direction, limit: u32) -> Result<(Vec<Event>, bool)> {

@@ -388,3 +388,22 @@ async fn signals_leave_the_terminal_whole() {
     console.press("q");
     assert!(console.exits().await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_shows_what_has_changed() {
+    let service = service().await;
+    import(&service).await;
+    let mut console = Console::open(&service.nats.url());
+    console.shows(&["quakes.ak", "quakes.uw", "297"]).await;
+    publish(&service, "orders", 0..7).await;
+    console.shows(&["orders"]).await;
+    publish(&service, "quakes.ak", 0..3).await;
+    console.shows(&["300"]).await;
+    let remote = service.remote().await;
+    let uw = "quakes.uw".parse().expect("a valid id");
+    remote.delete(&uw, &hourlog::wire::DeleteRequest::default()).await.expect("the log is deleted");
+    console.hides("quakes.uw").await;
+    console.shows(&["quakes.us", "orders"]).await;
+    console.press("q");
+    assert!(console.exits().await.success());
+}
