@@ -43,7 +43,7 @@ async fn a_first_session_without_instructions_works() {
     console.shows(&["PAUSED 2018-02-04 08:01:00.000"]).await;
     console.press("G").await;
     console.shows(&["END 2018-02-04 23:59:00.000"]).await;
-    assert!(console.quits("q").await);
+    assert!(console.quits("q q").await);
 }
 
 #[tokio::test]
@@ -440,8 +440,8 @@ async fn a_slow_request_shows_its_duration_and_how_to_leave() {
     console.advance(1_000).await;
     console.shows(&["loading, 1.0s"]).await;
     console.advance(5_000).await;
-    console.shows(&["the service at nats://here has not answered yet", "Esc goes back"]).await;
-    console.press("esc").await;
+    console.shows(&["the service at nats://here has not answered yet", "q goes back"]).await;
+    console.press("q").await;
     console.shows(&["sparse"]).await;
 }
 
@@ -452,7 +452,7 @@ async fn a_denied_request_shows_not_allowed_instead_of_offline() {
     console.advance(3_000).await;
     console.shows(&["NOT ALLOWED", "quakes"]).await;
     console.press("enter").await;
-    console.shows(&["not allowed, since", "hourlog.logs", "Esc goes back"]).await;
+    console.shows(&["not allowed, since", "hourlog.logs", "q goes back"]).await;
     assert!(!console.text().contains("OFFLINE"), "{}", console.text());
 }
 

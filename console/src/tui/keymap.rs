@@ -8,6 +8,8 @@ use crate::tui::key::Key;
 pub enum Action {
     /// Leave the console.
     Quit,
+    /// Leave the log.
+    Leave,
     /// Stop the console, and give the terminal back to the shell until it goes on.
     Suspend,
     /// Draw the whole screen again.
@@ -16,7 +18,7 @@ pub enum Action {
     Help,
     /// Choose from the palette.
     Palette,
-    /// Leave the help, the prompt or the log.
+    /// Take away the newest thing: the help, the prompt, the search, the range, the filter.
     Back,
     /// Open the row under the cursor.
     Open,
@@ -251,7 +253,13 @@ pub const KEYMAP: &[Binding] = &[
         "",
         "copy the event as JSON, or the command that reads the range if there is one",
     ),
-    binding(KeyScope::Everywhere, &["esc", "backspace"], Action::Back, "", "leave the prompt, the help or the log"),
+    binding(
+        KeyScope::Everywhere,
+        &["esc", "backspace"],
+        Action::Back,
+        "",
+        "take away the newest thing: help, prompt, search, range, filter",
+    ),
     binding(KeyScope::Everywhere, &["?"], Action::Help, "help", "show all keys"),
     binding(
         KeyScope::Everywhere,
@@ -260,7 +268,8 @@ pub const KEYMAP: &[Binding] = &[
         "all",
         "find any action, mark or log by some of its letters",
     ),
-    binding(KeyScope::Everywhere, &["q"], Action::Quit, "quit", "quit"),
+    binding(KeyScope::Log, &["q"], Action::Leave, "back", "back to the list of logs"),
+    binding(KeyScope::Logs, &["q"], Action::Quit, "quit", "quit"),
     binding(KeyScope::Always, &["ctrl-c"], Action::Quit, "", "quit, even while typing"),
     binding(KeyScope::Always, &["ctrl-z"], Action::Suspend, "", "back to the shell; fg goes on"),
     binding(KeyScope::Always, &["ctrl-l"], Action::Redraw, "", "draw the screen again"),

@@ -70,7 +70,6 @@ fn handle_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> Option<
         Action::PageDown => Some(line + HELP_PAGE),
         Action::Up => Some(line.saturating_sub(1)),
         Action::PageUp => Some(line.saturating_sub(HELP_PAGE)),
-        Action::Quit => return Some(action),
         _ => None,
     };
     None

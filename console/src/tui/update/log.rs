@@ -185,6 +185,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
     let (Some(log), requests) = (&mut state.log, &mut state.requests) else { return };
     match action {
         Action::Back => back(state, effects),
+        Action::Leave => leave(state, effects),
         Action::ClearPatterns => {
             search::stop(log, requests, effects);
             (log.filter, log.search) = (None, None);
@@ -272,7 +273,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
     }
 }
 
-/// Leaves the innermost thing: the running scan, the range, the detail, the log.
+/// Takes away the newest thing: the running scan, the range, the detail, the search, the filter. Never leaves the log.
 fn back(state: &mut State, effects: &mut Vec<Effect>) {
     let (Some(log), requests) = (&mut state.log, &mut state.requests) else { return };
     if search::stop(log, requests, effects) {
@@ -282,10 +283,23 @@ fn back(state: &mut State, effects: &mut Vec<Effect>) {
         log.range = None;
     } else if log.detail.covers_list {
         log.detail.covers_list = false;
+    } else if log.search.is_some() {
+        log.search = None;
+    } else if log.filter.is_some() {
+        log.filter = None;
+        state.say("all events are shown");
     } else {
-        state.log = None;
-        effects.push(Effect::StopFollowing);
+        state.say("q goes back");
     }
+}
+
+/// Goes back to the list of logs.
+fn leave(state: &mut State, effects: &mut Vec<Effect>) {
+    if let (Some(log), requests) = (&mut state.log, &mut state.requests) {
+        search::stop(log, requests, effects);
+    }
+    state.log = None;
+    effects.push(Effect::StopFollowing);
 }
 
 fn stop_following(state: &mut State, effects: &mut Vec<Effect>) {

@@ -152,7 +152,7 @@ fn summary(bytes: &[u8]) -> &[u8] {
 
 /// Returns the lines that explain why there is no event to show.
 fn placeholder(state: &State, log: &Log) -> Vec<Line<'static>> {
-    const BACK: &str = "Esc goes back to the logs";
+    const BACK: &str = "q goes back to the logs";
     if log.empty {
         return vec![
             Line::from("no event yet; this publishes one:"),
