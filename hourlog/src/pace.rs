@@ -216,7 +216,7 @@ mod tests {
                 let due = pace.due(at(100 + seconds)).expect("it plays") - secs(7);
                 let exact = seconds as f64 / speed;
                 assert!((due.as_secs_f64() - exact).abs() < 1e-6, "{seconds} s at {speed}");
-                // What is due is what the playhead has reached.
+                // The playhead reaches an event when it is due.
                 let reached = pace.playhead(due + secs(7)).nanos();
                 assert!((reached - at(100 + seconds).nanos()).abs() < 100_000, "{seconds} s at {speed}");
             }

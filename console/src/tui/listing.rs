@@ -45,7 +45,7 @@ impl Listing {
         let (mut logs, mut after, mut mark) = (BTreeMap::new(), None, None);
         loop {
             let mut page = remote.logs(&LogsRequest { after, ..request() }).await?;
-            // What changes while the pages are read has changed after the first mark.
+            // A log may change while the pages are read. The first mark is from before all of them.
             mark = mark.or(page.mark.take());
             logs.extend(std::mem::take(&mut page.logs).into_iter().map(|log| (log.log.clone(), log)));
             match page.next.take() {

@@ -363,7 +363,7 @@ async fn a_paused_log_writes_nothing_to_the_terminal() {
     let before = console.bytes.load(Relaxed);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(console.bytes.load(Relaxed) - before, 0, "bytes were written in ten seconds\n{}", console.text());
-    // What another program has left on the screen is drawn over.
+    // Ctrl-L removes the text of another program.
     console.seen.lock().unwrap_or_else(PoisonError::into_inner).process(b"\x1b[5;5Hrubbish");
     assert!(console.text().contains("rubbish"));
     console.press("\x0c");

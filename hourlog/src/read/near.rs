@@ -113,7 +113,7 @@ pub async fn near<S: Store>(store: &S, id: &LogId, at: Offset) -> Result<Near> {
         }
         looked_at += 1;
         if looked_at >= ROWS_MAX {
-            // What is not decided yet may be a burst.
+            // The buckets that are not decided yet may be bursts.
             let undecided = later.front().map(|(newest, _)| newest.bucket.last().saturating_add_nanos(1));
             near.searched_from = undecided.or(Some(start));
             return Ok(near);

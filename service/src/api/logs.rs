@@ -63,7 +63,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
     let bytes = (limit + requested.skip as usize).max(ROWS_PER_READ) * BYTES_PER_LOG + limit * strip_bytes;
     let is_large = limit > LOGS_SMALL_MAX || requested.sort != LogsOrder::Id || counting.is_some();
     let turn = api.turn(request, bytes, is_large).await?;
-    // What changes while the list is read is told again.
+    // A log that changes while the list is read is reported again.
     let mark = api.health.changes.mark();
     let Selected { logs: found, next, of, gone, mark: reached, is_mark_unknown } =
         select(api, &requested, limit).await?;
