@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 
-use crate::shell::quoted;
+use crate::{shell::quoted, when::Moment};
 
 /// A command line that can be printed again, for a shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,6 +84,16 @@ impl Typed {
     pub(crate) fn with(mut self, flag: &str, value: impl Into<String>) -> Self {
         let id = flag.trim_start_matches('-').to_owned();
         self.options.push(TypedOption { id, flag: flag.to_owned(), value: Some(value.into()) });
+        self
+    }
+
+    /// The same command with these times as they were understood: a relative one moves with the clock.
+    pub(crate) fn with_times(mut self, since: Option<Moment>, until: Option<Moment>) -> Self {
+        for (id, moment) in [("since", since), ("until", until)] {
+            if let Some(Moment::At(time)) = moment {
+                self = self.without(&[id]).with(&format!("--{id}"), time.to_string());
+            }
+        }
         self
     }
 

@@ -207,12 +207,7 @@ impl Read {
 
     /// Returns the command as it is resumed.
     fn resume(&self, session: &Session, names: &Names, times: Times, style: &Style) -> Resume {
-        let mut typed = session.typed.clone();
-        for (id, moment) in [("since", times.since), ("until", times.until)] {
-            if let Some(Moment::At(time)) = moment {
-                typed = typed.without(&[id]).with(&format!("--{id}"), time.to_string());
-            }
-        }
+        let typed = session.typed.clone().with_times(times.since, times.until);
         let is_one_log = names.only_log().is_some();
         let tail = self.tail.filter(|_| !self.follow);
         Resume {

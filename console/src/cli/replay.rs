@@ -172,12 +172,7 @@ impl Replay {
             return dry_run::print(session, &target, &capture, events).await;
         }
         capture.check(&self.to, self.into_log)?;
-        let mut typed = session.typed.clone();
-        for (id, moment) in [("since", since), ("until", Some(until))] {
-            if let Some(Moment::At(time)) = moment {
-                typed = typed.without(&[id]).with(&format!("--{id}"), time.to_string());
-            }
-        }
+        let typed = session.typed.clone().with_times(since, Some(until));
         let sender = match &capture {
             Capture::Nothing => Sender::plain(session, &connection).await?,
             Capture::Stream(_) | Capture::Logs(_) => Sender::acknowledged(session, &connection, self.into_log),

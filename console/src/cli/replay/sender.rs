@@ -52,7 +52,6 @@ enum Way<'a> {
 #[derive(Debug)]
 struct Plain {
     client: Client,
-    remote: Remote,
     server: String,
 }
 
@@ -70,7 +69,7 @@ impl<'a> Sender<'a> {
         let remote = Remote::with_prefix(client.clone(), connection.remote.subjects().prefix.clone())
             .with_timeout(session.connect.timeout);
         let server = connection.server.clone();
-        Ok(Self::over(Way::Plain(Box::new(Plain { client, remote: remote.clone(), server })), remote, false))
+        Ok(Self::over(Way::Plain(Box::new(Plain { client, server })), remote, false))
     }
 
     fn over(way: Way<'a>, remote: Remote, is_into_log: bool) -> Self {
@@ -130,7 +129,7 @@ impl<'a> Sender<'a> {
     pub(super) async fn confirm(&mut self, last: &Event) -> Result<()> {
         match &mut self.way {
             Way::Acknowledged(publisher) => publisher.finish().await?,
-            Way::Plain(plain) => plain.confirm(last).await?,
+            Way::Plain(plain) => plain.confirm(&self.remote, last).await?,
         }
         self.confirmed += self.unconfirmed as u64;
         (self.unconfirmed, self.unconfirmed_bytes) = (0, 0);
@@ -163,9 +162,9 @@ impl<'a> Sender<'a> {
 impl Plain {
     /// Waits until the server has taken the messages. It takes those of a connection in their order, so that any answer
     /// comes after them.
-    async fn confirm(&self, last: &Event) -> Result<()> {
+    async fn confirm(&self, remote: &Remote, last: &Event) -> Result<()> {
         let request = ReplayRequest { limit: Some(1), ..ReplayRequest::default() };
-        let answer = self.remote.replay(&last.log, &request).await;
+        let answer = remote.replay(&last.log, &request).await;
         let is_unanswered = answer.err().is_some_and(|error| error.kind() == ErrorKind::Deadline);
         if is_unanswered || self.client.connection_state() != State::Connected { Err(self.lost()) } else { Ok(()) }
     }
