@@ -4,34 +4,44 @@
 //! - [`state`] is everything that the console knows. [`update`] changes it: a pure function that
 //!   takes a message ([`msg`]) and returns effects. [`view`] draws it: a pure function from the
 //!   state to a screen.
-//! - `layout`, `prompt`, `palette`, `detail_text`, `times`, `bars` and `ticks` hold what `update`
+//! - `layout`, `rows`, `prompt`, `palette`, `detail_text`, `times`, `bars` and `ticks` hold what `update`
 //!   and `view` share, or what `view` computes without drawing. `update` and `view` do not know
 //!   each other.
-//! - [`keymap`] is the table of keys; help, footer and palette are made from it. [`loaded`] holds
-//!   the events around the playhead. [`pattern`] and [`scan`] are for searching.
+//! - [`keymap`] is the table of keys; help, footer and palette are made from it. [`pages`] holds
+//!   the loaded events, [`scale`] the bars of the scrubber. [`pattern`] and [`scan`] are for searching, [`filter`] for
+//!   what the service selects.
+//! - `json` reads JSON as it was written; `pretty` indents it, `columns` finds a table in it, and [`table`] keeps that of a
+//!   log.
 //! - [`backend`] performs effects on a [`Source`]: the [`service`], or a test's
 //!   archive. `listing` keeps the list of logs.
-//! - [`terminal`] is the real terminal, with `escape` for keys whose bytes come apart, and [`tape`] records and replays its input. [`run`]
-//!   connects all parts.
+//! - [`terminal`] is the real terminal, with `escape` for keys whose bytes come apart, and [`tape`] records and replays its
+//!   input. [`screen`] writes what has changed. [`run`] connects all parts.
 
 pub mod backend;
-mod bars;
+pub mod bars;
+mod columns;
 mod detail_text;
 mod escape;
+pub mod filter;
 mod fuzzy;
+mod json;
 pub mod key;
 pub mod keymap;
 mod layout;
 mod listing;
-pub mod loaded;
 pub mod msg;
+pub mod pages;
 mod palette;
 pub mod pattern;
 mod pretty;
 mod prompt;
+mod rows;
+pub mod scale;
 pub mod scan;
+pub mod screen;
 pub mod service;
 pub mod state;
+pub mod table;
 pub mod tape;
 pub mod terminal;
 mod ticks;
@@ -47,25 +57,15 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
-use crossterm::{
-    clipboard::CopyToClipboard,
-    execute,
-    style::force_color_output,
-    terminal::{Clear, ClearType, size as terminal_size},
-};
+use clap::Args;
+use crossterm::{style::force_color_output, terminal::size as terminal_size};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use hourlog::{
     Offset,
     time::{Clock, SECOND},
 };
 use nix::sys::signal::Signal;
-use ratatui::{
-    Terminal, TerminalOptions, Viewport,
-    backend::{CrosstermBackend, TestBackend},
-    buffer::Buffer,
-    layout::Rect,
-};
+use ratatui::{buffer::Cell, layout::Rect};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -77,11 +77,12 @@ use crate::{exit::Failure, session::Session};
 use self::{
     backend::{Backend, Source},
     msg::{Effect, Msg},
+    screen::Screen,
     service::Service,
     state::State,
     tape::{TapeLine, TerminalInput},
     terminal::TerminalGuard,
-    view::Looks,
+    view::{Looks, Theme},
 };
 
 /// Interval between ticks: short enough for a playing log to move smoothly.
@@ -112,15 +113,6 @@ pub struct Options {
     print: bool,
 }
 
-/// The colours to draw with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Theme {
-    /// The 16 colours of the terminal
-    Ansi,
-    /// No colours; bold and reversed text instead
-    Mono,
-}
-
 impl Options {
     /// Returns whether the console can open: on a terminal, or to print a screen.
     pub fn can_open(&self) -> bool {
@@ -138,7 +130,7 @@ pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
     let theme = options.theme.unwrap_or(if no_color { Theme::Mono } else { Theme::Ansi });
     // Only the theme decides about colours. Without this, crossterm would obey NO_COLOR.
     force_color_output(true);
-    let looks = Looks { mono: theme == Theme::Mono, ascii: options.ascii };
+    let looks = Looks { theme, ascii: options.ascii };
     let tape = options.replay.as_deref().map(read_tape).transpose()?.unwrap_or_default();
     let mut record = match &options.record {
         Some(path) => Some(fs::File::create(path).map_err(|source| file(path, source))?),
@@ -204,7 +196,7 @@ pub async fn run<S: Source, W: Write>(
 ) -> Result<(), Failure> {
     let (sender, mut answers) = mpsc::channel(ANSWERS_MAX);
     let mut backend = Backend::new(source, sender);
-    let mut screen = Screen::new(out, state.size)?;
+    let mut screen = Screen::new(out, state.size);
     let mut inputs = std::pin::pin!(inputs);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -212,7 +204,7 @@ pub async fn run<S: Source, W: Write>(
     let mut is_dirty = true;
     loop {
         if std::mem::take(&mut is_dirty) {
-            screen.draw(state, looks)?;
+            screen.draw(state, looks).map_err(Failure::output)?;
         }
         // Process everything that is ready before drawing again, so that a held key is not slowed
         // down by drawing.
@@ -229,7 +221,7 @@ pub async fn run<S: Source, W: Write>(
                     Caught::Suspend => terminal::suspend()?,
                     Caught::Resume => terminal::resume()?,
                 }
-                screen.clear()?;
+                screen.clear();
                 is_dirty = true;
                 continue;
             }
@@ -237,14 +229,14 @@ pub async fn run<S: Source, W: Write>(
         while let Some(msg) = next {
             is_dirty |= changes_screen(state, &msg);
             if let Msg::Resize(columns, rows) = msg {
-                screen.resize(columns, rows)?;
+                screen.resize(columns, rows);
             }
             for effect in update::update(state, msg) {
                 match effect {
                     Effect::Quit => return Ok(()),
-                    Effect::Copy(text) => screen.copy(&text)?,
+                    Effect::Copy(text) => screen.copy(&text).map_err(Failure::output)?,
                     Effect::Suspend => terminal::stop()?,
-                    Effect::Redraw => screen.clear()?,
+                    Effect::Redraw => screen.clear(),
                     effect => backend.start(effect),
                 }
             }
@@ -317,60 +309,12 @@ impl From<TerminalInput> for Msg {
 /// Returns the screen as text.
 fn text(state: &State, looks: Looks) -> String {
     let (columns, rows) = state.size;
-    let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows));
-    let Ok(drawn) = terminal.draw(|frame| view::view(state, looks, frame));
+    let picture = screen::picture(state, looks, Rect::new(0, 0, columns, rows));
     let mut text = String::new();
-    for row in drawn.buffer.content.chunks(usize::from(columns.max(1))) {
-        let line: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
+    for row in picture.content.chunks(usize::from(columns.max(1))) {
+        let line: String = row.iter().map(Cell::symbol).collect();
         text.push_str(line.trim_end());
         text.push('\n');
     }
     text
-}
-
-/// The screen that is drawn on. Its size is set from outside, so it can be any writer.
-struct Screen<W: Write> {
-    terminal: Terminal<CrosstermBackend<W>>,
-    area: Rect,
-    /// The picture on it.
-    shown: Option<Buffer>,
-}
-
-impl<W: Write> Screen<W> {
-    fn new(out: W, (columns, rows): (u16, u16)) -> Result<Self, Failure> {
-        let area = Rect::new(0, 0, columns, rows);
-        let viewport = Viewport::Fixed(area);
-        let terminal = Terminal::with_options(CrosstermBackend::new(out), TerminalOptions { viewport });
-        Ok(Self { terminal: terminal.map_err(Failure::output)?, area, shown: None })
-    }
-
-    fn resize(&mut self, columns: u16, rows: u16) -> Result<(), Failure> {
-        self.area = Rect::new(0, 0, columns, rows);
-        self.shown = None;
-        self.terminal.resize(self.area).map_err(Failure::output)
-    }
-
-    /// Draws the state. Writes nothing if the picture is the same.
-    fn draw(&mut self, state: &State, looks: Looks) -> Result<(), Failure> {
-        view::view(state, looks, &mut self.terminal.get_frame());
-        let drawn = self.terminal.current_buffer_mut();
-        if self.shown.as_ref() == Some(drawn) {
-            drawn.reset();
-            return Ok(());
-        }
-        self.shown = Some(drawn.clone());
-        self.terminal.flush().map_err(Failure::output)?;
-        self.terminal.swap_buffers();
-        ratatui::backend::Backend::flush(self.terminal.backend_mut()).map_err(Failure::output)
-    }
-
-    /// Empties the screen, so that the next picture is drawn whole.
-    fn clear(&mut self) -> Result<(), Failure> {
-        execute!(self.terminal.backend_mut(), Clear(ClearType::All)).map_err(Failure::output)?;
-        self.resize(self.area.width, self.area.height)
-    }
-
-    fn copy(&mut self, text: &str) -> Result<(), Failure> {
-        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text)).map_err(Failure::output)
-    }
 }

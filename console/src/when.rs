@@ -13,8 +13,8 @@ use hourlog::{Error, Offset, Result, wire, wire::shorten};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use local::Local;
+pub(crate) use zone::{clock, parse as parse_zone, system as system_zone};
 pub use zone::{name as zone_name, show, show_with_zone};
-pub(crate) use zone::{parse as parse_zone, system as system_zone};
 
 /// A point on a log's timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

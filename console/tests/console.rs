@@ -2,8 +2,12 @@
 
 #[path = "console/harness.rs"]
 mod harness;
+#[path = "console/looking.rs"]
+mod looking;
 #[path = "console/random.rs"]
 mod random;
+#[path = "console/scrubbing.rs"]
+mod scrubbing;
 #[path = "console/terminal.rs"]
 mod terminal;
 #[path = "console/untrusted.rs"]
@@ -18,31 +22,30 @@ async fn a_first_session_without_instructions_works() {
     let mut console = Harness::open(120, 40).await;
     console.shows(&["quakes", "sparse", "1,440 ", "0.75/s", "····     █"]).await;
     console.press("enter").await;
-    console.shows(&["quakes", "LIVE", "2018-02-04", "Pretty", "1,440 events in window"]).await;
+    console.shows(&["quakes", "LIVE", "2018-02-04", "Pretty", "bars of 15m · peak 15 at 02-04 00:00"]).await;
     // Jumps to a day and an hour. The prompt shows the meaning before Enter.
     console.press("t").await;
     console.type_text("2018-02-04 08:00").await;
     console.shows(&["go to: 2018-02-04 08:00", "2018-02-04 08:00:00.000, 16h 0m ago"]).await;
     console.press("enter").await;
-    console.shows(&["PAUSED 2018-02-04 08:00:00.000"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 08:00:00.000 UTC · 16 hours ago"]).await;
     assert!(console.cursor_row().contains("08:00:00.000"), "{}", console.text());
     // Shows the event, its bytes and its headers.
     console.shows(&["\"minute\": 480"]).await;
     console.press("tab tab").await;
     console.shows(&["000000  7b 22 6d"]).await;
-    console.press("tab").await;
-    console.shows(&["kind: every-minute", "position  "]).await;
+    console.shows(&["kind           every-minute", "position  "]).await;
     // Zooming keeps the playhead.
     console.press("- - + + +").await;
-    console.shows(&["PAUSED 2018-02-04 08:00:00.000"]).await;
-    // Plays at ×64 for a second.
-    console.press("> > > > > > space").await;
-    console.advance(1_000).await;
-    console.shows(&["PLAY ×64 2018-02-04 08:01:04.000"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 08:00:00.000 UTC · 16 hours ago"]).await;
+    // Plays a minute in a second.
+    console.press("> > > > > space").await;
+    console.advance(1_100).await;
+    console.shows(&["PLAY ×60 (1 min/s)  2018-02-04 Sun 08:01:06.000"]).await;
     console.press("space").await;
-    console.shows(&["PAUSED 2018-02-04 08:01:00.000"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 08:01:00.000"]).await;
     console.press("G").await;
-    console.shows(&["END 2018-02-04 23:59:00.000"]).await;
+    console.shows(&["END  2018-02-04 Sun 23:59:00.000"]).await;
     assert!(console.quits("q q").await);
 }
 
@@ -56,7 +59,7 @@ async fn events_ahead_of_now_are_drawn_behind_it() {
     }
     // Within two seconds, the counts tell of them.
     console.advance(3_000).await;
-    console.shows(&["LIVE 2018-02-04 23:59:00.000", "+3 ahead", "1,440 events in window"]).await;
+    console.shows(&["LIVE  2018-02-04 Sun 23:59:00.000", "+3 ahead", "peak 15"]).await;
     for keys in ["g G", "t"] {
         console.press(keys).await;
     }
@@ -76,8 +79,8 @@ async fn events_ahead_of_now_are_drawn_behind_it() {
     console.advance(1_000).await;
     console.press("space q").await;
     let mut console = console.reopened("quakes").await;
-    console.shows(&["LIVE 2018-02-04 23:59:00.000", "+3 ahead", "1,440 events in window"]).await;
-    console.press("space").await;
+    console.shows(&["LIVE  2018-02-04 Sun 23:59:00.000", "+3 ahead", "peak 15"]).await;
+    console.press("space space").await;
     console.shows(&["LIVE"]).await;
     assert_eq!(console.playhead(), newest);
 }
@@ -101,7 +104,7 @@ async fn typed_times_and_ages_go_by_the_clock_of_the_service() {
     // The console's own clock is at midnight, twelve hours ahead.
     console.shows(&["go to: 2h ago", "2018-02-04 10:00:0", "2h 0m ago"]).await;
     console.press("enter").await;
-    console.shows(&["PAUSED 2018-02-04 10:0"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 10:0"]).await;
     // The prompt takes the times of the command line.
     for (text, shown) in [
         ("saturday 9:00", "2018-02-03 09:00:00.000, 1d 3h ago"),
@@ -121,15 +124,15 @@ async fn jumps_are_undone_and_redone_and_marks_are_visited() {
     console.press("t").await;
     console.type_text("2018-02-04 06:00").await;
     console.press("enter m G u").await;
-    console.shows(&["PAUSED 2018-02-04 06:00:00.000"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 06:00:00.000"]).await;
     console.press("U").await;
-    console.shows(&["2018-02-04 23:59:00.000"]).await;
+    console.shows(&["2018-02-04 Sun 23:59:00.000"]).await;
     console.press("[").await;
-    console.shows(&["PAUSED 2018-02-04 06:00:00.000", "◆"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 06:00:00.000", "◆"]).await;
     console.press("G '").await;
     console.shows(&["mark 2018-02-04 06:00:00.000"]).await;
     console.press("enter").await;
-    console.shows(&["PAUSED 2018-02-04 06:00:00.000"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 06:00:00.000"]).await;
 }
 
 #[tokio::test]
@@ -139,10 +142,9 @@ async fn a_held_key_makes_few_requests_and_ends_at_the_playhead() {
     let (before, from) = (console.request_count(), console.playhead());
     // The repeats of five seconds.
     console.hold("right", 150).await;
-    let bin = console.bin_nanos();
-    assert_eq!(console.playhead().nanos(), from.nanos() + (150 * bin).min(DAY - 60_000_000_000));
+    assert_eq!(console.playhead().nanos(), from.nanos() + DAY - 60_000_000_000, "the last event");
     assert!(console.request_count() - before <= 4, "{} requests", console.request_count() - before);
-    assert!(console.cursor_row().contains("2018-02-04"), "{}", console.text());
+    assert!(console.cursor_row().contains("23:59:00.000"), "{}", console.text());
 }
 
 #[tokio::test]
@@ -153,9 +155,9 @@ async fn a_long_log_is_loaded_only_near_the_playhead() {
         console.type_text(&format!("2018-02-04 {at}")).await;
         let before = console.request_count();
         console.press("enter").await;
-        console.shows(&[&format!("PAUSED 2018-02-04 {at}:00")]).await;
+        console.shows(&[&format!("PAUSED  2018-02-04 Sun {at}:00")]).await;
         assert!(console.request_count() - before <= 2, "{} requests", console.request_count() - before);
-        assert!(console.loaded_count() <= 1_000, "{} events are loaded", console.loaded_count());
+        assert!(console.loaded_count() <= 2_500, "{} events are loaded", console.loaded_count());
     }
 }
 
@@ -179,9 +181,9 @@ async fn a_search_finds_a_text_and_a_filter_hides_other_events() {
     console.press("g /").await;
     console.type_text("\"minute\":777").await;
     console.press("enter").await;
-    console.shows(&["search: \"minute\":777", "2018-02-04 12:57:00.000"]).await;
+    console.shows(&["/ \"minute\":777", "2018-02-04 Sun 12:57:00.000", "hit 1 of 1"]).await;
     console.press("n").await;
-    console.shows(&["no later hit", "1 hit "]).await;
+    console.shows(&["this is the only hit"]).await;
     console.press("&").await;
     console.type_text("\"minute\":77").await;
     console.press("enter").await;
@@ -191,7 +193,7 @@ async fn a_search_finds_a_text_and_a_filter_hides_other_events() {
     console.press("ctrl-f &").await;
     console.type_text("nowhere").await;
     console.press("enter").await;
-    console.shows(&["0 of 1,440 loaded events match"]).await;
+    console.shows(&["0 of 1,440 match"]).await;
 }
 
 #[tokio::test]
@@ -203,17 +205,17 @@ async fn a_search_shows_its_progress_and_resumes_where_it_stopped() {
     console.type_text("\"number\":49").await;
     console.press("enter").await;
     console.release_first_replies(2).await;
-    // The first page has a thousand events: 49 and 490 to 499 match.
-    console.shows(&["scanned 2 % · 11 hits · Esc stops", "PAUSED 2018-02-04 00:01:24", "11 match", "▾ hit"]).await;
+    // The first page looks at fewer than 4,900 events: 49 and 490 to 499 match.
+    console.shows(&["9 % searched · hit 1 of 11 · esc stops", "PAUSED  2018-02-04 Sun 00:01:24", "█ match"]).await;
     console.press("esc").await;
-    console.shows(&["scanned 2 % · 11 hits so far", "PAUSED"]).await;
+    console.shows(&["hit 1 of 11 so far · n and N continue", "PAUSED"]).await;
     console.release_replies().await;
     console.press(&["n"; 10].join(" ")).await;
-    console.shows(&["scanned 2 % · 11 hits so far", "\"number\":499,"]).await;
+    console.shows(&["hit 11 of 11 so far", "\"number\": 499,"]).await;
     console.press("n").await;
-    console.shows(&["1,111 hits", "\"number\":4900,"]).await;
+    console.shows(&["hit 12 of 1,111", "\"number\": 4900,"]).await;
     console.press("N N").await;
-    console.shows(&["\"number\":498,"]).await;
+    console.shows(&["hit 10 of 1,111", "\"number\": 498,"]).await;
 }
 
 #[tokio::test]
@@ -229,7 +231,7 @@ async fn a_late_hit_does_not_move_a_reader_who_has_moved_on() {
     console.shows(&["1 hit "]).await;
     assert_eq!(console.position(), position);
     console.press("n").await;
-    console.shows(&["\"number\":777,"]).await;
+    console.shows(&["\"number\": 777,"]).await;
 }
 
 #[tokio::test]
@@ -242,11 +244,13 @@ async fn new_events_are_searched_even_while_the_search_runs() {
     console.press("enter").await;
     console.receive("quakes", 1).await;
     console.release_replies().await;
-    console.shows(&["1 hit "]).await;
+    console.shows(&["hit 1 of 1"]).await;
     console.receive("quakes", 2).await;
-    console.shows(&["3 hits"]).await;
-    console.press("n n n").await;
-    console.shows(&["no later hit"]).await;
+    console.shows(&["hit 1 of 3"]).await;
+    console.press("n n").await;
+    console.shows(&["hit 3 of 3"]).await;
+    console.press("n").await;
+    console.shows(&["hit 2 of 3, before"]).await;
 }
 
 #[tokio::test]
@@ -259,7 +263,7 @@ async fn a_regular_expression_is_searched_and_an_invalid_one_is_reported_while_t
     console.press("backspace").await;
     console.type_text("7+}").await;
     console.press("enter").await;
-    console.shows(&["PAUSED 2018-02-04 01:17:00.000", "2 hits"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 01:17:00.000", "hit 1 of 2"]).await;
 }
 
 #[tokio::test]
@@ -275,7 +279,7 @@ async fn a_step_moves_the_cursor_and_not_the_list() {
     // Stepping past the lower end scrolls the list, a row at a time.
     console.press(&["j"; 40].join(" ")).await;
     assert!(console.cursor_row().contains("12:42:00.000"), "{}", console.text());
-    assert_eq!(console.list().last(), Some(&console.cursor_row().chars().take(40).collect::<String>()));
+    assert!(console.list().last().is_some_and(|last| last.contains("12:42:00.000")), "{}", console.text());
     // Stepping up from the newest event stops following and keeps the rows.
     console.press("G").await;
     let before = console.list();
@@ -318,20 +322,20 @@ async fn a_range_is_shaded_and_copied_as_a_read_command() {
     console.press("t").await;
     console.type_text("2018-02-04 06:00").await;
     console.press("enter v").await;
-    console.shows(&["range of 0ms: v ends it"]).await;
+    console.shows(&["0: v ends it"]).await;
     console.press("t").await;
     console.type_text("2018-02-04 08:00").await;
     console.press("enter").await;
-    console.shows(&["range of 2h 0m: v ends it"]).await;
+    console.shows(&["2h 00m: v ends it"]).await;
     console.press("v g").await;
-    console.shows(&["range of 2h 0m: y copies the command"]).await;
-    // Two of 24 hours are about 10 of 118 columns.
-    assert!((10..=11).contains(&console.reversed_bars()), "{} columns\n{}", console.reversed_bars(), console.text());
+    console.shows(&["2h 00m: y copies the command"]).await;
+    // Two hours are eight bars, and the last bar has their end.
+    assert_eq!(console.bars_in_range(), 9, "{}", console.text());
     console.press("y").await;
     let command = "hourlog read quakes --since 2018-02-04T06:00:00Z --until 2018-02-04T08:00:00.000000001Z";
     assert_eq!(console.copied(), command);
     console.press("esc").await;
-    assert_eq!(console.reversed_bars(), 0);
+    assert_eq!(console.bars_in_range(), 0);
     console.shows(&["▸ quakes"]).await;
     console.press("y").await;
     assert!(console.copied().contains("minute"), "{}", console.copied());
@@ -348,7 +352,7 @@ async fn a_long_event_can_be_scrolled_to_its_end() {
         console.press("J").await;
     }
     console.shows(&["line 99"]).await;
-    for _ in 0..18 {
+    for _ in 0..30 {
         console.press("K").await;
     }
     console.shows(&["│line 0 "]).await;
@@ -358,7 +362,7 @@ async fn a_long_event_can_be_scrolled_to_its_end() {
     console.press("l l l l").await;
     console.shows(&["--."]).await;
     console.press("h h h h w k").await;
-    console.shows(&["\"minute\":1439"]).await;
+    console.shows(&["\"minute\":1439}"]).await;
 }
 
 #[tokio::test]
@@ -376,16 +380,16 @@ async fn loaded_events_stay_visible_through_an_outage() {
 #[tokio::test]
 async fn playing_faster_than_loading_shows_buffering_and_skips_nothing() {
     let mut console = Harness::log("quakes", 120, 40).await;
-    console.press("g > > > > > > > > > >").await;
+    console.press("g > > > > > > >").await;
     console.hold_replies();
     console.press("space").await;
     console.advance(30_000).await;
-    console.shows(&["BUFFERING ×1024→×"]).await;
+    console.shows(&["BUFFERING ×1000, reached ×"]).await;
     console.release_replies().await;
     console.advance(5_000).await;
-    console.shows(&["PLAY ×1024"]).await;
+    console.shows(&["PLAY ×1000"]).await;
     console.advance(90_000).await;
-    console.shows(&["END 2018-02-04 23:59:00.000"]).await;
+    console.shows(&["END  2018-02-04 Sun 23:59:00.000"]).await;
 }
 
 #[tokio::test]
@@ -407,17 +411,17 @@ async fn the_same_key_stops_and_resumes_following() {
 #[tokio::test]
 async fn silence_is_skipped_on_request_and_the_skip_is_shown() {
     let mut console = Harness::log("sparse", 120, 40).await;
-    console.press("g i space").await;
+    console.press("g > < i space").await;
     console.advance(100).await;
-    console.shows(&["364d 23h skipped", "PLAY ×1 2018-02-03 23:59:58"]).await;
+    console.shows(&["PLAY ×1  2018-02-03 Sat 23:59:58"]).await;
     console.advance(3_000).await;
-    console.shows(&["END 2018-02-04 00:00:00.000"]).await;
-    // Silence is skipped after two seconds of real time, whatever the speed.
-    console.press("g > > > > space").await;
+    console.shows(&["END  2018-02-04 Sun 00:00:00.000"]).await;
+    // Silence takes two seconds of real time, whatever the speed.
+    console.press("g > > > space").await;
     console.advance(1_500).await;
-    console.shows(&["PLAY ×16 2018-02-03 23:59:5"]).await;
+    console.shows(&["PLAY ×10  2018-02-03 Sat 23:59:5"]).await;
     console.advance(1_000).await;
-    console.shows(&["END 2018-02-04 00:00:00.000"]).await;
+    console.shows(&["END  2018-02-04 Sun 00:00:00.000"]).await;
 }
 
 #[tokio::test]
@@ -426,9 +430,9 @@ async fn a_filter_that_hides_the_current_event_keeps_the_playhead() {
     console.press("g j j j &").await;
     console.type_text("\"minute\":1}").await;
     console.press("enter").await;
-    console.shows(&["00:03:00.000 hidden by filter", "PAUSED 2018-02-04 00:03:00.000"]).await;
+    console.shows(&["▸00:03:00.000  ┄ no later event ┄", "PAUSED  2018-02-04 Sun 00:03:00.000"]).await;
     console.press("ctrl-f").await;
-    console.shows(&["PAUSED 2018-02-04 00:03:00.000"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 00:03:00.000"]).await;
     assert!(console.cursor_row().contains("00:03:00.000"), "{}", console.text());
 }
 
@@ -461,7 +465,7 @@ async fn the_palette_runs_key_commands_and_opens_logs() {
     let mut console = Harness::log("quakes", 120, 40).await;
     console.press(":").await;
     console.type_text("whole log").await;
-    console.shows(&["0  the whole log"]).await;
+    console.shows(&["0  whole log  show the whole log"]).await;
     console.press("esc :").await;
     console.type_text("log sparse").await;
     console.press("enter").await;
@@ -480,8 +484,8 @@ async fn every_terminal_size_has_a_layout_or_a_message() {
             (39, 9) => assert!(log.starts_with("need 40x10, have 39x9"), "{log}"),
             _ => {
                 assert!(logs.contains("quakes") && log.contains("LIVE") && log.contains('█'), "{logs}\n{log}");
-                assert_eq!(log.contains('┯'), columns >= 60, "{log}");
-                assert_eq!(log.contains("events in window"), columns >= 80, "{log}");
+                assert_eq!(log.contains('▲'), columns >= 60, "{log}");
+                assert_eq!(log.contains("all of it"), columns >= 60, "{log}");
                 assert_eq!(log.contains("Pretty"), columns >= 120, "{log}");
                 assert!(console.cursor_row().contains("23:59:00.000"), "{log}");
                 console.press("enter").await;
@@ -497,17 +501,28 @@ async fn a_screen_without_colours_and_in_ascii_shows_everything() {
     console.press("enter g m j").await;
     assert!(console.text().is_ascii(), "{}", console.text());
     assert!(!console.has_colour(), "a colour is drawn");
-    console.shows(&["PAUSED", "*", "#", "="]).await;
+    console.shows(&["PAUSED", "*", "#", "[", "]"]).await;
     assert!(console.cursor_row().contains("00:01:00.000"), "the cursor cannot be told without colour");
 }
 
 #[tokio::test]
 async fn help_lists_every_key() {
-    let mut console = Harness::log("quakes", 120, 70).await;
+    use console::tui::keymap::{KEYMAP, KeyScope};
+
+    let help_of = |scope: KeyScope, text: &str| {
+        // A long sentence is wrapped.
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let shown = words(text).join(" ");
+        for binding in KEYMAP.iter().filter(|binding| binding.scope != scope) {
+            let start = words(binding.help).into_iter().take(3).collect::<Vec<_>>().join(" ");
+            assert!(shown.contains(&start), "{}\n{text}", binding.help);
+        }
+    };
+    let mut console = Harness::log("quakes", 200, 70).await;
     console.press("?").await;
-    for binding in console::tui::keymap::KEYMAP {
-        assert!(console.text().contains(binding.help), "{}\n{}", binding.help, console.text());
-    }
+    help_of(KeyScope::Logs, &console.text());
     console.press("esc").await;
     console.shows(&["LIVE"]).await;
+    console.press("q ?").await;
+    help_of(KeyScope::Log, &console.text());
 }

@@ -109,6 +109,8 @@ mod retention;
 mod run;
 mod sent;
 pub mod store;
+#[cfg(feature = "text")]
+pub mod text;
 pub mod time;
 
 #[cfg(feature = "embedded")]

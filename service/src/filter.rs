@@ -5,14 +5,12 @@
 
 mod check;
 mod expression;
-mod text;
 mod values;
 
-use hourlog::{Error, Event, Result};
+use hourlog::{Error, Event, Result, text::Text};
 
 use check::CONDITION;
 use expression::Expression;
-use text::Text;
 
 /// The most bytes of a filter's parts together.
 const BYTES_MAX: usize = 4 << 10;

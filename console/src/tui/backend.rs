@@ -13,10 +13,10 @@ use tokio::{
 };
 
 use crate::tui::{
+    filter::Selection,
     listing::Listing,
-    loaded::{Fetch, FetchedEvents},
-    msg::{Effect, Msg, Request},
-    pattern::Pattern,
+    msg::{Effect, Msg, Request, Scan},
+    pages::{Fetch, Fetched},
     scan::{Direction, ScanPage, ScanProgress},
     state::HITS_MAX,
 };
@@ -32,28 +32,31 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub trait Source: Send + Sync + 'static {
     /// Returns all logs, by id.
     fn logs(&self) -> impl Future<Output = Result<LogsReply>> + Send;
-    /// Returns the newest events that do not lie ahead of now; of a log that has none, the last events.
-    fn newest(&self, log: &LogId, limit: u32) -> impl Future<Output = Result<FetchedEvents>> + Send;
-    /// Returns events from `from` on, or before it with the nearest first, and whether there are no
-    /// more.
+    /// Returns the newest selected events that do not lie ahead of now.
+    fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> impl Future<Output = Result<Fetched>> + Send;
+    /// Returns selected events from a position on, or before it. The stretch that was read may end before the limit is
+    /// reached.
     fn page(
         &self,
         log: &LogId,
-        from: Position,
+        at: Position,
         direction: Direction,
         limit: u32,
-    ) -> impl Future<Output = Result<(Vec<Event>, bool)>> + Send;
-    /// Counts events by time; without a span, those of the whole log.
-    fn count(
-        &self,
-        log: &LogId,
-        span: Option<(Offset, Offset)>,
-        bins: u32,
-    ) -> impl Future<Output = Result<TimelineReply>> + Send;
+        selection: &Selection,
+    ) -> impl Future<Output = Result<Fetched>> + Send;
+    /// Checks a selection, without reading events.
+    fn check(&self, log: &LogId, selection: &Selection) -> impl Future<Output = Result<()>> + Send;
+    /// Counts events by time.
+    fn count(&self, log: &LogId, request: &TimelineRequest) -> impl Future<Output = Result<TimelineReply>> + Send;
     /// Returns the cursor after the newest event, in arrival order.
     fn newest_arrival(&self, log: &LogId) -> impl Future<Output = Result<Option<Cursor>>> + Send;
-    /// Waits for events after a cursor, in arrival order.
-    fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> impl Future<Output = Result<Arrivals>> + Send;
+    /// Waits for selected events after a cursor, in arrival order.
+    fn arrivals(
+        &self,
+        log: &LogId,
+        after: Option<Cursor>,
+        selection: &Selection,
+    ) -> impl Future<Output = Result<Arrivals>> + Send;
 }
 
 /// Events that have arrived.
@@ -72,7 +75,12 @@ pub struct Arrivals {
 pub struct Backend<S> {
     source: Arc<S>,
     messages: mpsc::Sender<Msg>,
-    tasks: JoinSet<()>,
+    /// Requests for the list of logs.
+    listing: JoinSet<()>,
+    /// Requests for the open log.
+    asking: JoinSet<()>,
+    /// The follower and the scan.
+    lasting: JoinSet<()>,
     follower: Option<AbortHandle>,
     scanner: Option<AbortHandle>,
 }
@@ -80,29 +88,34 @@ pub struct Backend<S> {
 impl<S: Source> Backend<S> {
     /// Returns a backend that sends its answers to `messages`.
     pub fn new(source: S, messages: mpsc::Sender<Msg>) -> Self {
-        Self { source: Arc::new(source), messages, tasks: JoinSet::new(), follower: None, scanner: None }
+        let (listing, asking, lasting) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        Self { source: Arc::new(source), messages, listing, asking, lasting, follower: None, scanner: None }
     }
 
     /// Starts an effect. Effects on the terminal are ignored here.
     pub fn start(&mut self, effect: Effect) {
-        while self.tasks.try_join_next().is_some() {}
+        for tasks in [&mut self.listing, &mut self.asking, &mut self.lasting] {
+            while tasks.try_join_next().is_some() {}
+        }
         let (source, messages) = (Arc::clone(&self.source), self.messages.clone());
         match effect {
             Effect::Ask(request) => {
-                self.tasks.spawn(async move {
+                let tasks = if request == Request::Logs { &mut self.listing } else { &mut self.asking };
+                tasks.spawn(async move {
                     // If nobody receives the answer, the console has been left.
                     let _ = messages.send(answer(&*source, request).await).await;
                 });
             }
-            Effect::Follow { opened, log } => {
-                let follower = self.tasks.spawn(async move { follow(&*source, &messages, opened, &log).await });
+            Effect::Follow { number, log, selection } => {
+                let follower =
+                    self.lasting.spawn(async move { follow(&*source, &messages, number, &log, &selection).await });
                 replace(&mut self.follower, Some(follower));
             }
-            Effect::Scan { opened, number, log, pattern, progress } => {
-                let scanner = self.tasks.spawn(async move {
-                    let mut pages = pin!(scan(&*source, &log, &pattern, progress));
+            Effect::Scan { number, scan: scanned } => {
+                let scanner = self.lasting.spawn(async move {
+                    let mut pages = pin!(scan(&*source, &scanned));
                     while let Some(page) = pages.next().await {
-                        if messages.send(Msg::Scanned { opened, number, page }).await.is_err() {
+                        if messages.send(Msg::Scanned { number, page }).await.is_err() {
                             return;
                         }
                     }
@@ -111,6 +124,7 @@ impl<S: Source> Backend<S> {
             }
             Effect::StopFollowing => replace(&mut self.follower, None),
             Effect::StopScanning => replace(&mut self.scanner, None),
+            Effect::StopAsking => self.asking.abort_all(),
             Effect::Copy(_) | Effect::Quit | Effect::Suspend | Effect::Redraw => {}
         }
     }
@@ -127,56 +141,46 @@ fn replace(task: &mut Option<AbortHandle>, by: Option<AbortHandle>) {
 pub async fn answer(source: &impl Source, request: Request) -> Msg {
     match request {
         Request::Logs => Msg::Logs(source.logs().await),
-        Request::Load { opened, log, fetch } => Msg::Loaded { opened, fetch, events: load(source, &log, fetch).await },
-        Request::Count { opened, log, span, bins } => {
-            Msg::Counted { opened, counts: source.count(&log, span, bins).await }
+        Request::Load { number, log, fetch, selection } => {
+            Msg::Loaded { number, events: load(source, &log, fetch, &selection).await }
+        }
+        Request::Check { number, log, selection } => {
+            Msg::Checked { number, result: source.check(&log, &selection).await }
+        }
+        Request::Count { number, kind, log, request } => {
+            Msg::Counted { number, kind, counts: source.count(&log, &request).await }
         }
     }
 }
 
-async fn load(source: &impl Source, log: &LogId, fetch: Fetch) -> Result<FetchedEvents> {
-    let before = |position, limit| events_before(source, log, position, limit);
-    let from = |position| source.page(log, position, Direction::Forward, PAGE);
+async fn load(source: &impl Source, log: &LogId, fetch: Fetch, selection: &Selection) -> Result<Fetched> {
+    let page = |at, direction, limit| source.page(log, at, direction, limit, selection);
     match fetch {
         Fetch::Around(position) => {
-            let ((mut events, first_reached), (after, last_reached)) =
-                try_join(before(position, PAGE / 2), from(position)).await?;
-            events.extend(after);
-            Ok(FetchedEvents { events, first_reached, last_reached })
+            let before = page(position, Direction::Backward, PAGE / 2);
+            let (before, after) = try_join(before, page(position, Direction::Forward, PAGE)).await?;
+            let (scanned, mut events) = (before.scanned + after.scanned, before.events);
+            events.extend(after.events);
+            Ok(Fetched { from: before.from, to: after.to, events, scanned })
         }
-        Fetch::After(position) => {
-            let (events, last_reached) = from(position.next()).await?;
-            Ok(FetchedEvents { events, first_reached: false, last_reached })
-        }
-        Fetch::Before(position) => {
-            let (events, first_reached) = before(position, PAGE).await?;
-            Ok(FetchedEvents { events, first_reached, last_reached: false })
-        }
+        Fetch::From(position) => page(position, Direction::Forward, PAGE).await,
+        Fetch::Before(position) => page(position, Direction::Backward, PAGE).await,
         Fetch::Newest => {
-            let newest = source.newest(log, PAGE).await?;
-            if newest.last_reached || !newest.events.is_empty() {
+            let newest = source.newest(log, PAGE, selection).await?;
+            if newest.to == Position::MAX || !newest.events.is_empty() {
                 return Ok(newest);
             }
-            let (events, first_reached) = before(Position::MAX, PAGE).await?;
-            Ok(FetchedEvents { events, first_reached, last_reached: true })
+            // All events lie ahead of now, or the filter passes none of those that it has seen.
+            match selection.is_all() {
+                true => page(Position::MAX, Direction::Backward, PAGE).await,
+                false => Ok(newest),
+            }
         }
     }
-}
-
-/// Returns events before a position, in timeline order, and whether there are no more.
-async fn events_before(
-    source: &impl Source,
-    log: &LogId,
-    position: Position,
-    limit: u32,
-) -> Result<(Vec<Event>, bool)> {
-    let (mut events, first_reached) = source.page(log, position, Direction::Backward, limit).await?;
-    events.reverse();
-    Ok((events, first_reached))
 }
 
 /// Sends every event that arrives, until the task is aborted. Reports a failure and retries.
-async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64, log: &LogId) {
+async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, number: u64, log: &LogId, selection: &Selection) {
     // The cursor to continue from, once it is known.
     let mut after: Option<Option<Cursor>> = None;
     // A request that waits for events does not tell whether the service is there. This one is
@@ -186,15 +190,15 @@ async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64,
         let answer = if asks_for_newest {
             source.newest_arrival(log).await.map(|newest| {
                 after.get_or_insert(newest);
-                Msg::FollowStarted { opened }
+                Msg::FollowStarted { number }
             })
         } else {
-            match source.arrivals(log, after.flatten()).await {
+            match source.arrivals(log, after.flatten(), selection).await {
                 Ok(Arrivals { events, next, moved }) => {
                     after = Some(next);
                     // The events on the screen may be lost, so the console must load them again.
                     match moved {
-                        None => Ok(Msg::Arrived { opened, events: Ok(events) }),
+                        None => Ok(Msg::Arrived { number, events: Ok(events) }),
                         Some(moved) => Err(Error::new(ErrorKind::Unavailable, moved.to_string())),
                     }
                 }
@@ -211,7 +215,7 @@ async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64,
                 tokio::time::sleep(RETRY_AFTER).await;
                 continue;
             }
-            Err(error) => Msg::Arrived { opened, events: Err(error) },
+            Err(error) => Msg::Arrived { number, events: Err(error) },
         };
         if messages.send(msg).await.is_err() {
             return;
@@ -223,40 +227,36 @@ async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, opened: u64,
 }
 
 /// A scan between two pages.
-struct Scan {
+struct ScanState {
     progress: ScanProgress,
     direction: Direction,
     hits: usize,
     pages: usize,
 }
 
-/// Searches a log from where `progress` ends, in alternating directions, page by page.
-pub fn scan(
-    source: &impl Source,
-    log: &LogId,
-    pattern: &Pattern,
-    progress: ScanProgress,
-) -> impl Stream<Item = Result<ScanPage>> {
-    let begin = Some(Scan { progress, direction: Direction::Forward, hits: 0, pages: 0 });
-    stream::try_unfold(begin, move |scan| async move {
-        let Some(mut scan) = scan else { return Ok(None) };
+/// Searches a log from where its progress ends, in alternating directions, page by page.
+pub fn scan(source: &impl Source, scan: &Scan) -> impl Stream<Item = Result<ScanPage>> {
+    let begin = ScanState { progress: scan.progress.clone(), direction: Direction::Forward, hits: 0, pages: 0 };
+    stream::try_unfold(Some(begin), move |state| async move {
+        let Some(mut state) = state else { return Ok(None) };
         // The first page does not wait for the count, and a scan that may not count goes on without
         // it.
-        if scan.pages == 1 && scan.progress.log_events.is_none() {
-            scan.progress.log_events = source.count(log, None, 1).await.ok().map(|reply| reply.count);
+        if state.pages == 1 && state.progress.log_events.is_none() {
+            let request = TimelineRequest { bins: Some(1), to: Some(When::End), ..TimelineRequest::default() };
+            state.progress.log_events = source.count(&scan.log, &request).await.ok().map(|reply| reply.count);
         }
-        let hits = scan_page(source, log, pattern, scan.direction, &mut scan.progress).await?;
-        scan.pages += 1;
-        scan.hits += hits.len();
-        let next = next_direction(&scan.progress, scan.direction).filter(|_| scan.hits < HITS_MAX);
-        let page = ScanPage { hits, progress: scan.progress.clone(), goes_on: next.is_some() };
-        Ok(Some((page, next.map(|direction| Scan { direction, ..scan }))))
+        let hits = scan_page(source, scan, state.direction, &mut state.progress).await?;
+        state.pages += 1;
+        state.hits += hits.len();
+        let next = next_direction(&state.progress, state.direction).filter(|_| state.hits < HITS_MAX);
+        let page = ScanPage { hits, progress: state.progress.clone(), goes_on: next.is_some() };
+        Ok(Some((page, next.map(|direction| ScanState { direction, ..state }))))
     })
 }
 
 /// Returns the direction of the next page: the other one, unless its end is reached.
 fn next_direction(progress: &ScanProgress, last: Direction) -> Option<Direction> {
-    match (progress.first_reached, progress.last_reached) {
+    match (progress.from == Position::MIN, progress.to == Position::MAX) {
         (true, true) => None,
         (true, false) => Some(Direction::Forward),
         (false, true) => Some(Direction::Backward),
@@ -270,31 +270,23 @@ fn next_direction(progress: &ScanProgress, last: Direction) -> Option<Direction>
 /// Searches the next page in a direction, and returns its hits.
 async fn scan_page(
     source: &impl Source,
-    log: &LogId,
-    pattern: &Pattern,
+    scan: &Scan,
     direction: Direction,
     progress: &mut ScanProgress,
 ) -> Result<Vec<Position>> {
-    let ScanProgress { from, to, first_reached, last_reached, events: searched, .. } = progress;
     // Each direction moves its own end of the searched stretch.
-    let (end, end_reached, limit) = match direction {
-        Direction::Forward => (to, last_reached, Position::MAX),
-        Direction::Backward => (from, first_reached, Position::MIN),
+    let end = match direction {
+        Direction::Forward => progress.to,
+        Direction::Backward => progress.from,
     };
-    if *end == limit {
-        *end_reached = true;
-        return Ok(Vec::new());
+    let (selection, is_searched) = scan.selection.searching(&scan.pattern);
+    let page = source.page(&scan.log, end, direction, PAGE_EVENTS_DEFAULT, &selection).await?;
+    match direction {
+        Direction::Forward => progress.to = page.to,
+        Direction::Backward => progress.from = page.from,
     }
-    let (events, ended) = source.page(log, *end, direction, PAGE_EVENTS_DEFAULT).await?;
-    *end_reached = ended;
-    if let Some(last) = events.last() {
-        *end = match direction {
-            Direction::Forward => last.position.next(),
-            Direction::Backward => last.position,
-        };
-    }
-    *searched += events.len() as u64;
-    Ok(events.iter().filter(|event| pattern.matches(event)).map(|event| event.position).collect())
+    progress.events += page.scanned;
+    Ok(Selection::hits(&page.events, &scan.pattern, is_searched).map(|event| event.position).collect())
 }
 
 impl Source for Remote {
@@ -302,37 +294,62 @@ impl Source for Remote {
         Listing::default().update(self).await
     }
 
-    async fn newest(&self, log: &LogId, limit: u32) -> Result<FetchedEvents> {
-        let request = ReplayRequest { reverse: true, limit: Some(limit), ..ReplayRequest::default() };
-        let page = self.replay(log, &request).await?;
-        let (first_reached, last_reached) = (page.end.is_last(), page.ahead.is_none());
-        Ok(FetchedEvents { events: page.events.into_iter().rev().collect(), first_reached, last_reached })
+    async fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> Result<Fetched> {
+        let page = self.replay(log, &ReplayRequest { reverse: true, ..request(limit, selection) }).await?;
+        let newest = page.events.first().map(|event| event.position.next());
+        let to = match &page.ahead {
+            None => Position::MAX,
+            Some(ahead) => newest.unwrap_or(Position::at(ahead.first)),
+        };
+        let from = if page.end.is_last() { Position::MIN } else { timeline(page.next).unwrap_or(to) };
+        Ok(Fetched { from, to, events: page.events.into_iter().rev().collect(), scanned: page.scanned })
     }
 
-    async fn page(&self, log: &LogId, from: Position, direction: Direction, limit: u32) -> Result<(Vec<Event>, bool)> {
-        let reverse = direction == Direction::Backward;
-        let request = ReplayRequest { reverse, limit: Some(limit), ..ReplayRequest::default() };
-        let request = match (from, direction) {
+    async fn page(
+        &self,
+        log: &LogId,
+        at: Position,
+        direction: Direction,
+        limit: u32,
+        selection: &Selection,
+    ) -> Result<Fetched> {
+        let request = request(limit, selection);
+        let request = match (at, direction) {
             (Position::MIN, Direction::Forward) => request,
-            (Position::MAX, Direction::Backward) => ReplayRequest { to: Some(When::End), ..request },
-            (from, Direction::Backward) if from == Position::at(from.offset) => {
-                ReplayRequest { to: Some(When::At(from.offset)), ..request }
+            (Position::MAX, Direction::Backward) => ReplayRequest { to: Some(When::End), reverse: true, ..request },
+            (at, Direction::Backward) if at == Position::at(at.offset) => {
+                ReplayRequest { to: Some(When::At(at.offset)), reverse: true, ..request }
             }
             // The cursor is exclusive. Backward it is the position itself, forward the position
             // before it.
-            (from, Direction::Backward) => ReplayRequest { after: Some(Cursor::Timeline(from)), ..request },
-            (from, Direction::Forward) => {
-                ReplayRequest { from: Some(When::At(from.offset)), after: previous(from), ..request }
+            (at, Direction::Backward) => ReplayRequest { after: Some(Cursor::Timeline(at)), reverse: true, ..request },
+            (at, Direction::Forward) => {
+                ReplayRequest { from: Some(When::At(at.offset)), after: previous(at), ..request }
             }
         };
         let page = self.replay(log, &request).await?;
         // A page that the deadline cut short has not reached the end.
-        Ok((page.events, page.end.is_last()))
+        let (is_last, last, mut events) = (page.end.is_last(), timeline(page.next), page.events);
+        let (from, to) = match direction {
+            Direction::Forward if is_last => (at, Position::MAX),
+            Direction::Forward => (at, last.map_or(at, Position::next)),
+            Direction::Backward if is_last => (Position::MIN, at),
+            Direction::Backward => (last.unwrap_or(at), at),
+        };
+        if direction == Direction::Backward {
+            events.reverse();
+        }
+        Ok(Fetched { from, to, events, scanned: page.scanned })
     }
 
-    async fn count(&self, log: &LogId, span: Option<(Offset, Offset)>, bins: u32) -> Result<TimelineReply> {
-        let (from, to) = span.map_or((None, None), |(from, to)| (Some(When::At(from)), Some(When::At(to))));
-        self.timeline(log, &TimelineRequest { from, to, bins: Some(bins), ..TimelineRequest::default() }).await
+    async fn check(&self, log: &LogId, selection: &Selection) -> Result<()> {
+        // The service reads the selection before it finds that there is no time to read.
+        let nowhere = Some(When::At(Offset::from_nanos(0)));
+        self.replay(log, &ReplayRequest { from: nowhere, to: nowhere, ..request(1, selection) }).await.map(drop)
+    }
+
+    async fn count(&self, log: &LogId, request: &TimelineRequest) -> Result<TimelineReply> {
+        self.timeline(log, request).await
     }
 
     async fn newest_arrival(&self, log: &LogId) -> Result<Option<Cursor>> {
@@ -340,11 +357,24 @@ impl Source for Remote {
         Ok(self.replay(log, &request).await?.next)
     }
 
-    async fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> Result<Arrivals> {
-        let wait = WAIT.parse().ok();
-        let request = ReplayRequest { order: Order::Arrival, after, wait, ..ReplayRequest::default() };
+    async fn arrivals(&self, log: &LogId, after: Option<Cursor>, selection: &Selection) -> Result<Arrivals> {
+        let (wait, Selection { condition, text }) = (WAIT.parse().ok(), selection.clone());
+        let request = ReplayRequest { order: Order::Arrival, after, wait, condition, text, ..ReplayRequest::default() };
         let page = self.replay(log, &request).await?;
         Ok(Arrivals { events: page.events, next: page.next, moved: page.moved })
+    }
+}
+
+fn request(limit: u32, selection: &Selection) -> ReplayRequest {
+    let Selection { condition, text } = selection.clone();
+    ReplayRequest { limit: Some(limit), condition, text, ..ReplayRequest::default() }
+}
+
+/// Returns the position of a cursor in the timeline.
+fn timeline(cursor: Option<Cursor>) -> Option<Position> {
+    match cursor? {
+        Cursor::Timeline(position) => Some(position),
+        Cursor::Arrival(_) => None,
     }
 }
 

@@ -1,123 +1,184 @@
-//! The bars of the scrubber: the number of events in each column.
+//! The bars of the scrubber: the number of events in each step of the window.
 //!
-//! Counts come from the archive's index, so the whole time is known before an event is loaded. The
-//! index counts per minute. Within a minute, loaded events are placed exactly, and the rest of the
-//! count is spread evenly.
+//! Counts come from the archive, so the whole time is known before an event is loaded. Its index counts parts of buckets.
+//! Where a bar is shorter than a part, and the events were not read yet, the part's mean is drawn, and says so.
 
-use hourlog::{Event, Offset, time::MINUTE};
+use hourlog::{Offset, wire::TimelineReply};
 
-use crate::tui::state::Log;
+use crate::tui::{
+    scale::Grid,
+    state::{Heights, Log},
+};
 
-/// The bars of the scrubber.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bars {
-    /// Number of events in each column.
-    pub(crate) counts: Vec<u64>,
-    /// Some counts are spread over their minute, because the index does not know better.
-    pub(crate) spread: bool,
+/// A peak of this many medians makes the others flat.
+const FLAT_MEDIANS: u64 = 50;
+
+/// A bar.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bar {
+    /// Number of all events; `None` if it is not known yet.
+    pub count: Option<u64>,
+    /// Number of the events that pass the filters, or that a search has found.
+    pub matches: u64,
+    /// The count is the mean of a longer stretch.
+    pub is_mean: bool,
 }
 
-/// Returns the column of a time, in a window that is `columns` wide.
-pub(crate) fn column((from, to): (Offset, Offset), columns: usize, offset: Offset) -> Option<usize> {
-    let since = |offset: Offset| i128::from(offset.nanos()) - i128::from(from.nanos());
-    let (into, span) = (since(offset), since(to).max(1));
-    (0..span).contains(&into).then(|| (into * columns as i128 / span) as usize)
-}
-
-/// Returns the bars of a log. Counts of another window are moved to their columns in this one.
-pub(crate) fn bars(log: &Log, columns: usize) -> Bars {
-    let mut bars = Bars { counts: vec![0; columns], spread: false };
-    let (Some(window), Some(reply)) = (log.scrubber.window, &log.scrubber.counts) else { return bars };
-    let column = |offset: Offset| column(window, columns, offset);
-    if reply.bins.first().is_none_or(|bin| bin.to.nanos().saturating_sub(bin.from.nanos()) >= MINUTE) {
-        for bin in &reply.bins {
-            if let Some(at) = column(bin.from) {
-                bars.counts[at] += bin.count;
+/// Returns the bars of a log's window.
+pub fn bars(log: &Log) -> Vec<Bar> {
+    let Some(grid) = &log.scrubber.grid else { return Vec::new() };
+    let mut bars = vec![Bar::default(); grid.bars()];
+    if let Some(reply) = log.scrubber.counts.known() {
+        for (bar, (count, is_mean)) in bars.iter_mut().zip(counts(grid, reply)) {
+            (bar.count, bar.is_mean) = (count, is_mean);
+        }
+    }
+    if log.is_filtered() {
+        if let Some(reply) = log.scrubber.matches.known() {
+            for (bar, (count, _)) in bars.iter_mut().zip(counts(grid, reply)) {
+                bar.matches = count.unwrap_or(0);
             }
         }
-        return bars;
-    }
-    let events = log.loaded.events();
-    let loaded = |from: Offset, to: Offset| {
-        let at = |offset: Offset| events.partition_point(|event: &Event| event.position.offset < offset);
-        at(from)..at(to)
-    };
-    for event in events.range(loaded(window.0, window.1)) {
-        if let Some(at) = column(event.position.offset) {
-            bars.counts[at] += 1;
-        }
-    }
-    let mut bins = reply.bins.iter().filter(|bin| bin.count > 0).peekable();
-    while let Some(bin) = bins.next() {
-        let end = bin.from.saturating_add_nanos(MINUTE).min(window.1);
-        let end = bins.peek().map_or(end, |next| next.from.min(end));
-        let rest = bin.count.saturating_sub(loaded(bin.from, end).len() as u64);
-        let (Some(first), Some(last)) = (column(bin.from.max(window.0)), column(end.saturating_add_nanos(-1))) else {
-            continue;
-        };
-        let free: Vec<usize> = (first..=last).filter(|at| !log.loaded.holds(time(window, columns, *at))).collect();
-        for (number, at) in free.iter().enumerate() {
-            let share = |number: usize| rest * number as u64 / free.len() as u64;
-            bars.counts[*at] += share(number + 1) - share(number);
-            bars.spread |= rest > 0;
+    } else if let Some(search) = &log.search {
+        let (from, to) = grid.window();
+        let hits = search.hits().range(hourlog::Position::at(from)..hourlog::Position::at(to));
+        for bar in hits.filter_map(|hit| grid.bar(hit.offset)) {
+            bars[bar].matches += 1;
         }
     }
     bars
 }
 
-/// Returns the time at which a column begins.
-pub(crate) fn time((from, to): (Offset, Offset), columns: usize, at: usize) -> Offset {
-    let span = i128::from(to.nanos()) - i128::from(from.nanos());
-    from.saturating_add_nanos((span * at as i128 / columns.max(1) as i128) as i64)
+/// Returns the count of each bar, and true if it is a mean.
+fn counts(grid: &Grid, reply: &TimelineReply) -> Vec<(Option<u64>, bool)> {
+    let edges = grid.edges();
+    let bin = |from: Offset, to: Offset| {
+        let index = reply.bins.binary_search_by_key(&from, |bin| bin.from).ok()?;
+        Some(&reply.bins[index]).filter(|bin| bin.to == to).map(|bin| bin.count)
+    };
+    let exact: Vec<Option<u64>> = edges.windows(2).map(|edge| bin(edge[0], edge[1])).collect();
+    let grain = reply.grain.0;
+    if reply.exact || grain <= 0 {
+        return exact.into_iter().map(|count| (count, false)).collect();
+    }
+    // The index has a part's count at its start. Its mean is drawn over all of it.
+    let part = |index: usize| edges[index].nanos().div_euclid(grain);
+    let mut means = Vec::with_capacity(exact.len());
+    let mut first = 0;
+    while first < exact.len() {
+        let last = (first..exact.len()).take_while(|index| part(*index) == part(first)).last().unwrap_or(first);
+        let known: Option<u64> = exact[first..=last].iter().copied().sum();
+        let bars = (last - first + 1) as u64;
+        for number in 0..bars {
+            let share = |count: u64, number: u64| count * number / bars;
+            means.push((
+                known.map(|count| share(count, number + 1) - share(count, number)),
+                known.is_some() && bars > 1,
+            ));
+        }
+        first = last + 1;
+    }
+    means
+}
+
+/// Returns the way in which heights follow from counts.
+pub(crate) fn heights(chosen: Heights, bars: &[Bar]) -> Heights {
+    if chosen != Heights::Automatic {
+        return chosen;
+    }
+    let mut counts: Vec<u64> = bars.iter().filter_map(|bar| bar.count).filter(|count| *count > 0).collect();
+    counts.sort_unstable();
+    let median = counts.get(counts.len() / 2).copied().unwrap_or(0);
+    let is_flat = counts.last().is_some_and(|peak| *peak > median.saturating_mul(FLAT_MEDIANS));
+    if is_flat { Heights::Root } else { Heights::Linear }
+}
+
+/// Returns the height of a bar: `levels` for the peak, and at least one for a single event.
+pub(crate) fn height(count: u64, peak: u64, levels: usize, heights: Heights) -> usize {
+    if count == 0 || peak == 0 {
+        return 0;
+    }
+    let (count, peak) = (count.min(peak) as f64, peak as f64);
+    let part = match heights {
+        Heights::Automatic | Heights::Linear => count / peak,
+        Heights::Root => (count / peak).sqrt(),
+        Heights::Logarithm => (count.ln_1p() / peak.ln_1p()).clamp(0.0, 1.0),
+    };
+    ((part * levels as f64).ceil() as usize).clamp(1, levels)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::loaded::{Fetch, FetchedEvents};
     use hourlog::{
-        Position, Record,
-        time::SECOND,
-        wire::{BinReply, TimelineReply},
+        time::{MINUTE, SECOND},
+        wire::{BinReply, Span, Step},
     };
+    use jiff::tz::TimeZone;
 
     fn at(seconds: i64) -> Offset {
         Offset::from_nanos(seconds * SECOND)
     }
 
-    /// Returns the bars of a minute with sixty events in ten columns. The index counts all of them
-    /// at the minute's start; `loaded` of them are loaded.
-    fn counts(loaded: std::ops::Range<i64>) -> Bars {
-        let mut log = Log::new("a".parse().expect("a valid id"), 1);
-        let bin = |number: i64| BinReply {
-            from: at(number * 6),
-            to: at(number * 6 + 6),
-            count: if number == 0 { 60 } else { 0 },
+    fn grid() -> Grid {
+        let grid = Grid::of_length(120 * SECOND, at(60), 12, &TimeZone::UTC);
+        assert_eq!((grid.scale.step, grid.window()), (Step::Nanos(10 * SECOND), (at(0), at(120))));
+        grid
+    }
+
+    fn reply(counts: [u64; 12], exact: bool) -> TimelineReply {
+        let bin = |(index, count): (usize, u64)| BinReply {
+            from: at(index as i64 * 10),
+            to: at(index as i64 * 10 + 10),
+            count,
         };
-        let bins = (0..10).map(bin).collect();
-        log.scrubber.window = Some((at(0), at(60)));
-        log.scrubber.counts = Some(TimelineReply { count: 60, bins, ..TimelineReply::empty(at(0), at(60), at(60)) });
-        let event = |second: i64| Event {
-            log: log.id.clone(),
-            position: Position { offset: at(second), seq: hourlog::Seq::from_number(second) },
-            arrived: None,
-            record: Record::new("x"),
-        };
-        let fetched = FetchedEvents {
-            events: loaded.clone().map(event).collect(),
-            first_reached: loaded.start == 0,
-            last_reached: loaded.end == 60,
-        };
-        log.loaded.add_fetched(Fetch::Newest, fetched, Position::MIN);
-        bars(&log, 10)
+        TimelineReply {
+            bins: counts.into_iter().enumerate().map(bin).collect(),
+            count: counts.iter().sum(),
+            exact,
+            grain: Span(MINUTE),
+            ..TimelineReply::empty(at(0), at(120), at(120))
+        }
     }
 
     #[test]
-    fn loaded_events_are_placed_exactly_and_the_rest_of_the_minute_is_spread() {
-        assert_eq!(counts(0..60), Bars { counts: vec![6; 10], spread: false });
-        assert_eq!(counts(0..0), Bars { counts: vec![6; 10], spread: true });
-        let half = counts(0..30);
-        assert_eq!((half.counts.iter().sum::<u64>(), half.spread), (60, true));
-        assert_eq!(half.counts[..5], [6; 5]);
+    fn bars_shorter_than_the_index_are_means_that_keep_the_sum() {
+        let means = counts(&grid(), &reply([61, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0], false));
+        let drawn: Vec<u64> = means.iter().filter_map(|(count, _)| *count).collect();
+        assert_eq!(drawn, [10, 10, 10, 10, 10, 11, 1, 1, 1, 1, 1, 2]);
+        assert!(means.iter().all(|(_, is_mean)| *is_mean));
+        let exact = counts(&grid(), &reply([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], true));
+        assert!(exact.iter().enumerate().all(|(index, bar)| *bar == (Some(index as u64 + 1), false)));
+    }
+
+    #[test]
+    fn counts_of_another_window_fill_only_the_bars_that_are_the_same() {
+        let later = grid().with(at(130), &TimeZone::UTC);
+        let known = counts(&later, &reply([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], true));
+        let (from, _) = later.window();
+        let first = (from.nanos() / SECOND / 10) as usize;
+        let expected: Vec<Option<u64>> =
+            (0..12).map(|bar| (first + bar < 12).then(|| (first + bar) as u64 + 1)).collect();
+        assert_eq!(known.into_iter().map(|(count, _)| count).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn one_event_is_seen_beside_a_million() {
+        for heights in [Heights::Linear, Heights::Root, Heights::Logarithm] {
+            assert_eq!(height(1, 1_000_000, 32, heights).min(1), 1);
+            assert_eq!(height(1_000_000, 1_000_000, 32, heights), 32);
+            assert_eq!(height(0, 9, 32, heights), 0);
+        }
+        assert!(height(100, 10_000, 32, Heights::Root) > height(100, 10_000, 32, Heights::Linear));
+    }
+
+    #[test]
+    fn a_peak_that_makes_the_others_flat_is_drawn_by_the_root() {
+        let bars = |counts: &[u64]| {
+            counts.iter().map(|count| Bar { count: Some(*count), ..Bar::default() }).collect::<Vec<_>>()
+        };
+        assert_eq!(heights(Heights::Automatic, &bars(&[1, 1, 1, 51])), Heights::Root);
+        assert_eq!(heights(Heights::Automatic, &bars(&[1, 1, 1, 50])), Heights::Linear);
+        assert_eq!(heights(Heights::Logarithm, &bars(&[1])), Heights::Logarithm);
     }
 }

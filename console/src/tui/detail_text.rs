@@ -9,60 +9,140 @@ use textwrap::{WordSplitter, wrap};
 
 use crate::{
     output::human_count,
-    sanitize::{sanitize, sanitize_byte_lines, sanitize_lines},
+    sanitize::{sanitize, sanitize_byte_lines},
     tui::{
         layout,
-        pretty::indented,
+        pretty::{Ink, pretty_lines},
         state::{DetailTab, Log, State},
     },
     when,
 };
 
 /// Limit of the shown data; the command line shows all of it.
-const BYTES_MAX: usize = 64 << 10;
+const BYTES_MAX: usize = 1 << 20;
+/// Limit of the indentation. Deeper text is shown at it.
+const INDENT_MAX: usize = 40;
 /// Width from which the hex tab shows 16 bytes in a row.
 const WIDE_HEX_COLUMNS: u16 = 76;
+/// Width of the names of headers.
+const HEADER_NAME_COLUMNS: usize = 14;
 
-/// The rows of an event's text, wrapped to the width of the detail.
+/// A row of the text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct DetailRow {
+    /// The text, from left to right.
+    pub(crate) runs: Vec<Run>,
+    /// A line fills the rest of the row.
+    pub(crate) is_rule: bool,
+}
+
+/// A text of one style.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DetailRows {
-    /// The text.
-    pub(crate) text: Vec<String>,
-    /// A note below the text, if not all of the data is shown.
-    pub(crate) note: Vec<String>,
+pub(crate) struct Run {
+    pub(crate) ink: Ink,
+    pub(crate) text: String,
+}
+
+impl DetailRow {
+    fn of(ink: Ink, text: impl Into<String>) -> Self {
+        Self { runs: vec![Run { ink, text: text.into() }], is_rule: false }
+    }
 }
 
 /// Returns the rows of an event's text, as `log` shows it in a detail with this many columns.
-pub(crate) fn rows(log: &Log, event: &Event, zone: &TimeZone, columns: u16) -> DetailRows {
-    let tab = log.detail.tab;
-    let text = match tab {
-        DetailTab::Pretty => pretty(event),
-        DetailTab::Raw => sanitize_byte_lines(shown_data(event)).into_owned(),
-        DetailTab::Hex => hex(shown_data(event), if columns >= WIDE_HEX_COLUMNS { 16 } else { 8 }),
-        DetailTab::Headers => headers(event, zone),
+pub(crate) fn rows<'a>(
+    log: &Log,
+    event: &'a Event,
+    zone: &TimeZone,
+    columns: u16,
+) -> Box<dyn Iterator<Item = DetailRow> + 'a> {
+    let shown = &event.record.data[..event.record.data.len().min(BYTES_MAX)];
+    let width = log.detail.wraps.then_some(usize::from(columns.max(1)));
+    let text: Box<dyn Iterator<Item = DetailRow> + 'a> = match log.detail.tab {
+        DetailTab::Pretty => match json(event, shown) {
+            Some(json) => Box::new(pretty(json).flat_map(move |row| broken(row, width))),
+            None => plain(shown, width),
+        },
+        DetailTab::Raw => plain(shown, width),
+        DetailTab::Hex => Box::new(hex(shown, if columns >= WIDE_HEX_COLUMNS { 16 } else { 8 })),
     };
-    let hidden_bytes = event.record.data.len().saturating_sub(BYTES_MAX);
-    let note = if hidden_bytes > 0 && tab != DetailTab::Headers {
-        format!("{} more bytes; hourlog read shows them", human_count(hidden_bytes as u64))
-    } else {
-        String::new()
-    };
-    let width = log.detail.wraps.then_some(usize::from(columns));
-    DetailRows { text: wrapped(&text, width), note: wrapped(&note, width) }
+    let hidden = event.record.data.len() - shown.len();
+    let note = format!("{} more bytes; hourlog read shows them", human_count(hidden as u64));
+    let note = (hidden > 0).then(|| DetailRow::of(Ink::Punctuation, note));
+    Box::new(text.chain(note).chain(headers(event, zone, width)))
 }
 
 /// Returns how far the detail of the event under the cursor can be scrolled down before its end is
 /// on the screen.
 pub(crate) fn scroll_max(state: &State) -> usize {
-    let Some((log, event)) = state.log.as_ref().and_then(|log| Some((log, log.cursor_event()?))) else { return 0 };
-    let area = layout::log_areas(log, layout::body(state.size)).detail;
+    let Some((log, event)) = state.log.as_ref().and_then(|log| Some((log, log.detail_event()?))) else { return 0 };
+    let area = layout::log_areas(log, state.size).detail;
     if area.width == 0 {
         // The detail is hidden, so there is nothing to scroll.
         return 0;
     }
-    let rows = rows(log, event, state.shown_zone(), area.width);
     // The tabs take the first row.
-    (rows.text.len() + rows.note.len()).saturating_sub(usize::from(area.height.saturating_sub(1)))
+    let rows = rows(log, event, state.shown_zone(), area.width).count();
+    rows.saturating_sub(usize::from(area.height.saturating_sub(1)))
+}
+
+/// Returns the shown part of JSON.
+fn json<'a>(event: &Event, shown: &'a [u8]) -> Option<&'a str> {
+    let is_json = serde_json::from_slice::<IgnoredAny>(&event.record.data).is_ok();
+    let text = shown.utf8_chunks().next().filter(|_| is_json)?.valid();
+    // A number alone is not worth a form of its own.
+    text.trim_start().starts_with(['{', '[', '"']).then_some(text)
+}
+
+fn pretty(json: &str) -> impl Iterator<Item = DetailRow> {
+    pretty_lines(json, |_| false).map(|line| {
+        let indent = Run { ink: Ink::Text, text: " ".repeat(line.indent.min(INDENT_MAX)) };
+        let parts = line.parts.into_iter().map(|part| Run { ink: part.ink, text: sanitize(&part.text).into_owned() });
+        DetailRow { runs: std::iter::once(indent).chain(parts).collect(), is_rule: false }
+    })
+}
+
+/// Breaks a row of JSON: a text goes on below its own beginning.
+fn broken(row: DetailRow, width: Option<usize>) -> Vec<DetailRow> {
+    let Some(width) = width else { return vec![row] };
+    let columns = |text: &str| crate::tui::view::width(text);
+    let whole: usize = row.runs.iter().map(|run| columns(&run.text)).sum();
+    if whole <= width {
+        return vec![row];
+    }
+    // The last run but the comma is the value.
+    let before: usize = row
+        .runs
+        .iter()
+        .take_while(|run| run.ink != Ink::Text || run.text.trim().is_empty())
+        .map(|run| columns(&run.text))
+        .sum();
+    let hang = if before + 8 <= width { before } else { 0 };
+    let (mut rows, mut current, mut at) = (Vec::new(), DetailRow::default(), 0);
+    for run in row.runs {
+        let mut text = String::new();
+        for letter in run.text.chars() {
+            let letter_width = columns(letter.encode_utf8(&mut [0; 4]));
+            if at + letter_width > width {
+                current.runs.push(Run { ink: run.ink, text: std::mem::take(&mut text) });
+                rows.push(std::mem::take(&mut current));
+                current.runs.push(Run { ink: Ink::Text, text: " ".repeat(hang) });
+                at = hang;
+            }
+            text.push(letter);
+            at += letter_width;
+        }
+        current.runs.push(Run { ink: run.ink, text });
+    }
+    rows.push(current);
+    rows
+}
+
+/// Returns data as text.
+fn plain(data: &[u8], width: Option<usize>) -> Box<dyn Iterator<Item = DetailRow>> {
+    let text = sanitize_byte_lines(data).into_owned();
+    let rows = wrapped(&text, width);
+    Box::new(rows.into_iter().map(|row| DetailRow::of(Ink::Text, row)))
 }
 
 /// Returns the rows of a text, with long lines wrapped at blanks if there is a width.
@@ -78,73 +158,81 @@ fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
     }
 }
 
-fn shown_data(event: &Event) -> &[u8] {
-    &event.record.data[..event.record.data.len().min(BYTES_MAX)]
-}
-
-/// Returns JSON indented, and other data as text.
-fn pretty(event: &Event) -> String {
-    let is_json = serde_json::from_slice::<IgnoredAny>(&event.record.data).is_ok();
-    let shown = shown_data(event);
-    match shown.utf8_chunks().next().filter(|_| is_json) {
-        Some(text) => sanitize_lines(&indented(text.valid())).into_owned(),
-        None => sanitize_byte_lines(shown).into_owned(),
-    }
-}
-
-fn hex(bytes: &[u8], columns: usize) -> String {
-    let mut text = String::new();
-    for (row, chunk) in bytes.chunks(columns).enumerate() {
-        let _ = write!(text, "{:06x} ", row * columns);
+fn hex(bytes: &[u8], columns: usize) -> impl Iterator<Item = DetailRow> {
+    bytes.chunks(columns).enumerate().map(move |(row, chunk)| {
+        let mut codes = String::new();
         for byte in chunk {
-            let _ = write!(text, " {byte:02x}");
+            let _ = write!(codes, " {byte:02x}");
         }
-        let _ = write!(text, "{:width$}", "", width = 3 * (columns - chunk.len()) + 2);
-        text.extend(chunk.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }));
-        text.push('\n');
-    }
-    text
+        let letters: String =
+            chunk.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
+        let address = Run { ink: Ink::Punctuation, text: format!("{:06x} ", row * columns) };
+        let codes = Run { ink: Ink::Text, text: format!("{codes:width$}", width = 3 * columns + 2) };
+        DetailRow { runs: vec![address, codes, Run { ink: Ink::Text, text: letters }], is_rule: false }
+    })
 }
 
-fn headers(event: &Event, zone: &TimeZone) -> String {
-    let mut text = String::new();
-    let _ = writeln!(text, "time      {}", when::show_with_zone(event.position.offset, zone));
-    let _ = writeln!(text, "position  {}", event.position);
-    if let Some(arrived) = event.arrived {
-        let _ = writeln!(text, "arrived   {}", when::show_with_zone(arrived, zone));
+/// Returns the metadata, and what the log knows of the event.
+fn headers(event: &Event, zone: &TimeZone, width: Option<usize>) -> Vec<DetailRow> {
+    let mut rows =
+        vec![DetailRow::default(), DetailRow { is_rule: true, ..DetailRow::of(Ink::Punctuation, " headers") }];
+    let metadata =
+        event.record.metadata.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value.clone())));
+    let known = [
+        ("time", Some(when::show_with_zone(event.position.offset, zone))),
+        ("position", Some(event.position.to_string())),
+        ("arrived", event.arrived.map(|arrived| when::show_with_zone(arrived, zone))),
+        ("log", Some(event.log.to_string())),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    for (name, value) in metadata.chain(known) {
+        let (name, value) = (sanitize(name).into_owned(), sanitize(&value).into_owned());
+        let name = format!(" {name:HEADER_NAME_COLUMNS$} ");
+        let row = DetailRow {
+            runs: vec![Run { ink: Ink::Key, text: name }, Run { ink: Ink::Text, text: value }],
+            is_rule: false,
+        };
+        rows.extend(broken(row, width));
     }
-    let _ = writeln!(text, "log       {}", sanitize(event.log.as_str()));
-    let _ = writeln!(text, "data      {} bytes\n", human_count(event.record.data.len() as u64));
-    for (name, values) in event.record.metadata.iter() {
-        for value in values {
-            let _ = writeln!(text, "{}: {}", sanitize(name), sanitize(value));
-        }
-    }
-    text
+    rows
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn text(row: &DetailRow) -> String {
+        row.runs.iter().map(|run| run.text.as_str()).collect()
+    }
+
     #[test]
     fn hex_shows_the_address_and_the_letters_of_bytes() {
-        let text = hex(b"a\x00\xff\x1bbcdefgh", 8);
-        assert_eq!(text, "000000  61 00 ff 1b 62 63 64 65  a...bcde\n000008  66 67 68                 fgh\n");
+        let rows: Vec<String> = hex(b"a\x00\xff\x1bbcdefgh", 8).map(|row| text(&row)).collect();
+        assert_eq!(rows, ["000000  61 00 ff 1b 62 63 64 65  a...bcde", "000008  66 67 68                 fgh"]);
     }
 
     #[test]
     fn rows_fit_the_width_and_lose_no_text() {
-        let text = "  \"indented\": 1,\n\na-long-word-without-a-blank 日本語日本語\tend";
+        let long = "  \"indented\": 1,\n\na-long-word-without-a-blank 日本語日本語\tend";
         for width in [1, 2, 5, 9, 40] {
-            let rows = wrapped(text, Some(width));
+            let rows = wrapped(long, Some(width));
             let widest = rows.iter().map(|row| textwrap::core::display_width(row)).max();
             // A wide character does not fit into one column.
             assert!(widest <= Some(width.max(2)), "{rows:?}");
             let letters = |text: &str| text.split_whitespace().collect::<String>();
-            assert_eq!(letters(&rows.concat()), letters(text), "{width}");
+            assert_eq!(letters(&rows.concat()), letters(long), "{width}");
         }
-        assert_eq!(wrapped(text, None).len(), 3);
+        assert_eq!(wrapped(long, None).len(), 3);
         assert_eq!(wrapped("  \"a\": 1", Some(40)), ["  \"a\": 1"]);
+    }
+
+    #[test]
+    fn a_long_text_of_json_goes_on_below_its_beginning() {
+        let json = r#"{"url":"https://earthquake.example/events/us1000chhc"}"#;
+        let rows: Vec<String> = pretty(json).flat_map(|row| broken(row, Some(30))).map(|row| text(&row)).collect();
+        assert_eq!(
+            rows,
+            ["{", "  \"url\": \"https://earthquake.e", "         xample/events/us1000c", "         hhc\"", "}"]
+        );
     }
 }

@@ -6,14 +6,19 @@ use fuzzy_matcher::{FuzzyMatcher, skim::SkimMatcherV2};
 
 static MATCHER: LazyLock<SkimMatcherV2> = LazyLock::new(SkimMatcherV2::default);
 
+/// Returns how well `item` has the letters of `text` in this order.
+pub(crate) fn score(item: &str, text: &str) -> Option<i64> {
+    MATCHER.fuzzy_match(item, text)
+}
+
 /// Returns the items that have the letters of `text` in this order, best match first. An empty text
 /// returns all items in their own order.
 pub(crate) fn find<T: AsRef<str>>(items: Vec<T>, text: &str) -> Vec<T> {
     if text.trim().is_empty() {
         return items;
     }
-    let score = |item: T| Some((MATCHER.fuzzy_match(item.as_ref(), text)?, item));
-    let mut matches: Vec<(i64, T)> = items.into_iter().filter_map(score).collect();
+    let scored = |item: T| Some((score(item.as_ref(), text)?, item));
+    let mut matches: Vec<(i64, T)> = items.into_iter().filter_map(scored).collect();
     // The sort is stable: equal matches keep their order.
     matches.sort_by_key(|(score, _)| Reverse(*score));
     matches.into_iter().map(|(_, item)| item).collect()

@@ -42,9 +42,9 @@ pub enum Action {
     ScrubBackTen,
     /// Scrub ten bars forward.
     ScrubForwardTen,
-    /// Show half as much time.
+    /// Show shorter bars.
     ZoomIn,
-    /// Show twice as much time.
+    /// Show longer bars.
     ZoomOut,
     /// Show the whole log.
     ZoomAll,
@@ -106,6 +106,10 @@ pub enum Action {
     Wrap,
     /// Copy the event, or the command that reads the range.
     Copy,
+    /// Choose how the height of a bar follows from its count.
+    Heights,
+    /// Turn the filter with this index on or off.
+    Toggle(usize),
 }
 
 /// The part of the console in which a key has a meaning.
@@ -121,6 +125,43 @@ pub enum KeyScope {
     Log,
 }
 
+/// A group of actions in the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Moving from row to row.
+    Move,
+    /// Moving through time.
+    Time,
+    /// Playing and following.
+    Play,
+    /// Searching and filtering.
+    Find,
+    /// Marks and ranges.
+    Marks,
+    /// The text of an event.
+    Event,
+    /// Screens, help, and leaving.
+    Screens,
+}
+
+impl Group {
+    /// All groups, in the order of the help.
+    const ALL: [Self; 7] = [Self::Move, Self::Time, Self::Play, Self::Find, Self::Marks, Self::Event, Self::Screens];
+
+    /// Returns its title.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Move => "Move",
+            Self::Time => "Time and zoom",
+            Self::Play => "Play and follow",
+            Self::Find => "Search and filter",
+            Self::Marks => "Marks and ranges",
+            Self::Event => "The event",
+            Self::Screens => "Screens",
+        }
+    }
+}
+
 /// A line of the keymap.
 #[derive(Debug, Clone, Copy)]
 pub struct Binding {
@@ -130,150 +171,101 @@ pub struct Binding {
     pub keys: &'static [&'static str],
     /// The action that the keys ask for.
     pub action: Action,
-    /// A word or two for the footer; empty if the footer does not show the binding.
-    pub hint: &'static str,
+    /// Its group in the help.
+    pub group: Group,
+    /// Its name in the palette.
+    pub name: &'static str,
+    /// Other words for it, with commas between them.
+    pub words: &'static str,
     /// A sentence for the help.
     pub help: &'static str,
 }
 
-const fn binding(
+const fn key(
     scope: KeyScope,
+    group: Group,
     keys: &'static [&'static str],
     action: Action,
-    hint: &'static str,
+    (name, words): (&'static str, &'static str),
     help: &'static str,
 ) -> Binding {
-    Binding { scope, keys, action, hint, help }
+    Binding { scope, keys, action, group, name, words, help }
 }
 
+use Group::{Event, Find, Marks, Move, Play, Screens, Time};
+use KeyScope::{Always, Everywhere, Log, Logs};
+
 /// All bindings, in the order in which the help shows them.
+#[rustfmt::skip]
 pub const KEYMAP: &[Binding] = &[
-    binding(KeyScope::Logs, &["enter", "right", "l"], Action::Open, "open", "open the log under the cursor"),
-    binding(KeyScope::Logs, &["down", "j"], Action::Down, "", "the next log"),
-    binding(KeyScope::Logs, &["up", "k"], Action::Up, "", "the previous log"),
-    binding(KeyScope::Logs, &["pgdn", "ctrl-d"], Action::PageDown, "", "a page down"),
-    binding(KeyScope::Logs, &["pgup", "ctrl-u"], Action::PageUp, "", "a page up"),
-    binding(KeyScope::Logs, &["home", "g"], Action::First, "", "the first log"),
-    binding(KeyScope::Logs, &["end", "G"], Action::Last, "", "the last log"),
-    binding(KeyScope::Logs, &["/"], Action::Search, "find", "find a log by some of its letters, in order"),
-    binding(KeyScope::Log, &["left"], Action::ScrubBack, "scrub", "scrub one bar back"),
-    binding(KeyScope::Log, &["right"], Action::ScrubForward, "", "scrub one bar forward"),
-    binding(KeyScope::Log, &["shift-left"], Action::ScrubBackTen, "", "scrub ten bars back"),
-    binding(KeyScope::Log, &["shift-right"], Action::ScrubForwardTen, "", "scrub ten bars forward"),
-    binding(KeyScope::Log, &["space"], Action::Play, "play", "play from here, or pause"),
-    binding(
-        KeyScope::Log,
-        &["t"],
-        Action::GoTo,
-        "go to",
-        "go to a time: 14:05, 2h ago, yesterday 9:00, 2018-02-04T21:56:42Z, first, last, end",
-    ),
-    binding(KeyScope::Log, &["f"], Action::Follow, "follow", "follow incoming events, or stop following"),
-    binding(KeyScope::Log, &["+", "="], Action::ZoomIn, "zoom", "zoom in: show half as much time"),
-    binding(KeyScope::Log, &["-"], Action::ZoomOut, "", "zoom out: show twice as much time"),
-    binding(KeyScope::Log, &["0"], Action::ZoomAll, "", "the whole log"),
-    binding(
-        KeyScope::Log,
-        &["W"],
-        Action::ChooseWindow,
-        "",
-        "show this much time: then 1 (1m) 2 (5m) 3 (1h) 4 (6h) 5 (1d) 6 (7d)",
-    ),
-    binding(
-        KeyScope::Log,
-        &["enter"],
-        Action::Open,
-        "",
-        "show the event over the whole width, if the screen is too narrow for both",
-    ),
-    binding(KeyScope::Log, &["down", "j", "."], Action::Down, "", "the next event"),
-    binding(KeyScope::Log, &["up", "k", ","], Action::Up, "", "the previous event"),
-    binding(KeyScope::Log, &["pgdn", "ctrl-d"], Action::PageDown, "", "a page of events down"),
-    binding(KeyScope::Log, &["pgup", "ctrl-u"], Action::PageUp, "", "a page of events up"),
-    binding(KeyScope::Log, &["home", "g"], Action::First, "", "the oldest event"),
-    binding(KeyScope::Log, &["end", "G"], Action::Last, "", "the newest event up to now, and follow"),
-    binding(KeyScope::Log, &[">"], Action::Faster, "", "play twice as fast"),
-    binding(KeyScope::Log, &["<"], Action::Slower, "", "play half as fast"),
-    binding(
-        KeyScope::Log,
-        &["i"],
-        Action::SkipSilence,
-        "",
-        "skip silence while playing: longer pauses between events take two seconds",
-    ),
-    binding(
-        KeyScope::Log,
-        &["/"],
-        Action::Search,
-        "search",
-        "search: lowercase matches both cases, re: begins a regular expression",
-    ),
-    binding(KeyScope::Log, &["n"], Action::NextHit, "", "the next hit"),
-    binding(KeyScope::Log, &["N"], Action::PreviousHit, "", "the previous hit"),
-    binding(
-        KeyScope::Log,
-        &["&"],
-        Action::Filter,
-        "",
-        "hide events that do not match a text, or a regular expression after re:",
-    ),
-    binding(KeyScope::Log, &["ctrl-f"], Action::ClearPatterns, "", "end search and filter"),
-    binding(KeyScope::Log, &["m"], Action::Mark, "", "mark this event, or remove the mark"),
-    binding(KeyScope::Log, &["'"], Action::Marks, "", "choose from all marks"),
-    binding(KeyScope::Log, &["["], Action::PreviousMark, "", "the previous mark"),
-    binding(KeyScope::Log, &["]"], Action::NextMark, "", "the next mark"),
-    binding(
-        KeyScope::Log,
-        &["{"],
-        Action::PreviousBurst,
-        "",
-        "the previous burst: where events begin after a time without any",
-    ),
-    binding(KeyScope::Log, &["}"], Action::NextBurst, "", "the next burst"),
-    binding(KeyScope::Log, &["v"], Action::Range, "", "begin a range of time here, end it here, remove it"),
-    binding(KeyScope::Log, &["u"], Action::Undo, "", "undo the last jump"),
-    binding(KeyScope::Log, &["U"], Action::Redo, "", "redo the jump"),
-    binding(
-        KeyScope::Log,
-        &["T"],
-        Action::NextTimeStyle,
-        "",
-        "times as local, UTC, how long ago, since the previous event",
-    ),
-    binding(KeyScope::Log, &["tab"], Action::NextTab, "", "the event as pretty, raw, hex, headers"),
-    binding(KeyScope::Log, &["J"], Action::DetailDown, "", "scroll the event's text down"),
-    binding(KeyScope::Log, &["K"], Action::DetailUp, "", "scroll the event's text up"),
-    binding(KeyScope::Log, &["l"], Action::Right, "", "scroll the events' data right"),
-    binding(KeyScope::Log, &["h"], Action::Left, "", "scroll the events' data left"),
-    binding(KeyScope::Log, &["w"], Action::Wrap, "", "wrap long lines of the event, or cut them"),
-    binding(
-        KeyScope::Log,
-        &["y"],
-        Action::Copy,
-        "",
-        "copy the event as JSON, or the command that reads the range if there is one",
-    ),
-    binding(
-        KeyScope::Everywhere,
-        &["esc", "backspace"],
-        Action::Back,
-        "",
-        "take away the newest thing: help, prompt, search, range, filter",
-    ),
-    binding(KeyScope::Everywhere, &["?"], Action::Help, "help", "show all keys"),
-    binding(
-        KeyScope::Everywhere,
-        &[":", "ctrl-p"],
-        Action::Palette,
-        "all",
-        "find any action, mark or log by some of its letters",
-    ),
-    binding(KeyScope::Log, &["q"], Action::Leave, "back", "back to the list of logs"),
-    binding(KeyScope::Logs, &["q"], Action::Quit, "quit", "quit"),
-    binding(KeyScope::Always, &["ctrl-c"], Action::Quit, "", "quit, even while typing"),
-    binding(KeyScope::Always, &["ctrl-z"], Action::Suspend, "", "back to the shell; fg goes on"),
-    binding(KeyScope::Always, &["ctrl-l"], Action::Redraw, "", "draw the screen again"),
+    key(Logs, Move, &["enter", "right", "l"], Action::Open, ("open", "enter"), "open the log under the cursor"),
+    key(Logs, Move, &["down", "j"], Action::Down, ("next log", "down"), "the next log"),
+    key(Logs, Move, &["up", "k"], Action::Up, ("previous log", "up"), "the previous log"),
+    key(Logs, Move, &["pgdn", "ctrl-d"], Action::PageDown, ("page down", ""), "a page down"),
+    key(Logs, Move, &["pgup", "ctrl-u"], Action::PageUp, ("page up", ""), "a page up"),
+    key(Logs, Move, &["home", "g"], Action::First, ("first log", "start, top"), "the first log"),
+    key(Logs, Move, &["end", "G"], Action::Last, ("last log", "end, bottom"), "the last log"),
+    key(Logs, Find, &["/"], Action::Search, ("find", "search, filter"), "find a log by some of its letters, in order"),
+    key(Log, Move, &["down", "j", "."], Action::Down, ("next event", "down"), "the next event"),
+    key(Log, Move, &["up", "k", ","], Action::Up, ("previous event", "up"), "the previous event"),
+    key(Log, Move, &["pgdn", "ctrl-d"], Action::PageDown, ("page down", ""), "a page of events down"),
+    key(Log, Move, &["pgup", "ctrl-u"], Action::PageUp, ("page up", ""), "a page of events up"),
+    key(Log, Move, &["home", "g"], Action::First, ("oldest event", "first, start, top"), "the oldest event"),
+    key(Log, Move, &["end", "G"], Action::Last, ("newest event", "last, end, bottom"), "the newest event up to now, and follow"),
+    key(Log, Time, &["left"], Action::ScrubBack, ("scrub back", "earlier"), "one bar back"),
+    key(Log, Time, &["right"], Action::ScrubForward, ("scrub forward", "later"), "one bar forward"),
+    key(Log, Time, &["shift-left"], Action::ScrubBackTen, ("scrub ten back", ""), "ten bars back"),
+    key(Log, Time, &["shift-right"], Action::ScrubForwardTen, ("scrub ten forward", ""), "ten bars forward"),
+    key(Log, Time, &["t"], Action::GoTo, ("go to a time", "goto, jump, time"), "go to a time: 14:05 of that day, +1h, -1d, 2h ago, monday 9:00, feb 4 10:00, 2018-02-04T21:56:42Z, first, last, end"),
+    key(Log, Time, &["+", "="], Action::ZoomIn, ("zoom in", "zoom, shorter bars"), "the next shorter bars"),
+    key(Log, Time, &["-"], Action::ZoomOut, ("zoom out", "longer bars"), "the next longer bars"),
+    key(Log, Time, &["0"], Action::ZoomAll, ("whole log", "zoom all, fit"), "show the whole log"),
+    key(Log, Time, &["W"], Action::ChooseWindow, ("window", "hour, day, minute"), "show this much time: then 1 (1m) 2 (5m) 3 (1h) 4 (6h) 5 (1d) 6 (7d)"),
+    key(Log, Time, &["S"], Action::Heights, ("scale", "linear, log scale, square root, heights"), "the height of bars: chosen by the counts, linear, by the square root, logarithmic"),
+    key(Log, Time, &["{"], Action::PreviousBurst, ("previous burst", "peak"), "the previous burst: a bar of five times the ones before, or the first one after a silence"),
+    key(Log, Time, &["}"], Action::NextBurst, ("next burst", "burst"), "the next burst"),
+    key(Log, Time, &["u"], Action::Undo, ("undo", "back to where I was"), "undo the last jump"),
+    key(Log, Time, &["U"], Action::Redo, ("redo", ""), "redo the jump"),
+    key(Log, Time, &["T"], Action::NextTimeStyle, ("time style", "utc, timezone, tz, zone, age"), "times in the zone, in UTC, as ages, since the previous event"),
+    key(Log, Play, &["space"], Action::Play, ("play", "pause, stop"), "play from the playhead, or pause"),
+    key(Log, Play, &[">"], Action::Faster, ("faster", "speed, speed up"), "the next faster speed"),
+    key(Log, Play, &["<"], Action::Slower, ("slower", "slow down"), "the next slower speed"),
+    key(Log, Play, &["i"], Action::SkipSilence, ("skip silence", "gaps"), "play long pauses in two seconds, or in full"),
+    key(Log, Play, &["f"], Action::Follow, ("follow", "live, tail"), "follow incoming events, or stop following"),
+    key(Log, Find, &["/"], Action::Search, ("search", "find, grep"), "search: lowercase matches both cases, re: begins a regular expression"),
+    key(Log, Find, &["n"], Action::NextHit, ("next hit", ""), "the next hit"),
+    key(Log, Find, &["N"], Action::PreviousHit, ("previous hit", ""), "the previous hit"),
+    key(Log, Find, &["&"], Action::Filter, ("filter", "only, where, hide"), "only events for which an expression is true (json.mag >= 4.5), or that have a text"),
+    key(Log, Find, &["alt-1", "alt-2", "alt-3", "alt-4", "alt-5", "alt-6", "alt-7", "alt-8", "alt-9"], Action::Toggle(0), ("turn a filter on or off", "toggle"), "turn a filter on or off"),
+    key(Log, Find, &["ctrl-f"], Action::ClearPatterns, ("clear search and filters", "clear, all events"), "end the search and all filters"),
+    key(Log, Marks, &["m"], Action::Mark, ("mark", "bookmark"), "mark the playhead, or remove the mark"),
+    key(Log, Marks, &["'"], Action::Marks, ("marks", "bookmarks"), "choose from all marks"),
+    key(Log, Marks, &["["], Action::PreviousMark, ("previous mark", ""), "the previous mark"),
+    key(Log, Marks, &["]"], Action::NextMark, ("next mark", ""), "the next mark"),
+    key(Log, Marks, &["v"], Action::Range, ("range", "select"), "begin a range of time at the playhead, end it there, remove it"),
+    key(Log, Event, &["enter"], Action::Open, ("event's text", "json, detail"), "show the event's text, where it is not beside the list"),
+    key(Log, Event, &["tab"], Action::NextTab, ("pretty, raw, hex", "tab"), "the event as pretty, raw, hex"),
+    key(Log, Event, &["J"], Action::DetailDown, ("scroll text down", ""), "scroll the event's text down"),
+    key(Log, Event, &["K"], Action::DetailUp, ("scroll text up", ""), "scroll the event's text up"),
+    key(Log, Event, &["l"], Action::Right, ("scroll right", ""), "scroll long rows to the right"),
+    key(Log, Event, &["h"], Action::Left, ("scroll left", ""), "scroll long rows to the left"),
+    key(Log, Event, &["w"], Action::Wrap, ("wrap", "lines"), "wrap long lines of the event, or cut them"),
+    key(Log, Event, &["y"], Action::Copy, ("copy", "yank, clipboard"), "copy the event as JSON, or the command that reads the range if there is one"),
+    key(Everywhere, Screens, &["esc", "backspace"], Action::Back, ("take away", "close"), "take away the newest thing: help, prompt, search, range, filter"),
+    key(Everywhere, Screens, &["?"], Action::Help, ("help", "keys"), "show all keys"),
+    key(Everywhere, Screens, &[":", "ctrl-p"], Action::Palette, ("commands", ""), "find any action, mark or log by some of its letters"),
+    key(Log, Screens, &["q"], Action::Leave, ("back to the logs", "back, logs, close log"), "back to the list of logs"),
+    key(Logs, Screens, &["q"], Action::Quit, ("quit", "exit, back"), "quit"),
+    key(Always, Screens, &["ctrl-c"], Action::Quit, ("quit", "exit"), "quit, even while typing"),
+    key(Always, Screens, &["ctrl-z"], Action::Suspend, ("suspend", "shell"), "back to the shell; fg goes on"),
+    key(Always, Screens, &["ctrl-l"], Action::Redraw, ("redraw", ""), "draw the screen again"),
 ];
+
+/// Returns the groups of the help, each with its bindings.
+pub(crate) fn groups(scope: KeyScope) -> Vec<(Group, Vec<&'static Binding>)> {
+    let of = |group: Group| bindings(scope).filter(move |binding| binding.group == group).collect::<Vec<_>>();
+    Group::ALL.into_iter().map(|group| (group, of(group))).filter(|(_, bindings)| !bindings.is_empty()).collect()
+}
 
 /// Returns the bindings that work in `scope`, in the order of the table.
 pub(crate) fn bindings(scope: KeyScope) -> impl Iterator<Item = &'static Binding> {
@@ -287,6 +279,8 @@ pub(crate) fn bindings(scope: KeyScope) -> impl Iterator<Item = &'static Binding
 
 /// Returns the action that `key` asks for in `scope`.
 pub(crate) fn action(scope: KeyScope, key: Key) -> Option<Action> {
-    let has_key = |binding: &&Binding| binding.keys.iter().any(|name| name.parse() == Ok(key));
-    bindings(scope).find(has_key).map(|binding| binding.action)
+    let index = |binding: &Binding| binding.keys.iter().position(|name| name.parse() == Ok(key));
+    let (action, index) = bindings(scope).find_map(|binding| Some((binding.action, index(binding)?)))?;
+    // Each of its keys is for a filter of its own.
+    Some(if let Action::Toggle(_) = action { Action::Toggle(index) } else { action })
 }

@@ -8,8 +8,16 @@ use crate::tui::state::{Log, State};
 pub(crate) const SIZE_MIN: (u16, u16) = (40, 10);
 /// Width from which the detail is beside the list.
 const WIDE_COLUMNS: u16 = 120;
+/// Width from which the detail, when it is opened, leaves room for the list.
+const MEDIUM_COLUMNS: u16 = 80;
 /// Share of the list in that width.
-const LIST_PERCENT: u16 = 62;
+const LIST_PERCENT: u16 = 66;
+/// Share of the detail over the list, on a screen without room for both.
+const DETAIL_PERCENT: u16 = 60;
+/// Columns of the scale beside the bars.
+pub(crate) const SCALE_COLUMNS: u16 = 5;
+/// Columns of the date beside bars in a single row.
+pub(crate) const DATE_COLUMNS: u16 = 11;
 
 /// The areas of every screen.
 #[derive(Debug, Clone, Copy)]
@@ -22,13 +30,27 @@ pub(crate) struct ScreenAreas {
 /// The areas of a log's screen. A hidden area has no columns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogAreas {
-    /// The line with the active search and filter.
-    pub(crate) filters: Rect,
+    /// The line with the active search and filters.
+    pub(crate) chips: Rect,
+    /// The names of the columns.
+    pub(crate) head: Rect,
     pub(crate) list: Rect,
     /// The line between list and detail.
     pub(crate) rule: Rect,
     pub(crate) detail: Rect,
-    pub(crate) scrubber: Rect,
+    pub(crate) scrubber: ScrubberAreas,
+}
+
+/// The areas of the scrubber. A hidden area has no rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScrubberAreas {
+    pub(crate) title: Rect,
+    pub(crate) bars: Rect,
+    /// Marks and the range.
+    pub(crate) marks: Rect,
+    pub(crate) axis: Rect,
+    /// The whole log.
+    pub(crate) overview: Rect,
 }
 
 /// Divides the screen.
@@ -38,26 +60,52 @@ pub(crate) fn screen_areas(screen: Rect) -> ScreenAreas {
     ScreenAreas { header, body, footer }
 }
 
-/// Divides the body of a log's screen.
-pub(crate) fn log_areas(log: &Log, body: Rect) -> LogAreas {
-    let scrubber_rows = match (body.width, body.height) {
-        (80.., 16..) => 5,
-        (60.., 12..) => 3,
+/// Returns the rows of bars on a screen.
+fn bar_rows((columns, rows): (u16, u16)) -> u16 {
+    let by_rows = match rows {
+        50.. => 6,
+        34.. => 4,
+        24.. => 3,
+        16.. => 2,
         _ => 1,
     };
-    let has_filters = log.search.is_some() || log.filter.is_some();
-    let rows = [Constraint::Length(u16::from(has_filters)), Constraint::Min(1), Constraint::Length(scrubber_rows)];
-    let [filters, middle, scrubber] = Layout::vertical(rows).areas(body);
+    let by_columns = match columns {
+        WIDE_COLUMNS.. => 6,
+        MEDIUM_COLUMNS.. => 3,
+        60.. => 2,
+        _ => 1,
+    };
+    by_rows.min(by_columns)
+}
+
+/// Divides the body of a log's screen.
+pub(crate) fn log_areas(log: &Log, screen: (u16, u16)) -> LogAreas {
+    let body = body(screen);
+    let bars = bar_rows(screen);
+    // With a single row of bars there is no room for what explains them.
+    let around = u16::from(bars > 1);
+    let has_marks = !log.marks.is_empty() || log.range.is_some();
+    let scrubber = [around, bars, around * u16::from(has_marks), around, around];
+    let has_chips = log.search.is_some() || !log.filters.is_empty();
+    let rows =
+        [Constraint::Length(u16::from(has_chips)), Constraint::Min(1), Constraint::Length(scrubber.iter().sum())];
+    let [chips, middle, scrubber_area] = Layout::vertical(rows).areas(body);
+    let [title, bars, marks, axis, overview] = Layout::vertical(scrubber.map(Constraint::Length)).areas(scrubber_area);
     let hidden = Rect { width: 0, ..middle };
     let [list, rule, detail] = if body.width >= WIDE_COLUMNS {
         let columns = [Constraint::Percentage(LIST_PERCENT), Constraint::Length(1), Constraint::Min(1)];
         Layout::horizontal(columns).areas(middle)
-    } else if log.detail.covers_list {
+    } else if log.detail.is_open && body.width >= MEDIUM_COLUMNS {
+        let columns = [Constraint::Min(1), Constraint::Length(1), Constraint::Percentage(DETAIL_PERCENT)];
+        Layout::horizontal(columns).areas(middle)
+    } else if log.detail.is_open {
         [hidden, hidden, middle]
     } else {
         [middle, hidden, hidden]
     };
-    LogAreas { filters, list, rule, detail, scrubber }
+    let [head, list] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(list);
+    let scrubber = ScrubberAreas { title, bars, marks, axis, overview };
+    LogAreas { chips, head, list, rule, detail, scrubber }
 }
 
 /// Returns the area of the screen between header and footer.
@@ -65,13 +113,18 @@ pub(crate) fn body((columns, rows): (u16, u16)) -> Rect {
     screen_areas(Rect::new(0, 0, columns, rows)).body
 }
 
+/// Returns the number of columns for bars.
+pub(crate) fn bars_width(screen: (u16, u16)) -> usize {
+    let beside = if bar_rows(screen) > 1 { SCALE_COLUMNS } else { DATE_COLUMNS };
+    usize::from(screen.0.saturating_sub(beside + 1).max(1))
+}
+
 /// Returns the number of rows of the list on the screen.
 pub(crate) fn list_rows(state: &State) -> usize {
-    let body = body(state.size);
     let rows = match &state.log {
-        Some(log) => log_areas(log, body).list.height,
+        Some(log) => log_areas(log, state.size).list.height,
         // The first row holds the column names.
-        None => body.height.saturating_sub(1),
+        None => body(state.size).height.saturating_sub(1),
     };
     usize::from(rows.max(1))
 }

@@ -2,20 +2,21 @@
 
 use hourlog::{
     Event, LogId, Offset, Result,
-    wire::{LogsReply, TimelineReply},
+    wire::{LogsReply, TimelineReply, TimelineRequest},
 };
 
 use crate::tui::{
+    filter::Selection,
     key::Key,
-    loaded::{Fetch, FetchedEvents},
+    pages::{Fetch, Fetched},
     pattern::Pattern,
     scan::{ScanPage, ScanProgress},
+    state::RequestKind,
 };
 
 /// Something that has happened.
 ///
-/// `opened` is the number of the opening that an answer belongs to. Answers to an earlier opening
-/// are dropped.
+/// An answer has the number of its request. If the console does not wait for that one any more, the answer is dropped.
 #[derive(Debug)]
 pub enum Msg {
     /// A key was pressed.
@@ -30,37 +31,42 @@ pub enum Msg {
     Logs(Result<LogsReply>),
     /// The answer to [`Request::Load`].
     Loaded {
-        /// The opening.
-        opened: u64,
-        /// The events that were asked for.
-        fetch: Fetch,
+        /// Number of the request.
+        number: u64,
         /// The events.
-        events: Result<FetchedEvents>,
+        events: Result<Fetched>,
     },
     /// The answer to [`Request::Count`].
     Counted {
-        /// The opening.
-        opened: u64,
+        /// Number of the request.
+        number: u64,
+        /// The counts that were asked for.
+        kind: RequestKind,
         /// The counts.
         counts: Result<TimelineReply>,
     },
+    /// The answer to [`Request::Check`].
+    Checked {
+        /// Number of the request.
+        number: u64,
+        /// The error says why the selection is none.
+        result: Result<()>,
+    },
     /// The follower runs: every event from here on is reported.
     FollowStarted {
-        /// The opening.
-        opened: u64,
+        /// Number of the follower.
+        number: u64,
     },
     /// Events that arrived while the log was followed, or an error of the follower, which retries.
     Arrived {
-        /// The opening.
-        opened: u64,
+        /// Number of the follower.
+        number: u64,
         /// The events, in arrival order.
         events: Result<Vec<Event>>,
     },
     /// A search has read another page of the log.
     Scanned {
-        /// The opening.
-        opened: u64,
-        /// Number of the search. Pages of an earlier search are dropped.
+        /// Number of the search.
         number: u64,
         /// The page.
         page: Result<ScanPage>,
@@ -74,28 +80,26 @@ pub enum Effect {
     Ask(Request),
     /// Report every event that arrives in a log, until another log is followed.
     Follow {
-        /// The opening.
-        opened: u64,
+        /// Number of the follower.
+        number: u64,
         /// The log.
         log: LogId,
+        /// The events to report.
+        selection: Selection,
     },
     /// Stop the follower.
     StopFollowing,
     /// Search a log, until another search begins.
     Scan {
-        /// The opening.
-        opened: u64,
         /// Number of the search.
         number: u64,
-        /// The log.
-        log: LogId,
-        /// The pattern to search for.
-        pattern: Pattern,
-        /// The part that was searched before.
-        progress: ScanProgress,
+        /// The search.
+        scan: Scan,
     },
     /// Stop the search.
     StopScanning,
+    /// Drop the requests for events and counts that wait for an answer.
+    StopAsking,
     /// Put a text into the terminal's clipboard.
     Copy(String),
     /// Leave the console.
@@ -106,6 +110,19 @@ pub enum Effect {
     Redraw,
 }
 
+/// A search through a log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scan {
+    /// The log.
+    pub log: LogId,
+    /// The pattern to search for.
+    pub pattern: Pattern,
+    /// The events to search.
+    pub selection: Selection,
+    /// The part that was searched before.
+    pub progress: ScanProgress,
+}
+
 /// A request to the backend that has one answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
@@ -113,22 +130,33 @@ pub enum Request {
     Logs,
     /// Load events.
     Load {
-        /// The opening.
-        opened: u64,
+        /// Its number.
+        number: u64,
         /// The log.
         log: LogId,
         /// The events to load.
         fetch: Fetch,
+        /// The events to select.
+        selection: Selection,
+    },
+    /// Check whether the service takes a selection.
+    Check {
+        /// Its number.
+        number: u64,
+        /// The log.
+        log: LogId,
+        /// The selection.
+        selection: Selection,
     },
     /// Count events by time.
     Count {
-        /// The opening.
-        opened: u64,
+        /// Its number.
+        number: u64,
+        /// The counts that are asked for.
+        kind: RequestKind,
         /// The log.
         log: LogId,
-        /// Start and end of the counted time; `None` for the whole log.
-        span: Option<(Offset, Offset)>,
-        /// Number of bins.
-        bins: u32,
+        /// The request.
+        request: Box<TimelineRequest>,
     },
 }

@@ -1,18 +1,16 @@
-//! Patterns for search and filter.
+//! The text that the user searches for.
 
-use hourlog::{Error, Event, Result};
-use regex::bytes::{Regex, RegexBuilder};
+use hourlog::{Event, Result, text::Text};
 
 /// Prefix of a regular expression.
 const REGEX: &str = "re:";
-/// Limit of a compiled regular expression.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 
-/// A text or a regular expression to find in an event's data and metadata.
+/// A text or a regular expression, as it was typed and as the service takes it.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    text: String,
-    regex: Regex,
+    typed: String,
+    wire: String,
+    text: Text,
 }
 
 impl Pattern {
@@ -21,42 +19,38 @@ impl Pattern {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) for an invalid regular expression.
-    pub fn new(text: &str) -> Result<Self> {
-        let mut builder = match text.strip_prefix(REGEX) {
-            Some(regex) => RegexBuilder::new(regex),
-            None => {
-                let mut builder = RegexBuilder::new(&regex::escape(text));
-                builder.case_insensitive(!text.chars().any(char::is_uppercase));
-                builder
-            }
+    pub fn new(typed: &str) -> Result<Self> {
+        let wire = match typed.strip_prefix(REGEX) {
+            None if !typed.chars().any(char::is_uppercase) => format!("{REGEX}(?i){}", regex::escape(typed)),
+            _ => typed.to_owned(),
         };
-        let regex = builder.size_limit(REGEX_BYTES_MAX).build().map_err(|error| {
-            // The last line names the problem; the lines before it draw the expression.
-            let error = error.to_string();
-            let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            Error::invalid(format!("{why}; without {REGEX} the text is searched for literally"))
-        })?;
-        Ok(Self { text: text.to_owned(), regex })
+        Ok(Self { typed: typed.to_owned(), text: Text::new(&wire)?, wire })
     }
 
     /// Returns the pattern as it was typed.
-    pub fn text(&self) -> &str {
-        &self.text
+    pub fn typed(&self) -> &str {
+        &self.typed
     }
 
-    /// Returns whether an event's data or metadata matches.
+    /// Returns the pattern as a request has it.
+    pub fn wire(&self) -> &str {
+        &self.wire
+    }
+
+    /// Returns true if an event's data has it.
     pub fn matches(&self, event: &Event) -> bool {
-        let is_match = |bytes: &[u8]| self.regex.is_match(bytes);
-        is_match(&event.record.data)
-            || event.record.metadata.iter().any(|(name, values)| {
-                is_match(name.as_bytes()) || values.iter().any(|value| is_match(value.as_bytes()))
-            })
+        self.text.is_in(&event.record.data)
+    }
+
+    /// Returns the places in a text on the screen that have it.
+    pub(crate) fn places<'a>(&'a self, text: &'a str) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
+        self.text.places(text)
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.typed == other.typed
     }
 }
 
@@ -65,11 +59,15 @@ mod tests {
     use super::*;
     use hourlog::{Offset, Position, Record};
 
-    fn is_found(text: &str, data: &[u8]) -> bool {
+    fn is_found(typed: &str, data: &[u8]) -> bool {
         let position = Position::at(Offset::from_nanos(0));
-        let record = Record::new(data.to_vec()).with("place", "Hualian");
-        let event = Event { log: "a".parse().expect("a valid id"), position, arrived: None, record };
-        Pattern::new(text).expect("a valid pattern").matches(&event)
+        let event = Event {
+            log: "a".parse().expect("a valid id"),
+            position,
+            arrived: None,
+            record: Record::new(data.to_vec()),
+        };
+        Pattern::new(typed).expect("a valid pattern").matches(&event)
     }
 
     #[test]
@@ -85,13 +83,14 @@ mod tests {
             ("\u{fffd}", false),
         ];
         for (text, expected) in cases {
-            assert_eq!(is_found(text, b"\xff abc"), expected, "{text}");
+            assert_eq!(is_found(text, b"\xff abc Hualian"), expected, "{text}");
         }
+        assert!(is_found("münchen", br#"{"city":"M\u00fcnchen"}"#), "strings of JSON are read as they are meant");
     }
 
     #[test]
-    fn an_invalid_expression_is_explained_in_one_line() {
-        let error = Pattern::new("re:a(").expect_err("the group is not closed").to_string();
-        assert!(error.starts_with("unclosed group") && !error.contains('\n'), "{error}");
+    fn the_places_of_a_pattern_are_in_the_text() {
+        let pattern = Pattern::new("ab").expect("a valid pattern");
+        assert_eq!(pattern.places("xAB ab").collect::<Vec<_>>(), [1..3, 4..6]);
     }
 }

@@ -14,14 +14,10 @@ pub enum Direction {
 /// The part of a log that was searched: one stretch without holes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanProgress {
-    /// Start of the searched stretch, inclusive.
+    /// Start of the searched stretch, inclusive; [`Position::MIN`] is the beginning of the log.
     pub from: Position,
-    /// End of the searched stretch, exclusive.
+    /// End of the searched stretch, exclusive; [`Position::MAX`] is the end of the log.
     pub to: Position,
-    /// The stretch begins with the oldest event.
-    pub first_reached: bool,
-    /// The stretch ends with the newest event.
-    pub last_reached: bool,
     /// Number of events searched.
     pub events: u64,
     /// Number of events in the log, once it is known.
@@ -42,22 +38,17 @@ pub struct ScanPage {
 impl ScanProgress {
     /// Returns an empty stretch at `position`, where a search begins.
     pub fn starting_at(position: Position) -> Self {
-        Self { from: position, to: position, first_reached: false, last_reached: false, events: 0, log_events: None }
+        Self { from: position, to: position, events: 0, log_events: None }
     }
 
-    /// Returns whether an event at `position` was searched.
-    pub fn has(&self, position: Position) -> bool {
-        (self.from <= position || self.first_reached) && (position < self.to || self.last_reached)
-    }
-
-    /// Returns whether no event between `position` and the searched stretch was left out.
+    /// Returns true if no event between `position` and the searched stretch was left out.
     pub fn reaches(&self, position: Position) -> bool {
-        self.has(position) || position == self.to
+        (self.from..=self.to).contains(&position)
     }
 
-    /// Returns whether the whole log was searched.
+    /// Returns true if the whole log was searched.
     pub fn is_complete(&self) -> bool {
-        self.first_reached && self.last_reached
+        self.from == Position::MIN && self.to == Position::MAX
     }
 
     /// Returns the searched part of the log in percent, if its size is known.

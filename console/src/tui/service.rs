@@ -1,8 +1,8 @@
 //! The service as a source: connects at the first request, and again after a failure.
 
 use hourlog::{
-    Cursor, Event, LogId, Offset, Position, Remote, Result,
-    wire::{LogsReply, TimelineReply},
+    Cursor, LogId, Position, Remote, Result,
+    wire::{LogsReply, TimelineReply, TimelineRequest},
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -10,8 +10,9 @@ use crate::{
     connect::{Connect, Denials},
     tui::{
         backend::{Arrivals, Source},
+        filter::Selection,
         listing::Listing,
-        loaded::FetchedEvents,
+        pages::Fetched,
         scan::Direction,
     },
 };
@@ -52,23 +53,34 @@ impl Source for Service {
         self.denials.unless(Some(&remote.subjects().logs()), listing.update(remote)).await
     }
 
-    async fn page(&self, log: &LogId, from: Position, direction: Direction, limit: u32) -> Result<(Vec<Event>, bool)> {
-        self.ask(&format!("replay.{log}"), |remote| Source::page(remote, log, from, direction, limit)).await
+    async fn page(
+        &self,
+        log: &LogId,
+        at: Position,
+        direction: Direction,
+        limit: u32,
+        selection: &Selection,
+    ) -> Result<Fetched> {
+        self.ask(&format!("replay.{log}"), |remote| Source::page(remote, log, at, direction, limit, selection)).await
     }
 
-    async fn newest(&self, log: &LogId, limit: u32) -> Result<FetchedEvents> {
-        self.ask(&format!("replay.{log}"), |remote| Source::newest(remote, log, limit)).await
+    async fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> Result<Fetched> {
+        self.ask(&format!("replay.{log}"), |remote| Source::newest(remote, log, limit, selection)).await
     }
 
-    async fn count(&self, log: &LogId, span: Option<(Offset, Offset)>, bins: u32) -> Result<TimelineReply> {
-        self.ask(&format!("timeline.{log}"), |remote| Source::count(remote, log, span, bins)).await
+    async fn check(&self, log: &LogId, selection: &Selection) -> Result<()> {
+        self.ask(&format!("replay.{log}"), |remote| Source::check(remote, log, selection)).await
+    }
+
+    async fn count(&self, log: &LogId, request: &TimelineRequest) -> Result<TimelineReply> {
+        self.ask(&format!("timeline.{log}"), |remote| Source::count(remote, log, request)).await
     }
 
     async fn newest_arrival(&self, log: &LogId) -> Result<Option<Cursor>> {
         self.ask(&format!("replay.{log}"), |remote| Source::newest_arrival(remote, log)).await
     }
 
-    async fn arrivals(&self, log: &LogId, after: Option<Cursor>) -> Result<Arrivals> {
-        self.ask(&format!("replay.{log}"), |remote| Source::arrivals(remote, log, after)).await
+    async fn arrivals(&self, log: &LogId, after: Option<Cursor>, selection: &Selection) -> Result<Arrivals> {
+        self.ask(&format!("replay.{log}"), |remote| Source::arrivals(remote, log, after, selection)).await
     }
 }

@@ -1,21 +1,26 @@
 //! The whole state of the console. `view` reads it; only [`update`](crate::tui::update::update)
 //! changes it.
 
+pub(crate) mod counting;
 mod cursor_row;
 mod log;
 mod logs;
-mod prompt;
+pub(crate) mod prompt;
 mod requests;
 mod search;
 
 pub use self::{
     cursor_row::CursorRow,
-    log::{Detail, DetailTab, Jumps, Log, Mode, Scrubber, TimeRange, Window},
+    log::{Detail, DetailTab, Goal, Heights, Jumps, Log, Mode, Scrubber, Tail, TimeRange},
     logs::Logs,
     prompt::{Prompt, PromptKind},
-    requests::{CountsQuery, Outage, RequestKind, Requests},
+    requests::{Outage, RequestKind, Requests},
     search::{HITS_MAX, NearestHit, Search},
 };
+
+pub(crate) use self::log::Place;
+
+use std::collections::BTreeMap;
 
 use hourlog::{LogId, Offset, Record};
 use jiff::tz::TimeZone;
@@ -24,6 +29,12 @@ use crate::tui::keymap::KeyScope;
 
 /// Time that a notice stays on the screen.
 const NOTICE_NANOS: i64 = 4_000_000_000;
+
+/// Limit of the texts of a kind that can be shown again.
+const HISTORY_MAX: usize = 100;
+
+/// Limit of the logs whose state is kept.
+const CLOSED_MAX: usize = 1_000;
 
 /// Difference between two clocks that is not worth a correction.
 const TIME_TOLERANCE_NANOS: i64 = 1_000_000_000;
@@ -49,10 +60,14 @@ pub struct State {
     pub logs: Logs,
     /// The open log.
     pub log: Option<Log>,
+    /// The logs that were open before, as the user left them.
+    closed: BTreeMap<LogId, Log>,
     /// The requests to the backend.
     pub requests: Requests,
     /// The open prompt.
     pub prompt: Option<Prompt>,
+    /// The texts that were entered, by the kind of the prompt, the newest last.
+    pub(crate) history: BTreeMap<PromptKind, Vec<String>>,
     /// First visible line of the help, if it is open.
     pub help: Option<usize>,
     notice: Option<Notice>,
@@ -104,8 +119,10 @@ impl State {
             flags: String::new(),
             logs: Logs::default(),
             log: None,
+            closed: BTreeMap::new(),
             requests: Requests::default(),
             prompt: None,
+            history: BTreeMap::new(),
             help: None,
             notice: None,
         }
@@ -171,18 +188,41 @@ impl State {
         if self.log.is_some() { KeyScope::Log } else { KeyScope::Logs }
     }
 
-    /// Opens a log, and returns the number of this opening.
-    pub(crate) fn open(&mut self, id: LogId) -> u64 {
-        let opened = self.requests.open();
-        self.logs.cursor = Some(id.clone());
-        self.log = Some(Log::new(id, opened));
-        self.limit_ahead();
-        opened
+    /// Returns the zone of the bars: the one of the times, if the service knows it by its name.
+    pub(crate) fn bars_zone(&self) -> &TimeZone {
+        static UTC: TimeZone = TimeZone::UTC;
+        let shown = self.shown_zone();
+        if shown.iana_name().is_some() { shown } else { &UTC }
     }
 
-    /// Returns the open log and the requests, unless `opened` is an earlier opening.
-    pub(crate) fn opening(&mut self, opened: u64) -> Option<(&mut Log, &mut Requests)> {
-        let log = self.log.as_mut().filter(|log| log.opened() == opened)?;
-        Some((log, &mut self.requests))
+    /// Keeps a text that was entered, so that it can be shown again.
+    pub(crate) fn remember(&mut self, kind: PromptKind, text: &str) {
+        if text.trim().is_empty() {
+            return;
+        }
+        let texts = self.history.entry(kind).or_default();
+        texts.retain(|known| known != text);
+        texts.push(text.to_owned());
+        if texts.len() > HISTORY_MAX {
+            texts.remove(0);
+        }
+    }
+
+    /// Opens a log as the user left it.
+    pub(crate) fn open(&mut self, id: LogId) {
+        self.close();
+        self.logs.cursor = Some(id.clone());
+        self.log = Some(self.closed.remove(&id).unwrap_or_else(|| Log::new(id)));
+        self.limit_ahead();
+    }
+
+    /// Closes the open log, and keeps what the user has made of it.
+    pub(crate) fn close(&mut self) {
+        self.requests.close_log();
+        let Some(log) = self.log.take() else { return };
+        if self.closed.len() >= CLOSED_MAX {
+            self.closed.pop_first();
+        }
+        self.closed.insert(log.id.clone(), log.closed());
     }
 }

@@ -2,7 +2,9 @@
 
 use hourlog::{
     Offset,
+    pace::Speed,
     time::{DAY, HOUR, MINUTE, SECOND},
+    wire::Step,
 };
 
 /// Returns how long ago, or how far ahead, `offset` is.
@@ -24,6 +26,73 @@ pub(crate) fn duration(nanos: i64) -> String {
         _ if nanos >= MINUTE => format!("{}m {}s", nanos / MINUTE, nanos % MINUTE / SECOND),
         _ if nanos >= SECOND => format!("{}.{}s", nanos / SECOND, nanos % SECOND / (SECOND / 10)),
         _ => short_duration(nanos),
+    }
+}
+
+/// Returns how long ago, or how far ahead, `offset` is, in the largest unit.
+pub(crate) fn age_in_words(offset: Offset, now: Offset) -> String {
+    let nanos = now.nanos().saturating_sub(offset.nanos());
+    let length = nanos.unsigned_abs();
+    let units = [
+        (365 * DAY, "year"),
+        (30 * DAY, "month"),
+        (DAY, "day"),
+        (HOUR, "hour"),
+        (MINUTE, "minute"),
+        (SECOND, "second"),
+    ];
+    let Some((unit, name)) = units.into_iter().find(|(unit, _)| length >= unit.unsigned_abs()) else {
+        return "now".to_owned();
+    };
+    let count = length / unit.unsigned_abs();
+    let plural = if count == 1 { "" } else { "s" };
+    if nanos >= 0 { format!("{count} {name}{plural} ago") } else { format!("in {count} {name}{plural}") }
+}
+
+/// Returns the time between two events in its two largest units, aligned for a column.
+pub(crate) fn pause(nanos: i64) -> String {
+    let nanos = nanos.max(0);
+    match nanos {
+        0 => "0".to_owned(),
+        _ if nanos >= 365 * DAY => format!("{}y {}d", nanos / (365 * DAY), nanos % (365 * DAY) / DAY),
+        _ if nanos >= DAY => format!("{}d {:02}h", nanos / DAY, nanos % DAY / HOUR),
+        _ if nanos >= HOUR => format!("{}h {:02}m", nanos / HOUR, nanos % HOUR / MINUTE),
+        _ if nanos >= MINUTE => format!("{}m {:02}s", nanos / MINUTE, nanos % MINUTE / SECOND),
+        _ if nanos >= SECOND => format!("{}.{}s", nanos / SECOND, nanos % SECOND / (SECOND / 10)),
+        _ if nanos >= 1_000_000 => format!("{}.{}ms", nanos / 1_000_000, nanos % 1_000_000 / 100_000),
+        // `us` and not `µs`, because an ASCII terminal has to write it.
+        _ if nanos >= 1_000 => format!("{}us", nanos / 1_000),
+        _ => format!("{nanos}ns"),
+    }
+}
+
+/// Returns a step with its unit.
+pub(crate) fn step(step: Step) -> String {
+    match step {
+        Step::Nanos(nanos) => short_duration(nanos),
+        other => other.to_string(),
+    }
+}
+
+/// Returns a speed, and how much of a log it plays in a second.
+pub(crate) fn speed(speed: Speed) -> String {
+    let factor = speed.factor();
+    let seconds = factor as i64;
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    match units.into_iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0) {
+        Some((unit, name)) => format!("×{factor} ({} {name}/s)", seconds / unit),
+        None => format!("×{factor}"),
+    }
+}
+
+/// Returns a count in at most four letters.
+pub(crate) fn short_count(count: u64) -> String {
+    let units = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
+    match units.into_iter().find(|(unit, _)| count >= *unit) {
+        None => count.to_string(),
+        Some((unit, _)) if count < 10_000 && unit == 1_000 => count.to_string(),
+        Some((unit, name)) if count / unit >= 10 => format!("{}{name}", count / unit),
+        Some((unit, name)) => format!("{}.{}{name}", count / unit, count % unit / (unit / 10)),
     }
 }
 
@@ -64,6 +133,15 @@ mod tests {
         for (nanos, text) in cases {
             assert_eq!(duration(nanos), text);
         }
+        for (count, text) in [(0, "0"), (9_999, "9999"), (39_000, "39k"), (1_250_000, "1.2M"), (999_999, "999k")] {
+            assert_eq!(short_count(count), text);
+        }
+        for (nanos, text) in [(0, "0"), (1_700_000, "1.7ms"), (3_488 * SECOND, "58m 08s"), (22_140 * SECOND, "6h 09m")]
+        {
+            assert_eq!(pause(nanos), text);
+        }
+        let speeds = [1.0, 60.0, 1_000.0, 3_600.0, 86_400.0].map(|factor| speed(Speed::new(factor).expect("a speed")));
+        assert_eq!(speeds, ["×1", "×60 (1 min/s)", "×1000", "×3600 (1 h/s)", "×86400 (1 d/s)"]);
         assert_eq!((short_duration(90 * SECOND), short_duration(HOUR)), ("1.5m".to_owned(), "1h".to_owned()));
     }
 }

@@ -1,11 +1,14 @@
 //! Changes the state when something happens, and returns the effects. Reads no clock, waits for
 //! nothing, draws nothing.
 
+mod following;
+mod loading;
 mod log;
 mod logs;
 mod play;
 mod prompt;
 mod search;
+mod selection;
 mod travel;
 
 use crate::tui::{
@@ -21,23 +24,32 @@ const HELP_PAGE: usize = 10;
 /// Applies a message to the state, and returns the effects to perform.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
+    let is_tick = matches!(msg, Msg::Tick(_));
     match msg {
         Msg::Key(key) => press(state, key, &mut effects),
-        Msg::Resize(columns, rows) => state.size = (columns, rows),
+        Msg::Resize(columns, rows) => {
+            state.size = (columns, rows);
+            travel::resized(state);
+        }
         Msg::Paste(text) => prompt::paste(state, &text),
         Msg::Tick(now) => {
             state.tick(now);
             play::tick(state, &mut effects);
         }
         Msg::Logs(logs) => logs::answered(state, logs),
-        Msg::Loaded { opened, fetch, events } => log::loaded(state, opened, fetch, events),
-        Msg::Counted { opened, counts } => log::counted(state, opened, counts),
-        Msg::FollowStarted { opened } => log::follow_started(state, opened),
-        Msg::Arrived { opened, events } => log::arrived(state, opened, events),
-        Msg::Scanned { opened, number, page } => search::scanned(state, opened, number, page),
+        Msg::Loaded { number, events } => loading::loaded(state, number, events),
+        Msg::Checked { number, result } => selection::checked(state, number, result, &mut effects),
+        Msg::Counted { number, kind, counts } => loading::counted(state, number, kind, counts),
+        Msg::FollowStarted { number } => following::follow_started(state, number),
+        Msg::Arrived { number, events } => following::arrived(state, number, events),
+        Msg::Scanned { number, page } => search::scanned(state, number, page),
+    }
+    travel::settle(state);
+    if !is_tick {
+        loading::choose_columns(state);
     }
     logs::ask(state, &mut effects);
-    log::ask(state, &mut effects);
+    loading::ask(state, &mut effects);
     effects
 }
 

@@ -49,6 +49,23 @@ pub fn show(offset: Offset, zone: &TimeZone) -> String {
     zoned.strftime(if is_shown_twice { "%Y-%m-%d %H:%M:%S%.3f%:z" } else { "%Y-%m-%d %H:%M:%S%.3f" }).to_string()
 }
 
+/// Formats the time of day in `zone`, with 3, 6 or 9 digits after the seconds. If the clocks show it twice, the zone's offset
+/// from UTC follows.
+pub(crate) fn clock(offset: Offset, zone: &TimeZone, digits: usize) -> String {
+    let zoned = zoned(offset, zone);
+    let is_shown_twice = matches!(local::offsets(&zoned), AmbiguousOffset::Fold { .. });
+    let format = match digits {
+        ..=3 => "%H:%M:%S%.3f",
+        4..=6 => "%H:%M:%S%.6f",
+        _ => "%H:%M:%S%.9f",
+    };
+    let mut text = zoned.strftime(format).to_string();
+    if is_shown_twice {
+        text.push_str(&zoned.strftime("%:z").to_string());
+    }
+    text
+}
+
 /// Formats a time in `zone`, with the zone's offset from UTC.
 pub fn show_with_zone(offset: Offset, zone: &TimeZone) -> String {
     zoned(offset, zone).strftime("%Y-%m-%d %H:%M:%S%.f %:z").to_string()

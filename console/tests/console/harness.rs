@@ -10,29 +10,33 @@ use std::{
 
 use console::tui::{
     backend::{Arrivals, Source, answer, scan},
+    bars::bars,
+    filter::Selection,
     key::Key,
-    loaded::FetchedEvents,
     msg::{Effect, Msg},
+    pages::Fetched,
+    scale::Grid,
     scan::Direction,
+    screen::Screen,
     state::State,
     update::update,
-    view::{Looks, view},
+    view::{Looks, Theme},
 };
 use futures_util::StreamExt;
 use hourlog::{
     Cursor, Error, ErrorKind, Event, LogId, Memory, Offset, Position, Record, Result, Seq,
     read::{Counting, End, Query, ahead, describe, histogram, page},
     store::{Arrival, EventRow, Store, Width, Write as Put},
-    wire::{AheadReply, BinReply, LogReply, LogsReply, RecentReply, TimelineReply},
+    text::Text,
+    wire::{AheadReply, BinReply, LogReply, LogsReply, RecentReply, Span, TimelineReply, TimelineRequest, When},
 };
 use jiff::tz::TimeZone;
-use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
 pub(crate) const DAY: i64 = 86_400_000_000_000;
 const MINUTE: i64 = 60_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 /// Start of the day of the events: 2018-02-04.
-const START: i64 = 17_566 * DAY;
+pub(crate) const START: i64 = 17_566 * DAY;
 /// Interval between ticks.
 const TICK_MILLIS: i64 = 50;
 
@@ -117,29 +121,60 @@ impl Source for Archive {
         Ok(LogsReply { logs, now: self.now(), next, of, gone: Vec::new(), mark, is_mark_unknown: false })
     }
 
-    async fn newest(&self, log: &LogId, limit: u32) -> Result<FetchedEvents> {
-        self.count_request()?;
-        let query = Query { to: self.ahead_from(), limit: limit as usize, reverse: true, ..Query::ALL };
-        let page = page(&self.store, log, &query, Seq::MAX).await?;
+    async fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> Result<Fetched> {
         let ahead = ahead(&self.store, log, self.ahead_limit()).await?;
-        let events = page.events.into_iter().rev().collect();
-        Ok(FetchedEvents { events, first_reached: page.end != End::More, last_reached: ahead.is_none() })
+        let end = self.ahead_from().unwrap_or(Position::MAX);
+        let newest = Source::page(self, log, end, Direction::Backward, limit, selection).await?;
+        Ok(Fetched { to: ahead.map_or(Position::MAX, |ahead| Position::at(ahead.first)), ..newest })
     }
 
-    async fn page(&self, log: &LogId, from: Position, direction: Direction, limit: u32) -> Result<(Vec<Event>, bool)> {
+    async fn page(
+        &self,
+        log: &LogId,
+        at: Position,
+        direction: Direction,
+        limit: u32,
+        selection: &Selection,
+    ) -> Result<Fetched> {
         self.count_request()?;
-        let backwards = direction == Direction::Backward;
-        let query = Query { limit: limit as usize, reverse: backwards, ..Query::ALL };
-        let query = if backwards { Query { to: Some(from), ..query } } else { Query { from, ..query } };
+        let reverse = direction == Direction::Backward;
+        // A filtered page looks at more than it returns.
+        let looked_at = if selection.is_all() { limit } else { LOOKED_AT_MAX };
+        let query = Query { limit: looked_at as usize, reverse, bytes: PAGE_BYTES_MAX, ..Query::ALL };
+        let query = if reverse { Query { to: Some(at), ..query } } else { Query { from: at, ..query } };
         let page = page(&self.store, log, &query, Seq::MAX).await?;
-        Ok((page.events, page.end != End::More))
+        let (is_last, scanned) = (page.end != End::More, page.events.len() as u64);
+        let last = page.events.last().map(|event| event.position);
+        let selected = Selected::new(selection)?;
+        let mut events: Vec<Event> = page.events.into_iter().filter(|event| selected.has(event)).collect();
+        let mut is_cut = false;
+        if events.len() > limit as usize {
+            events.truncate(limit as usize);
+            is_cut = true;
+        }
+        let last = if is_cut { events.last().map(|event| event.position) } else { last };
+        let (from, to) = match (reverse, is_last && !is_cut) {
+            (false, true) => (at, Position::MAX),
+            (false, false) => (at, last.map_or(at, Position::next)),
+            (true, true) => (Position::MIN, at),
+            (true, false) => (last.unwrap_or(at), at),
+        };
+        if reverse {
+            events.reverse();
+        }
+        Ok(Fetched { from, to, events, scanned })
     }
 
-    async fn count(&self, log: &LogId, span: Option<(Offset, Offset)>, bins: u32) -> Result<TimelineReply> {
+    async fn check(&self, _: &LogId, selection: &Selection) -> Result<()> {
         self.count_request()?;
-        let (from, to) = match span {
-            Some(span) => span,
-            None => {
+        Selected::new(selection).map(drop)
+    }
+
+    async fn count(&self, log: &LogId, request: &TimelineRequest) -> Result<TimelineReply> {
+        self.count_request()?;
+        let (from, to) = match (request.from, request.to) {
+            (Some(When::At(from)), Some(When::At(to))) => (from, to),
+            _ => {
                 let first = describe(&self.store, log).await?.first.unwrap_or(Offset::MIN);
                 let query = Query { to: self.ahead_from(), limit: 1, reverse: true, ..Query::ALL };
                 let newest = page(&self.store, log, &query, Seq::MAX).await?;
@@ -147,11 +182,22 @@ impl Source for Archive {
                 (first, last.saturating_add_nanos(1))
             }
         };
-        let counting = Counting::new(Counting::equal_bins(from, to, bins as usize)?);
-        let found = histogram(&self.store, log, &counting).await?;
-        let bins = found.bins.iter().map(|bin| BinReply { from: bin.from, to: bin.to, count: bin.count }).collect();
+        let edges = match request.step {
+            Some(step) => step.edges(from, to, &TimeZone::UTC)?,
+            None => Counting::equal_bins(from, to, request.bins.unwrap_or(60) as usize)?,
+        };
         let ahead = ahead(&self.store, log, self.ahead_limit()).await?.map(AheadReply::from);
-        Ok(TimelineReply { count: found.count, bins, ahead, ..TimelineReply::empty(from, to, self.now()) })
+        let reply = TimelineReply { ahead, ..TimelineReply::empty(from, to, self.now()) };
+        let bin = |edge: &[Offset], count: u64| BinReply { from: edge[0], to: edge[1], count };
+        if request.reads_events() {
+            return self.count_selected(log, request, &edges, reply).await;
+        }
+        let reads_max = if request.exact { u64::MAX } else { 0 };
+        let counting = Counting { edges: edges.clone(), after: None, reads_max, exact: request.exact };
+        let found = histogram(&self.store, log, &counting).await?;
+        let bins = edges.windows(2).zip(&found.bins).map(|(edge, found)| bin(edge, found.count)).collect();
+        let (exact, grain) = (found.is_exact, Span(found.grain_nanos));
+        Ok(TimelineReply { count: found.count, bins, exact, grain, scanned: found.read, of: found.to_read, ..reply })
     }
 
     async fn newest_arrival(&self, _: &LogId) -> Result<Option<Cursor>> {
@@ -159,9 +205,69 @@ impl Source for Archive {
         Ok(None)
     }
 
-    async fn arrivals(&self, _: &LogId, after: Option<Cursor>) -> Result<Arrivals> {
+    async fn arrivals(&self, _: &LogId, after: Option<Cursor>, _: &Selection) -> Result<Arrivals> {
         self.count_request()?;
         Ok(Arrivals { events: Vec::new(), next: after, moved: None })
+    }
+}
+
+impl Archive {
+    /// Counts the selected events, up to a limit in one reply.
+    async fn count_selected(
+        &self,
+        log: &LogId,
+        request: &TimelineRequest,
+        edges: &[Offset],
+        reply: TimelineReply,
+    ) -> Result<TimelineReply> {
+        let (from, to) = (Position::at(edges[0]), Position::at(edges[edges.len() - 1]));
+        let all = page(&self.store, log, &Query { from, to: Some(to), ..Query::ALL }, Seq::MAX).await?.events;
+        let from = request.after.unwrap_or(from);
+        let selection = Selection { condition: request.condition.clone(), text: request.text.clone() };
+        let selected = Selected::new(&selection)?;
+        let rest = all.iter().filter(|event| event.position >= from);
+        let read: Vec<&Event> = rest.clone().take(LOOKED_AT_MAX as usize).collect();
+        let next = rest.clone().nth(read.len()).map(|event| event.position);
+        let count = |edge: &[Offset]| {
+            let inside = read.iter().filter(|event| (edge[0]..edge[1]).contains(&event.position.offset));
+            inside.filter(|event| selected.has(event)).count() as u64
+        };
+        let bins: Vec<BinReply> =
+            edges.windows(2).map(|edge| BinReply { from: edge[0], to: edge[1], count: count(edge) }).collect();
+        let count = bins.iter().map(|bin| bin.count).sum();
+        Ok(TimelineReply { bins, count, next, scanned: read.len() as u64, of: all.len() as u64, ..reply })
+    }
+}
+
+/// The most bytes of a page, as a message of NATS has them.
+const PAGE_BYTES_MAX: usize = 1 << 20;
+/// The most events that a request for selected ones looks at.
+const LOOKED_AT_MAX: u32 = 5_000;
+
+/// A selection, read. Of expressions it knows those of the form `json.NAME == NUMBER`.
+struct Selected {
+    text: Option<Text>,
+    equal: Option<String>,
+}
+
+impl Selected {
+    fn new(selection: &Selection) -> Result<Self> {
+        let equal = |condition: &String| {
+            let (name, value) = condition
+                .strip_prefix("json.")
+                .and_then(|rest| rest.split_once(" == "))
+                .filter(|(_, value)| value.parse::<f64>().is_ok())
+                .ok_or_else(|| Error::invalid("where: in column 6: it is not an expression"))?;
+            Ok(format!("\"{name}\":{value}"))
+        };
+        let equal = selection.condition.as_ref().map(equal).transpose()?;
+        Ok(Self { text: selection.text.as_deref().map(Text::new).transpose()?, equal })
+    }
+
+    fn has(&self, event: &Event) -> bool {
+        let data = String::from_utf8_lossy(&event.record.data);
+        let is_equal = |field: &String| data.contains(&format!("{field},")) || data.contains(&format!("{field}}}"));
+        self.text.as_ref().is_none_or(|text| text.is_in(&event.record.data)) && self.equal.as_ref().is_none_or(is_equal)
     }
 }
 
@@ -185,23 +291,18 @@ impl Write for Wire {
     }
 }
 
-/// Returns a cleared terminal.
-fn terminal(wire: &Wire, columns: u16, rows: u16) -> Terminal<CrosstermBackend<Wire>> {
-    let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
-    Terminal::with_options(CrosstermBackend::new(wire.clone()), TerminalOptions { viewport })
-        .expect("writing to memory succeeds")
-}
-
 /// A console, with methods for everything that a user or the service does to it.
 pub(crate) struct Harness {
     pub(crate) archive: Archive,
     state: State,
     looks: Looks,
     wire: Wire,
-    terminal: Terminal<CrosstermBackend<Wire>>,
+    screen: Screen<Wire>,
     seen: vt100::Parser,
     followed: Option<(u64, LogId)>,
-    /// The log whose following has just begun.
+    /// The events that are reported of it.
+    selection: Selection,
+    /// The follower that has just begun.
     begun: Option<u64>,
     quit: bool,
     copied: Option<String>,
@@ -222,7 +323,7 @@ impl Harness {
         for (number, year) in [(5_000, 0), (5_001, 365)] {
             archive.put("sparse", number, START - year * DAY, Record::new("a year")).await;
         }
-        Self::over(archive, columns, rows, Looks { mono: false, ascii: false }).await
+        Self::over(archive, columns, rows, Looks { theme: Theme::Ansi, ascii: false }).await
     }
 
     /// Opens a console in a log with `events` events, spread over 2018-02-04.
@@ -248,7 +349,19 @@ impl Harness {
                 .await
                 .expect("writing to memory succeeds");
         }
-        let mut console = Self::over(archive, columns, rows, Looks { mono: false, ascii: false }).await;
+        let mut console = Self::over(archive, columns, rows, Looks { theme: Theme::Ansi, ascii: false }).await;
+        console.press("enter").await;
+        console
+    }
+
+    /// Opens a console in a log with an event at each of these nanoseconds of 2018-02-04.
+    pub(crate) async fn with_events(times: &[i64], bytes: usize) -> Self {
+        let archive = Archive::default();
+        for (number, nanos) in times.iter().enumerate() {
+            let record = Record::new(format!("{{\"number\":{number},\"text\":\"{}\"}}", "x".repeat(bytes)));
+            archive.put("events", number as u64, START + nanos, record).await;
+        }
+        let mut console = Self::over(archive, 120, 40, Looks { theme: Theme::Ansi, ascii: false }).await;
         console.press("enter").await;
         console
     }
@@ -256,7 +369,7 @@ impl Harness {
     /// Opens a console like [`Harness::open`], without colours and in ASCII only.
     pub(crate) async fn plain(columns: u16, rows: u16) -> Self {
         let mut console = Self::open(columns, rows).await;
-        console.looks = Looks { mono: true, ascii: true };
+        console.looks = Looks { theme: Theme::Mono, ascii: true };
         console.resize(columns, rows).await;
         console
     }
@@ -265,7 +378,7 @@ impl Harness {
     pub(crate) async fn log_named(id: &str, columns: u16, rows: u16) -> Self {
         let archive = Archive::default();
         archive.put(id, 0, START, Record::new("x")).await;
-        let mut console = Self::over(archive, columns, rows, Looks { mono: false, ascii: false }).await;
+        let mut console = Self::over(archive, columns, rows, Looks { theme: Theme::Ansi, ascii: false }).await;
         console.press("enter").await;
         console
     }
@@ -274,7 +387,7 @@ impl Harness {
     pub(crate) async fn log_at(id: &str, after: i64, columns: u16, rows: u16) -> Self {
         let archive = Archive::default();
         archive.put(id, 0, START + after, Record::new("ahead of its time")).await;
-        let mut console = Self::over(archive, columns, rows, Looks { mono: false, ascii: false }).await;
+        let mut console = Self::over(archive, columns, rows, Looks { theme: Theme::Ansi, ascii: false }).await;
         console.press("enter").await;
         console
     }
@@ -306,16 +419,17 @@ impl Harness {
         let mut state = State::new(TimeZone::UTC, now, "nats://here".to_owned());
         state.size = (columns, rows);
         let wire = Wire::default();
-        let terminal = terminal(&wire, columns, rows);
+        let screen = Screen::new(wire.clone(), (columns, rows));
         let seen = vt100::Parser::new(rows, columns, 0);
         let mut console = Self {
             archive,
             state,
             looks,
             wire,
-            terminal,
+            screen,
             seen,
             followed: None,
+            selection: Selection::default(),
             begun: None,
             quit: false,
             copied: None,
@@ -329,17 +443,17 @@ impl Harness {
     /// Handles a message, and every reply to the requests that follow from it.
     pub(crate) async fn handle(&mut self, msg: Msg) {
         let mut asks = self.apply(msg);
-        if let Some(held) = &mut self.held {
-            held.append(&mut asks);
-        }
         loop {
+            if let Some(held) = &mut self.held {
+                held.append(&mut asks);
+            }
             while let Some(ask) = (!asks.is_empty()).then(|| asks.remove(0)) {
                 for reply in self.replies_to(ask).await {
                     asks.extend(self.apply(reply));
                 }
             }
-            let Some(opened) = self.begun.take() else { break };
-            asks = self.apply(Msg::FollowStarted { opened });
+            let Some(number) = self.begun.take() else { break };
+            asks = self.apply(Msg::FollowStarted { number });
         }
         self.draw();
     }
@@ -350,14 +464,15 @@ impl Harness {
         for effect in update(&mut self.state, msg) {
             match effect {
                 Effect::Ask(_) | Effect::Scan { .. } => asks.push(effect),
-                Effect::Follow { opened, log } => {
-                    self.begun = Some(opened);
-                    self.followed = Some((opened, log));
+                Effect::Follow { number, log, selection } => {
+                    self.begun = Some(number);
+                    self.followed = Some((number, log));
+                    self.selection = selection;
                 }
                 Effect::StopFollowing => self.followed = None,
                 Effect::Quit => self.quit = true,
                 Effect::Copy(text) => self.copied = Some(text),
-                Effect::StopScanning | Effect::Suspend | Effect::Redraw => {}
+                Effect::StopScanning | Effect::StopAsking | Effect::Suspend | Effect::Redraw => {}
             }
         }
         asks
@@ -367,17 +482,15 @@ impl Harness {
     async fn replies_to(&self, ask: Effect) -> Vec<Msg> {
         match ask {
             Effect::Ask(ask) => vec![answer(&self.archive, ask).await],
-            Effect::Scan { opened, number, log, pattern, progress } => {
-                let pages = scan(&self.archive, &log, &pattern, progress);
-                pages.map(|page| Msg::Scanned { opened, number, page }).collect().await
+            Effect::Scan { number, scan: scanned } => {
+                scan(&self.archive, &scanned).map(|page| Msg::Scanned { number, page }).collect().await
             }
             other => panic!("{other:?} is not a request"),
         }
     }
 
     fn draw(&mut self) {
-        let (state, looks) = (&self.state, self.looks);
-        self.terminal.draw(|frame| view(state, looks, frame)).expect("writing to memory succeeds");
+        self.screen.draw(&self.state, self.looks).expect("writing to memory succeeds");
         self.seen.process(&self.wire.take());
     }
 
@@ -422,9 +535,17 @@ impl Harness {
             let offset = START + DAY + self.received.cast_signed() * SECOND;
             events.push(self.archive.put(log, 10_000 + self.received, offset, Record::new("late")).await);
         }
-        if let Some((opened, _)) = self.followed.clone().filter(|(_, followed)| followed.as_str() == log) {
-            self.handle(Msg::Arrived { opened, events: Ok(events) }).await;
+        if self.followed.as_ref().is_some_and(|(_, followed)| followed.as_str() == log) {
+            self.report(events).await;
         }
+    }
+
+    /// Reports events that have arrived in the followed log.
+    async fn report(&mut self, events: Vec<Event>) {
+        let (number, _) = self.followed.clone().expect("a log is followed");
+        let selected = Selected::new(&self.selection).expect("the filter was taken before");
+        let events = events.into_iter().filter(|event| selected.has(event)).collect();
+        self.handle(Msg::Arrived { number, events: Ok(events) }).await;
     }
 
     /// Sets the service's clock by this much; the console's own stays.
@@ -434,9 +555,9 @@ impl Harness {
 
     /// Writes an event to the open log, which the console follows.
     pub(crate) async fn receive_at(&mut self, number: u64, offset: i64) {
-        let (opened, log) = self.followed.clone().expect("a log is followed");
+        let (_, log) = self.followed.clone().expect("a log is followed");
         let event = self.archive.put(log.as_str(), 30_000 + number, offset, Record::new("ahead")).await;
-        self.handle(Msg::Arrived { opened, events: Ok(vec![event]) }).await;
+        self.report(vec![event]).await;
     }
 
     /// Writes events with one time to a log, which the console follows.
@@ -446,21 +567,20 @@ impl Harness {
             let record = Record::new(format!("{{\"together\":{number}}}"));
             events.push(self.archive.put(log, 15_000 + number, START + DAY + SECOND, record).await);
         }
-        let (opened, _) = self.followed.clone().expect("a log is followed");
-        self.handle(Msg::Arrived { opened, events: Ok(events) }).await;
+        self.report(events).await;
     }
 
     /// Writes a record to the open log, which the console follows.
     pub(crate) async fn receive_record(&mut self, number: u64, record: Record) {
-        let (opened, log) = self.followed.clone().expect("a log is followed");
+        let (_, log) = self.followed.clone().expect("a log is followed");
         let offset = START + DAY + 120 * SECOND + number.cast_signed() * SECOND;
         let event = self.archive.put(log.as_str(), 20_000 + number, offset, record).await;
-        self.handle(Msg::Arrived { opened, events: Ok(vec![event]) }).await;
+        self.report(vec![event]).await;
     }
 
     /// Resizes the terminal.
     pub(crate) async fn resize(&mut self, columns: u16, rows: u16) {
-        self.terminal = terminal(&self.wire, columns, rows);
+        self.screen = Screen::new(self.wire.clone(), (columns, rows));
         self.seen = vt100::Parser::new(rows, columns, 0);
         self.handle(Msg::Resize(columns, rows)).await;
     }
@@ -494,6 +614,14 @@ impl Harness {
         }
     }
 
+    /// Replies to the first `count` held requests, and goes on holding.
+    pub(crate) async fn release_replies_one_by_one(&mut self, count: usize) {
+        let mut held = self.held.replace(Vec::new()).unwrap_or_default();
+        let rest = held.split_off(count.min(held.len()));
+        self.answer(held).await;
+        self.held.get_or_insert_default().splice(0..0, rest);
+    }
+
     /// Handles the first `count` replies to each held request, drops the others, and goes on
     /// holding.
     pub(crate) async fn release_first_replies(&mut self, count: usize) {
@@ -516,14 +644,13 @@ impl Harness {
         self.copied.as_deref().expect("the console has copied a text")
     }
 
-    /// Number of columns in which the scrubber's bars are reversed.
-    pub(crate) fn reversed_bars(&self) -> usize {
+    /// Number of columns in which the scrubber's bars are those of a range.
+    pub(crate) fn bars_in_range(&self) -> usize {
         const BARS_FROM_BOTTOM: u16 = 5;
         let screen = self.seen.screen();
         let (rows, columns) = screen.size();
-        (0..columns)
-            .filter(|column| screen.cell(rows - BARS_FROM_BOTTOM, *column).is_some_and(vt100::Cell::inverse))
-            .count()
+        let is_mine = |cell: &vt100::Cell| cell.fgcolor() == vt100::Color::Idx(5);
+        (0..columns).filter(|column| screen.cell(rows - BARS_FROM_BOTTOM, *column).is_some_and(is_mine)).count()
     }
 
     /// Number of requests so far.
@@ -533,7 +660,7 @@ impl Harness {
 
     /// Number of events in memory.
     pub(crate) fn loaded_count(&self) -> usize {
-        self.state.log.as_ref().expect("a log is open").loaded.events().len()
+        self.state.log.as_ref().expect("a log is open").pages.len()
     }
 
     /// Time of the playhead.
@@ -546,16 +673,24 @@ impl Harness {
         self.state.log.as_ref().expect("a log is open").playhead
     }
 
-    /// The rows of the list, at most 40 columns of each.
+    /// The rows of the list without the cursor, at most 40 columns of each.
     pub(crate) fn list(&self) -> Vec<String> {
-        const ROWS_BELOW: u16 = 6;
+        const ROWS_ABOVE: u16 = 2;
+        const ROWS_BELOW: u16 = 8;
         let (rows, _) = self.seen.screen().size();
-        (1..rows - ROWS_BELOW).map(|row| self.seen.screen().contents_between(row, 0, row, 40)).collect()
+        let row = |row: u16| self.seen.screen().contents_between(row, 1, row, 40).trim_end().to_owned();
+        (ROWS_ABOVE..rows - ROWS_BELOW).map(row).collect()
     }
 
-    /// Time between two columns of the scrubber.
-    pub(crate) fn bin_nanos(&self) -> i64 {
-        self.state.log.as_ref().expect("a log is open").bin_nanos()
+    /// The counts of the scrubber's bars; `None` if they are not known exactly.
+    pub(crate) fn bars(&self) -> Option<Vec<u64>> {
+        let bars = bars(self.state.log.as_ref().expect("a log is open"));
+        bars.iter().map(|bar| bar.count.filter(|_| !bar.is_mean)).collect()
+    }
+
+    /// The bars of the scrubber, without their counts.
+    pub(crate) fn grid(&self) -> &Grid {
+        self.state.log.as_ref().and_then(|log| log.scrubber.grid.as_ref()).expect("a log is open and counted")
     }
 
     /// The text on the screen, without trailing blanks.

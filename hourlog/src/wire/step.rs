@@ -1,5 +1,8 @@
 //! Steps: the lengths of a timeline's bins, as clocks and calendars have them.
 
+#[cfg(feature = "jiff")]
+mod boundaries;
+
 use std::{fmt, str::FromStr};
 
 use crate::{

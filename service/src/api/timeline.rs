@@ -1,10 +1,9 @@
 //! `timeline` and `timelines`: count the events of a log, or of all logs below a prefix, by time.
 //!
-//! - `edges`: where bins begin and end. `counting`: one log after the other, from the index or by reading. `tally`: the
+//! - `counting`: one log after the other, from the index or by reading. `tally`: the
 //!   counts of events that are read.
 
 mod counting;
-mod edges;
 mod tally;
 
 use std::sync::Arc;
@@ -185,7 +184,7 @@ impl Asked {
 
     fn edges(&self, from: Offset, to: Offset) -> Result<Vec<Offset>> {
         match &self.step {
-            Some((step, zone)) => edges::steps(from, to, *step, zone),
+            Some((step, zone)) => step.edges(from, to, zone),
             None => Counting::equal_bins(from, to, self.bins),
         }
     }

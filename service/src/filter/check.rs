@@ -6,10 +6,10 @@ use cel::{
     IdedExpr,
     common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SourceInfo, operators},
 };
-use hourlog::{Error, Result};
+use hourlog::{Error, Result, text::regex};
 use regex::bytes::Regex;
 
-use super::{text::regex, values::NAMES};
+use super::values::NAMES;
 
 /// The part of a request that must be true or false.
 pub(super) const CONDITION: &str = "where";

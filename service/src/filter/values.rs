@@ -18,8 +18,6 @@ use chrono::DateTime;
 use hourlog::{Event, Metadata};
 use serde_json::Value;
 
-use super::text::parsed;
-
 /// The names that an expression may use.
 pub(super) const NAMES: [&str; 6] = ["metadata", "data", "json", "offset", "time", "log"];
 
@@ -45,7 +43,9 @@ impl VariableResolver for EventValues<'_> {
                 Ok(text) => CowVal::owned(CelString::from(text)),
                 Err(_) => CowVal::owned(CelBytes::from(&record.data[..])),
             },
-            "json" => CowVal::Borrowed(&**self.json.get_or_init(|| parsed(&record.data).map(value)).as_ref()?),
+            "json" => CowVal::Borrowed(
+                &**self.json.get_or_init(|| serde_json::from_slice(&record.data).ok().map(value)).as_ref()?,
+            ),
             "offset" => CowVal::owned(CelInt::from(position.offset.nanos())),
             "time" => {
                 let time = DateTime::from_timestamp_nanos(position.offset.nanos());

@@ -6,31 +6,45 @@ use hourlog::{
     Event, LogId, Offset, Position,
     pace::{Pace, Speed},
     time::MINUTE,
-    wire::{AheadReply, TimelineReply},
+    wire::AheadReply,
+};
+use jiff::tz::TimeZone;
+
+use crate::tui::{
+    filter::{self, Filter, Selection},
+    pages::Pages,
+    scale::{Grid, Window},
+    table::Table,
 };
 
-use crate::tui::{loaded::LoadedEvents, pattern::Pattern};
-
-use super::{cursor_row::CursorRow, search::Search};
+use super::{
+    counting::{Counting, CountsQuery, Overview},
+    cursor_row::CursorRow,
+    search::Search,
+};
 
 /// Number of jumps that can be undone.
 const UNDO_MAX: usize = 100;
-
-/// A half-open stretch of time.
-pub type Window = (Offset, Offset);
+/// The speed from which silence is skipped, unless the user says otherwise.
+const SKIPPING_FROM: f64 = 60.0;
 
 /// An open log.
 #[derive(Debug)]
 pub struct Log {
     /// Its id.
     pub id: LogId,
-    opened: u64,
     /// The position in the timeline that everything else follows from.
     pub playhead: Position,
+    /// The place that the playhead goes to as soon as it is known.
+    pub goal: Option<Goal>,
     /// Row of the cursor on the screen.
     pub cursor_row: CursorRow,
-    /// The loaded events.
-    pub loaded: LoadedEvents,
+    /// The loaded events: those that pass the filters.
+    pub pages: Pages,
+    /// Number of events that the filters have seen since they passed the last one.
+    pub looked_at: u64,
+    /// The user has stopped looking for events that pass the filters.
+    pub is_stopped_reading: bool,
     /// The log holds no event.
     pub empty: bool,
     /// The events that lie ahead of now, at the last count.
@@ -41,41 +55,86 @@ pub struct Log {
     pub scrubber: Scrubber,
     /// Movement of the playhead by itself.
     pub mode: Mode,
-    /// Playing speed.
-    pub speed: Speed,
-    /// Pauses between events are shortened while playing.
-    pub skip_silence: bool,
-    /// Incoming events are followed.
-    pub follows: bool,
+    /// Playing speed, once it was chosen.
+    pub speed: Option<Speed>,
+    /// Pauses between events are shortened while playing, if the user has said so or otherwise.
+    pub skips_silence: Option<bool>,
+    /// Reports of incoming events.
+    pub tail: Tail,
     /// Number of events that arrived while the view stood still.
     pub unseen: u64,
-    /// Events have arrived since the log was opened.
-    pub(crate) has_arrivals: bool,
     /// Positions of the marks.
     pub marks: BTreeSet<Position>,
     /// The jumps that can be undone and redone.
     pub jumps: Jumps,
     /// The search.
     pub search: Option<Search>,
-    /// The pattern that an event must match to be shown.
-    pub filter: Option<Pattern>,
+    /// The filters that an event must pass to be shown.
+    pub filters: Vec<Filter>,
+    /// The filters that take their place once the service has taken them.
+    pub(crate) filters_wanted: Option<Vec<Filter>>,
     /// The selected range of time.
     pub range: Option<TimeRange>,
+    /// The columns of the list.
+    pub table: Table,
     /// The detail of the event under the cursor.
     pub detail: Detail,
     /// Number of columns by which events are scrolled to the right.
     pub sideways: usize,
 }
 
+/// A place that is known once it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// The oldest event.
+    Oldest,
+    /// The newest event that does not lie ahead of now.
+    Newest,
+}
+
+/// Reports of the events that arrive in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tail {
+    /// None: the user has stopped them.
+    Stopped,
+    /// They have not begun, or were interrupted.
+    Waiting,
+    /// Every event is reported.
+    Reported {
+        /// Events were reported since the log was opened.
+        any: bool,
+    },
+}
+
 /// The time that the scrubber shows, and its counts.
 #[derive(Debug, Default)]
 pub struct Scrubber {
-    /// The time that is shown; `None` until the whole log was counted.
-    pub window: Option<Window>,
-    /// Counts of the window, or of the previous one.
-    pub counts: Option<TimelineReply>,
+    /// The bars; `None` until the whole log was counted.
+    pub grid: Option<Grid>,
+    /// Counts of the whole log.
+    pub(crate) overview: Overview,
+    /// Counts of the window.
+    pub(crate) counts: Counting,
+    /// Counts of the events in the window that pass the filters.
+    pub(crate) matches: Counting,
     /// The time from the oldest to the newest known event.
     pub extent: Option<Window>,
+    /// Height of the bars.
+    pub heights: Heights,
+}
+
+/// The heights of bars by their counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Heights {
+    /// Chosen by the counts.
+    #[default]
+    Automatic,
+    /// In proportion.
+    Linear,
+    /// By the square root.
+    Root,
+    /// By the logarithm.
+    Logarithm,
 }
 
 /// A movement of the playhead by itself.
@@ -112,8 +171,8 @@ pub struct Detail {
     pub tab: DetailTab,
     /// Long lines are wrapped.
     pub wraps: bool,
-    /// The detail covers the list, if there is no room for both.
-    pub covers_list: bool,
+    /// The detail has the cursor. Where there is no room for both, it covers the list.
+    pub is_open: bool,
     /// Rows scrolled down, and the event that they belong to.
     scroll: (Position, usize),
 }
@@ -121,31 +180,37 @@ pub struct Detail {
 /// A way to show one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DetailTab {
-    /// Indented JSON; other data as text.
+    /// Indented JSON, and other data as text.
     Pretty,
     /// The data as text.
     Raw,
     /// The data as bytes.
     Hex,
-    /// Metadata and position.
-    Headers,
 }
 
-/// The positions before each jump, to undo and redo jumps.
+/// The places before each jump, to undo and redo jumps.
 #[derive(Debug, Default)]
 pub struct Jumps {
-    undo: Vec<Position>,
-    redo: Vec<Position>,
+    undo: Vec<Place>,
+    redo: Vec<Place>,
+}
+
+/// A playhead, and the window around it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) playhead: Position,
+    pub(crate) goal: Option<Goal>,
+    pub(crate) grid: Option<Grid>,
 }
 
 impl DetailTab {
     /// All tabs, in order.
-    pub const ALL: [Self; 4] = [Self::Pretty, Self::Raw, Self::Hex, Self::Headers];
+    pub const ALL: [Self; 3] = [Self::Pretty, Self::Raw, Self::Hex];
 }
 
 impl Default for Detail {
     fn default() -> Self {
-        Self { tab: DetailTab::Pretty, wraps: true, covers_list: false, scroll: (Position::MIN, 0) }
+        Self { tab: DetailTab::Pretty, wraps: true, is_open: false, scroll: (Position::MIN, 0) }
     }
 }
 
@@ -160,7 +225,7 @@ impl Detail {
 
 impl Jumps {
     /// Notes a jump away from `from`. Jumps that were undone cannot be redone any more.
-    pub(crate) fn push(&mut self, from: Position) {
+    pub(crate) fn push(&mut self, from: Place) {
         self.undo.push(from);
         if self.undo.len() > UNDO_MAX {
             self.undo.remove(0);
@@ -168,15 +233,15 @@ impl Jumps {
         self.redo.clear();
     }
 
-    /// Returns the position before the last jump, and keeps `here` for a redo.
-    pub(crate) fn undo(&mut self, here: Position) -> Option<Position> {
+    /// Returns the place before the last jump, and keeps `here` for a redo.
+    pub(crate) fn undo(&mut self, here: Place) -> Option<Place> {
         let to = self.undo.pop()?;
         self.redo.push(here);
         Some(to)
     }
 
-    /// Returns the position before the last undo, and keeps `here` for an undo.
-    pub(crate) fn redo(&mut self, here: Position) -> Option<Position> {
+    /// Returns the place before the last undo, and keeps `here` for an undo.
+    pub(crate) fn redo(&mut self, here: Place) -> Option<Place> {
         let to = self.redo.pop()?;
         self.undo.push(here);
         Some(to)
@@ -184,140 +249,155 @@ impl Jumps {
 }
 
 impl Log {
-    /// Returns a log before the first answer. `opened` numbers the opening.
-    pub fn new(id: LogId, opened: u64) -> Self {
+    /// Returns a log before the first answer.
+    pub fn new(id: LogId) -> Self {
         Self {
             id,
-            opened,
             playhead: Position::MAX,
+            goal: Some(Goal::Newest),
             cursor_row: CursorRow::Bottom,
-            loaded: LoadedEvents::default(),
+            pages: Pages::default(),
+            looked_at: 0,
+            is_stopped_reading: false,
             empty: false,
             ahead: None,
             ahead_limit: Offset::MAX,
             scrubber: Scrubber::default(),
             mode: Mode::Live,
-            speed: Speed::NORMAL,
-            skip_silence: false,
-            follows: true,
+            speed: None,
+            skips_silence: None,
+            tail: Tail::Waiting,
             unseen: 0,
-            has_arrivals: false,
             marks: BTreeSet::new(),
             jumps: Jumps::default(),
             search: None,
-            filter: None,
+            filters: Vec::new(),
+            filters_wanted: None,
             range: None,
+            table: Table::default(),
             detail: Detail::default(),
             sideways: 0,
         }
     }
 
-    /// Returns the number of this opening.
-    pub(crate) fn opened(&self) -> u64 {
-        self.opened
+    /// Returns this log as it is kept while it is closed: without its events, which may be others by then.
+    pub(crate) fn closed(self) -> Self {
+        let grid = self.scrubber.grid;
+        let scrubber = Scrubber { grid, heights: self.scrubber.heights, ..Scrubber::default() };
+        let tail = if self.tail == Tail::Stopped { Tail::Stopped } else { Tail::Waiting };
+        let (mode, goal) = match self.mode {
+            Mode::Live => (Mode::Live, Some(Goal::Newest)),
+            Mode::Paused | Mode::Playing { .. } => (Mode::Paused, self.goal),
+        };
+        Self { pages: Pages::default(), scrubber, tail, mode, goal, ..self }
     }
 
-    /// Returns the index of the newest loaded event: the last one that does not lie ahead of now, or the last one if
-    /// all do.
-    pub(crate) fn newest_index(&self) -> Option<usize> {
-        let events = self.loaded.events();
-        let until = events.partition_point(|event| event.position.offset <= self.ahead_limit);
-        until.checked_sub(1).or(events.len().checked_sub(1))
+    /// Returns the events to read.
+    pub(crate) fn selection(&self) -> Selection {
+        filter::selection(&self.filters)
     }
 
-    /// Returns whether the filter lets an event through.
-    pub(crate) fn shows(&self, event: &Event) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.matches(event))
+    /// Returns true if a filter is on.
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.filters.iter().any(|filter| filter.is_on)
     }
 
-    /// Returns the event at the playhead, if the filter hides it.
-    pub(crate) fn hidden_event(&self) -> Option<&Event> {
-        let event = self.loaded.index_at(self.playhead).map(|index| &self.loaded.events()[index])?;
-        (event.position == self.playhead && !self.shows(event)).then_some(event)
-    }
-
-    /// Returns the event under the cursor.
-    ///
-    /// That is the event at the playhead. If the filter hides it, it is the nearest shown event
-    /// before. While the log plays, it is the last event that was played.
-    pub(crate) fn cursor_event(&self) -> Option<&Event> {
-        self.loaded.events().get(self.cursor_index()?)
-    }
-
-    /// Returns the index of that event among the loaded events.
-    pub(crate) fn cursor_index(&self) -> Option<usize> {
-        let index = self.loaded.index_at(self.playhead)?;
-        let events = self.loaded.events();
-        let after = || (index..events.len()).find(|index| self.shows(&events[*index]));
-        let before = |index: usize| (0..index).rev().find(|index| self.shows(&events[*index]));
-        if matches!(self.mode, Mode::Playing { .. }) {
-            let played = events.partition_point(|event| event.position <= self.playhead);
-            before(played).or_else(after)
-        } else if self.hidden_event().is_some() {
-            before(index).or_else(after)
-        } else {
-            after().or_else(|| before(index))
+    /// Returns the newest loaded event: the last one that does not lie ahead of now, or the last one if all do. `None` if
+    /// the end is not loaded.
+    pub(crate) fn newest(&self) -> Option<&Event> {
+        let now = Position::at(self.ahead_limit.saturating_add_nanos(1));
+        match self.pages.before(now).next() {
+            Some(event) => Some(event),
+            None if self.pages.start_of(now) == Some(Position::MIN) => self.pages.before(Position::MAX).next(),
+            None => None,
         }
     }
 
-    /// Returns the selected position: that of the event under the cursor, or the playhead if its
-    /// event is hidden or not loaded.
-    pub(crate) fn selected(&self) -> Position {
-        match (self.hidden_event(), self.cursor_event()) {
-            (None, Some(event)) if self.loaded.covers(self.playhead) => event.position,
-            _ => self.playhead,
+    /// Returns the event at the playhead. Between two events there is none.
+    pub(crate) fn event(&self) -> Option<&Event> {
+        self.pages.get(self.playhead)
+    }
+
+    /// Returns the event that the detail shows: the one at the playhead; between two events the next one, and while the log
+    /// plays the one before.
+    pub(crate) fn detail_event(&self) -> Option<&Event> {
+        let next = || self.pages.from(self.playhead).next();
+        let before = || self.pages.before(self.playhead).next();
+        match (self.event(), self.mode) {
+            (Some(event), _) => Some(event),
+            (None, Mode::Playing { .. }) => before().or_else(next),
+            (None, _) => next().or_else(before),
         }
     }
 
-    /// Returns the time shown for the playhead: its own while the log plays, else at most that of
-    /// the last event.
-    pub(crate) fn shown_time(&self) -> Offset {
-        match self.mode {
-            Mode::Playing { .. } => self.playhead.offset,
-            Mode::Paused | Mode::Live => self.selected().offset.min(self.playhead.offset),
-        }
+    /// Returns the time of the playhead, if it is known.
+    pub(crate) fn time(&self) -> Option<Offset> {
+        (self.goal.is_none() || self.playhead != Position::MAX && self.playhead != Position::MIN)
+            .then_some(self.playhead.offset)
+    }
+
+    /// Returns the place of the playhead, to return to.
+    pub(crate) fn place(&self) -> Place {
+        Place { playhead: self.playhead, goal: self.goal, grid: self.scrubber.grid.clone() }
+    }
+
+    /// Returns true while every event is reported that arrives.
+    pub(crate) fn is_reported(&self) -> bool {
+        matches!(self.tail, Tail::Reported { .. })
     }
 
     /// Returns true if the newest event is one of now: it is not older than a minute, or events have come in meanwhile.
     pub(crate) fn is_live(&self, now: Offset) -> bool {
-        let newest = self.newest_index().map(|index| self.loaded.events()[index].position.offset);
-        self.has_arrivals || newest.is_none_or(|newest| now.nanos().saturating_sub(newest.nanos()) <= MINUTE)
+        let newest = self.scrubber.extent.map(|(_, last)| last);
+        self.tail == Tail::Reported { any: true }
+            || newest.is_none_or(|newest| now.nanos().saturating_sub(newest.nanos()) <= MINUTE)
     }
 
     /// Returns the speed that was reached since the speed was last set.
     pub(crate) fn real_speed(&self, now: Offset) -> f64 {
         let Mode::Playing { speed_from: (from, at), .. } = self.mode else { return 0.0 };
         let (played, passed) = (self.playhead.offset.nanos() - from.nanos(), now.nanos() - at.nanos());
-        let speed = self.speed.factor();
+        let speed = self.speed().factor();
         if passed <= 0 { speed } else { (played as f64 / passed as f64).min(speed) }
+    }
+
+    /// Returns the playing speed.
+    pub(crate) fn speed(&self) -> Speed {
+        self.speed.unwrap_or(Speed::NORMAL)
+    }
+
+    /// Returns true if silence is skipped while the log plays.
+    pub(crate) fn skips_silence(&self) -> bool {
+        self.skips_silence.unwrap_or(self.speed().factor() >= SKIPPING_FROM)
     }
 
     /// Returns the first and the last time of the range.
     pub(crate) fn range_times(&self) -> Option<(Offset, Offset)> {
         Some(match self.range? {
             TimeRange::Open(from) => {
-                let here = self.shown_time();
+                let here = self.playhead.offset;
                 (from.min(here), from.max(here))
             }
             TimeRange::Closed(from, to) => (from, to),
         })
     }
 
-    /// Returns the rows by which the detail of the selected event is scrolled down.
+    /// Returns the rows by which the detail of the shown event is scrolled down.
     pub(crate) fn detail_scroll(&self) -> usize {
         let (position, rows) = self.detail.scroll;
-        if position == self.selected() { rows } else { 0 }
+        if self.detail_event().is_some_and(|event| event.position == position) { rows } else { 0 }
     }
 
-    /// Scrolls the detail of the selected event. Another event begins at its top.
+    /// Scrolls the detail of the shown event. Another event begins at its top.
     pub(crate) fn scroll_detail(&mut self, rows: usize) {
-        self.detail.scroll = (self.selected(), rows);
+        let shown = self.detail_event().map(|event| event.position);
+        self.detail.scroll = (shown.unwrap_or(Position::MIN), rows);
     }
 
-    /// Returns the time that one bar of the scrubber stands for.
-    pub fn bin_nanos(&self) -> i64 {
-        let bins = self.scrubber.counts.as_ref().map_or(60, |counts| counts.bins.len().max(1)) as i64;
-        let width = |(from, to): Window| to.nanos().saturating_sub(from.nanos()) / bins;
-        self.scrubber.window.map_or(1_000_000_000, width).max(1)
+    /// Returns the query for the counts of the window, of all events or of the selected ones.
+    pub(crate) fn counts_query(&self, selection: Selection, zone: &TimeZone) -> Option<CountsQuery> {
+        let grid = self.scrubber.grid.as_ref()?;
+        let zone = zone.iana_name().map(str::to_owned);
+        Some(CountsQuery { window: grid.window(), step: grid.scale.step, zone, selection })
     }
 }

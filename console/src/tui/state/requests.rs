@@ -4,14 +4,10 @@ use std::collections::BTreeMap;
 
 use hourlog::{Error, ErrorKind, Offset};
 
-use super::log::Window;
-
 /// Pause before a failed request is retried.
 const RETRY_NANOS: i64 = 1_000_000_000;
 /// Pause between two requests for the list of logs.
 const LOGS_EVERY_NANOS: i64 = 2_000_000_000;
-/// Age at which counts of a followed log are outdated.
-const COUNTS_EVERY_NANOS: i64 = 2_000_000_000;
 
 /// The requests to the backend: which are outstanding, whose answers still matter, and when to send
 /// the next.
@@ -20,12 +16,8 @@ const COUNTS_EVERY_NANOS: i64 = 2_000_000_000;
 /// last of them is for where the key ends.
 #[derive(Debug, Default)]
 pub struct Requests {
-    opened: u64,
-    searches: u64,
+    numbers: u64,
     tracks: BTreeMap<RequestKind, Track>,
-    reload: bool,
-    counts_asked: Option<CountsQuery>,
-    counts_known: Option<(CountsQuery, Offset)>,
 }
 
 /// A kind of request.
@@ -35,15 +27,24 @@ pub enum RequestKind {
     Logs,
     /// For events of the open log.
     Events,
-    /// For counts of the open log.
+    /// For the service's opinion of a filter.
+    Check,
+    /// For counts of the whole log.
+    Overview,
+    /// For counts of the window.
     Counts,
+    /// For counts of the events in the window that pass the filters.
+    Matches,
     /// For events that arrive in the open log.
     Arrivals,
+    /// For the positions that a search finds.
+    Search,
 }
 
 /// The requests of one kind.
 #[derive(Debug, Default)]
 struct Track {
+    number: u64,
     asked_at: Option<Offset>,
     /// Time of the next request at the earliest.
     not_before: Option<Offset>,
@@ -61,26 +62,13 @@ pub struct Outage {
     pub denied: bool,
 }
 
-/// The parameters of a request for counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CountsQuery {
-    /// The counted time; `None` for the whole log.
-    pub window: Option<Window>,
-    /// Number of bins.
-    pub bins: u32,
-}
-
 impl Requests {
-    /// Begins an opening of a log, and returns its number. Answers to earlier openings do not
-    /// matter any more.
-    pub(crate) fn open(&mut self) -> u64 {
+    /// Forgets the requests for the log that was open. Their answers do not matter any more.
+    pub(crate) fn close_log(&mut self) {
         self.tracks.retain(|kind, _| *kind == RequestKind::Logs);
-        (self.reload, self.counts_asked, self.counts_known) = (false, None, None);
-        self.opened += 1;
-        self.opened
     }
 
-    /// Returns whether a request of this kind may be sent: none is outstanding, and the pause is
+    /// Returns true if a request of this kind may be sent: none is outstanding, and the pause is
     /// over.
     pub(crate) fn is_due(&self, kind: RequestKind, now: Offset) -> bool {
         self.tracks
@@ -88,9 +76,23 @@ impl Requests {
             .is_none_or(|track| track.asked_at.is_none() && track.not_before.is_none_or(|not_before| not_before <= now))
     }
 
-    /// Notes that a request was sent.
-    pub(crate) fn asked(&mut self, kind: RequestKind, now: Offset) {
-        self.track(kind).asked_at = Some(now);
+    /// Notes that a request is sent, and returns its number. It takes the place of an outstanding one.
+    pub(crate) fn asked(&mut self, kind: RequestKind, now: Offset) -> u64 {
+        self.numbers += 1;
+        let number = self.numbers;
+        let track = self.track(kind);
+        (track.number, track.asked_at) = (number, Some(now));
+        number
+    }
+
+    /// Returns true if an answer with this number is waited for.
+    pub(crate) fn waits_for(&self, kind: RequestKind, number: u64) -> bool {
+        self.tracks.get(&kind).is_some_and(|track| track.asked_at.is_some() && track.number == number)
+    }
+
+    /// Forgets the outstanding request. Its answer does not matter any more.
+    pub(crate) fn forget(&mut self, kind: RequestKind) {
+        self.track(kind).asked_at = None;
     }
 
     /// Returns when the outstanding request was sent.
@@ -98,20 +100,30 @@ impl Requests {
         self.tracks.get(&kind)?.asked_at
     }
 
-    /// Notes an answer.
+    /// Notes the answer to a request that has one.
     pub(crate) fn succeeded(&mut self, kind: RequestKind, now: Offset) {
-        let not_before = (kind == RequestKind::Logs).then(|| now.saturating_add_nanos(LOGS_EVERY_NANOS));
-        *self.track(kind) = Track { asked_at: None, not_before, outage: None };
+        self.is_well(kind);
+        let track = self.track(kind);
+        track.asked_at = None;
+        track.not_before = (kind == RequestKind::Logs).then(|| now.saturating_add_nanos(LOGS_EVERY_NANOS));
     }
 
-    /// Notes a failure, and schedules the retry. Returns whether it is an outage; otherwise the
+    /// Notes that the backend answers, also if a request has more answers to come. Ends an outage.
+    pub(crate) fn is_well(&mut self, kind: RequestKind) {
+        self.track(kind).outage = None;
+    }
+
+    /// Notes a failure, and schedules the retry. Returns true if it is an outage; otherwise the
     /// service is there, and the request itself failed.
     pub(crate) fn failed(&mut self, kind: RequestKind, error: &Error, now: Offset) -> bool {
         let is_outage = kind == RequestKind::Logs
             || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::NotAllowed);
         let pause = if kind == RequestKind::Logs { LOGS_EVERY_NANOS } else { RETRY_NANOS };
         let track = self.track(kind);
-        track.asked_at = None;
+        // The follower retries by itself, under its number.
+        if kind != RequestKind::Arrivals {
+            track.asked_at = None;
+        }
         track.not_before = Some(now.saturating_add_nanos(pause));
         if is_outage {
             let since = track.outage.as_ref().map_or(now, |outage| outage.since);
@@ -121,11 +133,6 @@ impl Requests {
         is_outage
     }
 
-    /// Ends an outage that no longer matters, because there is nothing left to ask for.
-    pub(crate) fn clear_outage(&mut self, kind: RequestKind) {
-        self.track(kind).outage = None;
-    }
-
     /// Returns the outage of one kind of request.
     pub(crate) fn outage(&self, kind: RequestKind) -> Option<&Outage> {
         self.tracks.get(&kind)?.outage.as_ref()
@@ -133,60 +140,8 @@ impl Requests {
 
     /// Returns the longest outage of the open log.
     pub(crate) fn log_outage(&self) -> Option<&Outage> {
-        let kinds = [RequestKind::Events, RequestKind::Counts, RequestKind::Arrivals];
-        kinds.into_iter().filter_map(|kind| self.outage(kind)).min_by_key(|outage| outage.since)
-    }
-
-    /// Notes that the loaded events may be outdated, because arrivals went unreported.
-    pub(crate) fn reload_events(&mut self) {
-        self.reload = true;
-    }
-
-    /// Returns whether the loaded events have to be loaded again. Resets the note.
-    pub(crate) fn take_reload(&mut self) -> bool {
-        std::mem::take(&mut self.reload)
-    }
-
-    /// Returns whether the counts answer `query` and are recent enough. Only counts of a followed
-    /// log become outdated.
-    pub(crate) fn are_counts_current(&self, query: CountsQuery, follows: bool, now: Offset) -> bool {
-        self.counts_known.is_some_and(|(known, at)| {
-            let is_outdated = follows && now.nanos().saturating_sub(at.nanos()) >= COUNTS_EVERY_NANOS;
-            known == query && !is_outdated
-        })
-    }
-
-    /// Notes that counts were asked for.
-    pub(crate) fn counts_asked(&mut self, query: CountsQuery, now: Offset) {
-        self.asked(RequestKind::Counts, now);
-        self.counts_asked = Some(query);
-    }
-
-    /// Returns the outstanding query for counts, which has been answered.
-    pub(crate) fn take_counts_asked(&mut self) -> Option<CountsQuery> {
-        self.counts_asked.take()
-    }
-
-    /// Notes which query the counts answer.
-    pub(crate) fn counts_answered(&mut self, query: CountsQuery, now: Offset) {
-        self.succeeded(RequestKind::Counts, now);
-        self.counts_known = Some((query, now));
-    }
-
-    /// Asks for counts again, even if the window stays the same.
-    pub(crate) fn recount(&mut self) {
-        self.counts_known = None;
-    }
-
-    /// Begins a search, and returns its number. Pages of earlier searches do not matter any more.
-    pub(crate) fn next_search(&mut self) -> u64 {
-        self.searches += 1;
-        self.searches
-    }
-
-    /// Returns whether `number` is the latest search.
-    pub(crate) fn is_latest_search(&self, number: u64) -> bool {
-        self.searches == number
+        let of_log = self.tracks.iter().filter(|(kind, _)| **kind != RequestKind::Logs);
+        of_log.filter_map(|(_, track)| track.outage.as_ref()).min_by_key(|outage| outage.since)
     }
 
     fn track(&mut self, kind: RequestKind) -> &mut Track {
@@ -218,14 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_a_followed_log_become_outdated() {
+    fn only_the_latest_request_of_a_kind_is_waited_for() {
         let mut requests = Requests::default();
-        let query = CountsQuery { window: None, bins: 10 };
-        requests.counts_answered(query, at(0));
-        assert!(requests.are_counts_current(query, true, at(1)));
-        assert!(!requests.are_counts_current(query, true, at(2)) && requests.are_counts_current(query, false, at(2)));
-        assert!(!requests.are_counts_current(CountsQuery { bins: 11, ..query }, false, at(0)));
-        requests.recount();
-        assert!(!requests.are_counts_current(query, false, at(0)));
+        let first = requests.asked(RequestKind::Counts, at(0));
+        let second = requests.asked(RequestKind::Counts, at(0));
+        assert!(!requests.waits_for(RequestKind::Counts, first) && requests.waits_for(RequestKind::Counts, second));
+        requests.close_log();
+        assert!(!requests.waits_for(RequestKind::Counts, second));
     }
 }

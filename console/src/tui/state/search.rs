@@ -20,6 +20,9 @@ pub struct Search {
     pattern: Pattern,
     hits: BTreeSet<Position>,
     progress: ScanProgress,
+    /// Where it began, and the newest event that was reported since.
+    begun: Position,
+    newest: Position,
     runs: bool,
     /// Events may have arrived unreported since the scan began, so its claim to have reached the
     /// end is void.
@@ -45,6 +48,8 @@ impl Search {
             pattern,
             hits: BTreeSet::new(),
             progress: ScanProgress::starting_at(position),
+            begun: position,
+            newest: position,
             runs: false,
             missed: false,
         }
@@ -65,14 +70,14 @@ impl Search {
         &self.progress
     }
 
-    /// Returns whether a scan is under way.
+    /// Returns true while a scan is under way.
     pub(crate) fn runs(&self) -> bool {
         self.runs
     }
 
     /// Starts over at `position`, without hits.
     pub(crate) fn restart_at(&mut self, position: Position) {
-        (self.hits, self.progress) = (BTreeSet::new(), ScanProgress::starting_at(position));
+        *self = Self { wanted: self.wanted, ..Self::new(self.pattern.clone(), position) };
     }
 
     /// Notes that a scan begins, or continues.
@@ -88,11 +93,12 @@ impl Search {
     /// Adds a page of the scan.
     pub(crate) fn add_page(&mut self, page: ScanPage) {
         self.hits.extend(page.hits);
-        // Events that were reported since the page was read count as searched; events that were
-        // missed do not.
-        let reported_to = if self.progress.last_reached { self.progress.to } else { Position::MIN };
-        let last_reached = page.progress.last_reached && !self.missed;
-        self.progress = ScanProgress { to: page.progress.to.max(reported_to), last_reached, ..page.progress };
+        // Events that were missed are not searched.
+        let to = match page.progress.to {
+            Position::MAX if self.missed => self.end(),
+            to => to,
+        };
+        self.progress = ScanProgress { to, ..page.progress };
         self.runs = page.goes_on;
     }
 
@@ -105,26 +111,32 @@ impl Search {
         if is_hit {
             self.hits.insert(event.position);
         }
-        if self.progress.last_reached {
-            self.progress.to = self.progress.to.max(event.position.next());
-        }
+        self.newest = self.newest.max(event.position);
     }
 
     /// Notes that events may arrive unreported from now on.
     pub(crate) fn miss_events(&mut self) {
-        (self.progress.last_reached, self.missed) = (false, true);
+        self.missed = true;
+        if self.progress.to == Position::MAX {
+            self.progress.to = self.end();
+        }
+    }
+
+    /// Returns the end of what was certainly searched.
+    fn end(&self) -> Position {
+        self.hits.last().copied().unwrap_or(self.begun).max(self.newest).max(self.begun).next()
     }
 
     /// Returns the nearest hit before or after `from`.
     pub(crate) fn nearest(&self, from: Position, direction: Direction) -> NearestHit {
         let (hit, end_reached) = match direction {
-            Direction::Backward => (self.hits.range(..from).next_back(), self.progress.first_reached),
-            Direction::Forward => (self.hits.range(from.next()..).next(), self.progress.last_reached),
+            Direction::Backward => (self.hits.range(..from).next_back(), self.progress.from == Position::MIN),
+            Direction::Forward => (self.hits.range(from.next()..).next(), self.progress.to == Position::MAX),
         };
         match hit {
             // There may be a nearer hit between here and the searched part.
             _ if !self.progress.reaches(from) => NearestHit::Unknown,
-            Some(hit) if self.progress.has(*hit) => NearestHit::At(*hit),
+            Some(hit) if self.progress.reaches(*hit) => NearestHit::At(*hit),
             None if end_reached => NearestHit::None,
             _ => NearestHit::Unknown,
         }

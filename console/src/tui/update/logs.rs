@@ -6,8 +6,10 @@ use crate::tui::{
     keymap::Action,
     layout,
     msg::{Effect, Request},
-    state::{CursorRow, Prompt, PromptKind, RequestKind, State},
+    state::{CursorRow, Prompt, PromptKind, RequestKind, State, Tail},
 };
+
+use super::following::start_following;
 
 /// Asks for the list of logs, while it is on the screen.
 pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
@@ -64,8 +66,11 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
     };
 }
 
-/// Opens a log and follows it.
+/// Opens a log as the user left it, and follows it unless they have stopped that.
 pub(super) fn open(state: &mut State, id: LogId, effects: &mut Vec<Effect>) {
-    let opened = state.open(id.clone());
-    effects.extend([Effect::StopScanning, Effect::Follow { opened, log: id }]);
+    state.open(id);
+    effects.extend([Effect::StopScanning, Effect::StopFollowing, Effect::StopAsking]);
+    if state.log.as_ref().is_some_and(|log| log.tail != Tail::Stopped) {
+        start_following(state, effects);
+    }
 }

@@ -1,25 +1,23 @@
 //! Keys in the prompt.
 
-use crossterm::event::{KeyCode, KeyModifiers};
+use crossterm::event::KeyCode;
 use hourlog::{Error, Position, wire::AheadReply};
 
 use crate::{
     tui::{
+        filter::{FILTERS_MAX, Filter},
         key::Key,
         keymap::Action,
         msg::Effect,
         palette::{CHOICES_MAX, Target, choices},
         pattern::Pattern,
         prompt::{WINDOWS, moment},
-        state::{Prompt, PromptKind, State},
+        state::{Goal, Prompt, PromptKind, State, prompt::LETTERS_MAX},
     },
     when::{self, Moment},
 };
 
-use super::{logs, search, travel};
-
-/// The most letters of a paste.
-const PASTE_MAX: usize = 4_096;
+use super::{logs, search, selection, travel};
 
 /// Handles a key. Returns the action that was chosen from the palette.
 pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> Option<Action> {
@@ -34,6 +32,7 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
         travel::show_around(state, window.nanos);
         return None;
     }
+    let is_palette = prompt.kind == PromptKind::Palette;
     match key.code {
         KeyCode::Esc => {
             if prompt.kind == PromptKind::Find {
@@ -42,23 +41,31 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
             state.prompt = None;
         }
         KeyCode::Enter => return enter(state, effects),
-        KeyCode::Down => prompt.choice = (prompt.choice + 1).min(CHOICES_MAX - 1),
-        KeyCode::Up => prompt.choice = prompt.choice.saturating_sub(1),
-        KeyCode::Backspace => {
-            prompt.text.pop();
+        KeyCode::Down if is_palette => prompt.choice = (prompt.choice + 1).min(CHOICES_MAX - 1),
+        KeyCode::Up if is_palette => prompt.choice = prompt.choice.saturating_sub(1),
+        KeyCode::Up => recall(state, 1),
+        KeyCode::Down => recall(state, -1),
+        _ => {
+            prompt.edit(key);
             find(state);
         }
-        KeyCode::Char('u') if key.modifiers.contains(KeyModifiers::CONTROL) => {
-            prompt.text.clear();
-            find(state);
-        }
-        KeyCode::Char(letter) if (key.modifiers - KeyModifiers::SHIFT).is_empty() => {
-            prompt.text.push(letter);
-            find(state);
-        }
-        _ => {}
     }
     None
+}
+
+/// Shows an earlier text of this kind again, or a later one.
+fn recall(state: &mut State, by: isize) {
+    let Some(prompt) = &mut state.prompt else { return };
+    let Some(texts) = state.history.get(&prompt.kind).filter(|texts| !texts.is_empty()) else { return };
+    let number = match (prompt.recalled, by) {
+        (None, 1..) => Some(0),
+        (None, _) => None,
+        (Some(number), _) => number.checked_add_signed(by).map(|number| number.min(texts.len() - 1)),
+    };
+    prompt.recalled = number;
+    let text = number.map_or_else(String::new, |number| texts[texts.len() - 1 - number].clone());
+    prompt.set(text);
+    find(state);
 }
 
 /// Puts a pasted text into the prompt. Without one, opens that which the text is for, and runs nothing: a time to go to, or
@@ -66,7 +73,7 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
 pub(super) fn paste(state: &mut State, text: &str) {
     // Terminals paste line breaks as carriage returns.
     let line = text.split(['\n', '\r']).find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let line: String = line.chars().filter(|letter| !letter.is_control()).take(PASTE_MAX).collect();
+    let line: String = line.chars().filter(|letter| !letter.is_control()).take(LETTERS_MAX).collect();
     if line.is_empty() {
         return;
     }
@@ -76,7 +83,7 @@ pub(super) fn paste(state: &mut State, text: &str) {
         Some(prompt) => {
             prompt.error = None;
             prompt.choice = 0;
-            prompt.text.push_str(&line);
+            prompt.insert(&line);
         }
         None => {
             let line = line.trim();
@@ -102,29 +109,46 @@ fn find(state: &mut State) {
 
 fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
     let Prompt { kind, text, choice, .. } = state.prompt.take()?;
+    state.remember(kind, &text);
     if kind == PromptKind::Palette {
         match choices(state, &text).into_iter().nth(choice)?.target {
             Target::Action(action) => return Some(action),
-            Target::Position(position) => travel::jump(state.log.as_mut()?, position),
+            Target::Position(position) => travel::jump(state, position),
             Target::Log(id) => logs::open(state, id, effects),
         }
         return None;
     }
-    let (service_now, zone) = (state.service_now(), state.shown_zone().clone());
-    let log = state.log.as_mut()?;
     let done = match kind {
-        PromptKind::GoTo => {
-            let ahead = log.ahead;
-            moment(&text, log.shown_time(), service_now, &zone).map(|moment| travel::jump(log, position(moment, ahead)))
-        }
+        PromptKind::GoTo => go_to(state, &text),
         PromptKind::Search => pattern(&text).map(|pattern| search::begin(state, pattern, effects)),
-        PromptKind::Filter => pattern(&text).map(|pattern| filter(state, pattern)),
+        PromptKind::Filter => filter(state, &text, effects),
         PromptKind::Find | PromptKind::Window | PromptKind::Palette => Ok(()),
     };
     if let Err(error) = done {
-        state.prompt = Some(Prompt { error: Some(error.to_string()), ..Prompt::new(kind, text) });
+        state.prompt = Some(Prompt::refused(kind, text, error));
     }
     None
+}
+
+fn go_to(state: &mut State, text: &str) -> Result<(), Error> {
+    let (service_now, zone) = (state.service_now(), state.shown_zone().clone());
+    let Some(log) = &state.log else { return Ok(()) };
+    let ahead = log.ahead;
+    match moment(text, log.time().unwrap_or(service_now), service_now, &zone)? {
+        Moment::At(offset) => travel::jump(state, Position::at(offset)),
+        Moment::First => travel::jump_to_goal(state, Goal::Oldest),
+        Moment::Last => travel::jump_to_goal(state, Goal::Newest),
+        Moment::End => end(state, ahead),
+    }
+    Ok(())
+}
+
+/// Goes to the last event, also if it lies ahead of now.
+fn end(state: &mut State, ahead: Option<AheadReply>) {
+    match ahead {
+        Some(ahead) => travel::jump(state, Position::at(ahead.last)),
+        None => travel::jump_to_goal(state, Goal::Newest),
+    }
 }
 
 /// Returns the typed pattern, or `None` for an empty text.
@@ -132,20 +156,25 @@ fn pattern(text: &str) -> Result<Option<Pattern>, Error> {
     Some(text.trim()).filter(|text| !text.is_empty()).map(Pattern::new).transpose()
 }
 
-fn filter(state: &mut State, pattern: Option<Pattern>) {
-    let Some(log) = &mut state.log else { return };
-    log.filter = pattern;
-    if log.filter.is_none() {
+/// Puts a filter in the place of the newest one. An empty text takes that away.
+fn filter(state: &mut State, text: &str, effects: &mut Vec<Effect>) -> Result<(), Error> {
+    let filter = Some(text.trim()).filter(|text| !text.is_empty()).map(Filter::new).transpose()?;
+    let Some(log) = &mut state.log else { return Ok(()) };
+    let mut filters = log.filters.clone();
+    filters.pop();
+    if filters.len() >= FILTERS_MAX {
+        return Err(Error::invalid(format!("there are {FILTERS_MAX} filters, and no room for another")));
+    }
+    filters.extend(filter);
+    if filters == log.filters {
+        return Ok(());
+    }
+    if filters.is_empty() {
+        log.filters.clear();
+        selection::selection_changed(state, effects);
         state.say("all events are shown");
+    } else {
+        selection::check(state, filters, effects);
     }
-}
-
-/// Returns the position to go to in a log with these events ahead of now.
-fn position(moment: Moment, ahead: Option<AheadReply>) -> Position {
-    match moment {
-        Moment::At(offset) => Position::at(offset),
-        Moment::First => Position::MIN,
-        Moment::Last => Position::MAX,
-        Moment::End => ahead.map_or(Position::MAX, |ahead| Position::at(ahead.last)),
-    }
+    Ok(())
 }

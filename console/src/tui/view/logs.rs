@@ -2,48 +2,98 @@
 
 use hourlog::wire::{LogReply, RECENT_WINDOWS_MAX, RecentReply};
 use ratatui::{
-    Frame,
-    layout::{Constraint, Rect},
-    text::Line,
-    widgets::{Cell, Paragraph, Row, Table, TableState},
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
 };
 
 use crate::{
     output::{human_bytes, human_count, human_rate},
     sanitize::sanitize,
     tui::{
-        state::{RequestKind, State},
+        bars,
+        state::{Heights, RequestKind, State},
         times,
     },
     when,
 };
 
-use super::looks::Looks;
+use super::{
+    looks::Looks,
+    pen::{self, Pen},
+};
 
 /// Width from which the list shows rates and bytes.
 const MEDIUM_COLUMNS: u16 = 60;
 /// Width from which the list also shows the first event and the last minute.
 const WIDE_COLUMNS: u16 = 112;
+/// Blanks between two columns.
+const GAP: u16 = 2;
 
-pub(super) fn draw(state: &State, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect) {
     let logs = &state.logs;
     let shown = logs.shown();
     if shown.is_empty() {
-        return frame.render_widget(Paragraph::new(placeholder(state)), area);
+        for (row, text) in placeholder(state).into_iter().enumerate() {
+            Pen::new(buffer, area, row as u16).put(" ", Style::new()).foreign(&looks.spelled(&text), Style::new());
+        }
+        return;
     }
     let columns = columns(area.width);
+    let fixed: u16 = columns.iter().skip(1).map(|column| column.width() + GAP).sum();
+    let id_width = area.width.saturating_sub(fixed + 2);
+    let place = |index: usize| -> (u16, u16) {
+        let before: u16 = columns[1..index.max(1)].iter().map(|column| column.width() + GAP).sum();
+        if index == 0 { (area.x + 1, id_width) } else { (area.x + 1 + id_width + before + GAP, columns[index].width()) }
+    };
+    let style = looks.name().add_modifier(Modifier::UNDERLINED);
+    for (index, column) in columns.iter().enumerate() {
+        let (x, width) = place(index);
+        put(buffer, area, 0, (x, width), column.name(), column.is_right(), style);
+    }
     // Only the visible rows are made, because there may be a hundred thousand.
     let (index, room) = (logs.cursor_index(&shown), usize::from(area.height.saturating_sub(1)));
     let first = index.saturating_sub(logs.cursor_row.index(room)).min(shown.len().saturating_sub(room));
-    let rows = shown
-        .into_iter()
-        .skip(first)
-        .take(room)
-        .map(|log| Row::new(columns.iter().map(|column| cell(state, log, *column, looks))));
-    let table = Table::new(rows, columns.iter().map(|column| column.width()))
-        .header(Row::new(columns.iter().map(|column| column.name())).style(looks.title()))
-        .row_highlight_style(Looks::cursor());
-    frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(index - first));
+    for (row, log) in shown.into_iter().skip(first).take(room).enumerate() {
+        let is_here = first + row == index;
+        let y = row as u16 + 1;
+        for (number, column) in columns.iter().enumerate() {
+            let (x, width) = place(number);
+            let text = cell(state, log, *column, looks);
+            let text = if number == 0 { with_end(&text, usize::from(width), looks) } else { text };
+            put(buffer, area, y, (x, width), &text, column.is_right(), Style::new());
+        }
+        if is_here {
+            let mut pen = Pen::new(buffer, area, y);
+            pen.put(looks.drawn("▸", ">"), Style::new());
+            for x in area.left()..area.right() {
+                buffer[(x, area.y + y)].set_style(Looks::here());
+            }
+        }
+    }
+}
+
+/// Writes a text into a column.
+fn put(buffer: &mut Buffer, area: Rect, row: u16, (x, width): (u16, u16), text: &str, right: bool, style: Style) {
+    let area = Rect { width: (x + width).saturating_sub(area.x).min(area.width), ..area };
+    let mut pen = Pen::new(buffer, area, row);
+    let blanks = if right { usize::from(width).saturating_sub(pen::width(text)) as u16 } else { 0 };
+    pen.go_to(x + blanks).put(text, style);
+}
+
+/// Returns an id as wide as there is room: the end of a long one tells more.
+fn with_end(id: &str, room: usize, looks: Looks) -> String {
+    if pen::width(id) <= room {
+        return id.to_owned();
+    }
+    let letters: Vec<char> = id.chars().collect();
+    let mut end = letters.len();
+    let mut taken = 1;
+    while end > 0 && taken + pen::width(letters[end - 1].encode_utf8(&mut [0; 4])) <= room {
+        end -= 1;
+        taken += pen::width(letters[end].encode_utf8(&mut [0; 4]));
+    }
+    std::iter::once(looks.ellipsis()).chain(letters[end..].iter().copied()).collect()
 }
 
 const MINUTE_NAME: &str = "the last minute";
@@ -73,15 +123,19 @@ impl LogColumn {
         }
     }
 
-    fn width(self) -> Constraint {
+    fn width(self) -> u16 {
         match self {
-            Self::Id => Constraint::Min(14),
-            Self::Rate | Self::Bytes => Constraint::Length(9),
-            Self::Last => Constraint::Length(12),
-            Self::Events => Constraint::Length(10),
-            Self::First => Constraint::Length(19),
-            Self::Minute => Constraint::Length(MINUTE_NAME.len() as u16),
+            Self::Id => 14,
+            Self::Rate | Self::Bytes => 9,
+            Self::Last => 12,
+            Self::Events => 11,
+            Self::First => 19,
+            Self::Minute => MINUTE_NAME.len() as u16,
         }
+    }
+
+    fn is_right(self) -> bool {
+        matches!(self, Self::Rate | Self::Last | Self::Events | Self::Bytes)
     }
 }
 
@@ -95,18 +149,16 @@ fn columns(width: u16) -> &'static [LogColumn] {
     }
 }
 
-fn cell<'a>(state: &State, log: &'a LogReply, column: LogColumn, looks: Looks) -> Cell<'a> {
+fn cell(state: &State, log: &LogReply, column: LogColumn, looks: Looks) -> String {
     let dash = || "-".to_owned();
     match column {
-        LogColumn::Id => Cell::from(sanitize(log.log.as_str())),
-        LogColumn::Rate => Cell::from(human_rate(log.rate)),
-        LogColumn::Last => Cell::from(log.last.map_or_else(dash, |last| times::age(last, state.service_now()))),
-        LogColumn::Events => Cell::from(human_count(log.events)),
-        LogColumn::Bytes => Cell::from(human_bytes(log.bytes)),
-        LogColumn::First => {
-            Cell::from(log.first.map_or_else(dash, |first| when::show(first, state.shown_zone())[..19].to_owned()))
-        }
-        LogColumn::Minute => Cell::from(sparkline(&log.recent, looks)),
+        LogColumn::Id => sanitize(log.log.as_str()).into_owned(),
+        LogColumn::Rate => human_rate(log.rate),
+        LogColumn::Last => log.last.map_or_else(dash, |last| times::age(last, state.service_now())),
+        LogColumn::Events => human_count(log.events),
+        LogColumn::Bytes => human_bytes(log.bytes),
+        LogColumn::First => log.first.map_or_else(dash, |first| when::show(first, state.shown_zone())[..19].to_owned()),
+        LogColumn::Minute => sparkline(&log.recent, looks),
     }
 }
 
@@ -114,26 +166,29 @@ fn cell<'a>(state: &State, log: &'a LogReply, column: LogColumn, looks: Looks) -
 fn sparkline(recent: &RecentReply, looks: Looks) -> String {
     let most = recent.counts.iter().copied().max().unwrap_or(0);
     let unknown = RECENT_WINDOWS_MAX.saturating_sub(recent.counts.len());
-    let bars = recent.counts.iter().map(|count| looks.bar((*count).into(), most.into()));
+    let counts = recent.counts.iter();
+    let bars = counts.map(|count| looks.bar(bars::height((*count).into(), most.into(), 8, Heights::Linear)));
     std::iter::repeat_n(looks.drawn("·", "?"), unknown).chain(bars).collect()
 }
 
 /// Returns the lines that explain why there are no rows.
-fn placeholder(state: &State) -> Vec<Line<'static>> {
+fn placeholder(state: &State) -> Vec<String> {
     if let Some(outage) = state.requests.outage(RequestKind::Logs) {
         let since = times::duration(state.nanos_since(outage.since));
         let what = if outage.denied { "you are not allowed to list the logs" } else { "the service does not answer" };
         return vec![
-            Line::from(format!("{what}, since {since}")),
-            Line::from(sanitize(&outage.reason).into_owned()),
-            Line::from(format!("asked at {}; hourlog doctor checks the whole path", sanitize(&state.server))),
+            format!("{what}, since {since}"),
+            outage.reason.clone(),
+            format!("asked at {}; hourlog doctor checks the whole path", state.server),
         ];
     }
     match state.logs.rows() {
-        None => vec![Line::from("asking for the logs")],
-        Some([]) => {
-            vec![Line::from("no log yet; this creates one:"), Line::from("  hourlog pub orders.eu '{\"id\":7}'")]
-        }
-        Some(rows) => vec![Line::from(format!("0 of {} logs match; Esc edits", rows.len()))],
+        None => vec!["asking for the logs".to_owned()],
+        Some([]) => vec![
+            "no log yet; this creates one:".to_owned(),
+            format!("  hourlog pub {} orders.eu '{{\"id\":7}}'", state.flags.trim()).replace("  orders", " orders"),
+            "and this imports a file: hourlog import FILE".to_owned(),
+        ],
+        Some(rows) => vec![format!("0 of {} logs match; Esc edits", rows.len())],
     }
 }

@@ -1,52 +1,109 @@
 //! Styles and characters to draw with.
+//!
+//! A role has one style: what is named, what matches, what is the user's own, good, bad, aside, and the place of the
+//! playhead, which is never a colour.
 
+use clap::ValueEnum;
 use ratatui::style::{Color, Modifier, Style};
 
 const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const ASCII_BARS: [&str; 9] = [" ", ".", ".", ":", ":", "-", "=", "+", "#"];
 
+/// The colours to draw with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Theme {
+    /// The 16 colours of the terminal
+    Ansi,
+    /// The 16 colours, on a dark ground that shows greys
+    Dark,
+    /// Colours that are readable on a light ground
+    Light,
+    /// Nothing dimmed, and matches reversed
+    Contrast,
+    /// No colours; bold, underlined and reversed text instead
+    Mono,
+}
+
 /// The looks of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Looks {
-    /// Draw without colours. Words and attributes that every terminal has say the same.
-    pub mono: bool,
+    /// The colours.
+    pub theme: Theme,
     /// Draw ASCII characters only.
     pub ascii: bool,
 }
 
+/// A meaning that has a style of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Payload and times.
+    Text,
+    /// Secondary text: pauses, punctuation, rules, the bars of all events.
+    Aside,
+    /// Names: keys of the keyboard and of JSON, titles.
+    Name,
+    /// Matches of a search or a filter, and warnings.
+    Match,
+    /// The user's own: marks and the range.
+    Mine,
+    /// Healthy and moving.
+    Good,
+    /// Errors.
+    Bad,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 7] = [Self::Text, Self::Aside, Self::Name, Self::Match, Self::Mine, Self::Good, Self::Bad];
+}
+
 impl Looks {
-    /// Returns the style of titles and names.
-    pub(crate) fn title(self) -> Style {
-        self.colored(Color::Cyan).add_modifier(Modifier::BOLD)
+    /// Returns the style of a role.
+    pub fn style(self, role: Role) -> Style {
+        let plain = Style::new();
+        let bold = plain.add_modifier(Modifier::BOLD);
+        let marked = bold.add_modifier(Modifier::UNDERLINED);
+        match (self.theme, role) {
+            (_, Role::Text) => plain,
+            (Theme::Contrast, Role::Aside) => plain,
+            (Theme::Dark, Role::Aside) => plain.fg(Color::Indexed(246)),
+            (_, Role::Aside) => plain.add_modifier(Modifier::DIM),
+            (Theme::Mono | Theme::Light, Role::Name | Role::Good) => bold,
+            (Theme::Ansi | Theme::Dark | Theme::Contrast, Role::Name) => plain.fg(Color::Cyan),
+            (Theme::Ansi | Theme::Dark | Theme::Contrast, Role::Good) => plain.fg(Color::Green),
+            (Theme::Contrast, Role::Match) => plain.add_modifier(Modifier::REVERSED),
+            (Theme::Mono | Theme::Light, Role::Match) => marked,
+            (Theme::Ansi | Theme::Dark, Role::Match) => plain.fg(Color::Yellow),
+            (Theme::Mono, Role::Mine) => bold,
+            (_, Role::Mine) => plain.fg(Color::Magenta),
+            (Theme::Mono, Role::Bad) => bold,
+            (_, Role::Bad) => bold.fg(Color::Red),
+        }
+    }
+
+    /// Returns the style of names.
+    pub(crate) fn name(self) -> Style {
+        self.style(Role::Name)
     }
 
     /// Returns the style of secondary text.
     pub(crate) fn aside(self) -> Style {
-        self.colored(Color::DarkGray)
+        self.style(Role::Aside)
     }
 
     /// Returns the style of errors.
-    pub(crate) fn wrong(self) -> Style {
-        self.colored(Color::Red).add_modifier(Modifier::BOLD)
+    pub(crate) fn bad(self) -> Style {
+        self.style(Role::Bad)
     }
 
-    /// Returns the style of hits, marks and selections.
+    /// Returns the style of matches.
     pub(crate) fn found(self) -> Style {
-        self.colored(Color::Yellow).add_modifier(Modifier::BOLD)
+        self.style(Role::Match)
     }
 
-    /// Returns the style of a log that moves.
-    pub(crate) fn lively(self) -> Style {
-        self.colored(Color::Green).add_modifier(Modifier::BOLD)
-    }
-
-    /// Returns the style of the cursor.
-    pub(crate) fn cursor() -> Style {
+    /// Returns the style of the playhead.
+    pub(crate) fn here() -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
-    }
-
-    fn colored(self, color: Color) -> Style {
-        if self.mono { Style::new() } else { Style::new().fg(color) }
     }
 
     /// Returns the name of a key as it is drawn: arrows as arrows.
@@ -62,10 +119,30 @@ impl Looks {
         if self.ascii { ascii } else { unicode }
     }
 
-    /// Returns a bar for `count`; the bar for `most` is full.
-    pub(crate) fn bar(self, count: u64, most: u64) -> &'static str {
-        let eighths = if count == 0 || most == 0 { 0 } else { (count * 8).div_ceil(most).min(8) };
+    /// Returns text of our own in letters that the terminal has.
+    pub(crate) fn spelled(self, text: &str) -> String {
+        if !self.ascii {
+            return text.to_owned();
+        }
+        let ascii = |letter: char| match letter {
+            '·' => ',',
+            '×' => 'x',
+            '…' => '~',
+            '▸' => '>',
+            '┄' => '-',
+            letter => letter,
+        };
+        text.chars().map(ascii).collect()
+    }
+
+    /// Returns the sign that ends a text which is cut.
+    pub(crate) fn ellipsis(self) -> char {
+        if self.ascii { '~' } else { '…' }
+    }
+
+    /// Returns a bar of this many eighths.
+    pub(crate) fn bar(self, eighths: usize) -> &'static str {
         let bars = if self.ascii { ASCII_BARS } else { BARS };
-        bars[usize::try_from(eighths).unwrap_or(8)]
+        bars[eighths.min(8)]
     }
 }

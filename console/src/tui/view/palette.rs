@@ -1,41 +1,39 @@
 //! The palette, over the last rows of the screen.
 
-use ratatui::{
-    Frame,
-    layout::Rect,
-    style::Style,
-    text::{Line, Span},
-    widgets::{Clear, Paragraph},
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use crate::tui::{
+    palette::{CHOICES_MAX, choices},
+    state::{Prompt, State},
 };
 
-use crate::{
-    sanitize::sanitize,
-    tui::{
-        palette::{CHOICES_MAX, choices},
-        state::{Prompt, State},
-    },
+use super::{
+    looks::Looks,
+    overlay,
+    pen::{self, Pen},
 };
 
-use super::looks::Looks;
+/// Width of the keys.
+const KEY_COLUMNS: usize = 11;
 
-pub(super) fn draw(state: &State, prompt: &Prompt, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn draw(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer, area: Rect) {
     let height = u16::try_from(CHOICES_MAX).unwrap_or(u16::MAX).min(area.height);
     let area = Rect { y: area.bottom() - height, height, ..area };
+    overlay::clear(buffer, area);
     let choices = choices(state, &prompt.text);
-    let mut lines: Vec<Line<'_>> = choices
-        .iter()
-        .enumerate()
-        .map(|(index, choice)| {
-            let line = Line::from(vec![
-                Span::styled(format!(" {:>10}  ", looks.key(choice.key)), looks.found()),
-                Span::raw(sanitize(&choice.text)),
-            ]);
-            line.style(if index == prompt.choice { Looks::cursor() } else { Style::new() })
-        })
-        .collect();
-    if lines.is_empty() {
-        lines.push(Line::from(" nothing matches; Esc goes back"));
+    if choices.is_empty() {
+        Pen::new(buffer, area, 0).put(" nothing matches; Esc goes back", Style::new());
     }
-    frame.render_widget(Clear, area);
-    frame.render_widget(Paragraph::new(lines), area);
+    for (index, choice) in choices.iter().enumerate().take(usize::from(height)) {
+        let (here, key) = (index == prompt.choice, looks.key(choice.key));
+        let style = |style: Style| if here { Looks::here() } else { style };
+        let mut pen = Pen::new(buffer, area, index as u16);
+        pen.put(&" ".repeat(KEY_COLUMNS.saturating_sub(pen::width(&key))), style(Style::new()));
+        pen.put(&key, style(looks.found())).put("  ", style(Style::new()));
+        pen.foreign(&choice.name, style(Style::new())).put("  ", style(Style::new()));
+        pen.foreign(choice.help, style(looks.aside()));
+        if here {
+            pen.rest(" ", Looks::here());
+        }
+    }
 }

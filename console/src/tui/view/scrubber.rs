@@ -1,224 +1,343 @@
-//! The scrubber: bars of event counts over time, and the playhead below them.
+//! The scrubber: bars of event counts over time, the playhead through them, the axis, and the whole log below.
 
-use hourlog::{Offset, Position};
+use hourlog::Offset;
 use ratatui::{
-    Frame,
+    buffer::Buffer,
     layout::Rect,
-    style::Style,
-    text::{Line, Span},
-    widgets::{Paragraph, Wrap},
+    style::{Modifier, Style},
 };
 
 use crate::{
     output::human_count,
-    sanitize::sanitize,
     tui::{
-        bars::{self, Bars},
-        state::{Log, Mode, RequestKind, State, TimeRange, Window},
+        bars::{self, Bar, bars},
+        layout::{DATE_COLUMNS, SCALE_COLUMNS, ScrubberAreas},
+        scale::Grid,
+        state::{Heights, Log, RequestKind, State, TimeRange},
         ticks::ticks,
         times,
     },
     when,
 };
 
-use super::looks::Looks;
+use super::{
+    looks::{Looks, Role},
+    pen::{self, Pen},
+};
 
-/// Waiting time after which the screen says that it is loading.
-pub(super) const LOADING_NANOS: i64 = 300_000_000;
-/// Width of a date.
-const DATE_COLUMNS: usize = 10;
+/// Eighths of a row.
+const EIGHTHS: usize = 8;
 
-pub(super) fn draw(state: &State, log: &Log, looks: Looks, frame: &mut Frame<'_>, area: Rect) {
-    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-    let (Some(window), Some(_)) = (log.scrubber.window, &log.scrubber.counts) else {
-        let outage = state.requests.outage(RequestKind::Counts);
-        let text = outage.map_or_else(|| "counting".into(), |outage| sanitize(&outage.reason));
-        return frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }), inner);
+pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, areas: ScrubberAreas) {
+    let Some(grid) = &log.scrubber.grid else {
+        let outage = state.requests.outage(RequestKind::Overview);
+        let text = match outage {
+            Some(outage) => outage.reason.as_str(),
+            None if log.empty => "",
+            None => "counting",
+        };
+        let area = if areas.title.height > 0 { areas.title } else { areas.bars };
+        Pen::new(buffer, area, 0).put(" ", Style::new()).foreign(text, looks.aside());
+        return;
     };
-    let playhead = log.shown_time();
-    let date = when::zoned(playhead, state.shown_zone()).strftime("%Y-%m-%d %Z").to_string();
-    // Events ahead of now are drawn at the right edge, behind now.
-    let ahead = log.ahead.map(|ahead| format!("+{} ahead", human_count(ahead.events)));
-    let ahead_and_date = ahead.iter().map(String::as_str).chain([date.as_str()]).collect::<Vec<_>>().join("  ");
-    if area.height < 3 {
-        // There is no row for the playhead, so its bar is reversed.
-        let mut spans = vec![Span::raw(format!("{} ", &date[..DATE_COLUMNS]))];
-        let columns = usize::from(inner.width).saturating_sub(DATE_COLUMNS + 1);
-        let cursor = bars::column(window, columns, playhead);
-        let style = |column: usize| if Some(column) == cursor { Looks::cursor() } else { Style::new() };
-        let drawn = drawn(&bars::bars(log, columns), looks);
-        spans.extend(drawn.iter().enumerate().map(|(column, bar)| Span::styled(*bar, style(column))));
-        return frame.render_widget(Line::from(spans), inner);
+    let bars = bars(log);
+    let heights = bars::heights(log.scrubber.heights, &bars);
+    // Of equal ones, the first.
+    let counted = bars.iter().enumerate().rev().filter_map(|(bar, shown)| Some((shown.count?, bar)));
+    let peak = counted.max_by_key(|peak| peak.0);
+    let drawing = Drawing { state, log, looks, grid, bars: &bars, heights, peak };
+    if areas.title.height == 0 {
+        return drawing.one_row(buffer, areas.bars);
     }
-    let columns = usize::from(inner.width);
-    let bars = bars::bars(log, columns);
-    let mut lines = vec![
-        ticks_line(state, window, columns, &ahead_and_date),
-        bars_line(log, window, &bars, looks),
-        track_line(state, log, looks, columns, window, playhead),
-    ];
-    if area.height >= 5 {
-        lines.push(Line::styled(legend(log, &bars, columns, looks), looks.aside()));
-        lines.push(status_line(state, log, looks, playhead));
+    drawing.title(buffer, areas.title);
+    drawing.bars(buffer, areas.bars);
+    if areas.marks.height > 0 {
+        drawing.marks(buffer, areas.marks);
     }
-    frame.render_widget(Paragraph::new(lines), inner);
+    drawing.axis(buffer, areas.axis);
+    drawing.overview(buffer, areas.overview);
 }
 
-fn drawn(bars: &Bars, looks: Looks) -> Vec<&'static str> {
-    let most = bars.counts.iter().copied().max().unwrap_or(0);
-    bars.counts.iter().map(|count| looks.bar(*count, most)).collect()
-}
-
-/// Returns the bars. Those in the range are reversed.
-fn bars_line(log: &Log, window: Window, bars: &Bars, looks: Looks) -> Line<'static> {
-    let columns = bars.counts.len();
-    let range = log.range_times();
-    let is_in_range = |column: usize| {
-        range.is_some_and(|(from, to)| {
-            bars::time(window, columns, column) <= to && from < bars::time(window, columns, column + 1)
-        })
-    };
-    let bar = |(column, bar): (usize, &'static str)| {
-        Span::styled(bar, if is_in_range(column) { Looks::cursor() } else { Style::new() })
-    };
-    drawn(bars, looks).into_iter().enumerate().map(bar).collect()
-}
-
-/// Returns times along the window, and at the right edge the playhead's date.
-fn ticks_line(state: &State, window: Window, columns: usize, date: &str) -> Line<'static> {
-    let room = columns.saturating_sub(date.len() + 1);
-    let mut text = String::new();
-    for (column, tick) in ticks(window, columns, state.shown_zone()) {
-        if column + tick.len() <= room {
-            text.push_str(&" ".repeat(column.saturating_sub(text.len())));
-            text.push_str(&tick);
-        }
-    }
-    let width = columns.saturating_sub(date.len());
-    Line::from(format!("{text:width$}{date}"))
-}
-
-/// Returns the number of events, and the meaning of the signs on the track, as far as there is
-/// room.
-fn legend(log: &Log, bars: &Bars, columns: usize, looks: Looks) -> String {
-    let most = bars.counts.iter().copied().max().unwrap_or(0);
-    let mut parts = vec![format!("{} events in window", human_count(bars.counts.iter().sum()))];
-    if let (Some(search), Some((from, to))) = (&log.search, log.scrubber.window) {
-        let hits = search.hits().range(Position::at(from)..Position::at(to)).count() as u64;
-        parts.push(format!("{} match", human_count(hits)));
-    }
-    let is_partial = !log.loaded.is_complete();
-    if is_partial {
-        let spread = if bars.spread { ", spread over its minute" } else { "" };
-        parts.push(format!("{} not loaded{spread}", looks.drawn("┄", "-")));
-    }
-    parts.push(format!("peak {} in {}", human_count(most), times::short_duration(log.bin_nanos())));
-    for (unicode, ascii, meaning, is_used) in [
-        ("━", "=", "loaded", is_partial),
-        ("◆", "*", "mark", !log.marks.is_empty()),
-        ("▾", "^", "hit", log.search.is_some()),
-    ] {
-        if is_used {
-            parts.push(format!("{} {meaning}", looks.drawn(unicode, ascii)));
-        }
-    }
-    let separator = looks.drawn(" · ", ", ");
-    let mut line = String::new();
-    for part in parts {
-        let longer = if line.is_empty() { part } else { format!("{line}{separator}{part}") };
-        if longer.chars().count() <= columns {
-            line = longer;
-        }
-    }
-    line
-}
-
-/// Returns the track: loaded time, hits, marks, the current time and the playhead.
-fn track_line(
-    state: &State,
-    log: &Log,
+/// The parts of the scrubber, drawn from one state.
+struct Drawing<'a> {
+    state: &'a State,
+    log: &'a Log,
     looks: Looks,
-    columns: usize,
-    window: Window,
-    playhead: Offset,
-) -> Line<'static> {
-    let column = |offset: Offset| bars::column(window, columns, offset);
-    let mut cells: Vec<(&'static str, bool)> = (0..columns)
-        .map(|column| {
-            let time = bars::time(window, columns, column);
-            let is_loaded = log.loaded.holds(time);
-            (if is_loaded { looks.drawn("━", "=") } else { looks.drawn("┄", "-") }, false)
-        })
-        .collect();
-    // A column may have many hits, so the search for the next one starts at the next column.
-    let mut next = Position::at(window.0);
-    while let Some(hit) = log.search.as_ref().and_then(|search| search.hits().range(next..).next())
-        && let Some(at) = column(hit.offset)
-    {
-        cells[at] = (looks.drawn("▾", "^"), true);
-        next = hit.next().max(Position::at(bars::time(window, columns, at + 1)));
-    }
-    for mark in &log.marks {
-        if let Some(at) = column(mark.offset) {
-            cells[at] = (looks.drawn("◆", "*"), true);
-        }
-    }
-    if let Some(at) = column(state.service_now()) {
-        cells[at] = (looks.drawn("│", "|"), true);
-    }
-    if let Some(at) = column(playhead) {
-        cells[at] = (looks.drawn("┯", "#"), true);
-    }
-    Line::from(
-        cells
-            .into_iter()
-            .map(|(text, strong)| Span::styled(text, if strong { looks.found() } else { looks.aside() }))
-            .collect::<Vec<_>>(),
-    )
+    grid: &'a Grid,
+    bars: &'a [Bar],
+    heights: Heights,
+    /// The highest count, and its bar.
+    peak: Option<(u64, usize)>,
 }
 
-/// Returns the mode as a word, and its style.
-pub(super) fn mode(state: &State, log: &Log, looks: Looks) -> (String, Style) {
-    let times = looks.drawn("×", "x");
-    let asked_at = state.requests.asked_at(RequestKind::Events);
-    let is_loading = asked_at.is_some_and(|asked_at| state.nanos_since(asked_at) > LOADING_NANOS);
-    match log.mode {
-        Mode::Live if log.is_live(state.service_now()) => ("LIVE".to_owned(), looks.lively()),
-        Mode::Live => ("END".to_owned(), looks.title()),
-        Mode::Playing { buffering: true, .. } => {
-            let (arrow, real) = (looks.drawn("→", ">"), log.real_speed(state.now));
-            (format!("BUFFERING {times}{}{arrow}{times}{real:.1}", log.speed.factor()), looks.wrong())
-        }
-        Mode::Playing { .. } => (format!("PLAY {times}{}", log.speed.factor()), looks.lively()),
-        Mode::Paused if is_loading => ("LOADING".to_owned(), looks.aside()),
-        Mode::Paused => ("PAUSED".to_owned(), looks.title()),
+impl Drawing<'_> {
+    fn peak_count(&self) -> u64 {
+        self.peak.map_or(0, |(count, _)| count)
     }
-}
 
-/// Returns the mode, the playhead's time, unseen events and the range.
-fn status_line(state: &State, log: &Log, looks: Looks, playhead: Offset) -> Line<'static> {
-    let (text, style) = mode(state, log, looks);
-    let mut spans = vec![
-        Span::styled(text, style),
-        Span::raw(format!(
-            " {} ({})",
-            when::show(playhead, state.shown_zone()),
-            times::age(playhead, state.service_now())
-        )),
-    ];
-    if log.unseen > 0 {
-        spans.push(Span::styled(
-            format!("  {} {} new: G", looks.drawn("↓", "v"), human_count(log.unseen)),
-            looks.found(),
-        ));
+    /// Returns the column of a bar.
+    fn column(&self, area: Rect, bar: usize) -> u16 {
+        area.x + SCALE_COLUMNS + (bar * self.grid.scale.columns) as u16
     }
-    if let Some((from, to)) = log.range_times() {
-        let duration = times::duration(to.nanos().saturating_sub(from.nanos()));
-        let next = if matches!(log.range, Some(TimeRange::Open(_))) { "v ends it" } else { "y copies the command" };
-        spans.push(Span::styled(format!("  range of {duration}: {next}"), looks.found()));
+
+    fn playhead_bar(&self) -> Option<usize> {
+        self.log.time().and_then(|time| self.grid.bar(time))
     }
-    if log.skip_silence {
-        spans.push(Span::raw("  silence is skipped"));
+
+    fn has_matches(&self) -> bool {
+        self.log.is_filtered() || self.log.search.is_some()
     }
-    Line::from(spans)
+
+    /// Returns the window, the bars, the peak and the meaning of the signs.
+    fn title(&self, buffer: &mut Buffer, area: Rect) {
+        let (looks, zone) = (self.looks, self.state.shown_zone());
+        let (from, to) = self.grid.window();
+        let rule = looks.drawn("─", "-");
+        let mut pen = Pen::new(buffer, area, 0);
+        pen.put(rule, looks.aside()).put(" ", Style::new());
+        let length = times::pause(to.nanos().saturating_sub(from.nanos()));
+        let approximate = if self.bars.iter().any(|bar| bar.is_mean) { "~" } else { "" };
+        let mut text = format!("{length} · bars of {}", times::step(self.grid.scale.step));
+        if let Some((count, bar)) = self.peak.filter(|(count, _)| *count > 0) {
+            let at = when::zoned(self.grid.edges()[bar], zone);
+            let format = match self.grid.scale.step.about_nanos() {
+                ..60_000_000_000 => "%H:%M:%S",
+                60_000_000_000..86_400_000_000_000 => "%m-%d %H:%M",
+                _ => "%Y-%m-%d",
+            };
+            text.push_str(&format!(" · peak {approximate}{} at {}", human_count(count), at.strftime(format)));
+        }
+        let heights = match self.heights {
+            Heights::Automatic | Heights::Linear => "linear",
+            Heights::Root => "square root",
+            Heights::Logarithm => "log",
+        };
+        let mut legend = String::new();
+        if self.bars.iter().any(|bar| bar.is_mean) {
+            legend.push_str(looks.drawn("▒ mean of the index  ", ": mean of the index  "));
+        }
+        if self.has_matches() {
+            legend.push_str(looks.drawn("░ all  █ match  ", ". all  # match  "));
+        }
+        if let Some(ahead) = self.log.ahead {
+            legend.push_str(&format!("+{} ahead  ", human_count(ahead.events)));
+        }
+        legend.push_str(&format!("{} {heights} ", looks.drawn("·", "-")));
+        pen.put(&looks.spelled(&text), Style::new()).put(" ", Style::new());
+        let legend_at = area.right().saturating_sub(pen::width(&legend) as u16 + 1);
+        if pen.x() < legend_at {
+            pen.fill(legend_at, rule, looks.aside()).put(" ", Style::new()).put(&legend, looks.aside());
+        }
+        pen.rest(rule, looks.aside());
+    }
+
+    /// Draws all rows of bars, with the scale at the left.
+    fn bars(&self, buffer: &mut Buffer, area: Rect) {
+        let (looks, rows) = (self.looks, usize::from(area.height));
+        let levels = rows * EIGHTHS;
+        let corner = looks.drawn("┤", "+");
+        for row in 0..area.height {
+            let mut pen = Pen::new(buffer, area, row);
+            let value = match row {
+                0 => Some(self.peak_count()),
+                row if usize::from(row) == rows / 2 && rows >= 4 => Some(self.half()),
+                _ => None,
+            };
+            match value.filter(|value| *value > 0) {
+                Some(value) => pen.put(&format!("{:>4}{corner}", times::short_count(value)), looks.aside()),
+                None => pen.put(&format!("    {}", looks.drawn("│", "|")), looks.aside()),
+            };
+        }
+        let playhead = self.playhead_bar();
+        let range = self.log.range_times();
+        for (index, bar) in self.bars.iter().enumerate() {
+            let (all, matched) = (self.height(bar.count.unwrap_or(0), levels), self.height(bar.matches, levels));
+            let is_in_range =
+                range.is_some_and(|(from, to)| self.grid.edges()[index] <= to && from < self.grid.edges()[index + 1]);
+            let is_open = self.is_growing(index);
+            for row in 0..rows {
+                let from_ground = rows - 1 - row;
+                let part = |height: usize| height.saturating_sub(from_ground * EIGHTHS).min(EIGHTHS);
+                let (symbol, mut style) = self.cell(bar, part(all), part(matched), is_open);
+                if is_in_range {
+                    style = style.patch(looks.style(Role::Mine));
+                }
+                let symbol = if Some(index) == playhead && symbol == " " { looks.drawn("╎", "|") } else { symbol };
+                if Some(index) == playhead {
+                    style = style.add_modifier(Modifier::REVERSED);
+                }
+                let x = self.column(area, index);
+                let mut pen = Pen::new(buffer, area, row as u16);
+                pen.go_to(x).fill(x + self.grid.scale.columns as u16, symbol, style);
+            }
+        }
+    }
+
+    /// Returns the sign and the style of a cell of a bar.
+    fn cell(&self, bar: &Bar, all: usize, matched: usize, is_open: bool) -> (&'static str, Style) {
+        let looks = self.looks;
+        if bar.count.is_none() {
+            return (" ", Style::new());
+        }
+        if self.has_matches() {
+            return match (matched, all) {
+                (0, 0) => (" ", Style::new()),
+                (0, EIGHTHS..) => (looks.drawn("░", "."), looks.aside()),
+                (0, all) => (looks.bar(all), looks.aside()),
+                (matched, _) => (looks.bar(matched), looks.found()),
+            };
+        }
+        match all {
+            0 => (" ", Style::new()),
+            EIGHTHS.. if bar.is_mean || is_open => (looks.drawn("▒", ":"), looks.aside()),
+            all if bar.is_mean || is_open => (looks.bar(all), looks.aside()),
+            all => (looks.bar(all), Style::new()),
+        }
+    }
+
+    fn height(&self, count: u64, levels: usize) -> usize {
+        bars::height(count, self.peak_count(), levels, self.heights)
+    }
+
+    /// Returns the count that is drawn half as high as the peak.
+    fn half(&self) -> u64 {
+        let peak = self.peak_count();
+        match self.heights {
+            Heights::Automatic | Heights::Linear => peak / 2,
+            Heights::Root => peak / 4,
+            Heights::Logarithm => ((peak as f64).ln_1p() / 2.0).exp_m1() as u64,
+        }
+    }
+
+    /// Returns true for the bar of now, which still gets events.
+    fn is_growing(&self, bar: usize) -> bool {
+        let edges = self.grid.edges();
+        (edges[bar]..edges[bar + 1]).contains(&self.state.service_now()) && self.log.is_reported()
+    }
+
+    /// Draws the marks and the range.
+    fn marks(&self, buffer: &mut Buffer, area: Rect) {
+        let (looks, style) = (self.looks, self.looks.style(Role::Mine));
+        if let Some((from, to)) = self.log.range_times() {
+            let (first, last) = self.grid.window();
+            let bar = |at: Offset| self.grid.bar(at.clamp(first, last.saturating_add_nanos(-1))).unwrap_or(0);
+            if from < last && to >= first {
+                let (start, end) = (self.column(area, bar(from)), self.column(area, bar(to)));
+                let mut pen = Pen::new(buffer, area, 0);
+                pen.go_to(start).put(looks.drawn("├", "|"), style).fill(end, looks.drawn("─", "-"), style);
+                pen.put(looks.drawn("┤", "|"), style);
+                let length = times::pause(to.nanos().saturating_sub(from.nanos()));
+                let open = matches!(self.log.range, Some(TimeRange::Open(_)));
+                let next = if open { "v ends it" } else { "y copies the command" };
+                pen.put(&format!(" {length}: {next}"), style);
+            }
+        }
+        for mark in &self.log.marks {
+            if let Some(bar) = self.grid.bar(mark.offset) {
+                let x = self.column(area, bar);
+                Pen::new(buffer, area, 0).go_to(x).put(looks.drawn("◆", "*"), style);
+            }
+        }
+    }
+
+    /// Draws times on the edges of bars, and the playhead's.
+    fn axis(&self, buffer: &mut Buffer, area: Rect) {
+        let (looks, zone) = (self.looks, self.state.shown_zone());
+        let sign = looks.drawn("└", "'");
+        let playhead = self.log.time().and_then(|time| Some((self.grid.bar(time)?, time)));
+        let format = if area.width >= 100 { "%H:%M:%S%.3f" } else { "%H:%M" };
+        let text = playhead.map_or_else(String::new, |(_, time)| {
+            format!("{}{}", looks.drawn("▲", "^"), when::zoned(time, zone).strftime(format))
+        });
+        let width = pen::width(&text) as u16;
+        let at = playhead.map(|(bar, _)| self.column(area, bar).min(area.right().saturating_sub(width)));
+        for tick in ticks(self.grid, zone) {
+            let x = self.column(area, tick.bar);
+            let end = x + 1 + tick.text.len() as u16;
+            // Only the ticks under the playhead's time give way.
+            let is_under = at.is_some_and(|at| x < at + width && at < end);
+            if !is_under && end <= area.right() {
+                Pen::new(buffer, area, 0).go_to(x).put(sign, looks.aside()).put(&tick.text, Style::new());
+            }
+        }
+        if let Some(at) = at {
+            Pen::new(buffer, area, 0).go_to(at).put(&text, Style::new().add_modifier(Modifier::BOLD));
+        }
+    }
+
+    /// Draws the whole log, with the window in it.
+    fn overview(&self, buffer: &mut Buffer, area: Rect) {
+        let (looks, zone) = (self.looks, self.state.shown_zone());
+        let (Some(reply), Some((first, last))) = (self.log.scrubber.overview.known(), self.log.scrubber.extent) else {
+            return;
+        };
+        let date = |at: Offset, format: &str| when::zoned(at, zone).strftime(format).to_string();
+        let is_live = self.log.is_live(self.state.service_now());
+        let begin = format!(" {} ", date(first, "%Y-%m-%d"));
+        let end = if is_live { " now".to_owned() } else { format!(" {}", date(last, "%m-%d")) };
+        let (from, to) = self.grid.window();
+        let place = match (from <= first, to >= last) {
+            (true, true) => "all of it".to_owned(),
+            _ => {
+                let share = (to.nanos().min(last.nanos()) - from.nanos().max(first.nanos())).max(0) as f64
+                    / (last.nanos() - first.nanos()).max(1) as f64;
+                if share < 0.001 { "a part of it".to_owned() } else { format!("{:.1} % of it", share * 100.0) }
+            }
+        };
+        let place = if area.width >= 60 { format!("   {place} ") } else { String::new() };
+        let mut pen = Pen::new(buffer, area, 0);
+        pen.put(&begin, looks.aside());
+        let (start, stop) = (pen.x(), area.right().saturating_sub((pen::width(&end) + pen::width(&place)) as u16 + 2));
+        let columns = usize::from(stop.saturating_sub(start + 2));
+        if columns == 0 {
+            return;
+        }
+        let span = i128::from(last.nanos()) - i128::from(first.nanos());
+        let column = |at: Offset| {
+            let into = i128::from(at.nanos()) - i128::from(first.nanos());
+            (into * columns as i128 / span.max(1)).clamp(0, columns as i128) as usize
+        };
+        let mut counts = vec![0_u64; columns];
+        for bin in &reply.bins {
+            counts[column(bin.from).min(columns - 1)] += bin.count;
+        }
+        let peak = counts.iter().copied().max().unwrap_or(0);
+        let (left, right) = (column(from), column(to).max(column(from) + 1).min(columns));
+        let marks: Vec<usize> = self.log.marks.iter().map(|mark| column(mark.offset)).collect();
+        let (open, close) = (looks.drawn("▐", "["), looks.drawn("▌", "]"));
+        pen.put(if left == 0 { open } else { looks.drawn("▕", " ") }, looks.aside());
+        for (index, count) in counts.iter().enumerate() {
+            let is_inside = (left..right).contains(&index);
+            let eighths = bars::height(*count, peak, EIGHTHS, Heights::Root);
+            let (symbol, style) = match index {
+                _ if marks.contains(&index) => (looks.drawn("◆", "*"), looks.style(Role::Mine)),
+                _ if !is_inside && index + 1 == left => (open, looks.aside()),
+                _ if !is_inside && index == right => (close, looks.aside()),
+                _ if is_inside => (looks.bar(eighths), Style::new()),
+                _ => (looks.bar(eighths), looks.aside()),
+            };
+            pen.put(symbol, style);
+        }
+        pen.put(if right >= columns { close } else { " " }, looks.aside());
+        pen.put(&end, looks.aside());
+        let x = area.right().saturating_sub(pen::width(&place) as u16);
+        pen.go_to(x).put(&place, looks.aside());
+    }
+
+    /// Draws a date and a single row of bars.
+    fn one_row(&self, buffer: &mut Buffer, area: Rect) {
+        let mut pen = Pen::new(buffer, area, 0);
+        let date =
+            self.log.time().map(|time| when::zoned(time, self.state.shown_zone()).strftime("%Y-%m-%d").to_string());
+        pen.put(date.as_deref().unwrap_or_default(), self.looks.aside());
+        pen.go_to(area.x + DATE_COLUMNS);
+        let playhead = self.playhead_bar();
+        for (index, bar) in self.bars.iter().enumerate() {
+            let (all, matched) = (self.height(bar.count.unwrap_or(0), EIGHTHS), self.height(bar.matches, EIGHTHS));
+            let (symbol, style) = self.cell(bar, all, matched, self.is_growing(index));
+            let style = if Some(index) == playhead { style.add_modifier(Modifier::REVERSED) } else { style };
+            let end = pen.x() + self.grid.scale.columns as u16;
+            pen.fill(end, symbol, style);
+        }
+    }
 }

@@ -1,54 +1,75 @@
-//! The edges of a timeline's bins: equal parts, or the steps of a clock and a calendar in a zone.
+//! The boundaries of steps: the moments at which the bins of a timeline begin, by the clock and the calendar of a zone.
 
-use hourlog::{
-    Error, Offset, Result,
-    time::{DAY, HOUR},
-    wire::{Step, TIMELINE_BINS_MAX},
-};
 use jiff::{
     Timestamp, ToSpan, Zoned,
     civil::{Date, date},
     tz::TimeZone,
 };
 
+use crate::{
+    Error, Offset, Result,
+    time::{DAY, HOUR},
+    wire::TIMELINE_BINS_MAX,
+};
+
+use super::Step;
+
 /// A Monday. Steps of several days or weeks are counted from it.
 const MONDAY: Date = date(1970, 1, 5);
 
-/// Returns the edges of steps in `zone`, cut at `from` and `to`.
-///
-/// # Errors
-/// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) if that makes too many bins.
-pub(super) fn steps(from: Offset, to: Offset, step: Step, zone: &TimeZone) -> Result<Vec<Offset>> {
-    let length = i128::from(to.nanos()) - i128::from(from.nanos());
-    let about = length / i128::from(step.about_nanos());
-    if about >= i128::from(TIMELINE_BINS_MAX) {
-        return Err(Error::invalid(format!(
-            "steps of {step} make {about} bins, more than the limit of {TIMELINE_BINS_MAX}; choose a longer step"
-        )));
-    }
-    let mut edges = vec![from];
-    let mut walk = Walk::new(from, step, zone);
-    while let Some(edge) = walk.next().filter(|edge| *edge < to) {
-        if edge > from {
-            edges.push(edge);
+impl Step {
+    /// Returns the boundaries of this step in `zone`, in order. The first one is at or before `from`, unless there is none.
+    ///
+    /// ```
+    /// use hourlog::{Offset, wire::Step};
+    /// let oslo = jiff::tz::TimeZone::get("Europe/Oslo").expect("every time zone database has Oslo");
+    /// let from: Offset = "2018-02-04T10:30:00Z".parse()?;
+    /// let days: Vec<String> = Step::Days(1).boundaries(from, &oslo).take(2).map(|day| day.to_string()).collect();
+    /// assert_eq!(days, ["2018-02-03T23:00:00Z", "2018-02-04T23:00:00Z"]);
+    /// # Ok::<(), hourlog::Error>(())
+    /// ```
+    pub fn boundaries(self, from: Offset, zone: &TimeZone) -> impl Iterator<Item = Offset> {
+        let mut walk = Walk::new(from, self, zone);
+        let mut next = walk.next();
+        let mut first = next;
+        while let Some(boundary) = next.filter(|boundary| *boundary <= from) {
+            first = Some(boundary);
+            next = walk.next();
         }
+        let rest = if first == next { None } else { next };
+        first.into_iter().chain(rest).chain(std::iter::from_fn(move || walk.next()))
     }
-    edges.push(to);
-    Ok(edges)
+
+    /// Returns the edges of the bins of this step in `zone`: its boundaries between `from` and `to`, and these two.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if that makes too many bins.
+    pub fn edges(self, from: Offset, to: Offset, zone: &TimeZone) -> Result<Vec<Offset>> {
+        let length = i128::from(to.nanos()) - i128::from(from.nanos());
+        let about = length / i128::from(self.about_nanos());
+        if about >= i128::from(TIMELINE_BINS_MAX) {
+            return Err(Error::invalid(format!(
+                "steps of {self} make {about} bins, more than the limit of {TIMELINE_BINS_MAX}; choose a longer step"
+            )));
+        }
+        let inside = self.boundaries(from, zone).skip_while(|boundary| *boundary <= from);
+        let inside = inside.take_while(|boundary| *boundary < to);
+        Ok(std::iter::once(from).chain(inside).chain([to]).collect())
+    }
 }
 
 /// A walk over the boundaries of a step. It begins at or before a time, and ends with the calendar.
-struct Walk<'a> {
+struct Walk {
     step: Step,
-    zone: &'a TimeZone,
+    zone: TimeZone,
     /// The day, or the first day of the step, that the next boundary lies in.
     day: Option<Date>,
     /// The number of the next boundary in its day; of all, for a step that no day is a multiple of.
     number: i64,
 }
 
-impl<'a> Walk<'a> {
-    fn new(from: Offset, step: Step, zone: &'a TimeZone) -> Self {
+impl Walk {
+    fn new(from: Offset, step: Step, zone: &TimeZone) -> Self {
         let day = Timestamp::from(from).to_zoned(zone.clone()).date();
         let months = |count: u16| {
             let month = i64::from(day.year()) * 12 + i64::from(day.month()) - 1;
@@ -69,12 +90,12 @@ impl<'a> Walk<'a> {
         let number = match step {
             Step::Nanos(nanos) if DAY % nanos != 0 => from.nanos().div_euclid(nanos),
             Step::Nanos(nanos) if nanos <= HOUR => {
-                let midnight = first.and_then(|day| start_of(day, zone)).map_or(Offset::MIN, offset);
+                let midnight = first.and_then(|day| start_of(day, zone)).and_then(offset).unwrap_or(Offset::MIN);
                 (from.nanos().saturating_sub(midnight.nanos())).div_euclid(nanos)
             }
             _ => 0,
         };
-        Self { step, zone, day: first, number }
+        Self { step, zone: zone.clone(), day: first, number }
     }
 
     fn next(&mut self) -> Option<Offset> {
@@ -87,7 +108,7 @@ impl<'a> Walk<'a> {
                 Step::Years(count) => day.checked_add(i64::from(count).years()),
             }
             .ok();
-            return start_of(day, self.zone).map(offset);
+            return start_of(day, &self.zone).and_then(offset);
         };
         if DAY % nanos != 0 {
             let edge = self.number.checked_mul(nanos)?;
@@ -96,8 +117,8 @@ impl<'a> Walk<'a> {
         }
         loop {
             let day = self.day?;
-            let (start, into) = (start_of(day, self.zone)?, self.number.checked_mul(nanos)?);
-            let end = day.tomorrow().ok().and_then(|tomorrow| start_of(tomorrow, self.zone));
+            let (start, into) = (start_of(day, &self.zone)?, self.number.checked_mul(nanos)?);
+            let end = day.tomorrow().ok().and_then(|tomorrow| start_of(tomorrow, &self.zone));
             // Up to an hour, a step is one of the clock. A longer one is one of the day: it begins at
             // 6:00 also on a day of 23 hours.
             let at = if nanos <= HOUR {
@@ -109,7 +130,7 @@ impl<'a> Walk<'a> {
             match at {
                 Some(at) => {
                     self.number += 1;
-                    return Some(offset(at));
+                    return offset(at);
                 }
                 None => {
                     self.day = day.tomorrow().ok();
@@ -132,10 +153,10 @@ fn start_of(day: Date, zone: &TimeZone) -> Option<Zoned> {
     day.to_zoned(zone.clone()).ok()
 }
 
-/// Returns the nearest offset: the calendar reaches further.
-fn offset(at: Zoned) -> Offset {
-    let nanos = at.timestamp().as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into());
-    Offset::from_nanos(i64::try_from(nanos).expect("clamped above"))
+/// Returns the offset of a moment. Earlier ones than all offsets are the first one, and later ones are none.
+fn offset(at: Zoned) -> Option<Offset> {
+    let nanos = at.timestamp().as_nanosecond().max(i64::MIN.into());
+    i64::try_from(nanos).ok().map(Offset::from_nanos)
 }
 
 #[cfg(test)]
@@ -149,7 +170,8 @@ mod tests {
     /// Returns the hours between the edges.
     fn hours(from: &str, to: &str, step: &str, name: &str) -> Vec<f64> {
         let at = |text: &str| text.parse().expect("the time is valid");
-        let edges = steps(at(from), at(to), step.parse().expect("the step is valid"), &zone(name));
+        let step: Step = step.parse().expect("the step is valid");
+        let edges = step.edges(at(from), at(to), &zone(name));
         let hours = |pair: &[Offset]| pair[1].duration_since(pair[0]).as_secs_f64() / 3600.0;
         edges.expect("few bins").windows(2).map(hours).collect()
     }
@@ -187,12 +209,27 @@ mod tests {
     }
 
     #[test]
+    fn the_first_boundary_is_at_or_before_the_start() {
+        let at = |text: &str| text.parse::<Offset>().expect("the time is valid");
+        for (step, from, first) in [
+            ("2h", "2018-02-04T11:59:59Z", "2018-02-04T10:00:00Z"),
+            ("15s", "2018-02-04T11:59:45Z", "2018-02-04T11:59:45Z"),
+            ("1y", "2018-02-04T11:59:45Z", "2018-01-01T00:00:00Z"),
+        ] {
+            let step: Step = step.parse().expect("the step is valid");
+            assert_eq!(step.boundaries(at(from), &TimeZone::UTC).next(), Some(at(first)), "{step}");
+        }
+        let last: Vec<Offset> = Step::Nanos(DAY / 4).boundaries(Offset::MAX, &TimeZone::UTC).collect();
+        assert_eq!(last.len(), 1, "offsets end");
+    }
+
+    #[test]
     fn all_of_time_has_steps_and_too_many_are_refused() {
-        let edges = steps(Offset::MIN, Offset::MAX, Step::Years(1), &TimeZone::UTC).expect("few bins");
+        let edges = Step::Years(1).edges(Offset::MIN, Offset::MAX, &TimeZone::UTC).expect("few bins");
         assert!(edges.is_sorted_by(|one, other| one < other) && edges.len() == 587, "{}", edges.len());
-        let error = steps(Offset::MIN, Offset::MAX, Step::Days(1), &TimeZone::UTC).expect_err("too many bins");
+        let error = Step::Days(1).edges(Offset::MIN, Offset::MAX, &TimeZone::UTC).expect_err("too many bins");
         assert!(error.to_string().contains("choose a longer step"), "{error}");
         let (from, to) = (Offset::from_nanos(DAY - 5), Offset::from_nanos(DAY + 5));
-        assert_eq!(steps(from, to, Step::Nanos(1_000_000), &TimeZone::UTC).expect("few bins").len(), 3);
+        assert_eq!(Step::Nanos(1_000_000).edges(from, to, &TimeZone::UTC).expect("few bins").len(), 3);
     }
 }

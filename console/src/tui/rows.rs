@@ -1,0 +1,228 @@
+//! The rows of a log's list: events, and between them days, silence and the playhead.
+
+use hourlog::{Event, Offset, Position};
+use jiff::{civil::Date, tz::TimeZone};
+
+use crate::when;
+
+use super::{
+    layout,
+    state::{Log, Mode, State},
+};
+
+/// A row of the list.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Row<'a> {
+    /// A day begins.
+    Day(Offset),
+    /// No event for this long.
+    Silence(i64),
+    /// An event, and the time since the one before.
+    Event(&'a Event, Option<i64>),
+    /// The playhead, where no event is, and the time to the next one.
+    Playhead(Option<i64>),
+    /// The future of a log that plays: the time to the next event.
+    ToCome(Option<i64>),
+}
+
+/// The rows on the screen.
+#[derive(Debug, Default)]
+pub(crate) struct Rows<'a> {
+    /// The rows, from the top.
+    pub(crate) rows: Vec<Row<'a>>,
+    /// Index of the row under the cursor.
+    pub(crate) cursor: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Returns the events on the screen.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &'a Event> {
+        self.rows.iter().filter_map(|row| match row {
+            Row::Event(event, _) => Some(*event),
+            _ => None,
+        })
+    }
+
+    /// Returns the row of an event.
+    pub(crate) fn index(&self, position: Position) -> Option<usize> {
+        self.rows.iter().position(|row| matches!(row, Row::Event(event, _) if event.position == position))
+    }
+}
+
+/// Returns the rows of the open log's list on this screen.
+pub(crate) fn rows<'a>(state: &State, log: &'a Log) -> Rows<'a> {
+    rows_of(log, layout::list_rows(state), state.shown_zone())
+}
+
+fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<'a> {
+    if !log.pages.covers(log.playhead) || log.goal.is_some() && log.event().is_none() {
+        return Rows::default();
+    }
+    let bar_nanos = log.scrubber.grid.as_ref().map_or(0, |grid| grid.scale.step.about_nanos());
+    let between = Between { silence_nanos: log.table.silence_nanos(bar_nanos), zone };
+    let is_playing = matches!(log.mode, Mode::Playing { .. });
+    let after = log.pages.from(log.playhead.next()).peekable();
+    let until = |next: Option<&Event>| {
+        next.map(|next| next.position.offset.nanos().saturating_sub(log.playhead.offset.nanos()))
+    };
+    let before = |at: Position| Upwards::new(log.pages.before(at), between);
+    if is_playing {
+        let mut up = Vec::new();
+        let mut after = after;
+        up.push(Row::ToCome(until(after.peek().copied())));
+        up.extend(before(log.playhead.next()).take(height.saturating_sub(1)));
+        return finish(
+            up,
+            Vec::new(),
+            usize::from(log.pages.before(log.playhead.next()).next().is_some()),
+            height,
+            zone,
+        );
+    }
+    let (cursor, above, below) = match log.event() {
+        Some(event) => {
+            let mut above = before(event.position.next());
+            let cursor = above.next().unwrap_or(Row::Event(event, None));
+            (cursor, above, Downwards::new(Some(event), after, between))
+        }
+        None => {
+            let mut after = log.pages.from(log.playhead).peekable();
+            if after.peek().is_none() && log.pages.before(log.playhead).next().is_none() {
+                return Rows::default();
+            }
+            let cursor = Row::Playhead(until(after.peek().copied()));
+            let last = log.pages.before(log.playhead).next();
+            (cursor, before(log.playhead), Downwards::new(last, after, between))
+        }
+    };
+    let anchor = log.cursor_row.index(height);
+    let mut below: Vec<Row<'a>> = below.take(height).collect();
+    // The playhead's own row tells how long it is to the next event.
+    if log.event().is_none() && matches!(below.first(), Some(Row::Silence(_))) {
+        below.remove(0);
+    }
+    below.truncate(height.saturating_sub(1));
+    let room_above = anchor.max(height.saturating_sub(1).saturating_sub(below.len()));
+    let mut up = vec![cursor];
+    up.extend(above.take(room_above));
+    finish(up, below, 0, height, zone)
+}
+
+/// Puts the rows together: those from the cursor upwards, and those below it.
+fn finish<'a>(up: Vec<Row<'a>>, below: Vec<Row<'a>>, cursor: usize, height: usize, zone: &TimeZone) -> Rows<'a> {
+    let mut cursor = up.len() - 1 - cursor.min(up.len() - 1);
+    let mut rows: Vec<Row<'a>> = up.into_iter().rev().chain(below).take(height).collect();
+    let has_day = rows.iter().any(|row| matches!(row, Row::Day(_)));
+    let first = rows.iter().find_map(|row| match row {
+        Row::Event(event, _) => Some(event.position.offset),
+        _ => None,
+    });
+    // The day is not seen otherwise.
+    if let (false, Some(first)) = (has_day, first)
+        && height > 2
+    {
+        let day = start_of_day(first, zone).unwrap_or(first);
+        if rows.len() < height {
+            rows.insert(0, Row::Day(day));
+            cursor += 1;
+        } else if cursor > 0 {
+            rows[0] = Row::Day(day);
+        } else {
+            rows.insert(0, Row::Day(day));
+            rows.pop();
+            cursor += 1;
+        }
+    }
+    Rows { rows, cursor }
+}
+
+/// The rule by which rows stand between two events.
+#[derive(Debug, Clone, Copy)]
+struct Between<'z> {
+    silence_nanos: i64,
+    zone: &'z TimeZone,
+}
+
+impl Between<'_> {
+    fn row<'a>(self, before: &Event, after: &Event) -> Option<Row<'a>> {
+        let (from, to) = (before.position.offset, after.position.offset);
+        if day(from, self.zone) != day(to, self.zone) {
+            return Some(Row::Day(start_of_day(to, self.zone).unwrap_or(to)));
+        }
+        let pause = since(before, after);
+        (self.silence_nanos > 0 && pause > self.silence_nanos).then_some(Row::Silence(pause))
+    }
+}
+
+fn since(before: &Event, after: &Event) -> i64 {
+    after.position.offset.nanos().saturating_sub(before.position.offset.nanos())
+}
+
+fn day(at: Offset, zone: &TimeZone) -> Date {
+    when::zoned(at, zone).date()
+}
+
+fn start_of_day(at: Offset, zone: &TimeZone) -> Option<Offset> {
+    when::offset(when::zoned(at, zone).start_of_day().ok()?.timestamp())
+}
+
+/// Rows from an event upwards.
+struct Upwards<'a, 'z, I: Iterator<Item = &'a Event>> {
+    events: std::iter::Peekable<I>,
+    between: Between<'z>,
+    held: Option<Row<'a>>,
+}
+
+impl<'a, 'z, I: Iterator<Item = &'a Event>> Upwards<'a, 'z, I> {
+    fn new(events: I, between: Between<'z>) -> Self {
+        Self { events: events.peekable(), between, held: None }
+    }
+}
+
+impl<'a, I: Iterator<Item = &'a Event>> Iterator for Upwards<'a, '_, I> {
+    type Item = Row<'a>;
+
+    fn next(&mut self) -> Option<Row<'a>> {
+        if let Some(row) = self.held.take() {
+            return Some(row);
+        }
+        let event = self.events.next()?;
+        let before = self.events.peek().copied();
+        self.held = before.and_then(|before| self.between.row(before, event));
+        Some(Row::Event(event, before.map(|before| since(before, event))))
+    }
+}
+
+/// Rows after an event downwards.
+struct Downwards<'a, 'z, I: Iterator<Item = &'a Event>> {
+    last: Option<&'a Event>,
+    events: I,
+    between: Between<'z>,
+    held: Option<Row<'a>>,
+}
+
+impl<'a, 'z, I: Iterator<Item = &'a Event>> Downwards<'a, 'z, I> {
+    fn new(last: Option<&'a Event>, events: I, between: Between<'z>) -> Self {
+        Self { last, events, between, held: None }
+    }
+}
+
+impl<'a, I: Iterator<Item = &'a Event>> Iterator for Downwards<'a, '_, I> {
+    type Item = Row<'a>;
+
+    fn next(&mut self) -> Option<Row<'a>> {
+        if let Some(row) = self.held.take() {
+            return Some(row);
+        }
+        let event = self.events.next()?;
+        let last = self.last.replace(event);
+        let row = Row::Event(event, last.map(|last| since(last, event)));
+        match last.and_then(|last| self.between.row(last, event)) {
+            None => Some(row),
+            Some(between) => {
+                self.held = Some(row);
+                Some(between)
+            }
+        }
+    }
+}

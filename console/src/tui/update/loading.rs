@@ -1,0 +1,170 @@
+//! Loads the events and the counts of the open log: asks for what is missing, and takes in the answers.
+
+use hourlog::{
+    Error, ErrorKind, Position, Result,
+    wire::{TimelineReply, TimelineRequest},
+};
+
+use crate::tui::{
+    filter::Selection,
+    layout,
+    msg::{Effect, Request},
+    pages::{Fetch, Fetched},
+    scale,
+    state::{Goal, Log, Mode, RequestKind, State, Tail},
+    table,
+};
+
+/// Screens of events that are kept loaded on each side of the playhead.
+const MARGIN_SCREENS: usize = 3;
+/// Events on each side of the playhead that must fill the columns.
+const SHOWN: usize = 10;
+/// Playing time for which events are loaded ahead.
+const READ_AHEAD_NANOS: i64 = 3_000_000_000;
+
+/// Asks for the events and the counts that are missing.
+pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
+    ask_for_events(state, effects);
+    let Some(log) = &mut state.log else { return };
+    if log.empty {
+        return;
+    }
+    let (now, follows, bins) = (state.now, log.tail != Tail::Stopped, layout::bars_width(state.size));
+    if state.requests.is_due(RequestKind::Overview, now)
+        && let Some(request) = log.scrubber.overview.request(bins, follows, now)
+    {
+        count(state, RequestKind::Overview, request, effects);
+    }
+    let zone = state.bars_zone().clone();
+    let Some(log) = &mut state.log else { return };
+    let selection = log.selection();
+    if let Some(query) = log.counts_query(Selection::default(), &zone)
+        && state.requests.is_due(RequestKind::Counts, now)
+        && let Some(request) = log.scrubber.counts.request(&query, follows, now)
+    {
+        count(state, RequestKind::Counts, request, effects);
+    }
+    let Some(log) = &mut state.log else { return };
+    if !selection.is_all()
+        && let Some(query) = log.counts_query(selection, &zone)
+        && state.requests.is_due(RequestKind::Matches, now)
+        && let Some(request) = log.scrubber.matches.request(&query, follows, now)
+    {
+        count(state, RequestKind::Matches, request, effects);
+    }
+}
+
+fn count(state: &mut State, kind: RequestKind, request: TimelineRequest, effects: &mut Vec<Effect>) {
+    let Some(log) = &state.log else { return };
+    let number = state.requests.asked(kind, state.now);
+    let (log, request) = (log.id.clone(), Box::new(request));
+    effects.push(Effect::Ask(Request::Count { number, kind, log, request }));
+}
+
+fn ask_for_events(state: &mut State, effects: &mut Vec<Effect>) {
+    let (now, rows) = (state.now, layout::list_rows(state));
+    let Some(log) = &mut state.log else { return };
+    if log.empty || !state.requests.is_due(RequestKind::Events, now) {
+        return;
+    }
+    match missing_events(log, rows * MARGIN_SCREENS) {
+        Some(fetch) => {
+            let number = state.requests.asked(RequestKind::Events, now);
+            log.pages.asked();
+            let (id, selection) = (log.id.clone(), log.selection());
+            effects.push(Effect::Ask(Request::Load { number, log: id, fetch, selection }));
+        }
+        None => state.requests.is_well(RequestKind::Events),
+    }
+}
+
+/// Returns the events to load next.
+fn missing_events(log: &mut Log, margin: usize) -> Option<Fetch> {
+    if log.is_stopped_reading {
+        return None;
+    }
+    let at = match log.goal {
+        Some(Goal::Newest) => Position::at(log.ahead_limit.saturating_add_nanos(1)),
+        Some(Goal::Oldest) => Position::MIN,
+        None => log.playhead,
+    };
+    let missing = match log.pages.missing_around(at, margin) {
+        Some(Fetch::Around(_)) if log.goal == Some(Goal::Newest) => Some(Fetch::Newest),
+        missing => missing,
+    };
+    let Mode::Playing { .. } = log.mode else { return missing };
+    let ahead = (READ_AHEAD_NANOS as f64 * log.speed().factor()) as i64;
+    let until = Position::at(log.playhead.offset.saturating_add_nanos(ahead));
+    missing.or_else(|| log.pages.missing_until(log.playhead, until))
+}
+
+/// Takes in the answer to a request for events.
+pub(super) fn loaded(state: &mut State, number: u64, events: Result<Fetched>) {
+    if !state.requests.waits_for(RequestKind::Events, number) {
+        return;
+    }
+    let Some(log) = &mut state.log else { return };
+    match events {
+        Ok(fetched) => {
+            state.requests.succeeded(RequestKind::Events, state.now);
+            let is_whole = fetched.from == Position::MIN && fetched.to == Position::MAX;
+            log.empty = is_whole && fetched.events.is_empty() && !log.is_filtered();
+            log.looked_at = if fetched.events.is_empty() { log.looked_at + fetched.scanned } else { 0 };
+            log.pages.add(fetched);
+        }
+        Err(error) => failed(state, RequestKind::Events, &error),
+    }
+}
+
+/// Takes in counts.
+pub(super) fn counted(state: &mut State, number: u64, kind: RequestKind, counts: Result<TimelineReply>) {
+    if !state.requests.waits_for(kind, number) {
+        return;
+    }
+    let counts = match counts {
+        Ok(counts) => counts,
+        Err(error) => return failed(state, kind, &error),
+    };
+    let (now, width, zone) = (state.now, layout::bars_width(state.size), state.bars_zone().clone());
+    let Some(log) = &mut state.log else { return };
+    state.requests.succeeded(kind, now);
+    let service_now = counts.now;
+    log.ahead = counts.ahead;
+    match kind {
+        RequestKind::Overview => {
+            let extent = (counts.from, counts.to);
+            if !counts.bins.is_empty() {
+                log.scrubber.extent = Some(extent);
+                log.scrubber.grid.get_or_insert_with(|| scale::Grid::fit(extent, width, &zone));
+            }
+            log.scrubber.overview.set(counts, now);
+        }
+        RequestKind::Counts => log.scrubber.counts.add(counts, now),
+        RequestKind::Matches => log.scrubber.matches.add(counts, now),
+        RequestKind::Logs | RequestKind::Events | RequestKind::Check | RequestKind::Arrivals | RequestKind::Search => {}
+    }
+    state.learn_time(service_now);
+}
+
+/// Takes in a failure. The request is retried after a pause.
+pub(super) fn failed(state: &mut State, kind: RequestKind, error: &Error) {
+    let Some(log) = &mut state.log else { return };
+    let is_outage = state.requests.failed(kind, error, state.now);
+    if error.kind() == ErrorKind::NotFound {
+        log.empty = true;
+    } else if !is_outage {
+        state.say(error.to_string());
+    }
+}
+
+/// Chooses the columns of the list, if the events ask for others.
+pub(super) fn choose_columns(state: &mut State) {
+    let room = state.log.as_ref().map(|log| table::room(layout::log_areas(log, state.size).list.width));
+    let Some((room, mut log)) = room.zip(state.log.take()) else { return };
+    let mut columns = std::mem::take(&mut log.table);
+    let at = log.playhead;
+    let shown = || table::sample(log.pages.before(at).take(SHOWN), log.pages.from(at).take(SHOWN));
+    columns.update(|| table::sample(log.pages.before(at), log.pages.from(at)), shown(), room);
+    log.table = columns;
+    state.log = Some(log);
+}

@@ -1,0 +1,78 @@
+//! The filters of the open log: the service checks them, and everything is loaded again.
+
+use hourlog::{ErrorKind, Result};
+
+use crate::tui::{
+    filter::{self, Filter},
+    msg::{Effect, Request},
+    pages::Pages,
+    state::{Prompt, PromptKind, RequestKind, State, Tail},
+};
+
+use super::{following::start_following, search};
+
+/// Asks whether the service takes these filters. Until it answers, what is shown stays.
+pub(super) fn check(state: &mut State, filters: Vec<Filter>, effects: &mut Vec<Effect>) {
+    let number = state.requests.asked(RequestKind::Check, state.now);
+    let Some(log) = &mut state.log else { return };
+    let selection = filter::selection(&filters);
+    log.filters_wanted = Some(filters);
+    effects.push(Effect::Ask(Request::Check { number, log: log.id.clone(), selection }));
+}
+
+/// Shows what the checked filters pass, or says in the prompt why they are refused.
+pub(super) fn checked(state: &mut State, number: u64, result: Result<()>, effects: &mut Vec<Effect>) {
+    if !state.requests.waits_for(RequestKind::Check, number) {
+        return;
+    }
+    let Some(log) = &mut state.log else { return };
+    let Some(filters) = log.filters_wanted.take() else { return };
+    match result {
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            state.requests.succeeded(RequestKind::Check, state.now);
+            let typed = filters.last().map_or("", |filter| &filter.typed);
+            state.prompt = Some(Prompt::refused(PromptKind::Filter, typed, error));
+        }
+        // Of an outage, the requests for events will tell. A log without events has none to filter.
+        _ => {
+            state.requests.succeeded(RequestKind::Check, state.now);
+            let Some(log) = &mut state.log else { return };
+            log.filters = filters;
+            selection_changed(state, effects);
+        }
+    }
+}
+
+/// Loads and follows the events that pass the filters, which have changed.
+pub(super) fn selection_changed(state: &mut State, effects: &mut Vec<Effect>) {
+    search::restart(state, effects);
+    let Some(log) = &mut state.log else { return };
+    (log.pages, log.looked_at, log.is_stopped_reading, log.unseen) = (Pages::default(), 0, false, 0);
+    log.scrubber.matches.clear();
+    state.requests.forget(RequestKind::Events);
+    state.requests.forget(RequestKind::Matches);
+    if log.tail != Tail::Stopped {
+        start_following(state, effects);
+    }
+}
+
+/// Stops looking for events that pass the filters. Returns true if it was under way.
+pub(super) fn stop_reading(state: &mut State, effects: &mut Vec<Effect>) -> bool {
+    let Some(log) = &mut state.log else { return false };
+    let counts = log.scrubber.matches.progress().is_some();
+    let looks = log.is_filtered() && state.requests.asked_at(RequestKind::Events).is_some() && log.looked_at > 0;
+    if !counts && !looks {
+        return false;
+    }
+    log.scrubber.matches.stop();
+    log.is_stopped_reading = looks;
+    for kind in [RequestKind::Events, RequestKind::Matches] {
+        state.requests.forget(kind);
+    }
+    effects.push(Effect::StopAsking);
+    for kind in [RequestKind::Overview, RequestKind::Counts] {
+        state.requests.forget(kind);
+    }
+    state.say("looking for matches was stopped");
+    true
+}

@@ -1,0 +1,155 @@
+//! The footer: the keys that are possible now, the prompt, and what has just happened.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use crate::tui::{
+    keymap::{self, Action, Binding, KeyScope},
+    prompt::{WINDOWS, explain_time},
+    state::{Mode, Prompt, PromptKind, State, TimeRange},
+};
+
+use super::{
+    looks::Looks,
+    overlay,
+    pen::{self, Pen},
+};
+
+/// Limit of the hints at the left.
+const HINTS_MAX: usize = 5;
+
+pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect) {
+    overlay::clear(buffer, area);
+    if let Some(prompt) = &state.prompt {
+        return draw_prompt(state, prompt, looks, buffer, area);
+    }
+    let scope = state.key_scope();
+    let pinned = pinned(scope, area.width);
+    let pinned_width: usize = pinned.iter().map(|(key, word)| pen::width(key) + word.len() + 3).sum();
+    let pinned_at = area.right().saturating_sub(pinned_width as u16);
+    let mut right = pinned_at;
+    if let Some(notice) = state.notice() {
+        // What has just happened takes room from the hints, but not all of it.
+        let wanted = right.saturating_sub(pen::width(notice) as u16 + 2);
+        right = right.min(wanted.max(area.x + area.width / 5));
+        let room = Rect { x: right, width: pinned_at.saturating_sub(right + 1), ..area };
+        Pen::new(buffer, room, 0).foreign(&looks.spelled(notice), looks.name());
+    }
+    let hints = Rect { width: right.saturating_sub(area.x), ..area };
+    let mut pen = Pen::new(buffer, hints, 0);
+    pen.put(" ", Style::new());
+    for (key, word) in hints_of(state).into_iter().take(HINTS_MAX) {
+        let key: String = key.iter().map(|key| looks.key(key)).collect::<Vec<_>>().join("");
+        if pen.room() < pen::width(&key) + word.len() + 3 {
+            break;
+        }
+        pen.put(&key, looks.name()).put(" ", Style::new()).put(word, Style::new()).put("  ", Style::new());
+    }
+    let mut pen = Pen::new(buffer, area, 0);
+    pen.go_to(pinned_at);
+    for (key, word) in pinned {
+        pen.put(" ", Style::new()).put(key, looks.name());
+        if !word.is_empty() {
+            pen.put(" ", Style::new()).put(word, Style::new());
+        }
+        pen.put(" ", Style::new());
+    }
+}
+
+/// Returns the keys that are always there.
+fn pinned(scope: KeyScope, width: u16) -> [(&'static str, &'static str); 3] {
+    let back = if scope == KeyScope::Logs { "quit" } else { "back" };
+    if width < 60 { [("?", ""), (":", ""), ("q", "")] } else { [("?", "help"), (":", "commands"), ("q", back)] }
+}
+
+/// Returns the keys that are possible now, with a word for each.
+fn hints_of(state: &State) -> Vec<(Vec<&'static str>, &'static str)> {
+    let keys = |action: Action| -> Option<&'static Binding> {
+        keymap::bindings(state.key_scope()).find(|binding| binding.action == action)
+    };
+    let one = |action: Action, word: &'static str| keys(action).map(|binding| (vec![binding.keys[0]], word));
+    let two = |first: Action, second: Action, word: &'static str| {
+        Some((vec![keys(first)?.keys[0], keys(second)?.keys[0]], word))
+    };
+    let hints = match &state.log {
+        None => vec![one(Action::Open, "open"), one(Action::Search, "find"), two(Action::Up, Action::Down, "log")],
+        Some(log) => {
+            let mut hints = Vec::new();
+            if matches!(log.range, Some(TimeRange::Open(_))) {
+                hints.push(one(Action::Range, "ends it"));
+            } else if log.range.is_some() {
+                hints.push(one(Action::Copy, "copy command"));
+            }
+            if log.search.is_some() {
+                hints.push(two(Action::NextHit, Action::PreviousHit, "hits"));
+            }
+            match log.mode {
+                Mode::Playing { .. } => hints.extend([
+                    one(Action::Play, "pause"),
+                    two(Action::Slower, Action::Faster, "speed"),
+                    one(Action::SkipSilence, "skip silence"),
+                ]),
+                Mode::Live => hints.push(one(Action::Play, "pause")),
+                Mode::Paused => {}
+            }
+            hints.extend([
+                two(Action::ScrubBack, Action::ScrubForward, "scrub"),
+                two(Action::Up, Action::Down, "event"),
+            ]);
+            if log.mode == Mode::Paused {
+                hints.push(one(Action::Play, "play"));
+            }
+            hints.extend([
+                one(Action::GoTo, "time"),
+                one(Action::Search, "search"),
+                one(Action::Filter, "only"),
+                one(Action::Open, "event's text"),
+            ]);
+            hints
+        }
+    };
+    hints.into_iter().flatten().collect()
+}
+
+/// Draws the prompt, the text so far, and what it means or why it is refused.
+fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer, area: Rect) {
+    let label = match prompt.kind {
+        PromptKind::Find => " find: ",
+        PromptKind::GoTo => " go to: ",
+        PromptKind::Search => " search: ",
+        PromptKind::Filter => " only events with: ",
+        PromptKind::Palette => " : ",
+        PromptKind::Window => " show",
+    };
+    let mut pen = Pen::new(buffer, area, 0);
+    pen.put(label, looks.name());
+    if prompt.kind == PromptKind::Window {
+        for window in WINDOWS {
+            let digit = window.digit.to_string();
+            pen.put("  ", Style::new()).put(&digit, looks.name()).put(" ", Style::new()).put(window.name, Style::new());
+        }
+        return;
+    }
+    let (before, rest) = prompt.split();
+    let mut letters = rest.chars();
+    let under: String = letters.next().map_or_else(|| " ".to_owned(), String::from);
+    pen.foreign(before, Style::new()).foreign(&under, Looks::here()).foreign(letters.as_str(), Style::new());
+    let explanation = match (&prompt.error, prompt.kind) {
+        (Some(error), _) => Err(error.clone()),
+        (None, PromptKind::GoTo) => {
+            let (now, playhead) = (state.service_now(), state.log.as_ref().and_then(|log| log.time()));
+            explain_time(&prompt.text, playhead.unwrap_or(now), now, state.shown_zone())
+        }
+        (None, PromptKind::Filter) if prompt.text.is_empty() => {
+            Ok("json.mag >= 4.5, json.place.contains(\"Taiwan\"), or a text".to_owned())
+        }
+        (None, PromptKind::Search) if prompt.text.is_empty() => {
+            Ok("a text in the data; lowercase matches both cases, re: begins a regular expression".to_owned())
+        }
+        (None, _) => Ok(String::new()),
+    };
+    let (text, style) = match explanation {
+        Ok(text) => (text, looks.aside()),
+        Err(error) => (error, looks.bad()),
+    };
+    pen.put("  ", Style::new()).foreign(&looks.spelled(&text), style);
+}
