@@ -20,7 +20,7 @@ const QUAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quakes.js
 #[tokio::test]
 async fn a_first_session_without_instructions_works() {
     let mut console = Harness::open(120, 40).await;
-    console.shows(&["quakes", "sparse", "1,440 ", "0.75/s", "····     █"]).await;
+    console.shows(&["2 logs in 2 groups", "quakes", "sparse", "1,440 ", "0.75/s", "ordered by last event"]).await;
     console.press("enter").await;
     console.shows(&["quakes", "LIVE", "2018-02-04", "Pretty", "bars of 15m · peak 15 at 02-04 00:00"]).await;
     // Jumps to a day and an hour. The prompt shows the meaning before Enter.
@@ -473,6 +473,68 @@ async fn the_palette_runs_key_commands_and_opens_logs() {
 }
 
 #[tokio::test]
+async fn the_words_of_users_find_their_command_first() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    for (word, name) in [
+        ("zoom", "zoom in"),
+        ("speed", "faster"),
+        ("slower", "slower"),
+        ("faster", "faster"),
+        ("filter", "filter"),
+        ("follow", "follow"),
+        ("pause", "play"),
+        ("back", "back to the logs"),
+        ("utc", "time style"),
+        ("timezone", "time style"),
+        ("wrap", "wrap"),
+        ("bookmark", "mark"),
+        ("copy", "copy"),
+        ("yank", "copy"),
+        ("first", "oldest event"),
+        ("last", "newest event"),
+        ("start", "oldest event"),
+        ("end", "newest event"),
+        ("top", "oldest event"),
+        ("bottom", "newest event"),
+        ("json", "event's text"),
+        ("quit", "quit"),
+        ("exit", "quit"),
+        ("search", "search"),
+        ("undo", "undo"),
+        ("window", "window"),
+        ("hour", "window"),
+        ("jump", "go to a time"),
+        ("logs", "back to the logs"),
+        ("close", "back to the logs"),
+    ] {
+        console.press(":").await;
+        console.type_text(word).await;
+        let row = console.cursor_row();
+        let name_at = row.trim_start().split("  ").map(str::trim).find(|part| *part == name);
+        assert!(name_at.is_some(), "{word} finds {row}");
+        console.press("esc").await;
+    }
+}
+
+#[tokio::test]
+async fn a_value_of_an_event_becomes_a_filter() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("t").await;
+    console.type_text("2018-02-04 00:07").await;
+    console.press("enter enter =").await;
+    console.shows(&["& json.minute == 7  1 of 1,440 in the window", "= only  ! not"]).await;
+    console.press("y").await;
+    assert_eq!(console.copied(), "7");
+    console.press("Y").await;
+    assert_eq!(console.copied(), "json.minute");
+    // The cursor of the list is bold now, and Esc takes away one thing at a time.
+    console.press("esc").await;
+    assert!(console.cursor_row().contains("00:07:00.000"), "{}", console.text());
+    console.press("esc").await;
+    assert!(!console.text().contains("json.minute"), "{}", console.text());
+}
+
+#[tokio::test]
 async fn every_terminal_size_has_a_layout_or_a_message() {
     for (columns, rows) in SIZES {
         let mut console = Harness::open(columns, rows).await;
@@ -509,20 +571,22 @@ async fn a_screen_without_colours_and_in_ascii_shows_everything() {
 async fn help_lists_every_key() {
     use console::tui::keymap::{KEYMAP, KeyScope};
 
-    let help_of = |scope: KeyScope, text: &str| {
+    let help_of = |scopes: &[KeyScope], text: &str| {
         // A long sentence is wrapped.
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let shown = words(text).join(" ");
-        for binding in KEYMAP.iter().filter(|binding| binding.scope != scope) {
+        for binding in KEYMAP.iter().filter(|binding| scopes.contains(&binding.scope)) {
             let start = words(binding.help).into_iter().take(3).collect::<Vec<_>>().join(" ");
             assert!(shown.contains(&start), "{}\n{text}", binding.help);
         }
     };
     let mut console = Harness::log("quakes", 200, 70).await;
     console.press("?").await;
-    help_of(KeyScope::Logs, &console.text());
+    help_of(&[KeyScope::Log, KeyScope::Everywhere, KeyScope::Always], &console.text());
     console.press("esc").await;
     console.shows(&["LIVE"]).await;
-    console.press("q ?").await;
-    help_of(KeyScope::Log, &console.text());
+    console.press("enter ?").await;
+    help_of(&[KeyScope::Detail], &console.text());
+    console.press("esc esc q ?").await;
+    help_of(&[KeyScope::Logs, KeyScope::Everywhere, KeyScope::Always], &console.text());
 }

@@ -5,7 +5,10 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use futures_util::{Stream, StreamExt, future::try_join, stream};
 use hourlog::{
     Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
-    wire::{LogsReply, Moved, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, TimelineReply, TimelineRequest, When},
+    wire::{
+        LogsReply, LogsRequest, Moved, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, StripReply, StripRequest,
+        TimelineReply, TimelineRequest, When,
+    },
 };
 use tokio::{
     sync::mpsc,
@@ -15,7 +18,7 @@ use tokio::{
 use crate::tui::{
     filter::Selection,
     listing::Listing,
-    msg::{Effect, Msg, Request, Scan},
+    msg::{Effect, Msg, Request, Scan, StripsRequest},
     pages::{Fetch, Fetched},
     scan::{Direction, ScanPage, ScanProgress},
     state::HITS_MAX,
@@ -32,6 +35,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub trait Source: Send + Sync + 'static {
     /// Returns all logs, by id.
     fn logs(&self) -> impl Future<Output = Result<LogsReply>> + Send;
+    /// Returns the counts of some logs over time. One that does not exist has none.
+    fn strips(&self, request: &StripsRequest) -> impl Future<Output = Result<Vec<(LogId, StripReply)>>> + Send;
     /// Returns the newest selected events that do not lie ahead of now.
     fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> impl Future<Output = Result<Fetched>> + Send;
     /// Returns selected events from a position on, or before it. The stretch that was read may end before the limit is
@@ -100,7 +105,8 @@ impl<S: Source> Backend<S> {
         let (source, messages) = (Arc::clone(&self.source), self.messages.clone());
         match effect {
             Effect::Ask(request) => {
-                let tasks = if request == Request::Logs { &mut self.listing } else { &mut self.asking };
+                let is_of_list = matches!(request, Request::Logs | Request::Strips(_));
+                let tasks = if is_of_list { &mut self.listing } else { &mut self.asking };
                 tasks.spawn(async move {
                     // If nobody receives the answer, the console has been left.
                     let _ = messages.send(answer(&*source, request).await).await;
@@ -141,6 +147,10 @@ fn replace(task: &mut Option<AbortHandle>, by: Option<AbortHandle>) {
 pub async fn answer(source: &impl Source, request: Request) -> Msg {
     match request {
         Request::Logs => Msg::Logs(source.logs().await),
+        Request::Strips(request) => {
+            let strips = source.strips(&request).await;
+            Msg::Strips { request, strips }
+        }
         Request::Load { number, log, fetch, selection } => {
             Msg::Loaded { number, events: load(source, &log, fetch, &selection).await }
         }
@@ -292,6 +302,14 @@ async fn scan_page(
 impl Source for Remote {
     async fn logs(&self) -> Result<LogsReply> {
         Listing::default().update(self).await
+    }
+
+    async fn strips(&self, request: &StripsRequest) -> Result<Vec<(LogId, StripReply)>> {
+        let (from, to) = request.axis;
+        let strip = StripRequest { from: When::At(from), to: When::At(to), bins: request.bins };
+        let (logs, strip) = (Some(request.logs.clone()), Some(strip));
+        let reply = Remote::logs(self, &LogsRequest { logs, strip, all: true, ..LogsRequest::default() }).await?;
+        Ok(reply.logs.into_iter().filter_map(|log| Some((log.log, log.strip?))).collect())
     }
 
     async fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> Result<Fetched> {

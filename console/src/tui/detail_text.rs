@@ -1,6 +1,6 @@
 //! The text of one event, in rows. Scrolling counts the rows that drawing shows.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use hourlog::Event;
 use jiff::tz::TimeZone;
@@ -34,6 +34,8 @@ pub(crate) struct DetailRow {
     pub(crate) runs: Vec<Run>,
     /// A line fills the rest of the row.
     pub(crate) is_rule: bool,
+    /// Number of the line of JSON that it is a part of.
+    pub(crate) line: Option<usize>,
 }
 
 /// A text of one style.
@@ -45,7 +47,7 @@ pub(crate) struct Run {
 
 impl DetailRow {
     fn of(ink: Ink, text: impl Into<String>) -> Self {
-        Self { runs: vec![Run { ink, text: text.into() }], is_rule: false }
+        Self { runs: vec![Run { ink, text: text.into() }], ..Self::default() }
     }
 }
 
@@ -60,7 +62,7 @@ pub(crate) fn rows<'a>(
     let width = log.detail.wraps.then_some(usize::from(columns.max(1)));
     let text: Box<dyn Iterator<Item = DetailRow> + 'a> = match log.detail.tab {
         DetailTab::Pretty => match json(event, shown) {
-            Some(json) => Box::new(pretty(json).flat_map(move |row| broken(row, width))),
+            Some(json) => Box::new(pretty(json, &log.detail.folded).flat_map(move |row| broken(row, width))),
             None => plain(shown, width),
         },
         DetailTab::Raw => plain(shown, width),
@@ -86,6 +88,12 @@ pub(crate) fn scroll_max(state: &State) -> usize {
     rows.saturating_sub(usize::from(area.height.saturating_sub(1)))
 }
 
+/// Returns the JSON that is shown with lines of values.
+pub(crate) fn shown_json<'a>(log: &Log, event: &'a Event) -> Option<&'a str> {
+    let shown = &event.record.data[..event.record.data.len().min(BYTES_MAX)];
+    (log.detail.tab == DetailTab::Pretty).then(|| json(event, shown)).flatten()
+}
+
 /// Returns the shown part of JSON.
 fn json<'a>(event: &Event, shown: &'a [u8]) -> Option<&'a str> {
     let is_json = serde_json::from_slice::<IgnoredAny>(&event.record.data).is_ok();
@@ -94,11 +102,14 @@ fn json<'a>(event: &Event, shown: &'a [u8]) -> Option<&'a str> {
     text.trim_start().starts_with(['{', '[', '"']).then_some(text)
 }
 
-fn pretty(json: &str) -> impl Iterator<Item = DetailRow> {
-    pretty_lines(json, |_| false).map(|line| {
+fn pretty<'a>(json: &'a str, folded: &BTreeSet<String>) -> impl Iterator<Item = DetailRow> + use<'a> {
+    let folded = folded.clone();
+    let lines = pretty_lines(json, move |path| folded.contains(path));
+    lines.enumerate().map(|(number, line)| {
         let indent = Run { ink: Ink::Text, text: " ".repeat(line.indent.min(INDENT_MAX)) };
         let parts = line.parts.into_iter().map(|part| Run { ink: part.ink, text: sanitize(&part.text).into_owned() });
-        DetailRow { runs: std::iter::once(indent).chain(parts).collect(), is_rule: false }
+        let runs = std::iter::once(indent).chain(parts).collect();
+        DetailRow { runs, line: Some(number), is_rule: false }
     })
 }
 
@@ -118,14 +129,24 @@ fn broken(row: DetailRow, width: Option<usize>) -> Vec<DetailRow> {
         .map(|run| columns(&run.text))
         .sum();
     let hang = if before + 8 <= width { before } else { 0 };
-    let (mut rows, mut current, mut at) = (Vec::new(), DetailRow::default(), 0);
+    let begun = DetailRow { line: row.line, ..DetailRow::default() };
+    let (mut rows, mut current, mut at) = (Vec::new(), begun.clone(), 0);
     for run in row.runs {
         let mut text = String::new();
+        // A comma stays with the letter before it.
+        if run.text == ","
+            && at == width
+            && let Some(last) = current.runs.last_mut().and_then(|last| last.text.pop())
+        {
+            rows.push(std::mem::replace(&mut current, begun.clone()));
+            current.runs.push(Run { ink: Ink::Text, text: format!("{}{last}", " ".repeat(hang)) });
+            at = hang + columns(last.encode_utf8(&mut [0; 4]));
+        }
         for letter in run.text.chars() {
             let letter_width = columns(letter.encode_utf8(&mut [0; 4]));
             if at + letter_width > width {
                 current.runs.push(Run { ink: run.ink, text: std::mem::take(&mut text) });
-                rows.push(std::mem::take(&mut current));
+                rows.push(std::mem::replace(&mut current, begun.clone()));
                 current.runs.push(Run { ink: Ink::Text, text: " ".repeat(hang) });
                 at = hang;
             }
@@ -168,7 +189,7 @@ fn hex(bytes: &[u8], columns: usize) -> impl Iterator<Item = DetailRow> {
             chunk.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
         let address = Run { ink: Ink::Punctuation, text: format!("{:06x} ", row * columns) };
         let codes = Run { ink: Ink::Text, text: format!("{codes:width$}", width = 3 * columns + 2) };
-        DetailRow { runs: vec![address, codes, Run { ink: Ink::Text, text: letters }], is_rule: false }
+        DetailRow { runs: vec![address, codes, Run { ink: Ink::Text, text: letters }], ..DetailRow::default() }
     })
 }
 
@@ -190,7 +211,7 @@ fn headers(event: &Event, zone: &TimeZone, width: Option<usize>) -> Vec<DetailRo
         let name = format!(" {name:HEADER_NAME_COLUMNS$} ");
         let row = DetailRow {
             runs: vec![Run { ink: Ink::Key, text: name }, Run { ink: Ink::Text, text: value }],
-            is_rule: false,
+            ..DetailRow::default()
         };
         rows.extend(broken(row, width));
     }
@@ -229,7 +250,8 @@ mod tests {
     #[test]
     fn a_long_text_of_json_goes_on_below_its_beginning() {
         let json = r#"{"url":"https://earthquake.example/events/us1000chhc"}"#;
-        let rows: Vec<String> = pretty(json).flat_map(|row| broken(row, Some(30))).map(|row| text(&row)).collect();
+        let rows: Vec<String> =
+            pretty(json, &BTreeSet::new()).flat_map(|row| broken(row, Some(30))).map(|row| text(&row)).collect();
         assert_eq!(
             rows,
             ["{", "  \"url\": \"https://earthquake.e", "         xample/events/us1000c", "         hhc\"", "}"]

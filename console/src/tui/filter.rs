@@ -121,7 +121,7 @@ fn is_expression(typed: &str) -> bool {
 }
 
 /// Returns a text as a string of CEL.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for letter in text.chars() {
         if matches!(letter, '"' | '\\') {

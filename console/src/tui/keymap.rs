@@ -110,6 +110,22 @@ pub enum Action {
     Heights,
     /// Turn the filter with this index on or off.
     Toggle(usize),
+    /// Show only events with the value under the cursor.
+    Only,
+    /// Hide events with the value under the cursor.
+    Except,
+    /// Copy the path of the value under the cursor.
+    CopyPath,
+    /// Show an object or an array as one line.
+    Fold,
+    /// Show all lines of an object or an array.
+    Unfold,
+    /// Go to the list.
+    ToList,
+    /// Show the logs in the next order.
+    NextOrder,
+    /// Turn the order of the logs around.
+    TurnOrder,
 }
 
 /// The part of the console in which a key has a meaning.
@@ -123,6 +139,8 @@ pub enum KeyScope {
     Logs,
     /// An open log.
     Log,
+    /// The text of an event, with the cursor in it. Keys that mean nothing here are those of the log.
+    Detail,
 }
 
 /// A group of actions in the help.
@@ -193,18 +211,32 @@ const fn key(
 }
 
 use Group::{Event, Find, Marks, Move, Play, Screens, Time};
-use KeyScope::{Always, Everywhere, Log, Logs};
+use KeyScope::{Always, Detail, Everywhere, Log, Logs};
 
 /// All bindings, in the order in which the help shows them.
 #[rustfmt::skip]
 pub const KEYMAP: &[Binding] = &[
-    key(Logs, Move, &["enter", "right", "l"], Action::Open, ("open", "enter"), "open the log under the cursor"),
+    key(Detail, Event, &["down", "j"], Action::Down, ("next value", "down"), "the next value"),
+    key(Detail, Event, &["up", "k"], Action::Up, ("previous value", "up"), "the previous value"),
+    key(Detail, Event, &["="], Action::Only, ("only this value", "filter, equal"), "only events with this value; again on a number: at least, at most"),
+    key(Detail, Event, &["!"], Action::Except, ("not this value", "hide, unequal"), "hide events with this value"),
+    key(Detail, Event, &["y"], Action::Copy, ("copy the value", "yank, clipboard"), "copy this value"),
+    key(Detail, Event, &["Y"], Action::CopyPath, ("copy the path", "yank path"), "copy the path of this value, as an expression has it"),
+    key(Detail, Event, &["left", "h"], Action::Fold, ("fold", "collapse"), "show an object or an array as one line"),
+    key(Detail, Event, &["right", "l"], Action::Unfold, ("unfold", "expand"), "show all lines of it"),
+    key(Detail, Event, &["enter"], Action::ToList, ("to the list", "close"), "back to the list; esc, too"),
+    key(Logs, Move, &["enter"], Action::Open, ("open", "enter"), "open the log under the cursor; fold or unfold a group"),
+    key(Logs, Move, &["right", "l"], Action::Unfold, ("unfold", "expand"), "show the logs of a group"),
+    key(Logs, Move, &["left", "h"], Action::Fold, ("fold", "collapse"), "show a group as one row"),
     key(Logs, Move, &["down", "j"], Action::Down, ("next log", "down"), "the next log"),
     key(Logs, Move, &["up", "k"], Action::Up, ("previous log", "up"), "the previous log"),
     key(Logs, Move, &["pgdn", "ctrl-d"], Action::PageDown, ("page down", ""), "a page down"),
     key(Logs, Move, &["pgup", "ctrl-u"], Action::PageUp, ("page up", ""), "a page up"),
     key(Logs, Move, &["home", "g"], Action::First, ("first log", "start, top"), "the first log"),
     key(Logs, Move, &["end", "G"], Action::Last, ("last log", "end, bottom"), "the last log"),
+    key(Logs, Time, &["W"], Action::ChooseWindow, ("window", "hour, day, minute"), "show this much time in the strips: then 1 (1m) 2 (5m) 3 (1h) 4 (6h) 5 (1d) 6 (7d)"),
+    key(Logs, Move, &["o"], Action::NextOrder, ("order", "sort"), "order by name, last event, rate, events, bytes"),
+    key(Logs, Move, &["O"], Action::TurnOrder, ("turn the order", "reverse"), "turn the order around"),
     key(Logs, Find, &["/"], Action::Search, ("find", "search, filter"), "find a log by some of its letters, in order"),
     key(Log, Move, &["down", "j", "."], Action::Down, ("next event", "down"), "the next event"),
     key(Log, Move, &["up", "k", ","], Action::Up, ("previous event", "up"), "the previous event"),
@@ -243,7 +275,7 @@ pub const KEYMAP: &[Binding] = &[
     key(Log, Marks, &["["], Action::PreviousMark, ("previous mark", ""), "the previous mark"),
     key(Log, Marks, &["]"], Action::NextMark, ("next mark", ""), "the next mark"),
     key(Log, Marks, &["v"], Action::Range, ("range", "select"), "begin a range of time at the playhead, end it there, remove it"),
-    key(Log, Event, &["enter"], Action::Open, ("event's text", "json, detail"), "show the event's text, where it is not beside the list"),
+    key(Log, Event, &["enter"], Action::Open, ("event's text", "json, detail"), "put the cursor into the event's text; on a narrow screen, show it"),
     key(Log, Event, &["tab"], Action::NextTab, ("pretty, raw, hex", "tab"), "the event as pretty, raw, hex"),
     key(Log, Event, &["J"], Action::DetailDown, ("scroll text down", ""), "scroll the event's text down"),
     key(Log, Event, &["K"], Action::DetailUp, ("scroll text up", ""), "scroll the event's text up"),
@@ -251,10 +283,10 @@ pub const KEYMAP: &[Binding] = &[
     key(Log, Event, &["h"], Action::Left, ("scroll left", ""), "scroll long rows to the left"),
     key(Log, Event, &["w"], Action::Wrap, ("wrap", "lines"), "wrap long lines of the event, or cut them"),
     key(Log, Event, &["y"], Action::Copy, ("copy", "yank, clipboard"), "copy the event as JSON, or the command that reads the range if there is one"),
-    key(Everywhere, Screens, &["esc", "backspace"], Action::Back, ("take away", "close"), "take away the newest thing: help, prompt, search, range, filter"),
+    key(Everywhere, Screens, &["esc", "backspace"], Action::Back, ("take away", ""), "take away the newest thing: help, prompt, search, range, filter"),
     key(Everywhere, Screens, &["?"], Action::Help, ("help", "keys"), "show all keys"),
     key(Everywhere, Screens, &[":", "ctrl-p"], Action::Palette, ("commands", ""), "find any action, mark or log by some of its letters"),
-    key(Log, Screens, &["q"], Action::Leave, ("back to the logs", "back, logs, close log"), "back to the list of logs"),
+    key(Log, Screens, &["q"], Action::Leave, ("back to the logs", "back, logs, close"), "back to the list of logs"),
     key(Logs, Screens, &["q"], Action::Quit, ("quit", "exit, back"), "quit"),
     key(Always, Screens, &["ctrl-c"], Action::Quit, ("quit", "exit"), "quit, even while typing"),
     key(Always, Screens, &["ctrl-z"], Action::Suspend, ("suspend", "shell"), "back to the shell; fg goes on"),
@@ -272,9 +304,15 @@ pub(crate) fn bindings(scope: KeyScope) -> impl Iterator<Item = &'static Binding
     let works = move |binding: &&Binding| match binding.scope {
         KeyScope::Always => true,
         KeyScope::Everywhere => scope != KeyScope::Always,
+        KeyScope::Log if scope == KeyScope::Detail => !is_taken(binding),
         own => own == scope,
     };
     KEYMAP.iter().filter(works)
+}
+
+/// Returns true for a binding of the log whose first key means something else in the detail.
+fn is_taken(binding: &Binding) -> bool {
+    KEYMAP.iter().any(|other| other.scope == KeyScope::Detail && other.keys.contains(&binding.keys[0]))
 }
 
 /// Returns the action that `key` asks for in `scope`.

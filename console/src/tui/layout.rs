@@ -14,6 +14,11 @@ const MEDIUM_COLUMNS: u16 = 80;
 const LIST_PERCENT: u16 = 66;
 /// Share of the detail over the list, on a screen without room for both.
 const DETAIL_PERCENT: u16 = 60;
+/// Width from which logs have strips, and the columns beside them.
+const STRIP_FROM: u16 = 80;
+const LOG_COLUMNS: u16 = 71;
+/// Limit of the columns of a strip.
+const STRIP_COLUMNS_MAX: usize = 120;
 /// Columns of the scale beside the bars.
 pub(crate) const SCALE_COLUMNS: u16 = 5;
 /// Columns of the date beside bars in a single row.
@@ -108,6 +113,11 @@ pub(crate) fn log_areas(log: &Log, screen: (u16, u16)) -> LogAreas {
     LogAreas { chips, head, list, rule, detail, scrubber }
 }
 
+/// Returns the number of columns for the strip of a log in the list.
+pub(crate) fn strip_columns((columns, _): (u16, u16)) -> usize {
+    if columns < STRIP_FROM { 0 } else { usize::from(columns - LOG_COLUMNS).min(STRIP_COLUMNS_MAX) }
+}
+
 /// Returns the area of the screen between header and footer.
 pub(crate) fn body((columns, rows): (u16, u16)) -> Rect {
     screen_areas(Rect::new(0, 0, columns, rows)).body
@@ -123,8 +133,8 @@ pub(crate) fn bars_width(screen: (u16, u16)) -> usize {
 pub(crate) fn list_rows(state: &State) -> usize {
     let rows = match &state.log {
         Some(log) => log_areas(log, state.size).list.height,
-        // The first row holds the column names.
-        None => body(state.size).height.saturating_sub(1),
+        // Above the logs are a summary and the names of the columns.
+        None => body(state.size).height.saturating_sub(2),
     };
     usize::from(rows.max(1))
 }

@@ -2,7 +2,7 @@
 
 use hourlog::{
     Event, LogId, Offset, Result,
-    wire::{LogsReply, TimelineReply, TimelineRequest},
+    wire::{LogsReply, StripReply, TimelineReply, TimelineRequest},
 };
 
 use crate::tui::{
@@ -10,6 +10,7 @@ use crate::tui::{
     key::Key,
     pages::{Fetch, Fetched},
     pattern::Pattern,
+    scale::Window,
     scan::{ScanPage, ScanProgress},
     state::RequestKind,
 };
@@ -29,6 +30,13 @@ pub enum Msg {
     Tick(Offset),
     /// The answer to [`Request::Logs`].
     Logs(Result<LogsReply>),
+    /// The answer to [`Request::Strips`].
+    Strips {
+        /// The request.
+        request: StripsRequest,
+        /// The logs with their strips.
+        strips: Result<Vec<(LogId, StripReply)>>,
+    },
     /// The answer to [`Request::Load`].
     Loaded {
         /// Number of the request.
@@ -123,11 +131,26 @@ pub struct Scan {
     pub progress: ScanProgress,
 }
 
+/// A request for counts of some logs over time, all on one axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripsRequest {
+    /// Its number.
+    pub number: u64,
+    /// The logs.
+    pub logs: Vec<LogId>,
+    /// The time that is counted.
+    pub axis: Window,
+    /// Number of bins.
+    pub bins: u32,
+}
+
 /// A request to the backend that has one answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
     /// List all logs.
     Logs,
+    /// Count the events of some logs over time.
+    Strips(StripsRequest),
     /// Load events.
     Load {
         /// Its number.

@@ -2,7 +2,7 @@
 
 use hourlog::{
     Cursor, LogId, Position, Remote, Result,
-    wire::{LogsReply, TimelineReply, TimelineRequest},
+    wire::{LogsReply, StripReply, TimelineReply, TimelineRequest},
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -12,6 +12,7 @@ use crate::{
         backend::{Arrivals, Source},
         filter::Selection,
         listing::Listing,
+        msg::StripsRequest,
         pages::Fetched,
         scan::Direction,
     },
@@ -51,6 +52,11 @@ impl Source for Service {
     async fn logs(&self) -> Result<LogsReply> {
         let (remote, mut listing) = (self.remote().await?, self.listing.lock().await);
         self.denials.unless(Some(&remote.subjects().logs()), listing.update(remote)).await
+    }
+
+    async fn strips(&self, request: &StripsRequest) -> Result<Vec<(LogId, StripReply)>> {
+        let remote = self.remote().await?;
+        self.denials.unless(Some(&remote.subjects().logs()), Source::strips(remote, request)).await
     }
 
     async fn page(

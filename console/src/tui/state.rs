@@ -12,13 +12,16 @@ mod search;
 pub use self::{
     cursor_row::CursorRow,
     log::{Detail, DetailTab, Goal, Heights, Jumps, Log, Mode, Scrubber, Tail, TimeRange},
-    logs::Logs,
+    logs::{Logs, RowKey},
     prompt::{Prompt, PromptKind},
     requests::{Outage, RequestKind, Requests},
     search::{HITS_MAX, NearestHit, Search},
 };
 
-pub(crate) use self::log::Place;
+pub(crate) use self::{
+    log::Place,
+    logs::{Group, LogRow},
+};
 
 use std::collections::BTreeMap;
 
@@ -185,7 +188,11 @@ impl State {
 
     /// Returns the scope of the keys on the current screen.
     pub(crate) fn key_scope(&self) -> KeyScope {
-        if self.log.is_some() { KeyScope::Log } else { KeyScope::Logs }
+        match &self.log {
+            Some(log) if log.detail.is_open => KeyScope::Detail,
+            Some(_) => KeyScope::Log,
+            None => KeyScope::Logs,
+        }
     }
 
     /// Returns the zone of the bars: the one of the times, if the service knows it by its name.
@@ -211,7 +218,7 @@ impl State {
     /// Opens a log as the user left it.
     pub(crate) fn open(&mut self, id: LogId) {
         self.close();
-        self.logs.cursor = Some(id.clone());
+        self.logs.cursor = Some(RowKey::Log(id.clone()));
         self.log = Some(self.closed.remove(&id).unwrap_or_else(|| Log::new(id)));
         self.limit_ahead();
     }

@@ -74,6 +74,14 @@ pub(crate) fn step(step: Step) -> String {
     }
 }
 
+/// Returns a length of time that is chosen from a list: the largest unit that it is a multiple of.
+pub(crate) fn step_of(nanos: i64) -> String {
+    let units = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| nanos % unit == 0).unwrap_or((SECOND, "second"));
+    let count = nanos / unit;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Returns a speed, and how much of a log it plays in a second.
 pub(crate) fn speed(speed: Speed) -> String {
     let factor = speed.factor();

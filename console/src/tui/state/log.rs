@@ -173,6 +173,10 @@ pub struct Detail {
     pub wraps: bool,
     /// The detail has the cursor. Where there is no room for both, it covers the list.
     pub is_open: bool,
+    /// Number of the line of JSON that has the cursor.
+    pub(crate) line: usize,
+    /// The objects and arrays that are shown as one line, as expressions.
+    pub(crate) folded: BTreeSet<String>,
     /// Rows scrolled down, and the event that they belong to.
     scroll: (Position, usize),
 }
@@ -210,7 +214,14 @@ impl DetailTab {
 
 impl Default for Detail {
     fn default() -> Self {
-        Self { tab: DetailTab::Pretty, wraps: true, is_open: false, scroll: (Position::MIN, 0) }
+        Self {
+            tab: DetailTab::Pretty,
+            wraps: true,
+            is_open: false,
+            line: 1,
+            folded: BTreeSet::new(),
+            scroll: (Position::MIN, 0),
+        }
     }
 }
 

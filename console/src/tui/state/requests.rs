@@ -25,6 +25,8 @@ pub struct Requests {
 pub enum RequestKind {
     /// For the list of logs.
     Logs,
+    /// For the strips of logs.
+    Strips,
     /// For events of the open log.
     Events,
     /// For the service's opinion of a filter.
@@ -39,6 +41,13 @@ pub enum RequestKind {
     Arrivals,
     /// For the positions that a search finds.
     Search,
+}
+
+impl RequestKind {
+    /// Returns true for the requests of the list of logs.
+    fn is_of_list(self) -> bool {
+        matches!(self, Self::Logs | Self::Strips)
+    }
 }
 
 /// The requests of one kind.
@@ -65,7 +74,7 @@ pub struct Outage {
 impl Requests {
     /// Forgets the requests for the log that was open. Their answers do not matter any more.
     pub(crate) fn close_log(&mut self) {
-        self.tracks.retain(|kind, _| *kind == RequestKind::Logs);
+        self.tracks.retain(|kind, _| kind.is_of_list());
     }
 
     /// Returns true if a request of this kind may be sent: none is outstanding, and the pause is
@@ -105,7 +114,7 @@ impl Requests {
         self.is_well(kind);
         let track = self.track(kind);
         track.asked_at = None;
-        track.not_before = (kind == RequestKind::Logs).then(|| now.saturating_add_nanos(LOGS_EVERY_NANOS));
+        track.not_before = kind.is_of_list().then(|| now.saturating_add_nanos(LOGS_EVERY_NANOS));
     }
 
     /// Notes that the backend answers, also if a request has more answers to come. Ends an outage.
@@ -116,9 +125,9 @@ impl Requests {
     /// Notes a failure, and schedules the retry. Returns true if it is an outage; otherwise the
     /// service is there, and the request itself failed.
     pub(crate) fn failed(&mut self, kind: RequestKind, error: &Error, now: Offset) -> bool {
-        let is_outage = kind == RequestKind::Logs
+        let is_outage = kind.is_of_list()
             || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::NotAllowed);
-        let pause = if kind == RequestKind::Logs { LOGS_EVERY_NANOS } else { RETRY_NANOS };
+        let pause = if kind.is_of_list() { LOGS_EVERY_NANOS } else { RETRY_NANOS };
         let track = self.track(kind);
         // The follower retries by itself, under its number.
         if kind != RequestKind::Arrivals {
@@ -140,7 +149,7 @@ impl Requests {
 
     /// Returns the longest outage of the open log.
     pub(crate) fn log_outage(&self) -> Option<&Outage> {
-        let of_log = self.tracks.iter().filter(|(kind, _)| **kind != RequestKind::Logs);
+        let of_log = self.tracks.iter().filter(|(kind, _)| !kind.is_of_list());
         of_log.filter_map(|(_, track)| track.outage.as_ref()).min_by_key(|outage| outage.since)
     }
 

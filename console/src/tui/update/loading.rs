@@ -141,7 +141,7 @@ pub(super) fn counted(state: &mut State, number: u64, kind: RequestKind, counts:
         }
         RequestKind::Counts => log.scrubber.counts.add(counts, now),
         RequestKind::Matches => log.scrubber.matches.add(counts, now),
-        RequestKind::Logs | RequestKind::Events | RequestKind::Check | RequestKind::Arrivals | RequestKind::Search => {}
+        _ => {}
     }
     state.learn_time(service_now);
 }

@@ -1,35 +1,29 @@
 //! An open log: performs actions.
 
-use hourlog::Offset;
-
-use crate::{
-    output::{human_bytes, to_json},
-    shell,
-    tui::{
-        detail_text,
-        keymap::Action,
-        layout,
-        msg::Effect,
-        palette,
-        scan::Direction,
-        state::{Goal, Heights, Mode, Prompt, PromptKind, RequestKind, State, Tail, TimeRange},
-    },
-    when,
+use crate::tui::{
+    detail_text,
+    keymap::Action,
+    layout,
+    msg::Effect,
+    palette,
+    scan::Direction,
+    state::{Goal, Heights, Mode, Prompt, PromptKind, RequestKind, State, Tail, TimeRange},
 };
 
 use super::{
-    play, search, selection,
+    copying, detail, play, search, selection,
     travel::{burst, follow, go, jump_to_goal, mark, scrub, step, zoom, zoom_all},
 };
 
 /// Columns of one step sideways.
 const SIDEWAYS: usize = 8;
-/// The most bytes of a text that terminals take for the clipboard.
-const CLIPBOARD_BYTES_MAX: usize = 74_994;
 /// Limit of all steps sideways.
 const SIDEWAYS_MAX: usize = 400;
 
 pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
+    if detail::perform(state, action, effects) {
+        return;
+    }
     let rows = layout::list_rows(state);
     let scroll_max = if action == Action::DetailDown { detail_text::scroll_max(state) } else { 0 };
     match action {
@@ -60,12 +54,12 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::PreviousBurst => return burst(state, Direction::Backward),
         Action::NextBurst => return burst(state, Direction::Forward),
         Action::NextTimeStyle => return next_time_style(state),
-        Action::Copy => return copy(state, effects),
+        Action::Copy => return copying::copy(state, effects),
+        Action::Open => return detail::enter(state),
         _ => {}
     }
     let Some(log) = &mut state.log else { return };
     match action {
-        Action::Open => log.detail.is_open = !log.detail.is_open,
         Action::ChooseWindow => state.prompt = Some(Prompt::new(PromptKind::Window, "")),
         Action::GoTo => state.prompt = Some(Prompt::new(PromptKind::GoTo, "")),
         Action::Search => {
@@ -197,32 +191,4 @@ fn next_time_style(state: &mut State) {
     {
         *grid = grid.of_width(log.playhead.offset, width, &zone);
     }
-}
-
-/// Copies the command that reads the range, or else the event.
-fn copy(state: &mut State, effects: &mut Vec<Effect>) {
-    let Some(log) = &state.log else { return };
-    if let Some((from, last)) = log.range_times() {
-        // `--until` is exclusive, and a range includes its last event.
-        let until: Offset = last.saturating_add_nanos(1);
-        let options = format!("{} --since {from} --until {until}", state.flags);
-        let command = shell::command("read", &options, &log.id, "");
-        send(state, effects, "the command that reads the range", command);
-    } else if let Some(event) = log.detail_event() {
-        let json = to_json(&hourlog::wire::json::JsonEvent::from(event));
-        let time = when::show(event.position.offset, state.shown_zone());
-        if json.len() <= CLIPBOARD_BYTES_MAX {
-            return send(state, effects, &format!("the event of {time}"), json);
-        }
-        let options = format!("{} --position {}", state.flags, event.position);
-        let command = shell::command("read", &options, &log.id, "");
-        send(state, effects, "the event is too large for the terminal: the command that reads it", command);
-    }
-}
-
-/// Sends a text to the terminal, which may put it into the clipboard. It does not say if it has.
-fn send(state: &mut State, effects: &mut Vec<Effect>, name: &str, text: String) {
-    let bytes = human_bytes(text.len() as u64);
-    effects.push(Effect::Copy(text));
-    state.say(format!("{name} was sent to the terminal ({bytes}, OSC 52)"));
 }

@@ -1,22 +1,54 @@
 //! The list of logs.
 
-use hourlog::{LogId, Result, wire::LogsReply};
+use hourlog::{
+    LogId, Result,
+    wire::{LogsOrder, LogsReply, STRIP_BINS_MAX, StripReply},
+};
 
 use crate::tui::{
     keymap::Action,
     layout,
-    msg::{Effect, Request},
-    state::{CursorRow, Prompt, PromptKind, RequestKind, State, Tail},
+    msg::{Effect, Request, StripsRequest},
+    state::{CursorRow, LogRow, Prompt, PromptKind, RequestKind, RowKey, State, Tail},
 };
 
 use super::following::start_following;
 
-/// Asks for the list of logs, while it is on the screen.
+/// The most logs whose strips are asked for at a time.
+const STRIPS_MAX: usize = 60;
+
+/// Asks for the list of logs and the strips of those on the screen, while it is there.
 pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
-    if state.log.is_none() && state.requests.is_due(RequestKind::Logs, state.now) {
+    if state.log.is_some() {
+        return;
+    }
+    if state.requests.is_due(RequestKind::Logs, state.now) {
         state.requests.asked(RequestKind::Logs, state.now);
         effects.push(Effect::Ask(Request::Logs));
     }
+    let bins = layout::strip_columns(state.size).min(STRIP_BINS_MAX as usize);
+    if bins == 0 || !state.requests.is_due(RequestKind::Strips, state.now) {
+        return;
+    }
+    let Some(axis) = state.logs.strip_axis(state.service_now()) else { return };
+    let logs = seen(state);
+    if !logs.is_empty() {
+        let number = state.requests.asked(RequestKind::Strips, state.now);
+        let bins = u32::try_from(bins).unwrap_or(STRIP_BINS_MAX);
+        effects.push(Effect::Ask(Request::Strips(StripsRequest { number, logs, axis, bins })));
+    }
+}
+
+/// Returns the logs on the screen, and those of the groups on it.
+fn seen(state: &State) -> Vec<LogId> {
+    let (shown, rows) = (state.logs.shown(), layout::list_rows(state));
+    let index = state.logs.cursor_index(&shown);
+    let first = index.saturating_sub(state.logs.cursor_row.index(rows)).min(shown.len().saturating_sub(rows));
+    let logs = shown.iter().skip(first).take(rows).filter_map(|row| match row {
+        LogRow::Log(log, _) => Some(log.log.clone()),
+        LogRow::Group(_) => None,
+    });
+    logs.take(STRIPS_MAX).collect()
 }
 
 pub(super) fn answered(state: &mut State, answer: Result<LogsReply>) {
@@ -30,10 +62,25 @@ pub(super) fn answered(state: &mut State, answer: Result<LogsReply>) {
     }
 }
 
+/// Takes in the strips of logs.
+pub(super) fn stripped(state: &mut State, request: &StripsRequest, strips: Result<Vec<(LogId, StripReply)>>) {
+    if !state.requests.waits_for(RequestKind::Strips, request.number) {
+        return;
+    }
+    match strips {
+        Ok(strips) => {
+            state.requests.succeeded(RequestKind::Strips, state.now);
+            state.logs.add_strips(request.axis, strips);
+        }
+        Err(error) => drop(state.requests.failed(RequestKind::Strips, &error, state.now)),
+    }
+}
+
 pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     let page = layout::list_rows(state);
     let shown = state.logs.shown();
     let (index, count) = (state.logs.cursor_index(&shown), shown.len());
+    let here = shown.get(index).map(LogRow::key);
     let to = match action {
         Action::Down => index + 1,
         Action::Up => index.saturating_sub(1),
@@ -42,9 +89,38 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::First => 0,
         Action::Last => count,
         Action::Open => {
-            if let Some(id) = shown.get(index).map(|row| row.log.clone()) {
-                open(state, id, effects);
+            match (here, shown.get(index)) {
+                (Some(RowKey::Log(id)), _) => open(state, id, effects),
+                (Some(RowKey::Group(name)), Some(LogRow::Group(group))) => {
+                    let is_folded = !group.is_folded;
+                    state.logs.fold(&name, is_folded);
+                }
+                _ => {}
             }
+            return;
+        }
+        Action::Fold | Action::Unfold => {
+            if let Some(here) = here {
+                let group = state.logs.group(&here);
+                state.logs.fold(&group, action == Action::Fold);
+                if action == Action::Fold {
+                    state.logs.cursor = Some(RowKey::Group(group));
+                }
+            }
+            return;
+        }
+        Action::NextOrder => {
+            let orders = LogsOrder::ALL;
+            let at = orders.iter().position(|(_, order)| *order == state.logs.order).unwrap_or(0);
+            state.logs.order = orders[(at + 1) % orders.len()].1;
+            return;
+        }
+        Action::TurnOrder => {
+            state.logs.is_turned = !state.logs.is_turned;
+            return;
+        }
+        Action::ChooseWindow => {
+            state.prompt = Some(Prompt::new(PromptKind::Window, ""));
             return;
         }
         Action::Search => {
@@ -52,11 +128,12 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
             state.prompt = Some(Prompt::new(PromptKind::Find, text));
             return;
         }
+        Action::Back if state.logs.find.is_empty() => return state.say("q quits"),
         Action::Back => return state.logs.find.clear(),
         _ => return,
     };
     let to = to.min(count.saturating_sub(1));
-    let cursor = shown.get(to).map(|row| row.log.clone());
+    let cursor = shown.get(to).map(LogRow::key);
     state.logs.cursor = cursor;
     state.logs.cursor_row = match action {
         Action::Down | Action::Up => state.logs.cursor_row.step(to as i64 - index as i64, page),
@@ -64,6 +141,12 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::Last => CursorRow::Bottom,
         _ => state.logs.cursor_row,
     };
+}
+
+/// Shows `nanos` of time in all strips.
+pub(super) fn show_around(state: &mut State, nanos: i64) {
+    state.logs.strip_nanos = nanos;
+    state.requests.forget(RequestKind::Strips);
 }
 
 /// Opens a log as the user left it, and follows it unless they have stopped that.

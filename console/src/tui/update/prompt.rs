@@ -29,7 +29,10 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
     if prompt.kind == PromptKind::Window {
         state.prompt = None;
         let window = WINDOWS.iter().find(|window| key.code == KeyCode::Char(window.digit))?;
-        travel::show_around(state, window.nanos);
+        match state.log {
+            Some(_) => travel::show_around(state, window.nanos),
+            None => logs::show_around(state, window.nanos),
+        }
         return None;
     }
     let is_palette = prompt.kind == PromptKind::Palette;

@@ -1,6 +1,10 @@
 //! The detail of one event: tabs, and the text of the selected tab.
 
-use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
+};
 
 use crate::{
     output::human_bytes,
@@ -38,6 +42,14 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
             let shown: String = run.text.chars().skip(left).collect();
             left = left.saturating_sub(run.text.chars().count());
             put(log, looks, run, &shown, &mut pen);
+        }
+        let is_here = log.detail.is_open && row.line == Some(log.detail.line);
+        if is_here {
+            let y = body.y + index as u16;
+            for x in body.left()..body.right() {
+                buffer[(x, y)].set_style(Style::reset().add_modifier(Modifier::REVERSED));
+            }
+            continue;
         }
         if row.is_rule {
             pen.put(" ", looks.aside()).rest(looks.drawn("─", "-"), looks.aside());

@@ -72,6 +72,14 @@ fn hints_of(state: &State) -> Vec<(Vec<&'static str>, &'static str)> {
     };
     let hints = match &state.log {
         None => vec![one(Action::Open, "open"), one(Action::Search, "find"), two(Action::Up, Action::Down, "log")],
+        Some(log) if log.detail.is_open => vec![
+            two(Action::Up, Action::Down, "value"),
+            one(Action::Only, "only"),
+            one(Action::Except, "not"),
+            one(Action::Copy, "copy"),
+            two(Action::Fold, Action::Unfold, "fold"),
+            one(Action::ToList, "list"),
+        ],
         Some(log) => {
             let mut hints = Vec::new();
             if matches!(log.range, Some(TimeRange::Open(_))) {

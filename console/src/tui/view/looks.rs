@@ -68,9 +68,9 @@ impl Looks {
             (Theme::Contrast, Role::Aside) => plain,
             (Theme::Dark, Role::Aside) => plain.fg(Color::Indexed(246)),
             (_, Role::Aside) => plain.add_modifier(Modifier::DIM),
-            (Theme::Mono | Theme::Light, Role::Name | Role::Good) => bold,
-            (Theme::Ansi | Theme::Dark | Theme::Contrast, Role::Name) => plain.fg(Color::Cyan),
-            (Theme::Ansi | Theme::Dark | Theme::Contrast, Role::Good) => plain.fg(Color::Green),
+            (Theme::Mono | Theme::Light | Theme::Contrast, Role::Name | Role::Good) => bold,
+            (Theme::Ansi | Theme::Dark, Role::Name) => plain.fg(Color::Cyan),
+            (Theme::Ansi | Theme::Dark, Role::Good) => plain.fg(Color::Green),
             (Theme::Contrast, Role::Match) => plain.add_modifier(Modifier::REVERSED),
             (Theme::Mono | Theme::Light, Role::Match) => marked,
             (Theme::Ansi | Theme::Dark, Role::Match) => plain.fg(Color::Yellow),
@@ -144,5 +144,72 @@ impl Looks {
     pub(crate) fn bar(self, eighths: usize) -> &'static str {
         let bars = if self.ascii { ASCII_BARS } else { BARS };
         bars[eighths.min(8)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text, ground, and red, green, yellow, magenta and cyan of widely used palettes.
+    const PALETTES: [(bool, [u32; 7]); 4] = [
+        (true, [0x83_9496, 0x00_2b36, 0xdc_322f, 0x85_9900, 0xb5_8900, 0xd3_3682, 0x2a_a198]),
+        (true, [0xd3_d7cf, 0x00_0000, 0xcc_0000, 0x4e_9a06, 0xc4_a000, 0x75_507b, 0x06_989a]),
+        (false, [0x65_7b83, 0xfd_f6e3, 0xdc_322f, 0x85_9900, 0xb5_8900, 0xd3_3682, 0x2a_a198]),
+        (false, [0x2e_3436, 0xff_ffff, 0xcc_0000, 0x4e_9a06, 0xc4_a000, 0x75_507b, 0x06_989a]),
+    ];
+
+    /// The relative luminance of a colour, as the Web Content Accessibility Guidelines define it.
+    fn luminance(colour: u32) -> f64 {
+        let part = |shift: u32| {
+            let part = f64::from(colour >> shift & 0xff) / 255.0;
+            if part <= 0.039_28 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * part(16) + 0.7152 * part(8) + 0.0722 * part(0)
+    }
+
+    fn contrast(one: u32, other: u32) -> f64 {
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn every_role_can_be_read_on_the_grounds_that_its_theme_is_for() {
+        let themes = [
+            (Theme::Ansi, &[true][..]),
+            (Theme::Dark, &[true]),
+            (Theme::Light, &[false]),
+            (Theme::Contrast, &[true, false]),
+            (Theme::Mono, &[true, false]),
+        ];
+        for (theme, grounds) in themes {
+            for (is_dark, [text, ground, red, green, yellow, magenta, cyan]) in PALETTES {
+                for role in Role::ALL.into_iter().filter(|_| grounds.contains(&is_dark)) {
+                    let looks = Looks { theme, ascii: false };
+                    let drawn = match looks.style(role).fg {
+                        None => text,
+                        Some(Color::Red) => red,
+                        Some(Color::Green) => green,
+                        Some(Color::Yellow) => yellow,
+                        Some(Color::Magenta) => magenta,
+                        Some(Color::Cyan) => cyan,
+                        Some(Color::Indexed(246)) => 0x94_9494,
+                        other => panic!("{other:?} has no contrast here"),
+                    };
+                    let contrast = contrast(drawn, ground);
+                    assert!(contrast >= 3.0, "{theme:?} {role:?}: {contrast:.1} on {ground:06x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn roles_are_told_apart_without_colours() {
+        let mono = Looks { theme: Theme::Mono, ascii: true };
+        for role in Role::ALL {
+            assert_eq!((mono.style(role).fg, mono.style(role).bg), (None, None), "{role:?}");
+        }
+        assert_ne!(mono.style(Role::Match), mono.style(Role::Text));
+        assert_ne!(mono.style(Role::Bad), mono.style(Role::Text));
     }
 }
