@@ -6,6 +6,7 @@ mod ahead;
 mod completions;
 mod conditions;
 mod config;
+mod console;
 mod cursor;
 mod describe;
 mod doctor;
@@ -31,7 +32,7 @@ mod trailer;
 use std::{error::Error as _, ffi::OsString, io::Write, process::ExitCode};
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use hourlog::{ErrorKind, time::Clock};
+use hourlog::{ErrorKind, LogId, time::Clock};
 use jiff::tz::TimeZone;
 
 use crate::{
@@ -62,7 +63,7 @@ pub fn main(clock: Clock) -> ExitCode {
             return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE).into();
         }
     };
-    let Cli { command, connect, output, console } = cli;
+    let Cli { command, log, opening, connect, output, console } = cli;
     if command.is_none() && !console.can_open() {
         let help = Cli::command().render_help();
         let _ = write!(std::io::stderr(), "{help}");
@@ -87,8 +88,10 @@ pub fn main(clock: Clock) -> ExitCode {
         }
     };
     let result = match command {
+        // The console handles signals itself.
+        Some(Command::Console(console)) => runtime.block_on(console.run(&session)),
         Some(command) => runtime.block_on(stop::until_stopped(&session, run(command, &session, &matches, template))),
-        None => runtime.block_on(tui::open(&session, &console)),
+        None => runtime.block_on(tui::open(&session, &console, log, &opening)),
     };
     // A thread may still be blocked on standard input. Do not wait for it.
     runtime.shutdown_background();
@@ -120,6 +123,11 @@ fn parse() -> Result<(Cli, ArgMatches), clap::Error> {
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Log to open in the console; its id has a dot
+    #[arg(value_name = "LOG", value_parser = tui::dotted_log)]
+    log: Option<LogId>,
+    #[command(flatten)]
+    opening: tui::Opening,
     #[command(flatten)]
     connect: Connect,
     #[command(flatten)]
@@ -131,6 +139,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   hourlog
+  hourlog orders.eu --at '2h ago'
   hourlog ls
   hourlog pub orders.eu '{\"id\":7}' -H kind:paid
   hourlog read orders.eu --since '2h ago'
@@ -168,6 +177,7 @@ struct OutputArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Console(console::Console),
     Ls(ls::Ls),
     Describe(describe::Describe),
     Hist(hist::Hist),
@@ -199,6 +209,7 @@ async fn run(
         ));
     }
     match command {
+        Command::Console(console) => console.run(session).await,
         Command::Ls(ls) => ls.run(session).await,
         Command::Describe(describe) => describe.run(session).await,
         Command::Hist(hist) => hist.run(session).await,

@@ -175,6 +175,13 @@ impl Connect {
         }
     }
 
+    /// Returns the name of the context, or else the address of the server.
+    pub fn label(&self) -> String {
+        let levels = self.levels(&config_dir());
+        let context = levels.ok().and_then(|levels| levels.context().map(str::to_owned));
+        context.unwrap_or_else(|| self.name())
+    }
+
     /// The flags that reach the same service, each with a space before it, without secrets.
     pub fn flags(&self) -> String {
         let flag = |name: &str, value: Option<&str>| {

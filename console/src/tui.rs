@@ -41,6 +41,7 @@ pub mod scan;
 pub mod screen;
 pub mod service;
 pub mod state;
+mod svg;
 pub mod table;
 pub mod tape;
 pub mod terminal;
@@ -57,25 +58,30 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use crossterm::{style::force_color_output, terminal::size as terminal_size};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use hourlog::{
-    Offset,
+    LogId, Offset,
+    pace::Speed,
     time::{Clock, SECOND},
 };
 use nix::sys::signal::Signal;
-use ratatui::{buffer::Cell, layout::Rect};
+use ratatui::{
+    buffer::{Buffer, Cell},
+    layout::Rect,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-use crate::{exit::Failure, session::Session};
+use crate::{exit::Failure, session::Session, when};
 
 use self::{
     backend::{Backend, Source},
+    filter::Filter,
     msg::{Effect, Msg},
     screen::Screen,
     service::Service,
@@ -91,6 +97,21 @@ const TICK: Duration = Duration::from_millis(50);
 const PRINT_DELAY: Duration = Duration::from_millis(700);
 /// Limit of the answers that wait to be processed.
 const ANSWERS_MAX: usize = 64;
+
+/// The log that the console opens with, and the place in it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Opening a log")]
+pub struct Opening {
+    /// Go to this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "log")]
+    at: Option<String>,
+    /// Show only events for which this expression in CEL is true, or that have this text
+    #[arg(long = "where", value_name = "EXPRESSION", allow_hyphen_values = true, requires = "log")]
+    condition: Option<String>,
+    /// Play at this speed: 1 as time was, 3600 an hour in a second
+    #[arg(long, value_name = "SPEED", requires = "log")]
+    play: Option<Speed>,
+}
 
 /// Options of the console: its looks, and tapes.
 #[derive(Debug, Args)]
@@ -109,14 +130,47 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
     /// Print the last screen of --replay instead of opening the console
-    #[arg(long, requires = "replay")]
-    print: bool,
+    #[arg(long, requires = "replay", value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text")]
+    print: Option<Print>,
+}
+
+/// The form of a printed screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Print {
+    /// Text
+    Text,
+    /// A picture with colours
+    Svg,
+}
+
+impl Opening {
+    /// Returns the message that opens a log.
+    fn message(&self, log: LogId, session: &Session) -> Result<Msg, Failure> {
+        let parse = |text: &String| when::parse(text, session.now(), &session.zone);
+        let at = self.at.as_ref().map(parse).transpose().map_err(|error| Failure::usage(format!("--at: {error}")))?;
+        let filter = self.condition.as_deref().map(Filter::new).transpose();
+        let filter = filter.map_err(|error| Failure::usage(format!("--where: {error}")))?;
+        Ok(Msg::Open { log, at, filter, speed: self.play })
+    }
+}
+
+/// Returns the id of a log that is named without a command, which has a dot: other words are misspelled commands.
+///
+/// # Errors
+/// A sentence with the command that opens a log of any name.
+pub fn dotted_log(name: &str) -> Result<LogId, String> {
+    if !name.contains('.') {
+        return Err(format!(
+            "this is not a command; hourlog --help lists them, and hourlog console {name} opens a log"
+        ));
+    }
+    name.parse().map_err(|error: hourlog::Error| error.to_string())
 }
 
 impl Options {
     /// Returns whether the console can open: on a terminal, or to print a screen.
     pub fn can_open(&self) -> bool {
-        self.print || (io::stdin().is_terminal() && io::stdout().is_terminal())
+        self.print.is_some() || (io::stdin().is_terminal() && io::stdout().is_terminal())
     }
 }
 
@@ -125,12 +179,13 @@ impl Options {
 /// # Errors
 /// [`Failure::Io`] if the terminal or a tape's file cannot be used, [`Failure::Log`] for an invalid
 /// tape.
-pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
+pub async fn open(session: &Session, options: &Options, log: Option<LogId>, opening: &Opening) -> Result<(), Failure> {
+    let first = log.map(|log| opening.message(log, session)).transpose()?;
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let theme = options.theme.unwrap_or(if no_color { Theme::Mono } else { Theme::Ansi });
     // Only the theme decides about colours. Without this, crossterm would obey NO_COLOR.
     force_color_output(true);
-    let looks = Looks { theme, ascii: options.ascii };
+    let looks = Looks { theme, ascii: options.ascii || !terminal::has_utf8() };
     let tape = options.replay.as_deref().map(read_tape).transpose()?.unwrap_or_default();
     let mut record = match &options.record {
         Some(path) => Some(fs::File::create(path).map_err(|source| file(path, source))?),
@@ -139,16 +194,23 @@ pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
     let started = Instant::now();
     let mut state = State::new(session.zone.clone(), session.now(), session.connect.name());
     state.flags = session.connect.flags();
+    state.label = session.connect.label();
     let source = Service::new(session.connect.clone());
     let replayed = stream::iter(tape).then(move |line| async move {
         sleep_until(started + line.after).await;
         Ok(line.input)
     });
-    if options.print {
+    if let Some(print) = options.print {
         // The last requests are still outstanding when the tape ends.
         let delay = stream::once(tokio::time::sleep(PRINT_DELAY)).filter_map(|()| std::future::ready(None));
-        run(source, &mut state, looks, replayed.chain(delay), session.clock, io::sink()).await?;
-        return session.out.write(text(&state, looks).as_bytes());
+        run(source, &mut state, looks, replayed.chain(delay), session.clock, io::sink(), first).await?;
+        let (columns, rows) = state.size;
+        let picture = screen::picture(&state, looks, Rect::new(0, 0, columns, rows));
+        let printed = match print {
+            Print::Text => text(&picture),
+            Print::Svg => svg::svg(&picture),
+        };
+        return session.out.write(printed.as_bytes());
     }
     let size = terminal::usable(terminal_size().map_err(Failure::output)?);
     state.size = size;
@@ -166,7 +228,7 @@ pub async fn open(session: &Session, options: &Options) -> Result<(), Failure> {
         Ok(input)
     });
     let _guard = TerminalGuard::set_up()?;
-    run(source, &mut state, looks, stream::select(replayed, typed), session.clock, io::stdout()).await
+    run(source, &mut state, looks, stream::select(replayed, typed), session.clock, io::stdout(), first).await
 }
 
 fn read_tape(path: &std::path::Path) -> Result<Vec<TapeLine>, Failure> {
@@ -182,7 +244,8 @@ fn file(path: &std::path::Path, source: io::Error) -> Failure {
     Failure::Io { context: format!("failed to open {}", path.display()), source }
 }
 
-/// Runs the console over `source` and draws on `out`, until the user leaves it or `inputs` ends.
+/// Runs the console over `source` and draws on `out`, until the user leaves it or `inputs` ends. `first` is the message
+/// that it begins with.
 ///
 /// # Errors
 /// The errors of `inputs`, and [`Failure::Io`] if `out` cannot be written.
@@ -193,8 +256,12 @@ pub async fn run<S: Source, W: Write>(
     inputs: impl Stream<Item = Result<TerminalInput, Failure>>,
     clock: Clock,
     out: W,
+    first: Option<Msg>,
 ) -> Result<(), Failure> {
     let (sender, mut answers) = mpsc::channel(ANSWERS_MAX);
+    if let Some(first) = first {
+        let _ = sender.try_send(first);
+    }
     let mut backend = Backend::new(source, sender);
     let mut screen = Screen::new(out, state.size);
     let mut inputs = std::pin::pin!(inputs);
@@ -307,11 +374,9 @@ impl From<TerminalInput> for Msg {
 }
 
 /// Returns the screen as text.
-fn text(state: &State, looks: Looks) -> String {
-    let (columns, rows) = state.size;
-    let picture = screen::picture(state, looks, Rect::new(0, 0, columns, rows));
+fn text(picture: &Buffer) -> String {
     let mut text = String::new();
-    for row in picture.content.chunks(usize::from(columns.max(1))) {
+    for row in picture.content.chunks(usize::from(picture.area.width.max(1))) {
         let line: String = row.iter().map(Cell::symbol).collect();
         text.push_str(line.trim_end());
         text.push('\n');

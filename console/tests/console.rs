@@ -43,7 +43,7 @@ async fn a_first_session_without_instructions_works() {
     console.advance(1_100).await;
     console.shows(&["PLAY ×60 (1 min/s)  2018-02-04 Sun 08:01:06.000"]).await;
     console.press("space").await;
-    console.shows(&["PAUSED  2018-02-04 Sun 08:01:00.000"]).await;
+    console.shows(&["PAUSED  2018-02-04 Sun 08:01:06.000", "▸08:01:06.000  ┄ next event in 54.0s ┄"]).await;
     console.press("G").await;
     console.shows(&["END  2018-02-04 Sun 23:59:00.000"]).await;
     assert!(console.quits("q q").await);
@@ -328,17 +328,23 @@ async fn a_range_is_shaded_and_copied_as_a_read_command() {
     console.press("enter").await;
     console.shows(&["2h 00m: v ends it"]).await;
     console.press("v g").await;
-    console.shows(&["2h 00m: y copies the command"]).await;
+    console.shows(&["2h 00m: y r copies the command"]).await;
     // Two hours are eight bars, and the last bar has their end.
     assert_eq!(console.bars_in_range(), 9, "{}", console.text());
-    console.press("y").await;
+    console.press("y r").await;
     let command = "hourlog read quakes --since 2018-02-04T06:00:00Z --until 2018-02-04T08:00:00.000000001Z";
     assert_eq!(console.copied(), command);
     console.press("esc").await;
     assert_eq!(console.bars_in_range(), 0);
     console.shows(&["▸ quakes"]).await;
-    console.press("y").await;
-    assert!(console.copied().contains("minute"), "{}", console.copied());
+    console.press("y e").await;
+    assert!(console.copied().contains("minute") && console.copied().contains("position"), "{}", console.copied());
+    console.press("y y").await;
+    assert_eq!(console.copied(), "{\"minute\":0}");
+    console.press("y t").await;
+    assert_eq!(console.copied(), "2018-02-04T00:00:00Z");
+    console.press("& x enter y l").await;
+    assert_eq!(console.copied(), "hourlog console quakes --at 2018-02-04T00:00:00Z --where 'data.matches(\"(?i)x\")'");
 }
 
 #[tokio::test]

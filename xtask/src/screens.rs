@@ -1,41 +1,79 @@
-//! `cargo xtask screens`: updates the picture of the console in its documentation, drawn by the
+//! `cargo xtask screens`: updates the pictures of the console in its documentation, drawn by the
 //! console itself.
 
-use std::fs;
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::{demo, print, process, servers::Archive, workspace::Workspace};
 
-/// Keys to press for the picture.
-const TAPE: &str = "examples/console.tape";
-/// Document with the picture.
-const DOCUMENT: &str = "docs/console.md";
-/// Text before and after the picture.
-const MARKS: (&str, &str) = ("<!-- the console, by `cargo xtask screens` -->\n```text\n", "```\n");
+/// A recorded session, and the pictures that are made of its last screen.
+struct Picture {
+    /// The keys to press.
+    tape: &'static str,
+    /// The file of the picture with colours.
+    svg: &'static str,
+    /// The document that has the screen as text.
+    document: &'static str,
+    /// The text before it there.
+    begin: &'static str,
+}
 
-/// Starts the servers with the earthquakes, plays the tape in the console, and writes the screen to
-/// the document.
+const PICTURES: [Picture; 2] = [
+    Picture {
+        tape: "examples/logs.tape",
+        svg: "docs/logs.svg",
+        document: "docs/console.md",
+        begin: "<!-- the logs, by `cargo xtask screens` -->\n```text\n",
+    },
+    Picture {
+        tape: "examples/console.tape",
+        svg: "docs/console.svg",
+        document: "docs/console.md",
+        begin: "<!-- a log, by `cargo xtask screens` -->\n```text\n",
+    },
+];
+/// Text after a screen.
+const END: &str = "```\n";
+
+/// Starts the servers with the earthquakes, plays the tapes in the console, and writes the screens to
+/// the documentation.
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::find()?;
     let programs = workspace.build_programs()?;
     let servers = demo::start(&workspace, &programs, &Archive::default())?;
-    let hourlog = demo::Hourlog { program: &programs.hourlog, url: &servers.url };
-    let tape = workspace.root.join(TAPE).to_string_lossy().into_owned();
-    let screen = process::output(&mut hourlog.command(&["--tz", "UTC", "--replay", &tape, "--print"]))?;
-    // The port differs in each run.
-    let screen = screen.replace(&servers.url, "demo");
-    servers.stop()?;
-    print::result(&screen);
-    let path = workspace.root.join(DOCUMENT);
-    let document = fs::read_to_string(&path).with_context(|| format!("cannot read {DOCUMENT}"))?;
+    // The port differs in each run, so the console shows the name of a context.
+    let settings = tempfile::tempdir().context("cannot make a directory for the context")?;
+    let contexts = settings.path().join("nats/context");
+    fs::create_dir_all(&contexts).context("cannot make a directory for the context")?;
+    let context = format!(r#"{{"url":"{}"}}"#, servers.url);
+    fs::write(contexts.join("demo.json"), context).context("cannot write the context")?;
+    for picture in PICTURES {
+        let tape = workspace.root.join(picture.tape).to_string_lossy().into_owned();
+        let drawn = |form: &str| -> Result<String> {
+            let mut command = Command::new(&programs.hourlog);
+            command.args(["--context", "demo", "--tz", "UTC", "--replay", &tape, "--print", form]);
+            command.env("XDG_CONFIG_HOME", settings.path()).env_remove("NATS_URL").env("LC_ALL", "C.UTF-8");
+            process::output(&mut command)
+        };
+        let screen = drawn("text")?;
+        print::result(&screen);
+        replace(&workspace.root.join(picture.document), picture.begin, &screen)?;
+        let svg = workspace.root.join(picture.svg);
+        fs::write(&svg, drawn("svg")?).with_context(|| format!("cannot write {}", picture.svg))?;
+    }
+    servers.stop()
+}
+
+/// Replaces a screen in a document.
+fn replace(path: &Path, begin: &str, screen: &str) -> Result<()> {
+    let name = path.display();
+    ensure!(!screen.contains("```"), "the screen contains ```, which would end its block in {name}");
+    let document = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
     let (before, rest) = document
-        .split_once(MARKS.0)
-        .with_context(|| format!("no picture to replace in {DOCUMENT}: add one that starts with {:?}", MARKS.0))?;
-    let (_, after) = rest
-        .split_once(MARKS.1)
-        .with_context(|| format!("the picture in {DOCUMENT} does not end: close it with ```"))?;
-    ensure!(!screen.contains("```"), "the screen contains ```, which would end its block in {DOCUMENT}");
-    fs::write(&path, format!("{before}{}{screen}{}{after}", MARKS.0, MARKS.1))
-        .with_context(|| format!("cannot write {DOCUMENT}"))
+        .split_once(begin)
+        .with_context(|| format!("no picture to replace in {name}: add one that starts with {begin:?}"))?;
+    let (_, after) =
+        rest.split_once(END).with_context(|| format!("the picture in {name} does not end: close it with ```"))?;
+    fs::write(path, format!("{before}{begin}{screen}{END}{after}")).with_context(|| format!("cannot write {name}"))
 }

@@ -4,10 +4,10 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt, future::try_join, stream};
 use hourlog::{
-    Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
+    ArrivalCursor, Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
     wire::{
-        LogsReply, LogsRequest, Moved, Order, PAGE_EVENTS_DEFAULT, ReplayRequest, StripReply, StripRequest,
-        TimelineReply, TimelineRequest, When,
+        LogsReply, LogsRequest, Moved, Order, PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX, ReplayRequest, StripReply,
+        StripRequest, TimelineReply, TimelineRequest, When,
     },
 };
 use tokio::{
@@ -371,8 +371,25 @@ impl Source for Remote {
     }
 
     async fn newest_arrival(&self, log: &LogId) -> Result<Option<Cursor>> {
-        let request = ReplayRequest { order: Order::Arrival, from: Some(When::Last), ..ReplayRequest::default() };
-        Ok(self.replay(log, &request).await?.next)
+        let newest =
+            self.replay(log, &ReplayRequest { reverse: true, limit: Some(1), ..ReplayRequest::default() }).await?;
+        let Some(newest) = newest.events.first() else { return Ok(None) };
+        // Nothing that arrives from now on arrives before now. Who may not ask for the time reads from the newest event on.
+        let time = match self.timeline(log, &TimelineRequest { bins: Some(1), ..TimelineRequest::default() }).await {
+            Ok(counts) => counts.now,
+            Err(error) if error.kind() == ErrorKind::NotAllowed => newest.arrival_time(),
+            Err(error) => return Err(error),
+        };
+        let mut cursor = Cursor::Arrival(ArrivalCursor { time, seq: newest.position.seq });
+        loop {
+            let (after, limit) = (Some(cursor), Some(PAGE_EVENTS_MAX));
+            let request = ReplayRequest { order: Order::Arrival, after, limit, ..ReplayRequest::default() };
+            let page = self.replay(log, &request).await?;
+            cursor = page.next.unwrap_or(cursor);
+            if page.end.is_last() {
+                return Ok(Some(cursor));
+            }
+        }
     }
 
     async fn arrivals(&self, log: &LogId, after: Option<Cursor>, selection: &Selection) -> Result<Arrivals> {

@@ -81,6 +81,33 @@ fn counts(grid: &Grid, reply: &TimelineReply) -> Vec<(Option<u64>, bool)> {
     means
 }
 
+/// Returns the counts of a timeline in equal columns. Those of a part of the index are spread over all of it.
+pub(crate) fn columns(reply: &TimelineReply, (from, to): (Offset, Offset), columns: usize) -> Vec<u64> {
+    let mut counts = vec![0; columns];
+    let span = (i128::from(to.nanos()) - i128::from(from.nanos())).max(1);
+    let column = |at: i64| {
+        let into = i128::from(at) - i128::from(from.nanos());
+        usize::try_from((into * columns as i128 / span).clamp(0, columns as i128 - 1)).unwrap_or(0)
+    };
+    for bin in reply.bins.iter().filter(|bin| bin.count > 0) {
+        let part = reply.grain.0.max(1);
+        let is_finer = !reply.exact && bin.to.nanos().saturating_sub(bin.from.nanos()) < part;
+        let (start, end) = if is_finer {
+            let start = bin.from.nanos().div_euclid(part) * part;
+            (start.max(from.nanos()), start.saturating_add(part).min(to.nanos()))
+        } else {
+            (bin.from.nanos(), bin.to.nanos())
+        };
+        let (first, last) = (column(start), column(end.saturating_sub(1)).max(column(start)));
+        let parts = (last - first + 1) as u64;
+        for (number, index) in (first..=last).enumerate() {
+            let share = |number: u64| bin.count * number / parts;
+            counts[index] += share(number as u64 + 1) - share(number as u64);
+        }
+    }
+    counts
+}
+
 /// Returns the way in which heights follow from counts.
 pub(crate) fn heights(chosen: Heights, bars: &[Bar]) -> Heights {
     if chosen != Heights::Automatic {

@@ -74,9 +74,9 @@ pub(crate) fn rows<'a>(
     Box::new(text.chain(note).chain(headers(event, zone, width)))
 }
 
-/// Returns how far the detail of the event under the cursor can be scrolled down before its end is
-/// on the screen.
-pub(crate) fn scroll_max(state: &State) -> usize {
+/// Returns how far the detail is scrolled down, `by` rows further than it is, or to its end. Reads no more of the text than
+/// that takes.
+pub(crate) fn scrolled_down(state: &State, by: usize) -> usize {
     let Some((log, event)) = state.log.as_ref().and_then(|log| Some((log, log.detail_event()?))) else { return 0 };
     let area = layout::log_areas(log, state.size).detail;
     if area.width == 0 {
@@ -84,8 +84,9 @@ pub(crate) fn scroll_max(state: &State) -> usize {
         return 0;
     }
     // The tabs take the first row.
-    let rows = rows(log, event, state.shown_zone(), area.width).count();
-    rows.saturating_sub(usize::from(area.height.saturating_sub(1)))
+    let (height, wanted) = (usize::from(area.height.saturating_sub(1)), log.detail_scroll() + by);
+    let rows = rows(log, event, state.shown_zone(), area.width).take(wanted + height).count();
+    rows.saturating_sub(height).min(wanted)
 }
 
 /// Returns the JSON that is shown with lines of values.

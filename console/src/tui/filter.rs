@@ -120,6 +120,13 @@ fn is_expression(typed: &str) -> bool {
     begins || OPERATORS.iter().any(|operator| typed.contains(operator))
 }
 
+/// Returns true if there is one equals sign alone in an expression.
+pub(crate) fn assigns(typed: &str) -> bool {
+    let bytes = typed.as_bytes();
+    let is_sign = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(|byte| b"=!<>".contains(byte));
+    bytes.iter().enumerate().any(|(at, byte)| *byte == b'=' && !is_sign(at.checked_sub(1)) && !is_sign(Some(at + 1)))
+}
+
 /// Returns a text as a string of CEL.
 pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
@@ -155,6 +162,7 @@ mod tests {
             ("!has(json.id)", true),
             ("4 < json.mag", true),
             ("(json.a || json.b)", true),
+            ("json.mag = 6", true),
         ] {
             assert_eq!(is_expression(typed), is_an_expression, "{typed}");
         }
@@ -173,6 +181,7 @@ mod tests {
         let (condition, text) = selected(&["json.mag >= 5", "hualian", "Taiwan \"x\""]);
         assert_eq!(condition, "(json.mag >= 5) && (data.contains(\"Taiwan \\\"x\\\"\"))");
         assert_eq!(text, "re:(?i)hualian");
+        assert!(assigns("json.mag = 6") && !assigns("json.mag >= 6 && json.a == 1 && json.b != 2"));
         let mut off = filters(&["json.mag >= 5"]);
         off[0].is_on = false;
         assert!(selection(&off).is_all());

@@ -104,7 +104,7 @@ pub enum Action {
     DetailUp,
     /// Turn wrapping of long lines in the detail on or off.
     Wrap,
-    /// Copy the event, or the command that reads the range.
+    /// Copy a value; in the list, choose what to copy.
     Copy,
     /// Choose how the height of a bar follows from its count.
     Heights,
@@ -126,6 +126,8 @@ pub enum Action {
     NextOrder,
     /// Turn the order of the logs around.
     TurnOrder,
+    /// Choose the columns of the list.
+    Columns,
 }
 
 /// The part of the console in which a key has a meaning.
@@ -276,13 +278,14 @@ pub const KEYMAP: &[Binding] = &[
     key(Log, Marks, &["]"], Action::NextMark, ("next mark", ""), "the next mark"),
     key(Log, Marks, &["v"], Action::Range, ("range", "select"), "begin a range of time at the playhead, end it there, remove it"),
     key(Log, Event, &["enter"], Action::Open, ("event's text", "json, detail"), "put the cursor into the event's text; on a narrow screen, show it"),
+    key(Log, Event, &["c"], Action::Columns, ("columns", "fields, table"), "choose the columns of the list"),
     key(Log, Event, &["tab"], Action::NextTab, ("pretty, raw, hex", "tab"), "the event as pretty, raw, hex"),
     key(Log, Event, &["J"], Action::DetailDown, ("scroll text down", ""), "scroll the event's text down"),
     key(Log, Event, &["K"], Action::DetailUp, ("scroll text up", ""), "scroll the event's text up"),
     key(Log, Event, &["l"], Action::Right, ("scroll right", ""), "scroll long rows to the right"),
     key(Log, Event, &["h"], Action::Left, ("scroll left", ""), "scroll long rows to the left"),
     key(Log, Event, &["w"], Action::Wrap, ("wrap", "lines"), "wrap long lines of the event, or cut them"),
-    key(Log, Event, &["y"], Action::Copy, ("copy", "yank, clipboard"), "copy the event as JSON, or the command that reads the range if there is one"),
+    key(Log, Event, &["y"], Action::Copy, ("copy", "yank, clipboard"), "copy: then y (data) e (event as JSON) t (time) l (line that opens this view) r (command that reads the range)"),
     key(Everywhere, Screens, &["esc", "backspace"], Action::Back, ("take away", ""), "take away the newest thing: help, prompt, search, range, filter"),
     key(Everywhere, Screens, &["?"], Action::Help, ("help", "keys"), "show all keys"),
     key(Everywhere, Screens, &[":", "ctrl-p"], Action::Palette, ("commands", ""), "find any action, mark or log by some of its letters"),

@@ -2,17 +2,21 @@
 
 use hourlog::{
     Event, LogId, Offset, Result,
+    pace::Speed,
     wire::{LogsReply, StripReply, TimelineReply, TimelineRequest},
 };
 
-use crate::tui::{
-    filter::Selection,
-    key::Key,
-    pages::{Fetch, Fetched},
-    pattern::Pattern,
-    scale::Window,
-    scan::{ScanPage, ScanProgress},
-    state::RequestKind,
+use crate::{
+    tui::{
+        filter::{Filter, Selection},
+        key::Key,
+        pages::{Fetch, Fetched},
+        pattern::Pattern,
+        scale::Window,
+        scan::{ScanPage, ScanProgress},
+        state::RequestKind,
+    },
+    when::Moment,
 };
 
 /// Something that has happened.
@@ -28,6 +32,17 @@ pub enum Msg {
     Paste(String),
     /// The current time.
     Tick(Offset),
+    /// The console was started with a log.
+    Open {
+        /// The log.
+        log: LogId,
+        /// The place to go to.
+        at: Option<Moment>,
+        /// The filter on its events.
+        filter: Option<Filter>,
+        /// The speed at which it plays.
+        speed: Option<Speed>,
+    },
     /// The answer to [`Request::Logs`].
     Logs(Result<LogsReply>),
     /// The answer to [`Request::Strips`].

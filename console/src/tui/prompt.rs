@@ -33,6 +33,40 @@ pub(crate) const WINDOWS: [WindowChoice; 6] = [
     window('6', "7d", 10_080),
 ];
 
+/// A text that can be copied.
+pub(crate) struct CopyChoice {
+    /// The letter that chooses it.
+    pub(crate) key: char,
+    /// Its name on the screen.
+    pub(crate) name: &'static str,
+    /// The text.
+    pub(crate) what: Copied,
+}
+
+/// The kinds of text that can be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Copied {
+    /// The data of the event.
+    Data,
+    /// The event as JSON.
+    Event,
+    /// The time of the playhead.
+    Time,
+    /// The command that opens this view.
+    View,
+    /// The command that reads the range.
+    Range,
+}
+
+/// The texts to choose from.
+pub(crate) const COPIES: [CopyChoice; 5] = [
+    CopyChoice { key: 'y', name: "data", what: Copied::Data },
+    CopyChoice { key: 'e', name: "event as JSON", what: Copied::Event },
+    CopyChoice { key: 't', name: "time", what: Copied::Time },
+    CopyChoice { key: 'l', name: "line that opens this view", what: Copied::View },
+    CopyChoice { key: 'r', name: "command that reads the range", what: Copied::Range },
+];
+
 /// Reads a time to go to. With a sign before it, it counts from the playhead, and a time of day is that of the playhead's day.
 ///
 /// # Errors

@@ -79,6 +79,7 @@ fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<'a> {
             zone,
         );
     }
+    let (mut day_above, mut day_below) = (None, None);
     let (cursor, above, below) = match log.event() {
         Some(event) => {
             let mut above = before(event.position.next());
@@ -92,19 +93,25 @@ fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<'a> {
             }
             let cursor = Row::Playhead(until(after.peek().copied()));
             let last = log.pages.before(log.playhead).next();
+            let here = log.playhead.offset;
+            day_above = last.and_then(|last| between.day(last.position.offset, here));
+            day_below = after.peek().and_then(|next| between.day(here, next.position.offset));
             (cursor, before(log.playhead), Downwards::new(last, after, between))
         }
     };
     let anchor = log.cursor_row.index(height);
     let mut below: Vec<Row<'a>> = below.take(height).collect();
-    // The playhead's own row tells how long it is to the next event.
-    if log.event().is_none() && matches!(below.first(), Some(Row::Silence(_))) {
-        below.remove(0);
+    if log.event().is_none() {
+        // The playhead's own row tells how long it is to the next event, and it may be on another day.
+        if matches!(below.first(), Some(Row::Silence(_) | Row::Day(_))) {
+            below.remove(0);
+        }
+        below.splice(0..0, day_below);
     }
     below.truncate(height.saturating_sub(1));
     let room_above = anchor.max(height.saturating_sub(1).saturating_sub(below.len()));
     let mut up = vec![cursor];
-    up.extend(above.take(room_above));
+    up.extend(day_above.into_iter().chain(above).take(room_above));
     finish(up, below, 0, height, zone)
 }
 
@@ -112,25 +119,19 @@ fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<'a> {
 fn finish<'a>(up: Vec<Row<'a>>, below: Vec<Row<'a>>, cursor: usize, height: usize, zone: &TimeZone) -> Rows<'a> {
     let mut cursor = up.len() - 1 - cursor.min(up.len() - 1);
     let mut rows: Vec<Row<'a>> = up.into_iter().rev().chain(below).take(height).collect();
-    let has_day = rows.iter().any(|row| matches!(row, Row::Day(_)));
     let first = rows.iter().find_map(|row| match row {
         Row::Event(event, _) => Some(event.position.offset),
         _ => None,
     });
-    // The day is not seen otherwise.
-    if let (false, Some(first)) = (has_day, first)
-        && height > 2
-    {
+    // The first row names the day, so that it is always seen.
+    if let Some(first) = first.filter(|_| height > 4 && !matches!(rows[0], Row::Day(_))) {
         let day = start_of_day(first, zone).unwrap_or(first);
-        if rows.len() < height {
+        if rows.len() < height || cursor == 0 {
             rows.insert(0, Row::Day(day));
+            rows.truncate(height);
             cursor += 1;
-        } else if cursor > 0 {
-            rows[0] = Row::Day(day);
         } else {
-            rows.insert(0, Row::Day(day));
-            rows.pop();
-            cursor += 1;
+            rows[0] = Row::Day(day);
         }
     }
     Rows { rows, cursor }
@@ -145,12 +146,18 @@ struct Between<'z> {
 
 impl Between<'_> {
     fn row<'a>(self, before: &Event, after: &Event) -> Option<Row<'a>> {
-        let (from, to) = (before.position.offset, after.position.offset);
+        self.day(before.position.offset, after.position.offset).or_else(|| {
+            let pause = since(before, after);
+            (self.silence_nanos > 0 && pause > self.silence_nanos).then_some(Row::Silence(pause))
+        })
+    }
+
+    /// Returns the day that begins between two times.
+    fn day<'a>(self, from: Offset, to: Offset) -> Option<Row<'a>> {
         if day(from, self.zone) != day(to, self.zone) {
             return Some(Row::Day(start_of_day(to, self.zone).unwrap_or(to)));
         }
-        let pause = since(before, after);
-        (self.silence_nanos > 0 && pause > self.silence_nanos).then_some(Row::Silence(pause))
+        None
     }
 }
 

@@ -57,6 +57,8 @@ pub struct State {
     pub time_style: TimeStyle,
     /// Address of the service.
     pub server: String,
+    /// Short name of the service.
+    pub label: String,
     /// Flags with which the command line reaches the same service.
     pub flags: String,
     /// The list of logs.
@@ -118,6 +120,7 @@ impl State {
             service_ahead_nanos: 0,
             zone,
             time_style: TimeStyle::Local,
+            label: server.clone(),
             server,
             flags: String::new(),
             logs: Logs::default(),

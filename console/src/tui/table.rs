@@ -2,7 +2,7 @@
 
 use hourlog::Event;
 
-use super::columns::{Choice, choose, fields, find};
+use super::columns::{Choice, Column, choose, fields, find};
 
 /// Columns of a row beside its data: the gutter, the time and the pause.
 const BESIDE_COLUMNS: u16 = 26;
@@ -19,9 +19,13 @@ const ENOUGH: usize = 50;
 #[derive(Debug, Default)]
 pub struct Table {
     choice: Choice,
+    /// The paths of the columns, in order, if the user has chosen them.
+    picked: Option<Vec<String>>,
     room: usize,
     sampled: usize,
     median_nanos: i64,
+    /// Digits after the seconds that tell the times of the sample apart.
+    digits: usize,
 }
 
 impl Table {
@@ -30,9 +34,68 @@ impl Table {
         &self.choice
     }
 
+    /// Shows or hides a column.
+    pub(crate) fn toggle(&mut self, path: &str) {
+        let mut picked = self.picked();
+        match picked.iter().position(|picked| picked == path) {
+            Some(index) => drop(picked.remove(index)),
+            None => picked.push(path.to_owned()),
+        }
+        self.pick(Some(picked));
+    }
+
+    /// Moves a shown column to the left or to the right.
+    pub(crate) fn shift(&mut self, path: &str, by: isize) {
+        let mut picked = self.picked();
+        if let Some(index) = picked.iter().position(|picked| picked == path) {
+            let to = index.saturating_add_signed(by).min(picked.len() - 1);
+            picked.swap(index, to);
+            self.pick(Some(picked));
+        }
+    }
+
+    /// Shows the columns that are chosen by themselves.
+    pub(crate) fn reset(&mut self) {
+        self.picked = None;
+        self.sampled = 0;
+    }
+
+    /// Returns the paths of the shown columns.
+    fn picked(&self) -> Vec<String> {
+        self.choice.chosen.iter().map(|column| column.path.clone()).collect()
+    }
+
+    /// Shows these columns, as far as the sample has them.
+    fn pick(&mut self, picked: Option<Vec<String>>) {
+        self.picked = picked;
+        let Some(picked) = &self.picked else { return };
+        let mut all: Vec<Column> = std::mem::take(&mut self.choice.chosen);
+        all.append(&mut self.choice.others);
+        for path in picked {
+            if let Some(index) = all.iter().position(|column| column.path == *path) {
+                self.choice.chosen.push(Column { is_flexible: false, ..all.remove(index) });
+            }
+        }
+        // The last text takes what is left.
+        if let Some(last) = self.choice.chosen.last_mut() {
+            last.is_flexible = !last.is_number;
+        }
+        self.choice.others = all;
+    }
+
     /// Returns the median of the pauses between two events.
     pub(crate) fn median_nanos(&self) -> i64 {
         self.median_nanos
+    }
+
+    /// Returns the digits after the seconds that tell the times of neighbours apart: 3, 6 or 9.
+    pub(crate) fn digits(&self) -> usize {
+        self.digits.max(3)
+    }
+
+    /// Forgets the sample, because other events are shown.
+    pub(crate) fn resample(&mut self) {
+        self.sampled = 0;
     }
 
     /// Returns the shortest pause that counts as silence, if a bar stands for `bar_nanos`.
@@ -57,12 +120,23 @@ impl Table {
             return;
         }
         self.choice = choose(sample.iter().map(|event| &event.record.data[..]), room);
+        self.pick(self.picked.clone());
         let mut pauses: Vec<i64> = sample
             .windows(2)
             .map(|pair| pair[1].position.offset.nanos().saturating_sub(pair[0].position.offset.nanos()))
             .collect();
         pauses.sort_unstable();
         (self.room, self.sampled) = (room, sample.len());
+        let tie = |unit: i64| {
+            let times =
+                sample.windows(2).map(|pair| (pair[0].position.offset.nanos(), pair[1].position.offset.nanos()));
+            times.into_iter().any(|(one, next)| one != next && one.div_euclid(unit) == next.div_euclid(unit))
+        };
+        self.digits = match (tie(1_000_000), tie(1_000)) {
+            (false, _) => 3,
+            (true, false) => 6,
+            (true, true) => 9,
+        };
         self.median_nanos = pauses.get(pauses.len() / 2).copied().unwrap_or(0);
     }
 

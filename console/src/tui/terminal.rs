@@ -77,6 +77,16 @@ pub fn resume() -> Result<(), Failure> {
     disable_raw_mode().and_then(|()| take()).map_err(failed)
 }
 
+/// Returns false if the locale says that the terminal has other letters than those of UTF-8.
+pub fn has_utf8() -> bool {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+    // Containers often set none, on terminals that have UTF-8.
+    set.is_none_or(|locale| {
+        let locale = locale.to_string_lossy().to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
 /// Returns a size that can be drawn on: that of an unknown terminal is zero.
 pub fn usable((columns, rows): (u16, u16)) -> (u16, u16) {
     if columns == 0 || rows == 0 { UNKNOWN_SIZE } else { (columns, rows) }

@@ -73,26 +73,36 @@ impl Spacing {
         }
     }
 
-    /// Returns true if a tick stands at a time.
-    fn has(self, at: &Zoned) -> bool {
-        let time = at.time();
-        let since_midnight = i64::from(time.hour()) * HOUR
-            + i64::from(time.minute()) * MINUTE
-            + i64::from(time.second()) * SECOND
-            + i64::from(time.subsec_nanosecond());
+    /// Returns true if a tick stands at a time: it is a multiple of the spacing, or the first one after such a time.
+    fn has(self, at: &Zoned, before: Option<&Zoned>) -> bool {
+        match before {
+            Some(before) => self.number(at) != self.number(before),
+            None => self.is_multiple(at),
+        }
+    }
+
+    /// Returns the number of the spacing that a time lies in.
+    fn number(self, at: &Zoned) -> (i64, i64) {
+        let day = i64::from((at.date() - jiff::civil::date(1970, 1, 5)).get_days());
         match self {
-            Self::Nanos(nanos) => since_midnight % nanos == 0,
-            Self::Days(days) => since_midnight == 0 && (days < 7 || at.weekday() == jiff::civil::Weekday::Monday),
-            Self::Months(months) => {
-                let month = i64::from(at.year()) * 12 + i64::from(at.month()) - 1;
-                since_midnight == 0 && at.day() == 1 && month.rem_euclid(months) == 0
-            }
+            Self::Nanos(nanos) => (day, since_midnight(at).div_euclid(nanos)),
+            Self::Days(days) => (day.div_euclid(days), 0),
+            Self::Months(months) => (month(at).div_euclid(months), 0),
+        }
+    }
+
+    fn is_multiple(self, at: &Zoned) -> bool {
+        let into_day = since_midnight(at);
+        match self {
+            Self::Nanos(nanos) => into_day % nanos == 0,
+            Self::Days(days) => into_day == 0 && (days < 7 || at.weekday() == jiff::civil::Weekday::Monday),
+            Self::Months(months) => into_day == 0 && at.day() == 1 && month(at).rem_euclid(months) == 0,
         }
     }
 
     /// Returns the text of a tick, and the width of the widest.
     fn text(self, at: &Zoned, has_weekdays: bool) -> String {
-        let is_midnight = Self::Days(1).has(at);
+        let is_midnight = Self::Days(1).is_multiple(at);
         let format = match self {
             Self::Months(12..) => "%Y",
             Self::Months(_) => "%Y-%m",
@@ -107,6 +117,18 @@ impl Spacing {
     }
 }
 
+fn since_midnight(at: &Zoned) -> i64 {
+    let time = at.time();
+    i64::from(time.hour()) * HOUR
+        + i64::from(time.minute()) * MINUTE
+        + i64::from(time.second()) * SECOND
+        + i64::from(time.subsec_nanosecond())
+}
+
+fn month(at: &Zoned) -> i64 {
+    i64::from(at.year()) * 12 + i64::from(at.month()) - 1
+}
+
 /// Returns the times below the bars, from left to right.
 pub(crate) fn ticks(grid: &Grid, zone: &TimeZone) -> Vec<Tick> {
     let edges: Vec<Zoned> = grid.edges()[..grid.bars()].iter().map(|edge| when::zoned(*edge, zone)).collect();
@@ -114,7 +136,8 @@ pub(crate) fn ticks(grid: &Grid, zone: &TimeZone) -> Vec<Tick> {
     let step = grid.scale.step.about_nanos();
     for has_weekdays in [true, false] {
         for spacing in SPACINGS.into_iter().filter(|spacing| spacing.about_nanos() >= step) {
-            let at: Vec<usize> = (0..edges.len()).filter(|bar| spacing.has(&edges[*bar])).collect();
+            let before = |bar: usize| bar.checked_sub(1).map(|before| &edges[before]);
+            let at: Vec<usize> = (0..edges.len()).filter(|bar| spacing.has(&edges[*bar], before(*bar))).collect();
             let texts: Vec<String> = at.iter().map(|bar| spacing.text(&edges[*bar], has_weekdays)).collect();
             // The sign at a tick takes a column, too.
             let fits = |index: usize| {

@@ -7,6 +7,9 @@ use hourlog::{
     wire::Step,
 };
 
+/// The mean length of a year.
+const YEAR: i64 = 31_556_952 * SECOND;
+
 /// Returns how long ago, or how far ahead, `offset` is.
 pub(crate) fn age(offset: Offset, now: Offset) -> String {
     let nanos = now.nanos().saturating_sub(offset.nanos());
@@ -20,7 +23,7 @@ pub(crate) fn age(offset: Offset, now: Offset) -> String {
 pub(crate) fn duration(nanos: i64) -> String {
     let nanos = nanos.max(0);
     match nanos {
-        _ if nanos >= 365 * DAY => format!("{}y {}d", nanos / (365 * DAY), nanos % (365 * DAY) / DAY),
+        _ if nanos >= YEAR => format!("{}y {}d", nanos / YEAR, nanos % YEAR / DAY),
         _ if nanos >= DAY => format!("{}d {}h", nanos / DAY, nanos % DAY / HOUR),
         _ if nanos >= HOUR => format!("{}h {}m", nanos / HOUR, nanos % HOUR / MINUTE),
         _ if nanos >= MINUTE => format!("{}m {}s", nanos / MINUTE, nanos % MINUTE / SECOND),
@@ -54,7 +57,7 @@ pub(crate) fn pause(nanos: i64) -> String {
     let nanos = nanos.max(0);
     match nanos {
         0 => "0".to_owned(),
-        _ if nanos >= 365 * DAY => format!("{}y {}d", nanos / (365 * DAY), nanos % (365 * DAY) / DAY),
+        _ if nanos >= YEAR => format!("{}y {}d", nanos / YEAR, nanos % YEAR / DAY),
         _ if nanos >= DAY => format!("{}d {:02}h", nanos / DAY, nanos % DAY / HOUR),
         _ if nanos >= HOUR => format!("{}h {:02}m", nanos / HOUR, nanos % HOUR / MINUTE),
         _ if nanos >= MINUTE => format!("{}m {:02}s", nanos / MINUTE, nanos % MINUTE / SECOND),
@@ -136,7 +139,7 @@ mod tests {
             (1_500_000_000, "1.5s"),
             (90 * SECOND, "1m 30s"),
             (2 * HOUR + 3 * MINUTE, "2h 3m"),
-            (400 * DAY, "1y 35d"),
+            (400 * DAY, "1y 34d"),
         ];
         for (nanos, text) in cases {
             assert_eq!(duration(nanos), text);

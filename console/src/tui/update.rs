@@ -38,6 +38,16 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.tick(now);
             play::tick(state, &mut effects);
         }
+        Msg::Open { log, at, filter, speed } => {
+            logs::open(state, log, &mut effects);
+            if let Some(at) = at {
+                prompt::go_to_moment(state, at);
+            }
+            if let Some(filter) = filter {
+                selection::check(state, vec![filter], &mut effects);
+            }
+            play::wish(state, speed);
+        }
         Msg::Logs(logs) => logs::answered(state, logs),
         Msg::Strips { request, strips } => logs::stripped(state, &request, strips),
         Msg::Loaded { number, events } => loading::loaded(state, number, events),
@@ -48,6 +58,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Scanned { number, page } => search::scanned(state, number, page),
     }
     travel::settle(state);
+    play::fulfil(state);
     if !is_tick {
         loading::choose_columns(state);
     }

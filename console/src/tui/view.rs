@@ -2,6 +2,7 @@
 //! pen.
 
 mod chips;
+mod columns;
 mod detail;
 mod footer;
 mod header;
@@ -45,7 +46,26 @@ pub fn view(state: &State, looks: Looks, buffer: &mut Buffer) {
     if let Some(prompt) = state.prompt.as_ref().filter(|prompt| prompt.kind == PromptKind::Palette) {
         palette::draw(state, prompt, looks, buffer, body);
     }
+    if let (Some(prompt), Some(log)) = (&state.prompt, &state.log)
+        && prompt.kind == PromptKind::Columns
+    {
+        columns::draw(log, prompt.choice, looks, buffer, body);
+    }
     if let Some(line) = state.help {
         help::draw(state, line, looks, buffer, screen);
+    }
+    if looks.ascii {
+        spell(buffer);
+    }
+}
+
+/// Puts a question mark in the place of each letter from outside that the terminal may not have.
+fn spell(buffer: &mut Buffer) {
+    for cell in &mut buffer.content {
+        if cell.symbol().is_empty() {
+            cell.set_symbol(" ");
+        } else if !cell.symbol().is_ascii() {
+            cell.set_symbol("?");
+        }
     }
 }

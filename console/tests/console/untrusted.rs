@@ -58,7 +58,7 @@ async fn hostile_ids_are_shown_and_copied_as_text() {
     console.press("tab tab tab").await;
     console.shows(&["log            it's;$(id)&<U+202E>"]).await;
     assert!(!hides(&console.text()), "{}", console.text());
-    console.press("v v y").await;
+    console.press("v v y r").await;
     let command = "hourlog read $'it\\'s;$(id)&\\U0000202e\\U0000200b.\\U00000301\\U000000e9' --since ";
     assert!(console.copied().starts_with(command), "{}", console.copied());
     // The list, the search by letters and the palette.

@@ -25,6 +25,8 @@ const SHORT_WIDTH_MAX: usize = 24;
 const MEDIUM_WIDTH_MAX: usize = 40;
 /// Limit of the width of a column. Longer texts are never shown whole.
 const WIDTH_MAX: usize = 256;
+/// Limit of the width of a column of numbers.
+const NUMBER_WIDTH_MAX: usize = 16;
 /// Decimals from which a number is finer than anyone reads it, as in coordinates.
 const FINE_DECIMALS: usize = 4;
 /// Limit of the decimals that are counted.
@@ -131,7 +133,11 @@ fn column(tally: &Tally<'_>, name: &str, texts: &[&str], distinct: usize, events
     };
     let mut widths: Vec<usize> = texts.iter().map(|text| shown_width(text)).collect();
     widths.sort_unstable();
-    let ninth_tenth = widths[(widths.len() * 9).div_ceil(10) - 1];
+    let ninth_tenth = match is_number_column {
+        // A number that is cut says nothing.
+        true => widths[widths.len() - 1].min(NUMBER_WIDTH_MAX),
+        false => widths[(widths.len() * 9).div_ceil(10) - 1],
+    };
 
     let mut numbers: Vec<(f64, &str)> = Vec::new();
     if is_number_column {

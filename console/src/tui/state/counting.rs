@@ -9,6 +9,8 @@ use crate::tui::{filter::Selection, scale::Window};
 
 /// Age at which counts of a followed log are outdated.
 const EVERY_NANOS: i64 = 2_000_000_000;
+/// Counts for which events are read are outdated after this many times the time that reading took.
+const READING_PARTS: i64 = 20;
 /// The most events to read for exact counts of bars that the index does not tell apart.
 const READS_MAX: u64 = 1_000_000;
 
@@ -23,6 +25,14 @@ pub(crate) struct CountsQuery {
     pub(crate) selection: Selection,
 }
 
+impl CountsQuery {
+    /// Returns true if it asks for the same bars as `other`, but for a window that has moved on.
+    fn is_later_window_of(&self, other: &Self) -> bool {
+        let is_like = (self.step, &self.zone, &self.selection) == (other.step, &other.zone, &other.selection);
+        is_like && self.window.0 > other.window.0 && self.window.0 < other.window.1
+    }
+}
+
 /// Counts that are asked for in several requests, if events have to be read.
 #[derive(Debug, Default)]
 pub(crate) struct Counting {
@@ -32,6 +42,8 @@ pub(crate) struct Counting {
     partial: Option<TimelineReply>,
     /// The time at which the counts were complete.
     done: Option<Offset>,
+    /// The time at which counting began.
+    begun: Option<Offset>,
     /// The last request goes on where the partial counts end.
     goes_on: bool,
     /// The user has stopped it.
@@ -73,8 +85,13 @@ impl Counting {
 
     /// Returns the next request, if one is needed. Only counts of a followed log become outdated.
     pub(crate) fn request(&mut self, query: &CountsQuery, follows: bool, now: Offset) -> Option<TimelineRequest> {
-        let is_same = self.query.as_ref() == Some(query);
         let reads = !query.selection.is_all();
+        // A followed window moves bar by bar. The bars that stay are known, and the others come with the next count.
+        let is_moved = follows && reads && self.query.as_ref().is_some_and(|known| query.is_later_window_of(known));
+        if is_moved && self.done.is_some() {
+            self.query = Some(query.clone());
+        }
+        let is_same = self.query.as_ref() == Some(query);
         if !is_same {
             if reads {
                 self.known = None;
@@ -82,7 +99,10 @@ impl Counting {
             (self.partial, self.done, self.is_stopped) = (None, None, false);
             self.query = Some(query.clone());
         }
-        let is_outdated = |done: Offset| follows && now.nanos().saturating_sub(done.nanos()) >= EVERY_NANOS;
+        let read_nanos =
+            self.begun.zip(self.done).map_or(0, |(begun, done)| done.nanos().saturating_sub(begun.nanos()));
+        let every = if reads { EVERY_NANOS.max(read_nanos.saturating_mul(READING_PARTS)) } else { EVERY_NANOS };
+        let is_outdated = |done: Offset| follows && now.nanos().saturating_sub(done.nanos()) >= every;
         if self.is_stopped || self.done.is_some_and(|done| !is_outdated(done)) {
             return None;
         }
@@ -90,6 +110,9 @@ impl Counting {
         let exact = reads || self.partial.is_some();
         let after = self.partial.as_ref().filter(|_| self.done.is_none()).and_then(|partial| partial.next);
         self.goes_on = after.is_some();
+        if !self.goes_on {
+            self.begun = Some(now);
+        }
         let CountsQuery { window: (from, to), step, zone, selection } = query;
         Some(TimelineRequest {
             from: Some(When::At(*from)),

@@ -57,6 +57,8 @@ pub struct Log {
     pub mode: Mode,
     /// Playing speed, once it was chosen.
     pub speed: Option<Speed>,
+    /// It is played once it is loaded.
+    pub(crate) wants_to_play: bool,
     /// Pauses between events are shortened while playing, if the user has said so or otherwise.
     pub skips_silence: Option<bool>,
     /// Reports of incoming events.
@@ -276,6 +278,7 @@ impl Log {
             scrubber: Scrubber::default(),
             mode: Mode::Live,
             speed: None,
+            wants_to_play: false,
             skips_silence: None,
             tail: Tail::Waiting,
             unseen: 0,

@@ -37,6 +37,10 @@ pub enum PromptKind {
     Filter,
     /// Choose how much time the scrubber shows, by a digit.
     Window,
+    /// Choose what to copy, by a letter.
+    Copy,
+    /// Choose the columns of the list.
+    Columns,
     /// Choose from the palette.
     Palette,
 }

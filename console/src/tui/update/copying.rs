@@ -5,31 +5,57 @@ use hourlog::Offset;
 use crate::{
     output::{human_bytes, to_json},
     shell,
-    tui::{msg::Effect, state::State},
-    when,
+    tui::{filter::Filter, msg::Effect, prompt::Copied, state::State},
 };
 
 /// The most bytes of a text that terminals take for the clipboard.
 const CLIPBOARD_BYTES_MAX: usize = 74_994;
 
-/// Copies the command that reads the range, or else the event.
-pub(super) fn copy(state: &mut State, effects: &mut Vec<Effect>) {
+/// Copies a text of the open log.
+pub(super) fn copy(state: &mut State, what: Copied, effects: &mut Vec<Effect>) {
     let Some(log) = &state.log else { return };
-    if let Some((from, last)) = log.range_times() {
-        // `--until` is exclusive, and a range includes its last event.
-        let until: Offset = last.saturating_add_nanos(1);
-        let options = format!("{} --since {from} --until {until}", state.flags);
-        let command = shell::command("read", &options, &log.id, "");
-        send(state, effects, "the command that reads the range", command);
-    } else if let Some(event) = log.detail_event() {
-        let json = to_json(&hourlog::wire::json::JsonEvent::from(event));
-        let time = when::show(event.position.offset, state.shown_zone());
-        if json.len() <= CLIPBOARD_BYTES_MAX {
-            return send(state, effects, &format!("the event of {time}"), json);
+    let command = |name: &str, options: String| shell::command(name, &format!("{}{options}", state.flags), &log.id, "");
+    match what {
+        Copied::Range => match log.range_times() {
+            None => state.say("v begins a range"),
+            Some((from, last)) => {
+                // `--until` is exclusive, and a range includes its last event.
+                let until: Offset = last.saturating_add_nanos(1);
+                let command = command("read", format!(" --since {from} --until {until}"));
+                send(state, effects, "the command", command);
+            }
+        },
+        Copied::View => {
+            let filters: Vec<String> =
+                log.filters.iter().filter(|filter| filter.is_on).map(Filter::expression).collect();
+            let condition = match &filters[..] {
+                [] => String::new(),
+                [only] => format!(" --where {}", shell::quoted(only)),
+                several => {
+                    let all: Vec<String> = several.iter().map(|filter| format!("({filter})")).collect();
+                    format!(" --where {}", shell::quoted(&all.join(" && ")))
+                }
+            };
+            let command = command("console", format!(" --at {}{condition}", log.playhead.offset));
+            send(state, effects, "the line", command);
         }
-        let options = format!("{} --position {}", state.flags, event.position);
-        let command = shell::command("read", &options, &log.id, "");
-        send(state, effects, "the event is too large for the terminal: the command that reads it", command);
+        Copied::Time => {
+            let time = log.playhead.offset.to_string();
+            send(state, effects, "the time", time);
+        }
+        Copied::Data | Copied::Event => {
+            let Some(event) = log.detail_event() else { return state.say("no event is here") };
+            let text = match what {
+                Copied::Data => String::from_utf8_lossy(&event.record.data).into_owned(),
+                _ => to_json(&hourlog::wire::json::JsonEvent::from(event)),
+            };
+            if text.len() <= CLIPBOARD_BYTES_MAX {
+                let name = if what == Copied::Data { "the data" } else { "the event" };
+                return send(state, effects, name, text);
+            }
+            let command = command("read", format!(" --position {}", event.position));
+            send(state, effects, "too large for the terminal: the command", command);
+        }
     }
 }
 

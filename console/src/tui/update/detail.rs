@@ -91,13 +91,14 @@ fn path(segments: &[Segment<'_>]) -> String {
 
 /// Moves the cursor by a number of values, or scrolls a text that has none.
 fn step(state: &mut State, by: isize) {
-    let scroll_max = detail_text::scroll_max(state);
+    let scrolled = detail_text::scrolled_down(state, 1);
     let (size, zone) = (state.size, state.shown_zone().clone());
     let Some(log) = &mut state.log else { return };
     let Some(event) = log.detail_event() else { return };
     let lines: Vec<usize> = values(log, event).map(|value| value.line).collect();
     if lines.is_empty() {
-        return log.scroll_detail(log.detail_scroll().saturating_add_signed(by).min(scroll_max));
+        let scroll = if by > 0 { scrolled } else { log.detail_scroll().saturating_sub(1) };
+        return log.scroll_detail(scroll);
     }
     let at = lines.partition_point(|line| *line < log.detail.line);
     let is_on = lines.get(at) == Some(&log.detail.line);

@@ -152,7 +152,8 @@ pub(super) fn failed(state: &mut State, kind: RequestKind, error: &Error) {
     let is_outage = state.requests.failed(kind, error, state.now);
     if error.kind() == ErrorKind::NotFound {
         log.empty = true;
-    } else if !is_outage {
+    } else if !is_outage && error.kind() != ErrorKind::Refused {
+        // A limit of the service is waited for.
         state.say(error.to_string());
     }
 }

@@ -11,7 +11,7 @@ use crate::tui::{
 };
 
 use super::{
-    copying, detail, play, search, selection,
+    detail, play, search, selection,
     travel::{burst, follow, go, jump_to_goal, mark, scrub, step, zoom, zoom_all},
 };
 
@@ -25,7 +25,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         return;
     }
     let rows = layout::list_rows(state);
-    let scroll_max = if action == Action::DetailDown { detail_text::scroll_max(state) } else { 0 };
+    let scrolled = if action == Action::DetailDown { detail_text::scrolled_down(state, rows / 2) } else { 0 };
     match action {
         Action::Back => return back(state, effects),
         Action::Leave => return leave(state, effects),
@@ -54,12 +54,13 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::PreviousBurst => return burst(state, Direction::Backward),
         Action::NextBurst => return burst(state, Direction::Forward),
         Action::NextTimeStyle => return next_time_style(state),
-        Action::Copy => return copying::copy(state, effects),
+        Action::Copy => return state.prompt = Some(Prompt::new(PromptKind::Copy, "")),
         Action::Open => return detail::enter(state),
         _ => {}
     }
     let Some(log) = &mut state.log else { return };
     match action {
+        Action::Columns => state.prompt = Some(Prompt::new(PromptKind::Columns, "")),
         Action::ChooseWindow => state.prompt = Some(Prompt::new(PromptKind::Window, "")),
         Action::GoTo => state.prompt = Some(Prompt::new(PromptKind::GoTo, "")),
         Action::Search => {
@@ -109,7 +110,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         }
         Action::Right => log.sideways = (log.sideways + SIDEWAYS).min(SIDEWAYS_MAX),
         Action::Left => log.sideways = log.sideways.saturating_sub(SIDEWAYS),
-        Action::DetailDown => log.scroll_detail((log.detail_scroll() + rows / 2).min(scroll_max)),
+        Action::DetailDown => log.scroll_detail(scrolled),
         Action::DetailUp => log.scroll_detail(log.detail_scroll().saturating_sub(rows / 2)),
         Action::Wrap => log.detail.wraps = !log.detail.wraps,
         Action::Toggle(index) => {

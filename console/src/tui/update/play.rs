@@ -62,6 +62,26 @@ pub(super) fn tick(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
+/// Plays as soon as the log is there, at this speed.
+pub(super) fn wish(state: &mut State, speed: Option<Speed>) {
+    if let Some(log) = state.log.as_mut().filter(|_| speed.is_some()) {
+        (log.speed, log.wants_to_play) = (speed, true);
+    }
+}
+
+/// Plays a log that was opened to be played, once it is there.
+pub(super) fn fulfil(state: &mut State) {
+    let Some(log) = &mut state.log else { return };
+    let is_there = log.time().is_some() && log.scrubber.grid.is_some() && log.pages.covers(log.playhead);
+    if log.wants_to_play && is_there {
+        log.wants_to_play = false;
+        // From the newest event, there is nothing to play but what comes.
+        if log.mode == Mode::Paused {
+            play(state);
+        }
+    }
+}
+
 /// Plays from the playhead, or pauses.
 pub(super) fn play(state: &mut State) {
     let now = state.now;
@@ -69,10 +89,6 @@ pub(super) fn play(state: &mut State) {
     let (Some(here), Some(grid)) = (log.time(), &log.scrubber.grid) else { return };
     match log.mode {
         Mode::Playing { .. } => {
-            // Pausing does not move the cursor to another event.
-            if let Some(event) = log.detail_event() {
-                log.playhead = event.position;
-            }
             log.mode = Mode::Paused;
         }
         Mode::Live => (log.mode, log.goal) = (Mode::Paused, None),
@@ -85,7 +101,7 @@ pub(super) fn play(state: &mut State) {
             let is_first = log.speed.is_none();
             let speed = *log.speed.get_or_insert_with(|| {
                 let seconds = window.1.nanos().saturating_sub(window.0.nanos()) as f64 / 1e9;
-                nearest(seconds / WINDOW_SECONDS)
+                nearest((seconds / WINDOW_SECONDS).max(1.0))
             });
             let pace = Pace::new(here, clock(now), speed);
             log.mode = Mode::Playing { pace, speed_from: (here, now), buffering: false };
@@ -103,7 +119,11 @@ pub(super) fn change_speed(state: &mut State, by: isize) {
     let Some(log) = &mut state.log else { return };
     let factor = log.speed().factor();
     let index = SPEEDS.iter().position(|speed| *speed >= factor).unwrap_or(SPEEDS.len() - 1);
-    let factor = SPEEDS[index.saturating_add_signed(by).min(SPEEDS.len() - 1)];
+    let next = index.checked_add_signed(by).filter(|next| *next < SPEEDS.len());
+    let Some(factor) = next.map(|next| SPEEDS[next]) else {
+        let end = if by > 0 { "fastest" } else { "slowest" };
+        return state.say(format!("this is the {end} speed"));
+    };
     let speed = Speed::new(factor).expect("all of these are speeds");
     log.speed = Some(speed);
     if let Mode::Playing { buffering, .. } = log.mode {

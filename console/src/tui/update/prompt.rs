@@ -11,13 +11,13 @@ use crate::{
         msg::Effect,
         palette::{CHOICES_MAX, Target, choices},
         pattern::Pattern,
-        prompt::{WINDOWS, moment},
+        prompt::{COPIES, WINDOWS, moment},
         state::{Goal, Prompt, PromptKind, State, prompt::LETTERS_MAX},
     },
     when::{self, Moment},
 };
 
-use super::{logs, search, selection, travel};
+use super::{copying, logs, search, selection, travel};
 
 /// Handles a key. Returns the action that was chosen from the palette.
 pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> Option<Action> {
@@ -25,6 +25,16 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
     prompt.error = None;
     if !matches!(key.code, KeyCode::Up | KeyCode::Down | KeyCode::Enter) {
         prompt.choice = 0;
+    }
+    if prompt.kind == PromptKind::Columns {
+        choose_columns(state, key);
+        return None;
+    }
+    if prompt.kind == PromptKind::Copy {
+        state.prompt = None;
+        let choice = COPIES.iter().find(|choice| key.code == KeyCode::Char(choice.key))?;
+        copying::copy(state, choice.what, effects);
+        return None;
     }
     if prompt.kind == PromptKind::Window {
         state.prompt = None;
@@ -56,6 +66,39 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
     None
 }
 
+/// Handles a key of the columns.
+fn choose_columns(state: &mut State, key: Key) {
+    let (Some(prompt), Some(log)) = (&mut state.prompt, &mut state.log) else { return };
+    let choice = log.table.choice();
+    let count = choice.chosen.len() + choice.others.len();
+    let path = choice.chosen.iter().chain(&choice.others).nth(prompt.choice).map(|column| column.path.clone());
+    let shown = choice.chosen.len();
+    match (key.code, path) {
+        (KeyCode::Down | KeyCode::Char('j'), _) => prompt.choice = (prompt.choice + 1).min(count.saturating_sub(1)),
+        (KeyCode::Up | KeyCode::Char('k'), _) => prompt.choice = prompt.choice.saturating_sub(1),
+        (KeyCode::Char(' '), Some(path)) => {
+            log.table.toggle(&path);
+            let choice = log.table.choice();
+            let now = choice.chosen.iter().chain(&choice.others).position(|column| column.path == path);
+            prompt.choice = now.unwrap_or(0);
+        }
+        (KeyCode::Char('J'), Some(path)) if prompt.choice + 1 < shown => {
+            log.table.shift(&path, 1);
+            prompt.choice += 1;
+        }
+        (KeyCode::Char('K'), Some(path)) if prompt.choice > 0 && prompt.choice < shown => {
+            log.table.shift(&path, -1);
+            prompt.choice -= 1;
+        }
+        (KeyCode::Char('r'), _) => {
+            log.table.reset();
+            prompt.choice = 0;
+        }
+        (KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | 'c'), _) => state.prompt = None,
+        _ => {}
+    }
+}
+
 /// Shows an earlier text of this kind again, or a later one.
 fn recall(state: &mut State, by: isize) {
     let Some(prompt) = &mut state.prompt else { return };
@@ -81,8 +124,8 @@ pub(super) fn paste(state: &mut State, text: &str) {
         return;
     }
     match &mut state.prompt {
-        // It is chosen by a digit.
-        Some(Prompt { kind: PromptKind::Window, .. }) => {}
+        // A key chooses.
+        Some(Prompt { kind: PromptKind::Window | PromptKind::Copy | PromptKind::Columns, .. }) => {}
         Some(prompt) => {
             prompt.error = None;
             prompt.choice = 0;
@@ -125,7 +168,7 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
         PromptKind::GoTo => go_to(state, &text),
         PromptKind::Search => pattern(&text).map(|pattern| search::begin(state, pattern, effects)),
         PromptKind::Filter => filter(state, &text, effects),
-        PromptKind::Find | PromptKind::Window | PromptKind::Palette => Ok(()),
+        PromptKind::Find | PromptKind::Window | PromptKind::Copy | PromptKind::Columns | PromptKind::Palette => Ok(()),
     };
     if let Err(error) = done {
         state.prompt = Some(Prompt::refused(kind, text, error));
@@ -136,14 +179,20 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
 fn go_to(state: &mut State, text: &str) -> Result<(), Error> {
     let (service_now, zone) = (state.service_now(), state.shown_zone().clone());
     let Some(log) = &state.log else { return Ok(()) };
-    let ahead = log.ahead;
-    match moment(text, log.time().unwrap_or(service_now), service_now, &zone)? {
+    let moment = moment(text, log.time().unwrap_or(service_now), service_now, &zone)?;
+    go_to_moment(state, moment);
+    Ok(())
+}
+
+/// Goes to a time, or to an end of the log.
+pub(super) fn go_to_moment(state: &mut State, moment: Moment) {
+    let ahead = state.log.as_ref().and_then(|log| log.ahead);
+    match moment {
         Moment::At(offset) => travel::jump(state, Position::at(offset)),
         Moment::First => travel::jump_to_goal(state, Goal::Oldest),
         Moment::Last => travel::jump_to_goal(state, Goal::Newest),
         Moment::End => end(state, ahead),
     }
-    Ok(())
 }
 
 /// Goes to the last event, also if it lies ahead of now.

@@ -6,7 +6,7 @@ use crate::tui::{
     filter::{self, Filter},
     msg::{Effect, Request},
     pages::Pages,
-    state::{Prompt, PromptKind, RequestKind, State, Tail},
+    state::{Mode, Prompt, PromptKind, RequestKind, State, Tail},
 };
 
 use super::{following::start_following, search};
@@ -31,7 +31,8 @@ pub(super) fn checked(state: &mut State, number: u64, result: Result<()>, effect
         Err(error) if error.kind() == ErrorKind::Invalid => {
             state.requests.succeeded(RequestKind::Check, state.now);
             let typed = filters.last().map_or("", |filter| &filter.typed);
-            state.prompt = Some(Prompt::refused(PromptKind::Filter, typed, error));
+            let hint = if filter::assigns(typed) { "; to compare, write ==" } else { "" };
+            state.prompt = Some(Prompt::refused(PromptKind::Filter, typed, format!("{error}{hint}")));
         }
         // Of an outage, the requests for events will tell. A log without events has none to filter.
         _ => {
@@ -45,10 +46,18 @@ pub(super) fn checked(state: &mut State, number: u64, result: Result<()>, effect
 
 /// Loads and follows the events that pass the filters, which have changed.
 pub(super) fn selection_changed(state: &mut State, effects: &mut Vec<Effect>) {
+    let now = state.service_now();
+    if let Some(log) =
+        state.log.as_mut().filter(|log| log.mode == Mode::Live && !log.is_live(now) && log.event().is_some())
+    {
+        // At the end of an old log, the playhead stays at what is found or shown.
+        (log.mode, log.goal) = (Mode::Paused, None);
+    }
     search::restart(state, effects);
     let Some(log) = &mut state.log else { return };
     (log.pages, log.looked_at, log.is_stopped_reading, log.unseen) = (Pages::default(), 0, false, 0);
     log.scrubber.matches.clear();
+    log.table.resample();
     state.requests.forget(RequestKind::Events);
     state.requests.forget(RequestKind::Matches);
     if log.tail != Tail::Stopped {

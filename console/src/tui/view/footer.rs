@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::tui::{
     keymap::{self, Action, Binding, KeyScope},
-    prompt::{WINDOWS, explain_time},
+    prompt::{COPIES, WINDOWS, explain_time},
     state::{Mode, Prompt, PromptKind, State, TimeRange},
 };
 
@@ -14,6 +14,8 @@ use super::{
     pen::{self, Pen},
 };
 
+/// Limit of the rows of an explanation above the prompt.
+const EXPLANATION_ROWS: u16 = 3;
 /// Limit of the hints at the left.
 const HINTS_MAX: usize = 5;
 
@@ -85,7 +87,7 @@ fn hints_of(state: &State) -> Vec<(Vec<&'static str>, &'static str)> {
             if matches!(log.range, Some(TimeRange::Open(_))) {
                 hints.push(one(Action::Range, "ends it"));
             } else if log.range.is_some() {
-                hints.push(one(Action::Copy, "copy command"));
+                hints.push(one(Action::Copy, "copy"));
             }
             if log.search.is_some() {
                 hints.push(two(Action::NextHit, Action::PreviousHit, "hits"));
@@ -94,7 +96,7 @@ fn hints_of(state: &State) -> Vec<(Vec<&'static str>, &'static str)> {
                 Mode::Playing { .. } => hints.extend([
                     one(Action::Play, "pause"),
                     two(Action::Slower, Action::Faster, "speed"),
-                    one(Action::SkipSilence, "skip silence"),
+                    one(Action::SkipSilence, if log.skips_silence() { "play silence" } else { "skip silence" }),
                 ]),
                 Mode::Live => hints.push(one(Action::Play, "pause")),
                 Mode::Paused => {}
@@ -127,6 +129,8 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
         PromptKind::Filter => " only events with: ",
         PromptKind::Palette => " : ",
         PromptKind::Window => " show",
+        PromptKind::Copy => " copy",
+        PromptKind::Columns => " columns:",
     };
     let mut pen = Pen::new(buffer, area, 0);
     pen.put(label, looks.name());
@@ -137,10 +141,20 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
         }
         return;
     }
-    let (before, rest) = prompt.split();
-    let mut letters = rest.chars();
-    let under: String = letters.next().map_or_else(|| " ".to_owned(), String::from);
-    pen.foreign(before, Style::new()).foreign(&under, Looks::here()).foreign(letters.as_str(), Style::new());
+    if prompt.kind == PromptKind::Columns {
+        for (key, word) in [("space", "show"), ("J K", "move"), ("r", "as it was"), ("esc", "done")] {
+            pen.put("  ", Style::new()).put(key, looks.name()).put(" ", Style::new()).put(word, Style::new());
+        }
+        return;
+    }
+    if prompt.kind == PromptKind::Copy {
+        for choice in COPIES {
+            let key = choice.key.to_string();
+            pen.put("  ", Style::new()).put(&key, looks.name()).put(" ", Style::new()).put(choice.name, Style::new());
+        }
+        return;
+    }
+    draw_text(prompt, looks, &mut pen);
     let explanation = match (&prompt.error, prompt.kind) {
         (Some(error), _) => Err(error.clone()),
         (None, PromptKind::GoTo) => {
@@ -159,5 +173,39 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
         Ok(text) => (text, looks.aside()),
         Err(error) => (error, looks.bad()),
     };
-    pen.put("  ", Style::new()).foreign(&looks.spelled(&text), style);
+    let text = looks.spelled(&text);
+    if pen.room() > pen::width(&text) + 2 {
+        pen.put("  ", Style::new()).foreign(&text, style);
+    } else if !text.is_empty() && area.y > 0 {
+        // What does not fit has the row above, and the next one if it is long.
+        let width = usize::from(area.width.saturating_sub(2)).max(1);
+        let rows = textwrap::wrap(&text, width);
+        let height = (rows.len() as u16).min(EXPLANATION_ROWS).min(area.y);
+        let above = Rect { y: area.y - height, height, ..area };
+        overlay::clear(buffer, above);
+        for (row, text) in rows.iter().enumerate() {
+            Pen::new(buffer, above, row as u16).put(" ", Style::new()).foreign(text, style);
+        }
+    }
+}
+
+/// Draws the text of a prompt with its cursor: as much around it as there is room for.
+fn draw_text(prompt: &Prompt, looks: Looks, pen: &mut Pen<'_>) {
+    let (before, rest) = prompt.split();
+    let room = pen.room().saturating_sub(2);
+    let mut start = before.len();
+    let mut taken = 0;
+    for (at, letter) in before.char_indices().rev() {
+        taken += pen::width(letter.encode_utf8(&mut [0; 4]));
+        if taken > room {
+            break;
+        }
+        start = at;
+    }
+    if start > 0 {
+        pen.put(&looks.ellipsis().to_string(), looks.aside());
+    }
+    let mut letters = rest.chars();
+    let under: String = letters.next().map_or_else(|| " ".to_owned(), String::from);
+    pen.foreign(&before[start..], Style::new()).foreign(&under, Looks::here()).foreign(letters.as_str(), Style::new());
 }

@@ -19,6 +19,8 @@ use super::{
 
 /// Width from which the header shows the address of the service, and words beside signs.
 const WIDE_COLUMNS: u16 = 100;
+/// Width from which times have a weekday and a zone.
+const YEAR_COLUMNS: u16 = 74;
 /// Width from which times have a date.
 const DATE_COLUMNS: u16 = 60;
 /// Waiting time after which the header says that events are loading.
@@ -55,12 +57,12 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
         Some(log) if area.width >= DATE_COLUMNS => {
             pen.put("hourlog", looks.name());
             if area.width >= WIDE_COLUMNS {
-                pen.put(arrow, looks.aside()).foreign(&state.server, Style::new());
+                pen.put(arrow, looks.aside()).foreign(&state.label, Style::new());
             }
             pen.put(arrow, looks.aside()).foreign(log.id.as_str(), looks.name());
         }
         Some(log) => drop(pen.foreign(log.id.as_str(), looks.name())),
-        None => drop(pen.put("hourlog", looks.name()).put(arrow, looks.aside()).foreign(&state.server, Style::new())),
+        None => drop(pen.put("hourlog", looks.name()).put(arrow, looks.aside()).foreign(&state.label, Style::new())),
     }
     let mut pen = Pen::new(buffer, area, 0);
     if let Some((text, style)) = mode {
@@ -77,7 +79,8 @@ fn time_text(state: &State, at: Offset, columns: u16) -> String {
     let ago = times::age_in_words(at, state.service_now());
     match columns {
         WIDE_COLUMNS.. => format!("{} {zone} · {ago}", zoned.strftime("%Y-%m-%d %a %H:%M:%S%.3f")),
-        DATE_COLUMNS.. => format!("{} {zone}", zoned.strftime("%m-%d %a %H:%M:%S%.3f")),
+        YEAR_COLUMNS.. => format!("{} {zone}", zoned.strftime("%Y-%m-%d %a %H:%M:%S%.3f")),
+        DATE_COLUMNS.. => zoned.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         _ => zoned.strftime("%H:%M:%S%.3f").to_string(),
     }
 }
@@ -98,7 +101,7 @@ pub(super) fn mode(state: &State, log: &Log, looks: Looks) -> (String, Style) {
     let good = looks.style(Role::Good).patch(here);
     let unseen = match log.unseen {
         0 => String::new(),
-        unseen if state.size.0 >= DATE_COLUMNS => format!(" {} {} new: G", looks.drawn("↓", "v"), human_count(unseen)),
+        unseen if state.size.0 >= WIDE_COLUMNS => format!(" {} {} new: G", looks.drawn("↓", "v"), human_count(unseen)),
         unseen => format!(" {}{}", looks.drawn("↓", "v"), human_count(unseen)),
     };
     match log.mode {

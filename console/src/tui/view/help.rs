@@ -33,7 +33,10 @@ pub(super) fn draw(state: &State, line: usize, looks: Looks, buffer: &mut Buffer
     let columns = if area.width >= TWO_COLUMNS { 2 } else { 1 };
     let width = area.width / columns;
     let groups = keymap::groups(state.key_scope());
-    let blocks = groups.iter().map(|(group, bindings)| block(*group, bindings, looks, width));
+    let keys_width =
+        groups.iter().flat_map(|(_, bindings)| bindings).map(|binding| pen::width(&keys_of(binding, looks)));
+    let keys_width = keys_width.max().unwrap_or(0);
+    let blocks = groups.iter().map(|(group, bindings)| block(*group, bindings, looks, width, keys_width));
     let mut blocks: Vec<Vec<Line>> = blocks.collect();
     blocks.push(legend(looks));
     let all: usize = blocks.iter().map(Vec::len).sum();
@@ -52,9 +55,8 @@ pub(super) fn draw(state: &State, line: usize, looks: Looks, buffer: &mut Buffer
     let first = line.min(longest.saturating_sub(usize::from(body.height)));
     for (number, side) in sides.iter().enumerate() {
         let place = Rect { x: area.x + number as u16 * width, width, ..body };
-        let keys = side.iter().map(|line| if let Line::Key(keys, _) = line { pen::width(keys) } else { 0 }).max();
         for (row, line) in side.iter().skip(first).take(usize::from(body.height)).enumerate() {
-            draw_line(line, keys.unwrap_or(0), looks, &mut Pen::new(buffer, place, row as u16));
+            draw_line(line, keys_width, looks, &mut Pen::new(buffer, place, row as u16));
         }
     }
     let foot = Rect { y: area.bottom().saturating_sub(1), height: 1, ..area };
@@ -80,20 +82,21 @@ fn draw_line(line: &Line, keys_width: usize, looks: Looks, pen: &mut Pen<'_>) {
     }
 }
 
+/// Returns the keys of a binding as they are drawn.
+fn keys_of(binding: &Binding, looks: Looks) -> String {
+    match binding.keys {
+        [first, .., last] if binding.keys.len() > KEYS_MAX => format!("{first} to {last}"),
+        keys => keys.iter().map(|key| looks.key(key)).collect::<Vec<_>>().join(" "),
+    }
+}
+
 /// Returns the lines of a group, with long sentences wrapped.
-fn block(group: Group, bindings: &[&Binding], looks: Looks, width: u16) -> Vec<Line> {
-    let keys = |binding: &Binding| -> String {
-        match binding.keys {
-            [first, .., last] if binding.keys.len() > KEYS_MAX => format!("{first} to {last}"),
-            keys => keys.iter().map(|key| looks.key(key)).collect::<Vec<_>>().join(" "),
-        }
-    };
-    let keys_width = bindings.iter().map(|binding| pen::width(&keys(binding))).max().unwrap_or(0);
+fn block(group: Group, bindings: &[&Binding], looks: Looks, width: u16, keys_width: usize) -> Vec<Line> {
     let mut lines = vec![Line::Title(group.name())];
     for binding in bindings {
         let room = usize::from(width).saturating_sub(keys_width + 8).max(16);
         for (index, text) in textwrap::wrap(binding.help, room).into_iter().enumerate() {
-            lines.push(Line::Key(if index == 0 { keys(binding) } else { String::new() }, text.into_owned()));
+            lines.push(Line::Key(if index == 0 { keys_of(binding, looks) } else { String::new() }, text.into_owned()));
         }
     }
     lines.push(Line::Blank);
@@ -113,5 +116,7 @@ fn legend(looks: Looks) -> Vec<Line> {
         Line::Sign(looks.drawn("▒", ":"), "a mean of the index, or a bar that still grows", Role::Aside),
         Line::Sign(looks.drawn("▐ ▌", "[ ]"), "the window, in the whole log", Role::Aside),
         Line::Text("Δ is the time since the event before."),
+        Line::Text("LIVE: the newest event, and events come in. END: the"),
+        Line::Text("newest event, older than a minute, and none came."),
     ]
 }

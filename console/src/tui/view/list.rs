@@ -15,9 +15,9 @@ use crate::{
     shell,
     tui::{
         columns::{self, Column, Level},
-        rows::{Row, Rows, rows},
+        rows::{Row, rows},
         state::{Log, RequestKind, State, TimeStyle},
-        table, times,
+        times,
     },
     when,
 };
@@ -60,20 +60,21 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
         return;
     }
     let columns = &log.table.choice().chosen;
-    let form = Form {
+    let mut form = Form {
         looks,
         zone: state.shown_zone(),
         style: state.time_style,
-        digits: digits(&rows),
+        digits: log.table.digits(),
         has_pauses: area.width >= SINCE_COLUMNS && state.time_style != TimeStyle::Since,
         has_levels: rows.events().any(|event| {
             let level = columns::level(&columns::fields(&event.record.data), &event.record.data);
             level.is_some_and(|level| level <= Level::Warn)
         }),
         columns,
-        places: columns::spans(columns, table::room(area.width)),
+        places: Vec::new(),
     };
-    draw_head(state, log, &form, buffer, head);
+    form.places = columns::spans(columns, usize::from(area.width).saturating_sub(before_data(&form)));
+    draw_head(state, log, &form, &rows.events().collect::<Vec<_>>(), buffer, head);
     for (index, row) in rows.rows.iter().enumerate().take(usize::from(area.height)) {
         let is_cursor = index == rows.cursor;
         let mut pen = Pen::new(buffer, area, index as u16);
@@ -92,17 +93,10 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
     }
 }
 
-/// Returns the digits after the seconds that tell the times of neighbours apart: 3, 6 or 9.
-fn digits(rows: &Rows<'_>) -> usize {
-    let times: Vec<i64> = rows.events().map(|event| event.position.offset.nanos()).collect();
-    let tie = |unit: i64| {
-        times.windows(2).any(|pair| pair[0] != pair[1] && pair[0].div_euclid(unit) == pair[1].div_euclid(unit))
-    };
-    match (tie(1_000_000), tie(1_000)) {
-        (false, _) => 3,
-        (true, false) => 6,
-        (true, true) => 9,
-    }
+/// Returns the columns before the data.
+fn before_data(form: &Form<'_>) -> usize {
+    let pauses = if form.has_pauses { PAUSE_COLUMNS + 1 } else { 0 };
+    1 + usize::from(form.has_levels) + time_width(form) + pauses + 2
 }
 
 fn time_width(form: &Form<'_>) -> usize {
@@ -112,7 +106,7 @@ fn time_width(form: &Form<'_>) -> usize {
     }
 }
 
-fn draw_head(state: &State, log: &Log, form: &Form<'_>, buffer: &mut Buffer, area: Rect) {
+fn draw_head(state: &State, log: &Log, form: &Form<'_>, events: &[&Event], buffer: &mut Buffer, area: Rect) {
     let style = form.looks.name().add_modifier(Modifier::UNDERLINED);
     let mut pen = Pen::new(buffer, area, 0);
     let name = match state.time_style {
@@ -143,8 +137,15 @@ fn draw_head(state: &State, log: &Log, form: &Form<'_>, buffer: &mut Buffer, are
         .choice()
         .constant
         .iter()
-        .filter(|(_, value)| pen::width(value) <= 16)
-        .map(|(name, value)| format!("{} {}", sanitize(name), sanitize(value)))
+        .filter(|(name, value)| {
+            let has = |event: &&Event| {
+                let fields = columns::fields(&event.record.data);
+                columns::find(&fields, name).is_some_and(|field| field.text == *value)
+            };
+            // The sample may not have what is shown.
+            pen::width(value) <= 16 && events.iter().all(has)
+        })
+        .map(|(name, value)| format!("{}={}", sanitize(name), sanitize(value)))
         .collect();
     for (index, text) in constant.iter().enumerate() {
         let before = if index == 0 { "   " } else { form.looks.drawn(" · ", ", ") };

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Width from which the list shows rates and bytes.
-const MEDIUM_COLUMNS: u16 = 60;
+const MEDIUM_COLUMNS: u16 = 74;
 /// Blanks between two columns.
 const GAP: u16 = 2;
 /// Columns of the signs before a name.

@@ -20,6 +20,8 @@ pub(crate) struct Pen<'b> {
     x: u16,
     y: u16,
     end: u16,
+    /// A letter did not fit, so neither do the marks on it.
+    is_full: bool,
 }
 
 impl<'b> Pen<'b> {
@@ -29,7 +31,7 @@ impl<'b> Pen<'b> {
         // A row outside has no room.
         let end =
             if row < area.height && y < buffer.area.bottom() { area.right().min(buffer.area.right()) } else { area.x };
-        Self { buffer, x: area.x, y, end }
+        Self { buffer, x: area.x, y, end, is_full: false }
     }
 
     /// Returns the columns that are left.
@@ -89,6 +91,9 @@ impl<'b> Pen<'b> {
     fn letter(&mut self, letter: char, style: Style) {
         let Some(width) = letter.width() else { return };
         if width == 0 {
+            if self.is_full {
+                return;
+            }
             if let Some(x) = self.x.checked_sub(1).filter(|_| self.x <= self.end && self.x > 0) {
                 // Behind a wide letter, its second cell is empty.
                 let x = if self.buffer[(x, self.y)].symbol().is_empty() { x.saturating_sub(1) } else { x };
@@ -101,7 +106,7 @@ impl<'b> Pen<'b> {
         let width = width as u16;
         if self.x + width > self.end {
             // A letter that does not fit ends the row.
-            self.end = self.x;
+            (self.end, self.is_full) = (self.x, true);
             return;
         }
         let mut encoded = [0; 4];
@@ -151,5 +156,6 @@ mod tests {
         assert_eq!(row("ab日x", 3), ["a", "b", " "]);
         assert_eq!(row("abcdef", 3), ["a", "b", "c"]);
         assert_eq!(row("\u{301}", 2), [" ", " "]);
+        assert_eq!(row("abe\u{301}\u{301}", 2), ["a", "b"], "marks on hidden letters are hidden");
     }
 }

@@ -228,8 +228,10 @@ impl Drawing<'_> {
                 pen.put(looks.drawn("┤", "|"), style);
                 let length = times::pause(to.nanos().saturating_sub(from.nanos()));
                 let open = matches!(self.log.range, Some(TimeRange::Open(_)));
-                let next = if open { "v ends it" } else { "y copies the command" };
-                pen.put(&format!(" {length}: {next}"), style);
+                let next = if open { "v ends it" } else { "y r copies the command" };
+                let text = format!("{length}: {next}");
+                let x = area.right().saturating_sub(pen::width(&text) as u16 + 1);
+                Pen::new(buffer, area, 0).go_to(x).put(&text, style);
             }
         }
         for mark in &self.log.marks {
@@ -245,7 +247,12 @@ impl Drawing<'_> {
         let (looks, zone) = (self.looks, self.state.shown_zone());
         let sign = looks.drawn("└", "'");
         let playhead = self.log.time().and_then(|time| Some((self.grid.bar(time)?, time)));
-        let format = if area.width >= 100 { "%H:%M:%S%.3f" } else { "%H:%M" };
+        let is_long = self.grid.scale.step.about_nanos() >= hourlog::time::DAY;
+        let format = match area.width {
+            _ if is_long => "%Y-%m-%d",
+            100.. => "%H:%M:%S%.3f",
+            _ => "%H:%M",
+        };
         let text = playhead.map_or_else(String::new, |(_, time)| {
             format!("{}{}", looks.drawn("▲", "^"), when::zoned(time, zone).strftime(format))
         });
@@ -281,7 +288,11 @@ impl Drawing<'_> {
             _ => {
                 let share = (to.nanos().min(last.nanos()) - from.nanos().max(first.nanos())).max(0) as f64
                     / (last.nanos() - first.nanos()).max(1) as f64;
-                if share < 0.001 { "a part of it".to_owned() } else { format!("{:.1} % of it", share * 100.0) }
+                match share {
+                    0.0 => "outside of it".to_owned(),
+                    ..0.001 => "a part of it".to_owned(),
+                    _ => format!("{:.1} % of it", share * 100.0),
+                }
             }
         };
         let place = if area.width >= 60 { format!("   {place} ") } else { String::new() };
@@ -297,10 +308,7 @@ impl Drawing<'_> {
             let into = i128::from(at.nanos()) - i128::from(first.nanos());
             (into * columns as i128 / span.max(1)).clamp(0, columns as i128) as usize
         };
-        let mut counts = vec![0_u64; columns];
-        for bin in &reply.bins {
-            counts[column(bin.from).min(columns - 1)] += bin.count;
-        }
+        let counts = bars::columns(reply, (first, last), columns);
         let peak = counts.iter().copied().max().unwrap_or(0);
         let (left, right) = (column(from), column(to).max(column(from) + 1).min(columns));
         let marks: Vec<usize> = self.log.marks.iter().map(|mark| column(mark.offset)).collect();
