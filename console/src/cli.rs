@@ -123,9 +123,9 @@ fn parse() -> Result<(Cli, ArgMatches), clap::Error> {
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Log to open in the console; its id has a dot
-    #[arg(value_name = "LOG", value_parser = tui::dotted_log)]
-    log: Option<LogId>,
+    /// Logs to open in the console; their ids have a dot
+    #[arg(value_name = "LOG", num_args = 0..=12, value_parser = tui::dotted_log)]
+    log: Vec<LogId>,
     #[command(flatten)]
     opening: tui::Opening,
     #[command(flatten)]

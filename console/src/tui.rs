@@ -27,8 +27,10 @@ mod fuzzy;
 mod json;
 pub mod key;
 pub mod keymap;
+pub mod lanes;
 mod layout;
 mod listing;
+mod merging;
 pub mod msg;
 pub mod pages;
 mod palette;
@@ -82,6 +84,7 @@ use crate::{exit::Failure, session::Session, when};
 use self::{
     backend::{Backend, Source},
     filter::Filter,
+    lanes::Lanes,
     msg::{Effect, Msg},
     screen::Screen,
     service::Service,
@@ -144,13 +147,13 @@ enum Print {
 }
 
 impl Opening {
-    /// Returns the message that opens a log.
-    fn message(&self, log: LogId, session: &Session) -> Result<Msg, Failure> {
+    /// Returns the message that opens logs.
+    fn message(&self, lanes: Lanes, session: &Session) -> Result<Msg, Failure> {
         let parse = |text: &String| when::parse(text, session.now(), &session.zone);
         let at = self.at.as_ref().map(parse).transpose().map_err(|error| Failure::usage(format!("--at: {error}")))?;
         let filter = self.condition.as_deref().map(Filter::new).transpose();
         let filter = filter.map_err(|error| Failure::usage(format!("--where: {error}")))?;
-        Ok(Msg::Open { log, at, filter, speed: self.play })
+        Ok(Msg::Open { lanes, at, filter, speed: self.play })
     }
 }
 
@@ -179,8 +182,8 @@ impl Options {
 /// # Errors
 /// [`Failure::Io`] if the terminal or a tape's file cannot be used, [`Failure::Log`] for an invalid
 /// tape.
-pub async fn open(session: &Session, options: &Options, log: Option<LogId>, opening: &Opening) -> Result<(), Failure> {
-    let first = log.map(|log| opening.message(log, session)).transpose()?;
+pub async fn open(session: &Session, options: &Options, logs: Vec<LogId>, opening: &Opening) -> Result<(), Failure> {
+    let first = Lanes::new(logs).map(|lanes| opening.message(lanes, session)).transpose()?;
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let theme = options.theme.unwrap_or(if no_color { Theme::Mono } else { Theme::Ansi });
     // Only the theme decides about colours. Without this, crossterm would obey NO_COLOR.

@@ -2,7 +2,11 @@
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::{Stream, StreamExt, future::try_join, stream};
+use futures_util::{
+    Stream, StreamExt,
+    future::{join_all, try_join},
+    stream,
+};
 use hourlog::{
     ArrivalCursor, Cursor, Error, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
     wire::{
@@ -17,7 +21,9 @@ use tokio::{
 
 use crate::tui::{
     filter::Selection,
+    lanes::Lanes,
     listing::Listing,
+    merging,
     msg::{Effect, Msg, Request, Scan, StripsRequest},
     pages::{Fetch, Fetched},
     scan::{Direction, ScanPage, ScanProgress},
@@ -112,9 +118,10 @@ impl<S: Source> Backend<S> {
                     let _ = messages.send(answer(&*source, request).await).await;
                 });
             }
-            Effect::Follow { number, log, selection } => {
-                let follower =
-                    self.lasting.spawn(async move { follow(&*source, &messages, number, &log, &selection).await });
+            Effect::Follow { number, lanes, selection } => {
+                let follower = self
+                    .lasting
+                    .spawn(async move { follow_all(&*source, &messages, number, &lanes, &selection).await });
                 replace(&mut self.follower, Some(follower));
             }
             Effect::Scan { number, scan: scanned } => {
@@ -151,20 +158,20 @@ pub async fn answer(source: &impl Source, request: Request) -> Msg {
             let strips = source.strips(&request).await;
             Msg::Strips { request, strips }
         }
-        Request::Load { number, log, fetch, selection } => {
-            Msg::Loaded { number, events: load(source, &log, fetch, &selection).await }
+        Request::Load { number, lanes, fetch, selection } => {
+            Msg::Loaded { number, events: load(source, &lanes, fetch, &selection).await }
         }
-        Request::Check { number, log, selection } => {
-            Msg::Checked { number, result: source.check(&log, &selection).await }
+        Request::Check { number, lanes, selection } => {
+            Msg::Checked { number, result: source.check(lanes.first(), &selection).await }
         }
-        Request::Count { number, kind, log, request } => {
-            Msg::Counted { number, kind, counts: source.count(&log, &request).await }
+        Request::Count { number, kind, lanes, request } => {
+            Msg::Counted { number, kind, counts: merging::count(source, &lanes, &request).await }
         }
     }
 }
 
-async fn load(source: &impl Source, log: &LogId, fetch: Fetch, selection: &Selection) -> Result<Fetched> {
-    let page = |at, direction, limit| source.page(log, at, direction, limit, selection);
+async fn load(source: &impl Source, lanes: &Lanes, fetch: Fetch, selection: &Selection) -> Result<Fetched> {
+    let page = |at, direction, limit| merging::page(source, lanes, at, direction, limit, selection);
     match fetch {
         Fetch::Around(position) => {
             let before = page(position, Direction::Backward, PAGE / 2);
@@ -176,7 +183,7 @@ async fn load(source: &impl Source, log: &LogId, fetch: Fetch, selection: &Selec
         Fetch::From(position) => page(position, Direction::Forward, PAGE).await,
         Fetch::Before(position) => page(position, Direction::Backward, PAGE).await,
         Fetch::Newest => {
-            let newest = source.newest(log, PAGE, selection).await?;
+            let newest = merging::newest(source, lanes, PAGE, selection).await?;
             if newest.to == Position::MAX || !newest.events.is_empty() {
                 return Ok(newest);
             }
@@ -187,6 +194,17 @@ async fn load(source: &impl Source, log: &LogId, fetch: Fetch, selection: &Selec
             }
         }
     }
+}
+
+/// Follows all lanes, until the task is aborted.
+async fn follow_all(
+    source: &impl Source,
+    messages: &mpsc::Sender<Msg>,
+    number: u64,
+    lanes: &Lanes,
+    selection: &Selection,
+) {
+    join_all(lanes.logs().iter().map(|log| follow(source, messages, number, log, selection))).await;
 }
 
 /// Sends every event that arrives, until the task is aborted. Reports a failure and retries.
@@ -253,7 +271,8 @@ pub fn scan(source: &impl Source, scan: &Scan) -> impl Stream<Item = Result<Scan
         // it.
         if state.pages == 1 && state.progress.log_events.is_none() {
             let request = TimelineRequest { bins: Some(1), to: Some(When::End), ..TimelineRequest::default() };
-            state.progress.log_events = source.count(&scan.log, &request).await.ok().map(|reply| reply.count);
+            state.progress.log_events =
+                merging::count(source, &scan.lanes, &request).await.ok().map(|reply| reply.count);
         }
         let hits = scan_page(source, scan, state.direction, &mut state.progress).await?;
         state.pages += 1;
@@ -290,7 +309,7 @@ async fn scan_page(
         Direction::Backward => progress.from,
     };
     let (selection, is_searched) = scan.selection.searching(&scan.pattern);
-    let page = source.page(&scan.log, end, direction, PAGE_EVENTS_DEFAULT, &selection).await?;
+    let page = merging::page(source, &scan.lanes, end, direction, PAGE_EVENTS_DEFAULT, &selection).await?;
     match direction {
         Direction::Forward => progress.to = page.to,
         Direction::Backward => progress.from = page.from,

@@ -3,7 +3,10 @@
 //! Counts come from the archive, so the whole time is known before an event is loaded. Its index counts parts of buckets.
 //! Where a bar is shorter than a part, and the events were not read yet, the part's mean is drawn, and says so.
 
-use hourlog::{Offset, wire::TimelineReply};
+use hourlog::{
+    LogId, Offset,
+    wire::{BinReply, TimelineReply},
+};
 
 use crate::tui::{
     scale::Grid,
@@ -47,6 +50,18 @@ pub fn bars(log: &Log) -> Vec<Bar> {
         }
     }
     bars
+}
+
+/// Returns the counts of a lane in the bars of the window, as far as they are known.
+pub(crate) fn lane(log: &Log, lane: &LogId) -> Vec<Option<u64>> {
+    let (Some(grid), Some(reply)) = (&log.scrubber.grid, log.scrubber.counts.known()) else { return Vec::new() };
+    let groups = reply.groups.iter().flatten();
+    let Some(group) = groups.into_iter().find(|group| group.value.as_deref() == Some(lane.as_str())) else {
+        return Vec::new();
+    };
+    let bins = reply.bins.iter().zip(&group.bins).map(|(bin, count)| BinReply { count: *count, ..bin.clone() });
+    let reply = TimelineReply { bins: bins.collect(), groups: None, ..reply.clone() };
+    counts(grid, &reply).into_iter().map(|(count, _)| count).collect()
 }
 
 /// Returns the count of each bar, and true if it is a mean.
@@ -139,7 +154,7 @@ mod tests {
     use super::*;
     use hourlog::{
         time::{MINUTE, SECOND},
-        wire::{BinReply, Span, Step},
+        wire::{Span, Step},
     };
     use jiff::tz::TimeZone;
 

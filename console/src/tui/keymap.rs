@@ -128,6 +128,14 @@ pub enum Action {
     TurnOrder,
     /// Choose the columns of the list.
     Columns,
+    /// Pick a log, to open several as one.
+    Pick,
+    /// Show the bars of each lane, or of all together.
+    Lanes,
+    /// Go to the next event of another log.
+    NextOther,
+    /// Go to the previous event of another log.
+    PreviousOther,
 }
 
 /// The part of the console in which a key has a meaning.
@@ -237,6 +245,7 @@ pub const KEYMAP: &[Binding] = &[
     key(Logs, Move, &["home", "g"], Action::First, ("first log", "start, top"), "the first log"),
     key(Logs, Move, &["end", "G"], Action::Last, ("last log", "end, bottom"), "the last log"),
     key(Logs, Time, &["W"], Action::ChooseWindow, ("window", "hour, day, minute"), "show this much time in the strips: then 1 (1m) 2 (5m) 3 (1h) 4 (6h) 5 (1d) 6 (7d)"),
+    key(Logs, Move, &["space"], Action::Pick, ("pick", "select, lanes, several, merge"), "pick the log, or all of a group; enter opens all that are picked as one"),
     key(Logs, Move, &["o"], Action::NextOrder, ("order", "sort"), "order by name, last event, rate, events, bytes"),
     key(Logs, Move, &["O"], Action::TurnOrder, ("turn the order", "reverse"), "turn the order around"),
     key(Logs, Find, &["/"], Action::Search, ("find", "search, filter"), "find a log by some of its letters, in order"),
@@ -256,6 +265,9 @@ pub const KEYMAP: &[Binding] = &[
     key(Log, Time, &["0"], Action::ZoomAll, ("whole log", "zoom all, fit"), "show the whole log"),
     key(Log, Time, &["W"], Action::ChooseWindow, ("window", "hour, day, minute"), "show this much time: then 1 (1m) 2 (5m) 3 (1h) 4 (6h) 5 (1d) 6 (7d)"),
     key(Log, Time, &["S"], Action::Heights, ("scale", "linear, log scale, square root, heights"), "the height of bars: chosen by the counts, linear, by the square root, logarithmic"),
+    key(Log, Time, &["L"], Action::Lanes, ("lanes", "several logs"), "of several logs: bars of each, or of all together"),
+    key(Log, Move, &["a"], Action::NextOther, ("next of another log", ""), "of several logs: the next event of another one"),
+    key(Log, Move, &["A"], Action::PreviousOther, ("previous of another log", ""), "of several logs: the previous event of another one"),
     key(Log, Time, &["{"], Action::PreviousBurst, ("previous burst", "peak"), "the previous burst: a bar of five times the ones before, or the first one after a silence"),
     key(Log, Time, &["}"], Action::NextBurst, ("next burst", "burst"), "the next burst"),
     key(Log, Time, &["u"], Action::Undo, ("undo", "back to where I was"), "undo the last jump"),

@@ -50,6 +50,8 @@ pub(crate) struct LogAreas {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ScrubberAreas {
     pub(crate) title: Rect,
+    /// A row of bars for each lane.
+    pub(crate) lanes: Rect,
     pub(crate) bars: Rect,
     /// Marks and the range.
     pub(crate) marks: Rect,
@@ -90,12 +92,17 @@ pub(crate) fn log_areas(log: &Log, screen: (u16, u16)) -> LogAreas {
     // With a single row of bars there is no room for what explains them.
     let around = u16::from(bars > 1);
     let has_marks = !log.marks.is_empty() || log.range.is_some();
-    let scrubber = [around, bars, around * u16::from(has_marks), around, around];
+    // Lanes take rows of the sum, and of the list only as many as leave it half of the screen.
+    let are_shown = around > 0 && log.lanes.are_several() && log.shows_lanes;
+    let lanes = if are_shown { (log.lanes.logs().len() as u16).min(body.height / 3) } else { 0 };
+    let bars = if are_shown { bars.min(2) } else { bars };
+    let scrubber = [around, lanes, bars, around * u16::from(has_marks), around, around];
     let has_chips = log.search.is_some() || !log.filters.is_empty();
     let rows =
         [Constraint::Length(u16::from(has_chips)), Constraint::Min(1), Constraint::Length(scrubber.iter().sum())];
     let [chips, middle, scrubber_area] = Layout::vertical(rows).areas(body);
-    let [title, bars, marks, axis, overview] = Layout::vertical(scrubber.map(Constraint::Length)).areas(scrubber_area);
+    let [title, lanes, bars, marks, axis, overview] =
+        Layout::vertical(scrubber.map(Constraint::Length)).areas(scrubber_area);
     let hidden = Rect { width: 0, ..middle };
     let [list, rule, detail] = if body.width >= WIDE_COLUMNS {
         let columns = [Constraint::Percentage(LIST_PERCENT), Constraint::Length(1), Constraint::Min(1)];
@@ -109,7 +116,7 @@ pub(crate) fn log_areas(log: &Log, screen: (u16, u16)) -> LogAreas {
         [middle, hidden, hidden]
     };
     let [head, list] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(list);
-    let scrubber = ScrubberAreas { title, bars, marks, axis, overview };
+    let scrubber = ScrubberAreas { title, lanes, bars, marks, axis, overview };
     LogAreas { chips, head, list, rule, detail, scrubber }
 }
 

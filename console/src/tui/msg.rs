@@ -10,6 +10,7 @@ use crate::{
     tui::{
         filter::{Filter, Selection},
         key::Key,
+        lanes::Lanes,
         pages::{Fetch, Fetched},
         pattern::Pattern,
         scale::Window,
@@ -32,10 +33,10 @@ pub enum Msg {
     Paste(String),
     /// The current time.
     Tick(Offset),
-    /// The console was started with a log.
+    /// The console was started with logs.
     Open {
-        /// The log.
-        log: LogId,
+        /// The logs.
+        lanes: Lanes,
         /// The place to go to.
         at: Option<Moment>,
         /// The filter on its events.
@@ -105,8 +106,8 @@ pub enum Effect {
     Follow {
         /// Number of the follower.
         number: u64,
-        /// The log.
-        log: LogId,
+        /// The logs.
+        lanes: Lanes,
         /// The events to report.
         selection: Selection,
     },
@@ -136,8 +137,8 @@ pub enum Effect {
 /// A search through a log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
-    /// The log.
-    pub log: LogId,
+    /// The logs.
+    pub lanes: Lanes,
     /// The pattern to search for.
     pub pattern: Pattern,
     /// The events to search.
@@ -170,8 +171,8 @@ pub enum Request {
     Load {
         /// Its number.
         number: u64,
-        /// The log.
-        log: LogId,
+        /// The logs.
+        lanes: Lanes,
         /// The events to load.
         fetch: Fetch,
         /// The events to select.
@@ -181,8 +182,8 @@ pub enum Request {
     Check {
         /// Its number.
         number: u64,
-        /// The log.
-        log: LogId,
+        /// The logs.
+        lanes: Lanes,
         /// The selection.
         selection: Selection,
     },
@@ -192,8 +193,8 @@ pub enum Request {
         number: u64,
         /// The counts that are asked for.
         kind: RequestKind,
-        /// The log.
-        log: LogId,
+        /// The logs.
+        lanes: Lanes,
         /// The request.
         request: Box<TimelineRequest>,
     },

@@ -223,8 +223,9 @@ impl Pages {
         // The answer may be older than these.
         let recent = std::mem::take(&mut self.recent);
         events.extend(recent.into_iter().filter(|event| (from..to).contains(&event.position)));
-        events.sort_by_key(|event| event.position);
-        events.dedup_by_key(|event| event.position);
+        // Two logs of different streams may have an event at the same position.
+        events.sort_by(|one, other| (one.position, &one.log).cmp(&(other.position, &other.log)));
+        events.dedup_by(|one, other| (one.position, &one.log) == (other.position, &other.log));
         self.remove_outdated(from, to);
         let mut events = events.into_iter().peekable();
         let mut hole = from;
@@ -257,7 +258,8 @@ impl Pages {
         let at = event.position;
         let Some((start, to)) = self.page_at(at).map(|(start, page)| (start, page.to)) else { return };
         let page = self.pages.get_mut(&start).expect("it was just found");
-        let Err(index) = page.events.binary_search_by_key(&at, |event| event.position) else { return };
+        let place = page.events.binary_search_by(|other| (other.position, &other.log).cmp(&(at, &event.log)));
+        let Err(index) = place else { return };
         if to == Position::MAX && index == page.events.len() && page.bytes >= PAGE_BYTES {
             page.to = at;
             self.put(at, to, vec![event.clone()]);

@@ -25,10 +25,10 @@ pub(crate) use self::{
 
 use std::collections::BTreeMap;
 
-use hourlog::{LogId, Offset, Record};
+use hourlog::{Offset, Record};
 use jiff::tz::TimeZone;
 
-use crate::tui::keymap::KeyScope;
+use crate::tui::{keymap::KeyScope, lanes::Lanes};
 
 /// Time that a notice stays on the screen.
 const NOTICE_NANOS: i64 = 4_000_000_000;
@@ -66,7 +66,7 @@ pub struct State {
     /// The open log.
     pub log: Option<Log>,
     /// The logs that were open before, as the user left them.
-    closed: BTreeMap<LogId, Log>,
+    closed: BTreeMap<Lanes, Log>,
     /// The requests to the backend.
     pub requests: Requests,
     /// The open prompt.
@@ -219,10 +219,10 @@ impl State {
     }
 
     /// Opens a log as the user left it.
-    pub(crate) fn open(&mut self, id: LogId) {
+    pub(crate) fn open(&mut self, lanes: Lanes) {
         self.close();
-        self.logs.cursor = Some(RowKey::Log(id.clone()));
-        self.log = Some(self.closed.remove(&id).unwrap_or_else(|| Log::new(id)));
+        self.logs.cursor = Some(RowKey::Log(lanes.first().clone()));
+        self.log = Some(self.closed.remove(&lanes).unwrap_or_else(|| Log::new(lanes)));
         self.limit_ahead();
     }
 
@@ -233,6 +233,6 @@ impl State {
         if self.closed.len() >= CLOSED_MAX {
             self.closed.pop_first();
         }
-        self.closed.insert(log.id.clone(), log.closed());
+        self.closed.insert(log.lanes.clone(), log.closed());
     }
 }

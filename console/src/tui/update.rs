@@ -38,8 +38,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.tick(now);
             play::tick(state, &mut effects);
         }
-        Msg::Open { log, at, filter, speed } => {
-            logs::open(state, log, &mut effects);
+        Msg::Open { lanes, at, filter, speed } => {
+            logs::open(state, lanes, &mut effects);
             if let Some(at) = at {
                 prompt::go_to_moment(state, at);
             }

@@ -381,6 +381,22 @@ impl Harness {
         console
     }
 
+    /// Opens a console on six logs in two groups. Those of `shop` have ten events each, an hour apart, in turns.
+    pub(crate) async fn lanes(columns: u16, rows: u16) -> Self {
+        let archive = Archive::default();
+        for (number, log) in ["other.x", "other.y", "other.z"].into_iter().enumerate() {
+            archive.put(log, 100 + number as u64, START, Record::new("x")).await;
+        }
+        for (minute, log) in ["shop.a", "shop.b", "shop.c"].into_iter().enumerate() {
+            for number in 0..10_i64 {
+                let offset = START + number * 60 * MINUTE + minute as i64 * MINUTE;
+                let record = Record::new(format!("{{\"number\":{number}}}"));
+                archive.put(log, 200 + number as u64 * 3 + minute as u64, offset, record).await;
+            }
+        }
+        Self::over(archive, columns, rows, Looks { theme: Theme::Ansi, ascii: false }).await
+    }
+
     /// Opens a console like [`Harness::open`], without colours and in ASCII only.
     pub(crate) async fn plain(columns: u16, rows: u16) -> Self {
         let mut console = Self::open(columns, rows).await;
@@ -479,9 +495,9 @@ impl Harness {
         for effect in update(&mut self.state, msg) {
             match effect {
                 Effect::Ask(_) | Effect::Scan { .. } => asks.push(effect),
-                Effect::Follow { number, log, selection } => {
+                Effect::Follow { number, lanes, selection } => {
                     self.begun = Some(number);
-                    self.followed = Some((number, log));
+                    self.followed = Some((number, lanes.first().clone()));
                     self.selection = selection;
                 }
                 Effect::StopFollowing => self.followed = None,

@@ -153,3 +153,31 @@ async fn unusual_letters_leave_no_rubble() {
         "{screen}"
     );
 }
+
+#[tokio::test]
+async fn several_logs_are_lanes_under_one_playhead() {
+    let mut console = Harness::lanes(120, 40).await;
+    console.shows(&["6 logs in 2 groups", "shop  (3)"]).await;
+    // Picks the group and one more log, and opens them as one.
+    console.press("space").await;
+    console.shows(&["3 picked, enter opens them as one"]).await;
+    console.press("enter").await;
+    console.shows(&["3 logs: shop.{a b c}", "log", "   a│", "   b│", "   c│"]).await;
+    console.press("g").await;
+    let rows: Vec<String> = console.list().into_iter().filter(|row| row.starts_with('0')).take(6).collect();
+    let logs: Vec<&str> = rows.iter().filter_map(|row| row.split_whitespace().find(|word| word.len() == 1)).collect();
+    assert_eq!(logs, ["a", "b", "c", "a", "b", "c"], "{}", console.text());
+    // The sum of the bars is that of all lanes.
+    assert_eq!(console.bars().map(|bars| bars.iter().sum::<u64>()), Some(30));
+    console.press("L").await;
+    assert!(!console.text().contains("   b│"), "{}", console.text());
+    // Filters and steps work on all of them.
+    console.press("&").await;
+    console.type_text("json.number == 4").await;
+    console.press("enter j").await;
+    console.shows(&["3 of 30 in the window", "\"number\": 4"]).await;
+    console.press("ctrl-f a").await;
+    console.press("y l").await;
+    assert!(console.copied().starts_with("hourlog console shop.a --at 2018-02-04T"), "{}", console.copied());
+    assert!(console.copied().ends_with(" shop.b shop.c"), "{}", console.copied());
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use hourlog::{
-    Event, LogId, Offset, Position,
+    Event, Offset, Position,
     pace::{Pace, Speed},
     time::MINUTE,
     wire::AheadReply,
@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::tui::{
     filter::{self, Filter, Selection},
+    lanes::Lanes,
     pages::Pages,
     scale::{Grid, Window},
     table::Table,
@@ -28,11 +29,13 @@ const UNDO_MAX: usize = 100;
 /// The speed from which silence is skipped, unless the user says otherwise.
 const SKIPPING_FROM: f64 = 60.0;
 
-/// An open log.
+/// An open log, or several as lanes.
 #[derive(Debug)]
 pub struct Log {
-    /// Its id.
-    pub id: LogId,
+    /// The logs whose events it has.
+    pub lanes: Lanes,
+    /// Bars of each lane are drawn, if there are several.
+    pub shows_lanes: bool,
     /// The position in the timeline that everything else follows from.
     pub playhead: Position,
     /// The place that the playhead goes to as soon as it is known.
@@ -263,9 +266,10 @@ impl Jumps {
 
 impl Log {
     /// Returns a log before the first answer.
-    pub fn new(id: LogId) -> Self {
+    pub fn new(lanes: Lanes) -> Self {
         Self {
-            id,
+            lanes,
+            shows_lanes: true,
             playhead: Position::MAX,
             goal: Some(Goal::Newest),
             cursor_row: CursorRow::Bottom,

@@ -35,6 +35,8 @@ pub struct Logs {
     pub is_turned: bool,
     /// Time that strips show.
     pub strip_nanos: i64,
+    /// The logs that are picked to be opened as one.
+    pub picked: BTreeSet<LogId>,
     rows: Option<Vec<LogReply>>,
     /// The groups that the user has folded or unfolded.
     folded: BTreeMap<String, bool>,
@@ -92,6 +94,7 @@ impl Default for Logs {
             order: LogsOrder::Last,
             is_turned: false,
             strip_nanos: STRIP_NANOS,
+            picked: BTreeSet::new(),
             rows: None,
             folded: BTreeMap::new(),
             strips: BTreeMap::new(),
@@ -135,6 +138,12 @@ impl Logs {
     /// Returns the counts of a log's strip.
     pub(crate) fn strip(&self, log: &LogId) -> Option<&[u64]> {
         self.strips.get(log).map(|strip| &strip.counts[..])
+    }
+
+    /// Returns the logs of a group.
+    pub(crate) fn members(&self, group: &str) -> Vec<LogId> {
+        let rows = self.rows.iter().flatten().map(|row| &row.log);
+        rows.filter(|log| group_of(log) == group).cloned().collect()
     }
 
     /// Folds or unfolds a group.

@@ -14,7 +14,8 @@ const CLIPBOARD_BYTES_MAX: usize = 74_994;
 /// Copies a text of the open log.
 pub(super) fn copy(state: &mut State, what: Copied, effects: &mut Vec<Effect>) {
     let Some(log) = &state.log else { return };
-    let command = |name: &str, options: String| shell::command(name, &format!("{}{options}", state.flags), &log.id, "");
+    let command =
+        |name: &str, options: String| shell::command(name, &format!("{}{options}", state.flags), log.lanes.first(), "");
     match what {
         Copied::Range => match log.range_times() {
             None => state.say("v begins a range"),
@@ -36,7 +37,10 @@ pub(super) fn copy(state: &mut State, what: Copied, effects: &mut Vec<Effect>) {
                     format!(" --where {}", shell::quoted(&all.join(" && ")))
                 }
             };
-            let command = command("console", format!(" --at {}{condition}", log.playhead.offset));
+            let others: Vec<_> = log.lanes.logs().iter().skip(1).map(|log| shell::quoted(log.as_str())).collect();
+            let others: String = others.iter().map(|log| format!(" {log}")).collect();
+            let options = format!("{} --at {}{condition}", state.flags, log.playhead.offset);
+            let command = shell::command("console", &options, log.lanes.first(), &others);
             send(state, effects, "the line", command);
         }
         Copied::Time => {

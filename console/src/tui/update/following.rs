@@ -18,7 +18,7 @@ pub(super) fn start_following(state: &mut State, effects: &mut Vec<Effect>) {
         _ => Tail::Waiting,
     };
     let number = state.requests.asked(RequestKind::Arrivals, state.now);
-    effects.push(Effect::Follow { number, log: log.id.clone(), selection: log.selection() });
+    effects.push(Effect::Follow { number, lanes: log.lanes.clone(), selection: log.selection() });
 }
 
 /// Takes in that the log is followed. Events between the last answer and now were not reported, so

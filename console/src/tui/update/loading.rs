@@ -57,8 +57,8 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
 fn count(state: &mut State, kind: RequestKind, request: TimelineRequest, effects: &mut Vec<Effect>) {
     let Some(log) = &state.log else { return };
     let number = state.requests.asked(kind, state.now);
-    let (log, request) = (log.id.clone(), Box::new(request));
-    effects.push(Effect::Ask(Request::Count { number, kind, log, request }));
+    let (lanes, request) = (log.lanes.clone(), Box::new(request));
+    effects.push(Effect::Ask(Request::Count { number, kind, lanes, request }));
 }
 
 fn ask_for_events(state: &mut State, effects: &mut Vec<Effect>) {
@@ -71,8 +71,8 @@ fn ask_for_events(state: &mut State, effects: &mut Vec<Effect>) {
         Some(fetch) => {
             let number = state.requests.asked(RequestKind::Events, now);
             log.pages.asked();
-            let (id, selection) = (log.id.clone(), log.selection());
-            effects.push(Effect::Ask(Request::Load { number, log: id, fetch, selection }));
+            let (lanes, selection) = (log.lanes.clone(), log.selection());
+            effects.push(Effect::Ask(Request::Load { number, lanes, fetch, selection }));
         }
         None => state.requests.is_well(RequestKind::Events),
     }

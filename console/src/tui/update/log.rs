@@ -12,7 +12,7 @@ use crate::tui::{
 
 use super::{
     detail, play, search, selection,
-    travel::{burst, follow, go, jump_to_goal, mark, scrub, step, zoom, zoom_all},
+    travel::{burst, follow, go, jump_to_goal, mark, other, scrub, step, zoom, zoom_all},
 };
 
 /// Columns of one step sideways.
@@ -53,6 +53,8 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::NextMark => return mark(state, Direction::Forward),
         Action::PreviousBurst => return burst(state, Direction::Backward),
         Action::NextBurst => return burst(state, Direction::Forward),
+        Action::NextOther => return other(state, Direction::Forward),
+        Action::PreviousOther => return other(state, Direction::Backward),
         Action::NextTimeStyle => return next_time_style(state),
         Action::Copy => return state.prompt = Some(Prompt::new(PromptKind::Copy, "")),
         Action::Open => return detail::enter(state),
@@ -60,6 +62,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
     }
     let Some(log) = &mut state.log else { return };
     match action {
+        Action::Lanes => log.shows_lanes = !log.shows_lanes,
         Action::Columns => state.prompt = Some(Prompt::new(PromptKind::Columns, "")),
         Action::ChooseWindow => state.prompt = Some(Prompt::new(PromptKind::Window, "")),
         Action::GoTo => state.prompt = Some(Prompt::new(PromptKind::GoTo, "")),

@@ -7,6 +7,7 @@ use hourlog::{
 
 use crate::tui::{
     keymap::Action,
+    lanes::{LANES_MAX, Lanes},
     layout,
     msg::{Effect, Request, StripsRequest},
     state::{CursorRow, LogRow, Prompt, PromptKind, RequestKind, RowKey, State, Tail},
@@ -90,7 +91,13 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::Last => count,
         Action::Open => {
             match (here, shown.get(index)) {
-                (Some(RowKey::Log(id)), _) => open(state, id, effects),
+                (Some(_), _) if !state.logs.picked.is_empty() => {
+                    let picked = std::mem::take(&mut state.logs.picked);
+                    if let Some(lanes) = Lanes::new(picked) {
+                        open(state, lanes, effects);
+                    }
+                }
+                (Some(RowKey::Log(id)), _) => open(state, id.into(), effects),
                 (Some(RowKey::Group(name)), Some(LogRow::Group(group))) => {
                     let is_folded = !group.is_folded;
                     state.logs.fold(&name, is_folded);
@@ -109,6 +116,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
             }
             return;
         }
+        Action::Pick => return pick(state, here),
         Action::NextOrder => {
             let orders = LogsOrder::ALL;
             let at = orders.iter().position(|(_, order)| *order == state.logs.order).unwrap_or(0);
@@ -128,6 +136,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
             state.prompt = Some(Prompt::new(PromptKind::Find, text));
             return;
         }
+        Action::Back if !state.logs.picked.is_empty() => return state.logs.picked.clear(),
         Action::Back if state.logs.find.is_empty() => return state.say("q quits"),
         Action::Back => return state.logs.find.clear(),
         _ => return,
@@ -143,6 +152,28 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
     };
 }
 
+/// Picks the log under the cursor or all of a group, or no longer. Goes to the next row.
+fn pick(state: &mut State, here: Option<RowKey>) {
+    let logs: Vec<LogId> = match &here {
+        Some(RowKey::Log(log)) => vec![log.clone()],
+        Some(RowKey::Group(group)) => state.logs.members(group),
+        None => return,
+    };
+    let picked = &mut state.logs.picked;
+    if logs.iter().all(|log| picked.contains(log)) {
+        picked.retain(|log| !logs.contains(log));
+    } else if picked.len() + logs.len() > LANES_MAX {
+        return state.say(format!("at most {LANES_MAX} logs are opened as one"));
+    } else {
+        picked.extend(logs);
+    }
+    let shown = state.logs.shown();
+    let index = state.logs.cursor_index(&shown);
+    if let Some(next) = shown.get(index + 1).map(LogRow::key) {
+        state.logs.cursor = Some(next);
+    }
+}
+
 /// Shows `nanos` of time in all strips.
 pub(super) fn show_around(state: &mut State, nanos: i64) {
     state.logs.strip_nanos = nanos;
@@ -150,8 +181,8 @@ pub(super) fn show_around(state: &mut State, nanos: i64) {
 }
 
 /// Opens a log as the user left it, and follows it unless they have stopped that.
-pub(super) fn open(state: &mut State, id: LogId, effects: &mut Vec<Effect>) {
-    state.open(id);
+pub(super) fn open(state: &mut State, lanes: Lanes, effects: &mut Vec<Effect>) {
+    state.open(lanes);
     effects.extend([Effect::StopScanning, Effect::StopFollowing, Effect::StopAsking]);
     if state.log.as_ref().is_some_and(|log| log.tail != Tail::Stopped) {
         start_following(state, effects);

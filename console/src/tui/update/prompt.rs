@@ -160,7 +160,7 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
         match choices(state, &text).into_iter().nth(choice)?.target {
             Target::Action(action) => return Some(action),
             Target::Position(position) => travel::jump(state, position),
-            Target::Log(id) => logs::open(state, id, effects),
+            Target::Log(id) => logs::open(state, id.into(), effects),
         }
         return None;
     }

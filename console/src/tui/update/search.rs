@@ -62,8 +62,8 @@ fn run(state: &mut State, effects: &mut Vec<Effect>) {
     let selection = log.selection();
     let Some(search) = &mut log.search else { return };
     search.scan_begins();
-    let (log, pattern, progress) = (log.id.clone(), search.pattern().clone(), search.progress().clone());
-    effects.push(Effect::Scan { number, scan: Scan { log, pattern, selection, progress } });
+    let (lanes, pattern, progress) = (log.lanes.clone(), search.pattern().clone(), search.progress().clone());
+    effects.push(Effect::Scan { number, scan: Scan { lanes, pattern, selection, progress } });
 }
 
 /// Takes in a page of the scan.

@@ -17,7 +17,7 @@ pub(super) fn check(state: &mut State, filters: Vec<Filter>, effects: &mut Vec<E
     let Some(log) = &mut state.log else { return };
     let selection = filter::selection(&filters);
     log.filters_wanted = Some(filters);
-    effects.push(Effect::Ask(Request::Check { number, log: log.id.clone(), selection }));
+    effects.push(Effect::Ask(Request::Check { number, lanes: log.lanes.clone(), selection }));
 }
 
 /// Shows what the checked filters pass, or says in the prompt why they are refused.

@@ -1,6 +1,6 @@
 //! Moving through a log by events, bars and jumps, and choosing how much of it the scrubber shows.
 
-use hourlog::{Offset, Position};
+use hourlog::{Event, Offset, Position};
 
 use crate::tui::{
     layout,
@@ -232,6 +232,21 @@ pub(super) fn mark(state: &mut State, direction: Direction) {
     };
     if let Some(mark) = mark.copied() {
         jump(state, mark);
+    }
+}
+
+/// Jumps to the nearest event of another log than that of the playhead's event.
+pub(super) fn other(state: &mut State, direction: Direction) {
+    let Some(log) = &state.log else { return };
+    let here = log.detail_event().map(|event| event.log.clone());
+    let is_other = |event: &&Event| Some(&event.log) != here.as_ref();
+    let to = match direction {
+        Direction::Forward => log.pages.from(log.playhead.next()).find(is_other),
+        Direction::Backward => log.pages.before(log.playhead).find(is_other),
+    };
+    match to.map(|event| event.position) {
+        Some(to) => jump(state, to),
+        None => state.say("no event of another log is near"),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn draw(log: &Log, here: usize, looks: Looks, buffer: &mut Buffer, ar
     overlay::clear(buffer, area);
     let rule = looks.drawn("─", "-");
     let mut pen = Pen::new(buffer, area, 0);
-    pen.put(" columns ", looks.name()).foreign(log.id.as_str(), looks.name()).put(" ", Style::new());
+    pen.put(" columns ", looks.name()).foreign(&log.lanes.to_string(), looks.name()).put(" ", Style::new());
     pen.rest(rule, looks.aside());
     let room = usize::from(height.saturating_sub(1)).max(1);
     let first = (here + 1).saturating_sub(room);

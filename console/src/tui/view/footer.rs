@@ -73,7 +73,13 @@ fn hints_of(state: &State) -> Vec<(Vec<&'static str>, &'static str)> {
         Some((vec![keys(first)?.keys[0], keys(second)?.keys[0]], word))
     };
     let hints = match &state.log {
-        None => vec![one(Action::Open, "open"), one(Action::Search, "find"), two(Action::Up, Action::Down, "log")],
+        None => vec![
+            one(Action::Open, "open"),
+            one(Action::Pick, "pick"),
+            one(Action::Search, "find"),
+            one(Action::NextOrder, "order"),
+            one(Action::ChooseWindow, "window"),
+        ],
         Some(log) if log.detail.is_open => vec![
             two(Action::Up, Action::Down, "value"),
             one(Action::Only, "only"),

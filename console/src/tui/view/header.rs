@@ -59,9 +59,9 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
             if area.width >= WIDE_COLUMNS {
                 pen.put(arrow, looks.aside()).foreign(&state.label, Style::new());
             }
-            pen.put(arrow, looks.aside()).foreign(log.id.as_str(), looks.name());
+            pen.put(arrow, looks.aside()).foreign(&log.lanes.to_string(), looks.name());
         }
-        Some(log) => drop(pen.foreign(log.id.as_str(), looks.name())),
+        Some(log) => drop(pen.foreign(&log.lanes.to_string(), looks.name())),
         None => drop(pen.put("hourlog", looks.name()).put(arrow, looks.aside()).foreign(&state.label, Style::new())),
     }
     let mut pen = Pen::new(buffer, area, 0);

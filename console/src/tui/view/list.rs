@@ -35,6 +35,8 @@ const LOADING_NANOS: i64 = 300_000_000;
 const LOADING_LONG_NANOS: i64 = 5_000_000_000;
 /// Bytes of an event's data that its row looks at.
 const LINE_BYTES_MAX: usize = 1 << 10;
+/// Least and most columns of the name of a log.
+const LOG_COLUMNS: (usize, usize) = (3, 16);
 /// Columns of the pause since the previous event.
 const PAUSE_COLUMNS: usize = 10;
 
@@ -47,6 +49,8 @@ struct Form<'a> {
     digits: usize,
     has_pauses: bool,
     has_levels: bool,
+    /// Width of the names of logs, if there are several.
+    log_width: usize,
     columns: &'a [Column],
     places: Vec<Range<usize>>,
 }
@@ -70,6 +74,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
             let level = columns::level(&columns::fields(&event.record.data), &event.record.data);
             level.is_some_and(|level| level <= Level::Warn)
         }),
+        log_width: log_width(log),
         columns,
         places: Vec::new(),
     };
@@ -96,7 +101,17 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
 /// Returns the columns before the data.
 fn before_data(form: &Form<'_>) -> usize {
     let pauses = if form.has_pauses { PAUSE_COLUMNS + 1 } else { 0 };
-    1 + usize::from(form.has_levels) + time_width(form) + pauses + 2
+    let logs = if form.log_width > 0 { form.log_width + 2 } else { 0 };
+    1 + usize::from(form.has_levels) + time_width(form) + pauses + 2 + logs
+}
+
+/// Returns the width of the column with the names of logs.
+fn log_width(log: &Log) -> usize {
+    if !log.lanes.are_several() {
+        return 0;
+    }
+    let names = log.lanes.logs().iter().map(|id| pen::width(log.lanes.short(id)));
+    names.max().unwrap_or(0).clamp(LOG_COLUMNS.0, LOG_COLUMNS.1)
 }
 
 fn time_width(form: &Form<'_>) -> usize {
@@ -125,6 +140,10 @@ fn draw_head(state: &State, log: &Log, form: &Form<'_>, events: &[&Event], buffe
         pen.go_to(begin + (time_width(form) + PAUSE_COLUMNS + 1 - pen::width(sign)) as u16).put(sign, style);
     }
     pen.put("  ", Style::new());
+    if form.log_width > 0 {
+        let data = pen.x() + form.log_width as u16 + 2;
+        pen.put("log", style).go_to(data);
+    }
     let data = pen.x();
     for (column, place) in form.columns.iter().zip(&form.places).filter(|(_, place)| !place.is_empty()) {
         let name = columns::cell(column, &sanitize(&column.name), place.len(), form.looks.ellipsis());
@@ -240,6 +259,11 @@ fn draw_event(
         pen.put(&format!(" {text:>PAUSE_COLUMNS$}"), style);
     }
     pen.put("  ", Style::new());
+    if form.log_width > 0 {
+        let data = pen.x() + form.log_width as u16 + 2;
+        let name: String = log.lanes.short(&event.log).chars().take(form.log_width).collect();
+        pen.foreign(&name, looks.name()).go_to(data);
+    }
     let data = pen.x();
     let fills = |column: &Column| columns::find(&fields, &column.path).is_some();
     if !form.columns.iter().any(fills) {
@@ -313,7 +337,7 @@ fn placeholder(state: &State, log: &Log) -> Vec<String> {
     if log.empty {
         return vec![
             "no event yet; this publishes one:".to_owned(),
-            format!("  {}", shell::command("pub", &state.flags, &log.id, " '{\"id\":7}'")),
+            format!("  {}", shell::command("pub", &state.flags, log.lanes.first(), " '{\"id\":7}'")),
         ];
     }
     if let Some(outage) = state.requests.outage(RequestKind::Events).or(state.requests.log_outage()) {

@@ -119,6 +119,9 @@ fn draw_row(
             if is_moving {
                 Pen::new(buffer, area, y).go_to(x - 2).put(looks.drawn("●", "*"), looks.style(super::Role::Good));
             }
+            if state.logs.picked.contains(&log.log) {
+                Pen::new(buffer, area, y).go_to(x - 2).put(looks.drawn("◆", "+"), looks.style(super::Role::Mine));
+            }
             let room = usize::from(width.saturating_sub(indent));
             let id = with_end(&sanitize(id), room, looks);
             put(buffer, area, y, (x + indent, width.saturating_sub(indent)), &id, false, Style::new());
@@ -157,6 +160,11 @@ fn summary(state: &State, shown: usize, looks: Looks, pen: &mut Pen<'_>) {
         };
         let sign = if logs.is_turned { looks.drawn("↑", "^") } else { looks.drawn("↓", "v") };
         pen.put(&format!("   ordered by {order} {sign}"), looks.aside());
+    }
+    if !logs.picked.is_empty() {
+        let text = format!("   {} picked, enter opens them as one", logs.picked.len());
+        pen.put(&text, looks.style(super::Role::Mine));
+        return;
     }
     if let Some((_, to)) = logs.strip_axis(state.service_now()).filter(|_| layout::strip_columns(state.size) > 0) {
         let to = when::zoned(to, state.shown_zone()).strftime("%Y-%m-%d %H:%M").to_string();

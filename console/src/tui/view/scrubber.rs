@@ -1,6 +1,6 @@
 //! The scrubber: bars of event counts over time, the playhead through them, the axis, and the whole log below.
 
-use hourlog::Offset;
+use hourlog::{LogId, Offset};
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
@@ -50,6 +50,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
         return drawing.one_row(buffer, areas.bars);
     }
     drawing.title(buffer, areas.title);
+    drawing.lanes(buffer, areas.lanes);
     drawing.bars(buffer, areas.bars);
     if areas.marks.height > 0 {
         drawing.marks(buffer, areas.marks);
@@ -129,6 +130,28 @@ impl Drawing<'_> {
             pen.fill(legend_at, rule, looks.aside()).put(" ", Style::new()).put(&legend, looks.aside());
         }
         pen.rest(rule, looks.aside());
+    }
+
+    /// Draws a row of bars for each lane, all on one scale.
+    fn lanes(&self, buffer: &mut Buffer, area: Rect) {
+        let lanes: Vec<(&LogId, Vec<Option<u64>>)> =
+            self.log.lanes.logs().iter().map(|lane| (lane, bars::lane(self.log, lane))).collect();
+        let peak = lanes.iter().flat_map(|(_, counts)| counts).flatten().copied().max().unwrap_or(0);
+        let playhead = self.playhead_bar();
+        for (row, (lane, counts)) in lanes.iter().enumerate().take(usize::from(area.height)) {
+            let name = self.log.lanes.short(lane);
+            let room = usize::from(SCALE_COLUMNS) - 1;
+            let name: String = name.chars().take(room).collect();
+            let mut pen = Pen::new(buffer, area, row as u16);
+            pen.put(&" ".repeat(room.saturating_sub(pen::width(&name))), Style::new());
+            pen.foreign(&name, self.looks.name()).put(self.looks.drawn("│", "|"), self.looks.aside());
+            for (index, count) in counts.iter().enumerate() {
+                let eighths = bars::height(count.unwrap_or(0), peak, EIGHTHS, Heights::Root);
+                let style = if Some(index) == playhead { Looks::here() } else { Style::new() };
+                let x = self.column(area, index);
+                pen.go_to(x).fill(x + self.grid.scale.columns as u16, self.looks.bar(eighths), style);
+            }
+        }
     }
 
     /// Draws all rows of bars, with the scale at the left.
