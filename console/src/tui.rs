@@ -30,7 +30,9 @@ pub mod keymap;
 pub mod lanes;
 mod layout;
 mod listing;
+mod memory;
 mod merging;
+pub mod mouse;
 pub mod msg;
 pub mod pages;
 mod palette;
@@ -85,6 +87,7 @@ use self::{
     backend::{Backend, Source},
     filter::Filter,
     lanes::Lanes,
+    memory::MemoryFile,
     msg::{Effect, Msg},
     screen::Screen,
     service::Service,
@@ -126,6 +129,9 @@ pub struct Options {
     /// Draw with ASCII characters only
     #[arg(long)]
     ascii: bool,
+    /// Open logs at their newest events, not as they were left
+    #[arg(long)]
+    fresh: bool,
     /// Record all input to this file
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -215,6 +221,11 @@ pub async fn open(session: &Session, options: &Options, logs: Vec<LogId>, openin
         };
         return session.out.write(printed.as_bytes());
     }
+    // A replayed session is the same wherever it is played.
+    let memory = MemoryFile::of(&state.label).filter(|_| !options.fresh && options.replay.is_none());
+    if let Some(memory) = &memory {
+        memory.restore(&mut state);
+    }
     let size = terminal::usable(terminal_size().map_err(Failure::output)?);
     state.size = size;
     if let Some(file) = &mut record {
@@ -230,8 +241,14 @@ pub async fn open(session: &Session, options: &Options, logs: Vec<LogId>, openin
         }
         Ok(input)
     });
-    let _guard = TerminalGuard::set_up()?;
-    run(source, &mut state, looks, stream::select(replayed, typed), session.clock, io::stdout(), first).await
+    let guard = TerminalGuard::set_up()?;
+    let left =
+        run(source, &mut state, looks, stream::select(replayed, typed), session.clock, io::stdout(), first).await;
+    drop(guard);
+    if let Some(Err(error)) = memory.map(|memory| memory.save(&state)) {
+        session.out.note(&format!("the places in logs were not kept: {error}"));
+    }
+    left
 }
 
 fn read_tape(path: &std::path::Path) -> Result<Vec<TapeLine>, Failure> {
@@ -291,6 +308,8 @@ pub async fn run<S: Source, W: Write>(
                     Caught::Suspend => terminal::suspend()?,
                     Caught::Resume => terminal::resume()?,
                 }
+                // Giving the terminal back has turned it off.
+                terminal::set_mouse(state.has_mouse)?;
                 screen.clear();
                 is_dirty = true;
                 continue;
@@ -307,6 +326,7 @@ pub async fn run<S: Source, W: Write>(
                     Effect::Copy(text) => screen.copy(&text).map_err(Failure::output)?,
                     Effect::Suspend => terminal::stop()?,
                     Effect::Redraw => screen.clear(),
+                    Effect::Mouse(is_on) => terminal::set_mouse(is_on)?,
                     effect => backend.start(effect),
                 }
             }
@@ -372,6 +392,7 @@ impl From<TerminalInput> for Msg {
             TerminalInput::Key(key) => Self::Key(key),
             TerminalInput::Resize(columns, rows) => Self::Resize(columns, rows),
             TerminalInput::Paste(text) => Self::Paste(text),
+            TerminalInput::Mouse(input) => Self::Mouse(input),
         }
     }
 }

@@ -19,7 +19,7 @@ struct Picture {
     begin: &'static str,
 }
 
-const PICTURES: [Picture; 2] = [
+const PICTURES: [Picture; 3] = [
     Picture {
         tape: "examples/logs.tape",
         svg: "docs/logs.svg",
@@ -31,6 +31,12 @@ const PICTURES: [Picture; 2] = [
         svg: "docs/console.svg",
         document: "docs/console.md",
         begin: "<!-- a log, by `cargo xtask screens` -->\n```text\n",
+    },
+    Picture {
+        tape: "examples/lanes.tape",
+        svg: "docs/lanes.svg",
+        document: "docs/console.md",
+        begin: "<!-- lanes, by `cargo xtask screens` -->\n```text\n",
     },
 ];
 /// Text after a screen.

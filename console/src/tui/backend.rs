@@ -138,7 +138,7 @@ impl<S: Source> Backend<S> {
             Effect::StopFollowing => replace(&mut self.follower, None),
             Effect::StopScanning => replace(&mut self.scanner, None),
             Effect::StopAsking => self.asking.abort_all(),
-            Effect::Copy(_) | Effect::Quit | Effect::Suspend | Effect::Redraw => {}
+            Effect::Copy(_) | Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Mouse(_) => {}
         }
     }
 }
@@ -333,11 +333,8 @@ impl Source for Remote {
 
     async fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> Result<Fetched> {
         let page = self.replay(log, &ReplayRequest { reverse: true, ..request(limit, selection) }).await?;
-        let newest = page.events.first().map(|event| event.position.next());
-        let to = match &page.ahead {
-            None => Position::MAX,
-            Some(ahead) => newest.unwrap_or(Position::at(ahead.first)),
-        };
+        // Nothing lies between the newest event and those that lie ahead of now.
+        let to = page.ahead.map_or(Position::MAX, |ahead| Position::at(ahead.first));
         let from = if page.end.is_last() { Position::MIN } else { timeline(page.next).unwrap_or(to) };
         Ok(Fetched { from, to, events: page.events.into_iter().rev().collect(), scanned: page.scanned })
     }

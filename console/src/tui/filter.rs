@@ -50,6 +50,11 @@ impl Filter {
         Ok(Self { typed: typed.to_owned(), is_on: true, kind })
     }
 
+    /// Returns the filter turned on or off.
+    pub(crate) fn turned(self, is_on: bool) -> Self {
+        Self { is_on, ..self }
+    }
+
     /// Returns the filter as an expression.
     pub(crate) fn expression(&self) -> String {
         match &self.kind {

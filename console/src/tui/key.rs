@@ -65,10 +65,21 @@ impl FromStr for Key {
         let mut letters = rest.chars();
         let code = match (letters.next(), letters.next()) {
             (Some(letter), None) => KeyCode::Char(letter),
-            _ => NAMES.iter().find(|(name, _)| *name == rest).map(|(_, code)| *code).ok_or(())?,
+            _ => NAMES
+                .iter()
+                .find(|(name, _)| *name == rest)
+                .map(|(_, code)| *code)
+                .or_else(|| function(rest))
+                .ok_or(())?,
         };
         Ok(Self { code, modifiers })
     }
+}
+
+/// Returns the function key of a name such as `f2`.
+fn function(name: &str) -> Option<KeyCode> {
+    let number = name.strip_prefix('f')?.parse().ok()?;
+    (1..=12).contains(&number).then_some(KeyCode::F(number))
 }
 
 impl fmt::Display for Key {
@@ -81,6 +92,7 @@ impl fmt::Display for Key {
         match (NAMES.iter().find(|(_, code)| *code == self.code), self.code) {
             (Some((name, _)), _) => f.write_str(name),
             (None, KeyCode::Char(letter)) => write!(f, "{letter}"),
+            (None, KeyCode::F(number)) => write!(f, "f{number}"),
             (None, code) => write!(f, "{code}"),
         }
     }

@@ -136,6 +136,10 @@ pub enum Action {
     NextOther,
     /// Go to the previous event of another log.
     PreviousOther,
+    /// Turn the mouse on or off.
+    Mouse,
+    /// Show the range in the scrubber.
+    ZoomRange,
 }
 
 /// The part of the console in which a key has a meaning.
@@ -288,6 +292,7 @@ pub const KEYMAP: &[Binding] = &[
     key(Log, Marks, &["'"], Action::Marks, ("marks", "bookmarks"), "choose from all marks"),
     key(Log, Marks, &["["], Action::PreviousMark, ("previous mark", ""), "the previous mark"),
     key(Log, Marks, &["]"], Action::NextMark, ("next mark", ""), "the next mark"),
+    key(Log, Marks, &["z"], Action::ZoomRange, ("zoom to the range", ""), "show the range in the whole scrubber"),
     key(Log, Marks, &["v"], Action::Range, ("range", "select"), "begin a range of time at the playhead, end it there, remove it"),
     key(Log, Event, &["enter"], Action::Open, ("event's text", "json, detail"), "put the cursor into the event's text; on a narrow screen, show it"),
     key(Log, Event, &["c"], Action::Columns, ("columns", "fields, table"), "choose the columns of the list"),
@@ -305,6 +310,7 @@ pub const KEYMAP: &[Binding] = &[
     key(Logs, Screens, &["q"], Action::Quit, ("quit", "exit, back"), "quit"),
     key(Always, Screens, &["ctrl-c"], Action::Quit, ("quit", "exit"), "quit, even while typing"),
     key(Always, Screens, &["ctrl-z"], Action::Suspend, ("suspend", "shell"), "back to the shell; fg goes on"),
+    key(Everywhere, Screens, &["f2"], Action::Mouse, ("mouse", "click"), "turn the mouse on or off: clicks go to rows and bars, dragging over bars makes a range"),
     key(Always, Screens, &["ctrl-l"], Action::Redraw, ("redraw", ""), "draw the screen again"),
 ];
 

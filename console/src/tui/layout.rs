@@ -1,8 +1,12 @@
 //! The layout of the screen. Key handling needs it too: PageDown moves by the number of rows in the list.
 
-use ratatui::layout::{Constraint, Layout, Rect};
+use hourlog::Offset;
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 
-use crate::tui::state::{Log, State};
+use crate::{
+    tui::state::{Log, State},
+    when,
+};
 
 /// Smallest terminal in which the console draws.
 pub(crate) const SIZE_MIN: (u16, u16) = (40, 10);
@@ -134,6 +138,83 @@ pub(crate) fn body((columns, rows): (u16, u16)) -> Rect {
 pub(crate) fn bars_width(screen: (u16, u16)) -> usize {
     let beside = if bar_rows(screen) > 1 { SCALE_COLUMNS } else { DATE_COLUMNS };
     usize::from(screen.0.saturating_sub(beside + 1).max(1))
+}
+
+/// A place on the screen of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// A row of the list.
+    Row(usize),
+    /// The event's text.
+    Detail,
+    /// A column of the bars.
+    Bars(usize),
+    /// A column of the overview, of how many.
+    Overview(u16, u16),
+}
+
+/// Returns the place at a cell of the screen.
+pub(crate) fn spot(state: &State, log: &Log, column: u16, row: u16) -> Option<Spot> {
+    let areas = log_areas(log, state.size);
+    let at = Position::new(column, row);
+    let is_in = |area: Rect| area.contains(at);
+    if is_in(areas.list) {
+        Some(Spot::Row(usize::from(row - areas.list.y)))
+    } else if is_in(areas.detail) {
+        Some(Spot::Detail)
+    } else if is_in(areas.scrubber.bars) || is_in(areas.scrubber.lanes) {
+        Some(Spot::Bars(usize::from(column.checked_sub(SCALE_COLUMNS)?)))
+    } else if is_in(areas.scrubber.overview) {
+        let (begin, columns) = overview_columns(state, log, areas.scrubber.overview)?;
+        Some(Spot::Overview(column.saturating_sub(begin).min(columns - 1), columns))
+    } else {
+        None
+    }
+}
+
+/// Returns the first column of the bars of the overview, and their number.
+pub(crate) fn overview_columns(state: &State, log: &Log, area: Rect) -> Option<(u16, u16)> {
+    let texts = overview_texts(state, log, area.width)?;
+    let begin = area.x + texts.begin.chars().count() as u16 + 1;
+    let after = texts.end.chars().count() + texts.place.chars().count() + 2;
+    let end = area.right().saturating_sub(after as u16);
+    end.checked_sub(begin + 1).filter(|columns| *columns > 0).map(|columns| (begin, columns))
+}
+
+/// The texts around the overview.
+#[derive(Debug)]
+pub(crate) struct OverviewTexts {
+    /// The first day.
+    pub(crate) begin: String,
+    /// The last day, or now.
+    pub(crate) end: String,
+    /// How much of the log the window shows.
+    pub(crate) place: String,
+}
+
+/// Returns the texts around the overview; `None` before the log was counted.
+pub(crate) fn overview_texts(state: &State, log: &Log, width: u16) -> Option<OverviewTexts> {
+    let ((first, last), grid) = log.scrubber.extent.zip(log.scrubber.grid.as_ref())?;
+    let date = |at: Offset, format: &str| when::zoned(at, state.shown_zone()).strftime(format).to_string();
+    let is_live = log.is_live(state.service_now());
+    let (from, to) = grid.window();
+    let place = match (from <= first, to >= last) {
+        (true, true) => "all of it".to_owned(),
+        _ => {
+            let share = (to.nanos().min(last.nanos()) - from.nanos().max(first.nanos())).max(0) as f64
+                / (last.nanos() - first.nanos()).max(1) as f64;
+            match share {
+                0.0 => "outside of it".to_owned(),
+                ..0.001 => "a part of it".to_owned(),
+                _ => format!("{:.1} % of it", share * 100.0),
+            }
+        }
+    };
+    Some(OverviewTexts {
+        begin: format!(" {} ", date(first, "%Y-%m-%d")),
+        end: if is_live { " now".to_owned() } else { format!(" {}", date(last, "%m-%d")) },
+        place: if width >= 60 { format!("   {place} ") } else { String::new() },
+    })
 }
 
 /// Returns the number of rows of the list on the screen.

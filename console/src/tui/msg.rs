@@ -11,6 +11,7 @@ use crate::{
         filter::{Filter, Selection},
         key::Key,
         lanes::Lanes,
+        mouse::MouseInput,
         pages::{Fetch, Fetched},
         pattern::Pattern,
         scale::Window,
@@ -31,6 +32,8 @@ pub enum Msg {
     Resize(u16, u16),
     /// A text was pasted.
     Paste(String),
+    /// The mouse was used.
+    Mouse(MouseInput),
     /// The current time.
     Tick(Offset),
     /// The console was started with logs.
@@ -132,6 +135,8 @@ pub enum Effect {
     Suspend,
     /// Draw the whole screen again.
     Redraw,
+    /// Receive the inputs of the mouse, or leave them to the terminal.
+    Mouse(bool),
 }
 
 /// A search through a log.

@@ -66,6 +66,8 @@ pub struct Pages {
     uses: u64,
     /// Events that arrived since the last request. The answer may be older than they are.
     recent: Vec<Event>,
+    /// More events arrived since the last request than are kept.
+    is_overrun: bool,
 }
 
 impl Pages {
@@ -215,6 +217,7 @@ impl Pages {
     /// Notes that a request for events is sent.
     pub(crate) fn asked(&mut self) {
         self.recent.clear();
+        self.is_overrun = false;
     }
 
     /// Adds a stretch that was read. Where pages are loaded already they stay, unless they are outdated.
@@ -244,6 +247,9 @@ impl Pages {
             }
             hole = end;
         }
+        if std::mem::take(&mut self.is_overrun) {
+            self.outdate();
+        }
         self.evict();
     }
 
@@ -252,8 +258,8 @@ impl Pages {
         if self.recent.len() < RECENT_MAX {
             self.recent.push(event.clone());
         } else {
-            // The answer that is under way may lack more than these.
-            self.outdate();
+            // The answer that is under way may lack this one.
+            self.is_overrun = true;
         }
         let at = event.position;
         let Some((start, to)) = self.page_at(at).map(|(start, page)| (start, page.to)) else { return };
@@ -413,6 +419,17 @@ mod tests {
         pages.add_arrived(&event(12));
         pages.add(fetched(at(10), Position::MAX, 10..12));
         assert_eq!(numbers(pages.from(at(10))), [10, 11, 12]);
+    }
+
+    #[test]
+    fn an_answer_that_may_lack_many_arrivals_is_asked_for_again() {
+        let mut pages = Pages::default();
+        pages.asked();
+        for number in 0..=RECENT_MAX as i64 {
+            pages.add_arrived(&event(1_000 + number));
+        }
+        pages.add(fetched(at(0), Position::MAX, 0..10));
+        assert_eq!(pages.missing_around(at(5), 3), Some(Fetch::Around(at(5))));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use hourlog::{Offset, Record};
 use jiff::tz::TimeZone;
 
-use crate::tui::{keymap::KeyScope, lanes::Lanes};
+use crate::tui::{keymap::KeyScope, lanes::Lanes, memory::Memory};
 
 /// Time that a notice stays on the screen.
 const NOTICE_NANOS: i64 = 4_000_000_000;
@@ -73,6 +73,8 @@ pub struct State {
     pub prompt: Option<Prompt>,
     /// The texts that were entered, by the kind of the prompt, the newest last.
     pub(crate) history: BTreeMap<PromptKind, Vec<String>>,
+    /// The console receives the inputs of the mouse.
+    pub has_mouse: bool,
     /// First visible line of the help, if it is open.
     pub help: Option<usize>,
     notice: Option<Notice>,
@@ -129,6 +131,7 @@ impl State {
             requests: Requests::default(),
             prompt: None,
             history: BTreeMap::new(),
+            has_mouse: false,
             help: None,
             notice: None,
         }
@@ -224,6 +227,29 @@ impl State {
         self.logs.cursor = Some(RowKey::Log(lanes.first().clone()));
         self.log = Some(self.closed.remove(&lanes).unwrap_or_else(|| Log::new(lanes)));
         self.limit_ahead();
+    }
+
+    /// Returns what is kept after the console is left.
+    pub(crate) fn memory(&self) -> Memory {
+        let logs = self.closed.values().chain(&self.log).map(Log::memory).collect();
+        let kinds = [PromptKind::GoTo, PromptKind::Search, PromptKind::Filter, PromptKind::Palette];
+        let texts = |kind: PromptKind| Some((format!("{kind:?}"), self.history.get(&kind)?.clone()));
+        Memory { logs, history: kinds.into_iter().filter_map(texts).collect() }
+    }
+
+    /// Takes what was kept when the console was left.
+    pub(crate) fn remember_logs(&mut self, memory: Memory) {
+        for log in memory.logs {
+            if let Some(log) = Log::remembered(log) {
+                self.closed.insert(log.lanes.clone(), log);
+            }
+        }
+        for kind in [PromptKind::GoTo, PromptKind::Search, PromptKind::Filter, PromptKind::Palette] {
+            let name = format!("{kind:?}");
+            if let Some((_, texts)) = memory.history.iter().find(|(known, _)| *known == name) {
+                self.history.insert(kind, texts.clone());
+            }
+        }
     }
 
     /// Closes the open log, and keeps what the user has made of it.

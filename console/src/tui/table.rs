@@ -34,6 +34,16 @@ impl Table {
         &self.choice
     }
 
+    /// Returns a table with columns that the user has chosen before.
+    pub(crate) fn with_columns(picked: Option<Vec<String>>) -> Self {
+        Self { picked, ..Self::default() }
+    }
+
+    /// Returns the paths of the columns that the user has chosen.
+    pub(crate) fn chosen(&self) -> Option<&Vec<String>> {
+        self.picked.as_ref()
+    }
+
     /// Shows or hides a column.
     pub(crate) fn toggle(&mut self, path: &str) {
         let mut picked = self.picked();

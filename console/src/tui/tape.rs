@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::{output::to_json, tui::key::Key};
+use crate::{
+    output::to_json,
+    tui::{key::Key, mouse::MouseInput},
+};
 
 /// Input from a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub enum TerminalInput {
     Resize(u16, u16),
     /// A text was pasted.
     Paste(String),
+    /// The mouse was used.
+    Mouse(MouseInput),
 }
 
 /// A line of a tape: an input and its time.
@@ -31,6 +36,7 @@ impl fmt::Display for TapeLine {
             TerminalInput::Key(key) => write!(f, "key {key}"),
             TerminalInput::Resize(columns, rows) => write!(f, "resize {columns} {rows}"),
             TerminalInput::Paste(text) => write!(f, "paste {}", to_json(text)),
+            TerminalInput::Mouse(input) => write!(f, "mouse {input}"),
         }
     }
 }
@@ -46,6 +52,7 @@ impl FromStr for TapeLine {
         let mut words = rest.split(' ');
         let mut word = || words.next().ok_or(());
         let input = match kind {
+            "mouse" => TerminalInput::Mouse(rest.parse()?),
             "paste" => TerminalInput::Paste(serde_json::from_str(rest).map_err(drop)?),
             "key" => TerminalInput::Key(word()?.parse()?),
             "resize" => TerminalInput::Resize(word()?.parse().map_err(drop)?, word()?.parse().map_err(drop)?),
@@ -61,9 +68,16 @@ mod tests {
 
     #[test]
     fn a_line_survives_parsing_and_printing() {
-        for input in
-            ["key G", "key space", "key shift-left", "key ctrl-d", "key -", "resize 120 40", r#"paste "a b\nc""#]
-        {
+        for input in [
+            "mouse press 7 3",
+            "key G",
+            "key space",
+            "key shift-left",
+            "key ctrl-d",
+            "key -",
+            "resize 120 40",
+            r#"paste "a b\nc""#,
+        ] {
             let line = format!("1500 {input}");
             assert_eq!(line.parse::<TapeLine>().map(|line| line.to_string()), Ok(line));
         }

@@ -20,6 +20,7 @@ use crate::{
     tui::{
         escape::{Assembler, PART_MAX},
         key::Key,
+        mouse::MouseInput,
         tape::TerminalInput,
     },
 };
@@ -107,8 +108,20 @@ impl Drop for TerminalGuard {
     }
 }
 
+/// Asks the terminal for the inputs of the mouse, or no longer: buttons, dragging and the wheel, in the form that has no
+/// limit of columns.
+///
+/// # Errors
+/// [`Failure::Io`] if the terminal cannot be written.
+pub fn set_mouse(is_on: bool) -> Result<(), Failure> {
+    let set = if is_on { 'h' } else { 'l' };
+    let mut out = io::stdout();
+    write!(out, "\x1b[?1000{set}\x1b[?1002{set}\x1b[?1006{set}").and_then(|()| out.flush()).map_err(failed)
+}
+
 fn restore() {
     // Nobody can be told about a failure here.
+    let _ = set_mouse(false);
     let _ = execute!(io::stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
     let _ = disable_raw_mode();
     let _ = io::stdout().flush();
@@ -144,6 +157,7 @@ fn read(sender: &mpsc::Sender<io::Result<TerminalInput>>) -> io::Result<()> {
                 inputs.push(TerminalInput::Resize(columns, rows));
             }
             Some(Event::Paste(text)) => inputs.push(TerminalInput::Paste(text)),
+            Some(Event::Mouse(event)) => inputs.extend(MouseInput::of(event).map(TerminalInput::Mouse)),
             _ => {}
         }
         for input in inputs {

@@ -7,6 +7,7 @@ mod following;
 mod loading;
 mod log;
 mod logs;
+mod mouse;
 mod play;
 mod prompt;
 mod search;
@@ -33,6 +34,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.size = (columns, rows);
             travel::resized(state);
         }
+        Msg::Mouse(input) => mouse::handle(state, input, &mut effects),
         Msg::Paste(text) => prompt::paste(state, &text),
         Msg::Tick(now) => {
             state.tick(now);
@@ -107,6 +109,14 @@ fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Quit => effects.push(Effect::Quit),
         Action::Suspend => effects.push(Effect::Suspend),
         Action::Redraw => effects.push(Effect::Redraw),
+        Action::Mouse => {
+            state.has_mouse = !state.has_mouse;
+            effects.push(Effect::Mouse(state.has_mouse));
+            state.say(match state.has_mouse {
+                true => "the mouse is on; with Shift it selects text",
+                false => "the mouse is left to the terminal",
+            });
+        }
         Action::Palette => state.prompt = Some(Prompt::new(PromptKind::Palette, "")),
         Action::Help => state.help = Some(0),
         action if state.log.is_some() => log::perform(state, action, effects),

@@ -503,7 +503,7 @@ impl Harness {
                 Effect::StopFollowing => self.followed = None,
                 Effect::Quit => self.quit = true,
                 Effect::Copy(text) => self.copied = Some(text),
-                Effect::StopScanning | Effect::StopAsking | Effect::Suspend | Effect::Redraw => {}
+                Effect::StopScanning | Effect::StopAsking | Effect::Suspend | Effect::Redraw | Effect::Mouse(_) => {}
             }
         }
         asks
@@ -530,6 +530,11 @@ impl Harness {
         for key in keys.split(' ') {
             self.handle(Msg::Key(key.parse().unwrap_or_else(|()| panic!("unknown key {key}")))).await;
         }
+    }
+
+    /// Uses the mouse, as tapes have it.
+    pub(crate) async fn mouse(&mut self, input: &str) {
+        self.handle(Msg::Mouse(input.parse().unwrap_or_else(|()| panic!("unknown input {input}")))).await;
     }
 
     /// Types a text, letter by letter.

@@ -181,3 +181,28 @@ async fn several_logs_are_lanes_under_one_playhead() {
     assert!(console.copied().starts_with("hourlog console shop.a --at 2018-02-04T"), "{}", console.copied());
     assert!(console.copied().ends_with(" shop.b shop.c"), "{}", console.copied());
 }
+
+#[tokio::test]
+async fn the_mouse_goes_to_rows_and_bars_and_drags_ranges() {
+    let mut console = Harness::log("quakes", 120, 40).await;
+    console.press("t").await;
+    console.type_text("2018-02-04 12:00").await;
+    console.press("enter f2").await;
+    console.shows(&["mouse ● online"]).await;
+    // A row of the list, then a bar: ten bars of a quarter of an hour behind the first one.
+    let row = console.list().iter().position(|row| row.contains("12:05:00.000")).expect("it is on the screen");
+    console.mouse(&format!("press 20 {}", row + 2)).await;
+    assert!(console.cursor_row().contains("12:05:00.000"), "{}", console.text());
+    console.mouse("press 15 34").await;
+    console.shows(&["PAUSED  2018-02-04 Sun 02:30:00.000"]).await;
+    console.mouse("drag 18 34").await;
+    console.shows(&["59m 59s: y r copies the command"]).await;
+    console.mouse("down 20 10").await;
+    console.shows(&["02:33:00.000"]).await;
+    // The overview, and the list of logs.
+    console.mouse("press 13 38").await;
+    console.shows(&["PAUSED  2018-02-04 Sun 00:"]).await;
+    console.press("q").await;
+    console.mouse("press 10 3").await;
+    console.shows(&["quakes", "Pretty"]).await;
+}

@@ -22,6 +22,8 @@ use nix::{
     unistd::Pid,
 };
 
+use tempfile::TempDir;
+
 use super::QUAKES;
 
 const COLUMNS: u16 = 120;
@@ -43,6 +45,8 @@ struct Console {
     seen: Arc<Mutex<vt100::Parser>>,
     /// The bytes that were written to the terminal.
     bytes: Arc<AtomicUsize>,
+    /// The directory in which the console keeps its state.
+    memory: Option<TempDir>,
 }
 
 impl Console {
@@ -51,6 +55,12 @@ impl Console {
     }
 
     fn open_as(url: &str, flags: &[&str]) -> Self {
+        let memory = tempfile::tempdir().expect("the system has a place for temporary files");
+        Self::open_with(url, flags, memory, "C.UTF-8")
+    }
+
+    /// Opens a console in a locale that keeps its state in a directory.
+    fn open_with(url: &str, flags: &[&str], memory: TempDir, locale: &str) -> Self {
         let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).expect("the system has a free pseudo-terminal");
         let (keys, terminal) = (File::from(pty.master), File::from(pty.slave));
@@ -60,6 +70,8 @@ impl Console {
             .args(["--server", url, "--tz", "UTC", "--timeout", "2s"])
             .args(flags)
             .env("TERM", "xterm-256color")
+            .env("XDG_STATE_HOME", memory.path())
+            .env("LC_ALL", locale)
             .stdin(end())
             .stdout(end())
             .stderr(end())
@@ -76,7 +88,7 @@ impl Console {
                 parser.lock().unwrap_or_else(PoisonError::into_inner).process(&bytes[..count]);
             }
         });
-        Self { child, keys, terminal, before, seen, bytes }
+        Self { child, keys, terminal, before, seen, bytes, memory: Some(memory) }
     }
 
     /// Sends a signal to the console.
@@ -413,6 +425,38 @@ async fn the_list_shows_what_has_changed() {
     remote.delete(&uw, &hourlog::wire::DeleteRequest::default()).await.expect("the log is deleted");
     console.hides("  uw ").await;
     console.shows(&["quakes  (11)", "orders"]).await;
+    console.press("qq");
+    assert!(console.exits().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_as_it_was_left_when_the_console_is_opened_again() {
+    let service = service().await;
+    let mut console = opened(&service).await;
+    console.press("t2018-02-06 15:50:42.4\rm&json.mag >= 5\r");
+    console.shows(&["& json.mag >= 5  ", "◆"]).await;
+    console.press("qq");
+    assert!(console.exits().await.success());
+    let memory = console.memory.take().expect("it has a directory");
+    let mut console = Console::open_with(&service.nats.url(), &["quakes.us"], memory, "C.UTF-8");
+    console.shows(&["PAUSED  2018-02-06 Tue 15:50:42.400", "& json.mag >= 5  ", "◆15:50:42.400"]).await;
+    console.press("qq");
+    assert!(console.exits().await.success());
+    let memory = console.memory.take().expect("it has a directory");
+    let mut console = Console::open_with(&service.nats.url(), &["quakes.us", "--fresh"], memory, "C.UTF-8");
+    console.shows(&["END  2018-02-06 Tue 23:43:51.840"]).await;
+    console.press("qq");
+    assert!(console.exits().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locale_without_utf8_gets_ascii_only() {
+    let service = service().await;
+    import(&service).await;
+    let memory = tempfile::tempdir().expect("the system has a place for temporary files");
+    let mut console = Console::open_with(&service.nats.url(), &["quakes.us"], memory, "de_DE.ISO-8859-1");
+    console.shows(&["quakes.us", "Pretty", "[", "all of it"]).await;
+    assert!(console.text().is_ascii(), "{}", console.text());
     console.press("qq");
     assert!(console.exits().await.success());
 }

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use crate::tui::{
     filter::{self, Filter, Selection},
     lanes::Lanes,
+    memory::LogMemory,
     pages::Pages,
     scale::{Grid, Window},
     table::Table,
@@ -116,6 +117,8 @@ pub enum Tail {
 pub struct Scrubber {
     /// The bars; `None` until the whole log was counted.
     pub grid: Option<Grid>,
+    /// The time to show as soon as the log was counted.
+    pub(crate) wanted: Option<Window>,
     /// Counts of the whole log.
     pub(crate) overview: Overview,
     /// Counts of the window.
@@ -308,6 +311,33 @@ impl Log {
             Mode::Paused | Mode::Playing { .. } => (Mode::Paused, self.goal),
         };
         Self { pages: Pages::default(), scrubber, tail, mode, goal, ..self }
+    }
+
+    /// Returns what is kept of this log after the console is left.
+    pub(crate) fn memory(&self) -> LogMemory {
+        LogMemory {
+            lanes: self.lanes.logs().to_vec(),
+            playhead: Some(self.playhead).filter(|_| self.mode != Mode::Live && self.time().is_some()),
+            window: self.scrubber.grid.as_ref().map(Grid::window).or(self.scrubber.wanted),
+            marks: self.marks.iter().copied().collect(),
+            filters: self.filters.iter().map(|filter| (filter.typed.clone(), filter.is_on)).collect(),
+            columns: self.table.chosen().cloned(),
+        }
+    }
+
+    /// Returns a closed log from what was kept; `None` if nothing was.
+    pub(crate) fn remembered(memory: LogMemory) -> Option<Self> {
+        let mut log = Self::new(Lanes::new(memory.lanes)?);
+        if let Some(playhead) = memory.playhead {
+            (log.playhead, log.goal, log.mode) = (playhead, None, Mode::Paused);
+            (log.cursor_row, log.scrubber.wanted) = (CursorRow::Middle, memory.window);
+        }
+        log.marks = memory.marks.into_iter().collect();
+        let filters = memory.filters.into_iter();
+        log.filters =
+            filters.filter_map(|(typed, is_on)| Filter::new(&typed).ok().map(|filter| filter.turned(is_on))).collect();
+        log.table = Table::with_columns(memory.columns);
+        Some(log)
     }
 
     /// Returns the events to read.

@@ -135,7 +135,8 @@ pub(super) fn counted(state: &mut State, number: u64, kind: RequestKind, counts:
             let extent = (counts.from, counts.to);
             if !counts.bins.is_empty() {
                 log.scrubber.extent = Some(extent);
-                log.scrubber.grid.get_or_insert_with(|| scale::Grid::fit(extent, width, &zone));
+                let shown = log.scrubber.wanted.take().unwrap_or(extent);
+                log.scrubber.grid.get_or_insert_with(|| scale::Grid::fit(shown, width, &zone));
             }
             log.scrubber.overview.set(counts, now);
         }

@@ -12,7 +12,7 @@ use crate::tui::{
 
 use super::{
     detail, play, search, selection,
-    travel::{burst, follow, go, jump_to_goal, mark, other, scrub, step, zoom, zoom_all},
+    travel::{burst, follow, go, jump_to_goal, mark, other, scrub, step, zoom, zoom_all, zoom_range},
 };
 
 /// Columns of one step sideways.
@@ -41,6 +41,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::ZoomIn => return zoom(state, -1),
         Action::ZoomOut => return zoom(state, 1),
         Action::ZoomAll => return zoom_all(state),
+        Action::ZoomRange => return zoom_range(state),
         Action::First => return jump_to_goal(state, Goal::Oldest),
         Action::Last => return follow(state, true, effects),
         Action::Follow => return turn_following(state, effects),

@@ -165,6 +165,18 @@ pub(super) fn zoom_all(state: &mut State) {
     }
 }
 
+/// Shows the range.
+pub(super) fn zoom_range(state: &mut State) {
+    let (width, zone) = (layout::bars_width(state.size), state.bars_zone().clone());
+    let Some(log) = &mut state.log else { return };
+    match log.range_times() {
+        Some((from, to)) if from < to => {
+            log.scrubber.grid = Some(Grid::fit((from, to.saturating_add_nanos(1)), width, &zone));
+        }
+        _ => state.say("v begins a range"),
+    }
+}
+
 /// Moves the window of the scrubber if the playhead has left it.
 pub(super) fn keep_in_window(state: &mut State) {
     let zone = state.bars_zone().clone();

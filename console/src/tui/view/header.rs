@@ -37,7 +37,11 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
         Some(_) => (looks.drawn("○", "o"), "offline", looks.bad()),
         None => (looks.drawn("●", "*"), "online", looks.style(Role::Good)),
     };
-    let connection = if area.width >= WIDE_COLUMNS { format!("{sign} {word}") } else { sign.to_owned() };
+    let mouse = if state.has_mouse { "mouse " } else { "" };
+    let connection = match area.width {
+        WIDE_COLUMNS.. => format!("{mouse}{sign} {word}"),
+        _ => format!("{mouse}{sign}"),
+    };
     let time = state.log.as_ref().and_then(|log| Some(time_text(state, log.time()?, area.width)));
     let time = time.map_or_else(String::new, |time| looks.spelled(&time));
     let mode = match &state.log {

@@ -11,7 +11,7 @@ use crate::{
     output::human_count,
     tui::{
         bars::{self, Bar, bars},
-        layout::{DATE_COLUMNS, SCALE_COLUMNS, ScrubberAreas},
+        layout::{self, DATE_COLUMNS, SCALE_COLUMNS, ScrubberAreas},
         scale::Grid,
         state::{Heights, Log, RequestKind, State, TimeRange},
         ticks::ticks,
@@ -297,35 +297,16 @@ impl Drawing<'_> {
 
     /// Draws the whole log, with the window in it.
     fn overview(&self, buffer: &mut Buffer, area: Rect) {
-        let (looks, zone) = (self.looks, self.state.shown_zone());
+        let looks = self.looks;
         let (Some(reply), Some((first, last))) = (self.log.scrubber.overview.known(), self.log.scrubber.extent) else {
             return;
         };
-        let date = |at: Offset, format: &str| when::zoned(at, zone).strftime(format).to_string();
-        let is_live = self.log.is_live(self.state.service_now());
-        let begin = format!(" {} ", date(first, "%Y-%m-%d"));
-        let end = if is_live { " now".to_owned() } else { format!(" {}", date(last, "%m-%d")) };
+        let Some(texts) = layout::overview_texts(self.state, self.log, area.width) else { return };
+        let Some((_, columns)) = layout::overview_columns(self.state, self.log, area) else { return };
+        let (begin, end, place, columns) = (texts.begin, texts.end, texts.place, usize::from(columns));
         let (from, to) = self.grid.window();
-        let place = match (from <= first, to >= last) {
-            (true, true) => "all of it".to_owned(),
-            _ => {
-                let share = (to.nanos().min(last.nanos()) - from.nanos().max(first.nanos())).max(0) as f64
-                    / (last.nanos() - first.nanos()).max(1) as f64;
-                match share {
-                    0.0 => "outside of it".to_owned(),
-                    ..0.001 => "a part of it".to_owned(),
-                    _ => format!("{:.1} % of it", share * 100.0),
-                }
-            }
-        };
-        let place = if area.width >= 60 { format!("   {place} ") } else { String::new() };
         let mut pen = Pen::new(buffer, area, 0);
         pen.put(&begin, looks.aside());
-        let (start, stop) = (pen.x(), area.right().saturating_sub((pen::width(&end) + pen::width(&place)) as u16 + 2));
-        let columns = usize::from(stop.saturating_sub(start + 2));
-        if columns == 0 {
-            return;
-        }
         let span = i128::from(last.nanos()) - i128::from(first.nanos());
         let column = |at: Offset| {
             let into = i128::from(at.nanos()) - i128::from(first.nanos());
