@@ -12,7 +12,7 @@
 //!   what the service selects.
 //! - `json` reads JSON as it was written; `pretty` indents it, `columns` finds a table in it, and [`table`] keeps that of a
 //!   log.
-//! - [`backend`] performs effects on a [`Source`]: the [`service`], or a test's
+//! - [`backend`] performs effects on a [`source`]: the [`service`], or a test's
 //!   archive. `listing` keeps the list of logs.
 //! - [`terminal`] is the real terminal, with `escape` for keys whose bytes come apart, and [`tape`] records and replays its
 //!   input. [`screen`] writes what has changed. [`run`] connects all parts.
@@ -44,6 +44,7 @@ pub mod scale;
 pub mod scan;
 pub mod screen;
 pub mod service;
+pub mod source;
 pub mod state;
 mod svg;
 pub mod table;
@@ -84,13 +85,14 @@ use tokio::{
 use crate::{exit::Failure, session::Session, when};
 
 use self::{
-    backend::{Backend, Source},
+    backend::Backend,
     filter::Filter,
     lanes::Lanes,
-    memory::MemoryFile,
+    memory::file::MemoryFile,
     msg::{Effect, Msg},
     screen::Screen,
     service::Service,
+    source::Source,
     state::State,
     tape::{TapeLine, TerminalInput},
     terminal::TerminalGuard,

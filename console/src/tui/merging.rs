@@ -6,7 +6,7 @@ use hourlog::{
     wire::{BinReply, GroupReply, Span, TimelineReply, TimelineRequest, When},
 };
 
-use crate::tui::{backend::Source, filter::Selection, lanes::Lanes, pages::Fetched, scan::Direction};
+use crate::tui::{filter::Selection, lanes::Lanes, pages::Fetched, scan::Direction, source::Source};
 
 /// Limit of the requests with which the events of one log are counted.
 const REQUESTS_MAX: usize = 100;

@@ -9,12 +9,12 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::{
     connect::{Connect, Denials},
     tui::{
-        backend::{Arrivals, Source},
         filter::Selection,
         listing::Listing,
         msg::StripsRequest,
         pages::Fetched,
         scan::Direction,
+        source::{Arrivals, Source},
     },
 };
 

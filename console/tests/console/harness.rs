@@ -9,7 +9,7 @@ use std::{
 };
 
 use console::tui::{
-    backend::{Arrivals, Source, answer, scan},
+    backend::{answer, scan},
     bars::bars,
     filter::Selection,
     key::Key,
@@ -18,6 +18,7 @@ use console::tui::{
     scale::Grid,
     scan::Direction,
     screen::Screen,
+    source::{Arrivals, Source},
     state::State,
     update::update,
     view::{Looks, Theme},
