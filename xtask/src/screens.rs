@@ -39,6 +39,8 @@ const PICTURES: [Picture; 3] = [
         begin: "<!-- lanes, by `cargo xtask screens` -->\n```text\n",
     },
 ];
+/// The address in the pictures.
+const USUAL_URL: &str = "nats://127.0.0.1:4222";
 /// Text after a screen.
 const END: &str = "```\n";
 
@@ -60,7 +62,10 @@ pub(crate) fn run() -> Result<()> {
             let mut command = Command::new(&programs.hourlog);
             command.args(["--context", "demo", "--tz", "UTC", "--replay", &tape, "--print", form]);
             command.env("XDG_CONFIG_HOME", settings.path()).env_remove("NATS_URL").env("LC_ALL", "C.UTF-8");
-            process::output(&mut command)
+            // A port of the same width for all.
+            let (own, usual) = (format!("{})", servers.url), format!("{USUAL_URL})"));
+            let shown = format!("{usual:width$}", width = own.len());
+            Ok(process::output(&mut command)?.replace(&own, &shown))
         };
         let screen = drawn("text")?;
         print::result(&screen);

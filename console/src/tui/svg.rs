@@ -56,29 +56,67 @@ fn run(svg: &mut String, cells: &[Cell], x: usize, y: usize) {
         let width = cells.len() * CELL.0;
         let _ = writeln!(svg, r#"<rect x="{left}" y="{top}" width="{width}" height="{}" fill="{ground}"/>"#, CELL.1);
     }
-    let written: String = cells.iter().map(Cell::symbol).collect();
-    if written.trim().is_empty() {
-        return;
+    let style = style_of(modifier);
+    // Bars are drawn, and words have places of their own: fonts differ in the widths of their letters.
+    let mut x = x;
+    let mut rest = cells;
+    while let Some(first) = rest.first() {
+        if let Some((eighths, opacity)) = bar(first.symbol()) {
+            let same = rest.iter().take_while(|cell| cell.symbol() == first.symbol()).count();
+            let (left, height) = (x * CELL.0 + MARGIN, CELL.1 * eighths / 8);
+            let (y, width) = (top + CELL.1 - height, same * CELL.0);
+            let opacity = if modifier.contains(Modifier::DIM) { opacity * 0.6 } else { opacity };
+            let _ = writeln!(
+                svg,
+                r#"<rect x="{left}" y="{y}" width="{width}" height="{height}" fill="{text}" opacity="{opacity}"/>"#
+            );
+            (x, rest) = (x + same, &rest[same..]);
+            continue;
+        }
+        let blanks = rest.iter().take_while(|cell| cell.symbol() == " ").count();
+        (x, rest) = (x + blanks, &rest[blanks..]);
+        let ends = |at: &usize| {
+            let is_blank = |at: usize| rest.get(at).is_none_or(|cell| cell.symbol() == " ");
+            bar(rest[*at].symbol()).is_some() || is_blank(*at) && is_blank(*at + 1)
+        };
+        let length = (0..rest.len()).find(ends).unwrap_or(rest.len());
+        if length > 0 {
+            let words: String = rest[..length].iter().map(Cell::symbol).collect();
+            let (left, base) = (x * CELL.0 + MARGIN, top + BASE_LINE);
+            let columns = words.width() * CELL.0;
+            let escaped = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            let _ = writeln!(
+                svg,
+                r#"<text x="{left}" y="{base}" fill="{text}" textLength="{columns}" lengthAdjust="spacingAndGlyphs"{style}>{escaped}</text>"#
+            );
+            (x, rest) = (x + length, &rest[length..]);
+        }
     }
+}
+
+/// Returns the attributes of a text.
+fn style_of(modifier: Modifier) -> String {
     let mut style = String::new();
-    if modifier.contains(Modifier::BOLD) {
-        style.push_str(r#" font-weight="bold""#);
+    for (part, attribute) in [
+        (Modifier::BOLD, r#" font-weight="bold""#),
+        (Modifier::DIM, r#" opacity="0.6""#),
+        (Modifier::UNDERLINED, r#" text-decoration="underline""#),
+    ] {
+        if modifier.contains(part) {
+            style.push_str(attribute);
+        }
     }
-    if modifier.contains(Modifier::DIM) {
-        style.push_str(r#" opacity="0.6""#);
+    style
+}
+
+/// Returns the height of a bar in eighths of a row, and its opacity.
+fn bar(symbol: &str) -> Option<(usize, f64)> {
+    const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+    match symbol {
+        "░" => Some((8, 0.45)),
+        "▒" => Some((8, 0.7)),
+        symbol => BARS.iter().position(|bar| *bar == symbol).map(|eighths| (eighths + 1, 1.0)),
     }
-    if modifier.contains(Modifier::UNDERLINED) {
-        style.push_str(r#" text-decoration="underline""#);
-    }
-    // The length keeps the columns, whatever the font.
-    let (blanks, shown) = (written.len() - written.trim_start().len(), written.trim());
-    let (left, length) = (left + blanks * CELL.0, shown.width() * CELL.0);
-    let escaped = shown.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let base = top + BASE_LINE;
-    let _ = writeln!(
-        svg,
-        r#"<text x="{left}" y="{base}" fill="{text}" textLength="{length}" lengthAdjust="spacingAndGlyphs" xml:space="preserve"{style}>{escaped}</text>"#
-    );
 }
 
 /// Returns the colour of a terminal with a widely used palette.
@@ -104,8 +142,10 @@ mod tests {
         let mut screen = Buffer::empty(Rect::new(0, 0, 20, 2));
         screen.set_string(0, 0, "a<b & c", Style::new().fg(Color::Yellow).add_modifier(Modifier::BOLD));
         screen.set_string(2, 1, "here", Style::new().add_modifier(Modifier::REVERSED));
+        screen.set_string(10, 1, "▄▄", Style::new());
         let svg = svg(&screen);
-        assert!(svg.contains("a&lt;b &amp; c") && svg.contains("font-weight=\"bold\""), "{svg}");
+        assert!(svg.contains(">a&lt;b &amp; c<") && svg.contains("font-weight=\"bold\""), "{svg}");
+        assert!(svg.contains("width=\"16\" height=\"8\""), "two bars of half a row are one: {svg}");
         assert!(svg.contains(&format!("fill=\"{GROUND}\" textLength=\"32\"")), "{svg}");
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     }

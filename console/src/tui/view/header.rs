@@ -66,7 +66,7 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
             pen.put(arrow, looks.aside()).foreign(&log.lanes.to_string(), looks.name());
         }
         Some(log) => drop(pen.foreign(&log.lanes.to_string(), looks.name())),
-        None => drop(pen.put("hourlog", looks.name()).put(arrow, looks.aside()).foreign(&state.label, Style::new())),
+        None => drop(pen.put("hourlog", looks.name()).put(arrow, looks.aside()).foreign(&state.server, Style::new())),
     }
     let mut pen = Pen::new(buffer, area, 0);
     if let Some((text, style)) = mode {
