@@ -55,6 +55,13 @@ impl fmt::Display for Pattern {
     }
 }
 
+impl From<&LogId> for Pattern {
+    /// The pattern that only this id matches.
+    fn from(id: &LogId) -> Self {
+        Self(id.as_str().split('.').map(str::to_owned).collect())
+    }
+}
+
 impl FromStr for Pattern {
     type Err = Error;
 

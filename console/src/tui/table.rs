@@ -6,6 +6,9 @@ use super::columns::{Choice, Column, choose, fields, find};
 
 /// Columns of a row beside its data: the gutter, the time and the pause.
 const BESIDE_COLUMNS: u16 = 26;
+/// Columns of the pause, and the width of the list from which it is shown.
+const PAUSE_COLUMNS: u16 = 11;
+pub(crate) const PAUSES_FROM: u16 = 60;
 /// Number of events in a sample.
 const SAMPLE: usize = 200;
 /// A pause that is longer than this many medians is silence.
@@ -177,5 +180,6 @@ pub(crate) fn sample<'a>(
 
 /// Returns the room for columns in a list of this width.
 pub(crate) fn room(list: u16) -> usize {
-    usize::from(list.saturating_sub(BESIDE_COLUMNS))
+    let beside = if list < PAUSES_FROM { BESIDE_COLUMNS - PAUSE_COLUMNS } else { BESIDE_COLUMNS };
+    usize::from(list.saturating_sub(beside))
 }

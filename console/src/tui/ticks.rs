@@ -18,7 +18,7 @@ pub(crate) struct Tick {
 }
 
 /// The lengths between two ticks, shortest first. A tick is an edge whose time is a multiple of it.
-const SPACINGS: [Spacing; 31] = {
+const SPACINGS: [Spacing; 33] = {
     use Spacing::{Days, Months, Nanos};
     [
         Nanos(SECOND / 1_000),
@@ -44,7 +44,9 @@ const SPACINGS: [Spacing; 31] = {
         Nanos(6 * HOUR),
         Nanos(12 * HOUR),
         Days(1),
+        Days(2),
         Days(7),
+        Days(14),
         Months(1),
         Months(3),
         Months(6),
@@ -83,7 +85,7 @@ impl Spacing {
 
     /// Returns the number of the spacing that a time lies in.
     fn number(self, at: &Zoned) -> (i64, i64) {
-        let day = i64::from((at.date() - jiff::civil::date(1970, 1, 5)).get_days());
+        let day = days_since_a_monday(at);
         match self {
             Self::Nanos(nanos) => (day, since_midnight(at).div_euclid(nanos)),
             Self::Days(days) => (day.div_euclid(days), 0),
@@ -95,7 +97,7 @@ impl Spacing {
         let into_day = since_midnight(at);
         match self {
             Self::Nanos(nanos) => into_day % nanos == 0,
-            Self::Days(days) => into_day == 0 && (days < 7 || at.weekday() == jiff::civil::Weekday::Monday),
+            Self::Days(days) => into_day == 0 && days_since_a_monday(at) % days == 0,
             Self::Months(months) => into_day == 0 && at.day() == 1 && month(at).rem_euclid(months) == 0,
         }
     }
@@ -115,6 +117,10 @@ impl Spacing {
         };
         at.strftime(format).to_string()
     }
+}
+
+fn days_since_a_monday(at: &Zoned) -> i64 {
+    i64::from((at.date() - jiff::civil::date(1970, 1, 5)).get_days())
 }
 
 fn since_midnight(at: &Zoned) -> i64 {

@@ -23,7 +23,7 @@ impl Below {
         match (prefix, pattern) {
             (None, None) => Ok(Self(vec![">".parse()?])),
             (None, Some(pattern)) => Ok(Self(vec![pattern])),
-            (Some(prefix), None) => Ok(Self(vec![prefix.as_str().parse()?, format!("{prefix}.>").parse()?])),
+            (Some(prefix), None) => Ok(Self(vec![prefix.into(), format!("{prefix}.>").parse()?])),
             (Some(prefix), Some(pattern)) if pattern.is_below(prefix) => Ok(Self(vec![pattern])),
             (Some(prefix), Some(pattern)) => Err(Error::invalid(format!(
                 "the pattern {pattern} is not below {prefix}, which the subject names; begin it with {prefix}"

@@ -8,7 +8,10 @@ use hourlog::{
     wire::{HEADROOM_BYTES, LOGS_LOOKED_INTO_MAX, NewestOfLog, NewestReply, NewestRequest, PREVIEWS_MAX, Preview},
 };
 
-use crate::reading::{self, Reading};
+use crate::{
+    pattern::Pattern,
+    reading::{self, Reading},
+};
 
 use super::{
     Api, Reply, Request,
@@ -68,12 +71,7 @@ fn named(prefix: Option<&LogId>, logs: Vec<LogId>, pattern: Option<&str>) -> Res
     if logs.len() > LOGS_LOOKED_INTO_MAX as usize {
         return Err(Error::invalid(format!("logs names {} logs; name at most {LOGS_LOOKED_INTO_MAX}", logs.len())));
     }
-    let is_below = |log: &LogId| {
-        prefix.is_none_or(|prefix| {
-            let rest = log.as_str().strip_prefix(prefix.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    };
+    let is_below = |log: &LogId| prefix.is_none_or(|prefix| Pattern::from(log).is_below(prefix));
     match logs.iter().find(|log| !is_below(log)) {
         Some(log) => Err(Error::invalid(format!("the log {log} is not below the prefix that the subject names"))),
         None => Ok(logs),

@@ -17,6 +17,7 @@ use crate::{
         columns::{self, Column, Level},
         rows::{Row, rows},
         state::{Log, RequestKind, State, TimeStyle},
+        table::PAUSES_FROM,
         times,
     },
     when,
@@ -27,8 +28,6 @@ use super::{
     pen::{self, Pen},
 };
 
-/// Width from which a column shows the time since the previous event.
-const SINCE_COLUMNS: u16 = 60;
 /// Waiting time after which the list says that it is loading.
 const LOADING_NANOS: i64 = 300_000_000;
 /// Waiting time after which the list names the service it waits for.
@@ -69,7 +68,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
         zone: state.shown_zone(),
         style: state.time_style,
         digits: log.table.digits(),
-        has_pauses: area.width >= SINCE_COLUMNS && state.time_style != TimeStyle::Since,
+        has_pauses: area.width >= PAUSES_FROM && state.time_style != TimeStyle::Since,
         has_levels: rows.events().any(|event| {
             let level = columns::level(&columns::fields(&event.record.data), &event.record.data);
             level.is_some_and(|level| level <= Level::Warn)
