@@ -147,7 +147,7 @@ impl Counting {
         } else {
             self.done = None;
         }
-        // What passes a filter is shown as it is found.
+        // Counts of filtered events are shown while they are found.
         if reads || whole.next.is_none() {
             self.known = Some(whole.clone());
         }

@@ -34,7 +34,7 @@ pub(super) fn checked(state: &mut State, number: u64, result: Result<()>, effect
             let hint = if filter::assigns(typed) { "; to compare, write ==" } else { "" };
             state.prompt = Some(Prompt::refused(PromptKind::Filter, typed, format!("{error}{hint}")));
         }
-        // Of an outage, the requests for events will tell. A log without events has none to filter.
+        // The check says nothing about an outage: the requests for events report it. A log without events has nothing to check.
         _ => {
             state.requests.succeeded(RequestKind::Check, state.now);
             let Some(log) = &mut state.log else { return };

@@ -98,7 +98,7 @@ pub(super) fn follow(state: &mut State, is_jump: bool, effects: &mut Vec<Effect>
     (log.mode, log.goal, log.cursor_row, log.unseen) = (Mode::Live, Some(Goal::Newest), CursorRow::Bottom, 0);
     if log.tail == Tail::Stopped {
         log.tail = Tail::Waiting;
-        // What is loaded may lack events by now.
+        // The loaded pages may lack events that arrived since.
         log.pages.outdate();
         start_following(state, effects);
     }

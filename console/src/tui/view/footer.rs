@@ -30,7 +30,7 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
     let pinned_at = area.right().saturating_sub(pinned_width as u16);
     let mut right = pinned_at;
     if let Some(notice) = state.notice() {
-        // What has just happened takes room from the hints, but not all of it.
+        // A notice takes room from the hints, but not all of it.
         let wanted = right.saturating_sub(pen::width(notice) as u16 + 2);
         right = right.min(wanted.max(area.x + area.width / 5));
         let room = Rect { x: right, width: pinned_at.saturating_sub(right + 1), ..area };
@@ -183,7 +183,7 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
     if pen.room() > pen::width(&text) + 2 {
         pen.put("  ", Style::new()).foreign(&text, style);
     } else if !text.is_empty() && area.y > 0 {
-        // What does not fit has the row above, and the next one if it is long.
+        // A text that does not fit here goes into the rows above.
         let width = usize::from(area.width.saturating_sub(2)).max(1);
         let rows = textwrap::wrap(&text, width);
         let height = (rows.len() as u16).min(EXPLANATION_ROWS).min(area.y);

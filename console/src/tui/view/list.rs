@@ -149,7 +149,7 @@ fn draw_head(state: &State, log: &Log, form: &Form<'_>, events: &[&Event], buffe
         let blanks = name.len() - name.trim_start().len();
         pen.go_to(data + (place.start + blanks) as u16).put(name.trim(), style);
     }
-    // What is the same in all events is named once.
+    // Fields that are the same in all events are shown once, here.
     let constant: Vec<String> = log
         .table
         .choice()

@@ -42,7 +42,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
     };
     let bars = bars(log);
     let heights = bars::heights(log.scrubber.heights, &bars);
-    // Of equal ones, the first.
+    // If several bars are the highest, the peak is the first of them.
     let counted = bars.iter().enumerate().rev().filter_map(|(bar, shown)| Some((shown.count?, bar)));
     let peak = counted.max_by_key(|peak| peak.0);
     let drawing = Drawing { state, log, looks, grid, bars: &bars, heights, peak };
