@@ -21,11 +21,7 @@ pub(super) async fn page(
     selection: &Selection,
 ) -> Result<Fetched> {
     let pages = lanes.logs().iter().map(|log| source.page(log, at, direction, limit, selection));
-    let whole = match direction {
-        Direction::Forward => (at, Position::MAX),
-        Direction::Backward => (Position::MIN, at),
-    };
-    merged(join_all(pages).await, whole)
+    merged(join_all(pages).await, direction.rest(at))
 }
 
 /// Returns the newest selected events of all lanes that do not lie ahead of now.
@@ -111,7 +107,7 @@ async fn complete(source: &impl Source, log: &LogId, request: &TimelineRequest) 
             break;
         }
     }
-    // What is left is not counted, so the counts are not exact.
+    // The timelines have no counts for the events that were left out, so the sum is not exact.
     Ok(sum.map(|sum| TimelineReply { exact: sum.exact && after.is_none(), next: None, ..sum }))
 }
 

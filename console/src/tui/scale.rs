@@ -90,8 +90,8 @@ impl Grid {
         let pairs = STEPS.into_iter().filter_map(|step| Some((step, bars(step)?))).flat_map(|(step, bars)| {
             (1..=BAR_COLUMNS_MAX).map(move |columns| (bars * columns, Scale { step, columns }))
         });
-        // Of two that fill the same, the one with more bars.
-        let best = pairs.filter(|(filled, _)| *filled <= width).rev_max_by_key(|(filled, _)| *filled);
+        // If two scales fill equally many columns, the one with more bars is better.
+        let best = pairs.filter(|(filled, _)| *filled <= width).rev().max_by_key(|(filled, _)| *filled);
         match best.filter(|(filled, _)| filled * 2 >= width) {
             Some((filled, scale)) => Self::of_bars(scale, extent.0, filled / scale.columns, zone),
             None => Self::centered(Scale { step: SHORT, columns: 1 }, extent.0, width, zone),
@@ -102,9 +102,12 @@ impl Grid {
     pub fn of_length(nanos: i64, center: Offset, width: usize, zone: &TimeZone) -> Self {
         let scale =
             STEPS.into_iter().flat_map(|step| (1..=BAR_COLUMNS_MAX).map(move |columns| Scale { step, columns }));
-        let fits = |scale: &Scale| (nanos / scale.step.about_nanos()) as usize * scale.columns <= width;
         let filled = |scale: &Scale| (nanos / scale.step.about_nanos()) as usize * scale.columns;
-        let scale = scale.filter(fits).rev_max_by_key(filled).unwrap_or(Scale { step: SHORT, columns: 1 });
+        let scale = scale
+            .filter(|scale| filled(scale) <= width)
+            .rev()
+            .max_by_key(filled)
+            .unwrap_or(Scale { step: SHORT, columns: 1 });
         let bars = ((nanos / scale.step.about_nanos()) as usize).max(1);
         Self::of_bars(scale, back(center, scale.step, bars / 2), bars, zone)
     }
@@ -232,17 +235,6 @@ fn touched((from, to): Window, step: Step, most: usize, zone: &TimeZone) -> Opti
     }
     let bars = step.boundaries(from, zone).take_while(|boundary| *boundary < to).take(most + 1).count();
     (bars <= most).then_some(bars.max(1))
-}
-
-/// The first of the greatest items.
-trait FirstMax: Iterator {
-    fn rev_max_by_key<K: Ord>(self, key: impl Fn(&Self::Item) -> K) -> Option<Self::Item>;
-}
-
-impl<I: Iterator> FirstMax for I {
-    fn rev_max_by_key<K: Ord>(self, key: impl Fn(&Self::Item) -> K) -> Option<Self::Item> {
-        self.reduce(|best, item| if key(&item) > key(&best) { item } else { best })
-    }
 }
 
 #[cfg(test)]

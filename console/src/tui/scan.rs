@@ -11,6 +11,24 @@ pub enum Direction {
     Forward,
 }
 
+impl Direction {
+    /// Returns the stretch from a position to the end of the log in this direction.
+    pub fn rest(self, at: Position) -> (Position, Position) {
+        match self {
+            Self::Backward => (Position::MIN, at),
+            Self::Forward => (at, Position::MAX),
+        }
+    }
+
+    /// Returns the stretch from a position to the last event that was read in this direction. It is empty if none was.
+    pub fn stretch(self, at: Position, last: Option<Position>) -> (Position, Position) {
+        match self {
+            Self::Backward => (last.unwrap_or(at), at),
+            Self::Forward => (at, last.map_or(at, Position::next)),
+        }
+    }
+}
+
 /// The part of a log that was searched: one stretch without holes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanProgress {

@@ -105,12 +105,7 @@ impl Source for Remote {
         let page = self.replay(log, &request).await?;
         // A page that the deadline cut short has not reached the end.
         let (is_last, last, mut events) = (page.end.is_last(), timeline(page.next), page.events);
-        let (from, to) = match direction {
-            Direction::Forward if is_last => (at, Position::MAX),
-            Direction::Forward => (at, last.map_or(at, Position::next)),
-            Direction::Backward if is_last => (Position::MIN, at),
-            Direction::Backward => (last.unwrap_or(at), at),
-        };
+        let (from, to) = if is_last { direction.rest(at) } else { direction.stretch(at, last) };
         if direction == Direction::Backward {
             events.reverse();
         }

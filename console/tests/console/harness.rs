@@ -169,12 +169,7 @@ impl Source for Archive {
             is_cut = true;
         }
         let last = if is_cut { events.last().map(|event| event.position) } else { last };
-        let (from, to) = match (reverse, is_last && !is_cut) {
-            (false, true) => (at, Position::MAX),
-            (false, false) => (at, last.map_or(at, Position::next)),
-            (true, true) => (Position::MIN, at),
-            (true, false) => (last.unwrap_or(at), at),
-        };
+        let (from, to) = if is_last && !is_cut { direction.rest(at) } else { direction.stretch(at, last) };
         if reverse {
             events.reverse();
         }
