@@ -553,7 +553,7 @@ pub struct EpochRow {
     pub stream: String,
     /// The first sequence that belongs to it.
     pub from: u64,
-    /// The time at which it was begun.
+    /// The time at which it was begun, the same in every slot.
     pub started: Offset,
 }
 

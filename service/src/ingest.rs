@@ -213,6 +213,13 @@ impl<S: Store> Ingest<S> {
         if !S::WRITES_ARE_ATOMIC {
             health.catch_up_to.send_replace(checkpoint.head().map_or(0, |head| head.sequence));
         }
+        if let lost @ 1.. = checkpoint.lost().to {
+            tracing::warn!(
+                %stream,
+                lost,
+                "the archive has lost an epoch in which messages were handed out; looking for where it began"
+            );
+        }
         tracing::info!(%stream, archived, "reading the stream from its checkpoint");
         Ok(Self {
             decoder: Decoder::new(&args.source, &args.sources),
@@ -258,10 +265,10 @@ impl<S: Store> Ingest<S> {
             return Ok(ReadEnd::NeedsCatchUp);
         }
         if self.epochs_may_be_lost {
-            let now = (self.args.settings.clock)();
-            self.decoder.epochs().restore(&self.args.store, self.name(), now).await?;
+            // As when an epoch begins: the record of a fork comes first.
             self.source().losses_may_be_lost();
             self.source().save_losses(&self.args.store).await?;
+            self.decoder.epochs().restore(&self.args.store, self.name()).await?;
             self.epochs_may_be_lost = false;
         }
         let handle = self.check_stream(None).await?;
@@ -376,7 +383,9 @@ impl<S: Store> Ingest<S> {
         self.record_fork(from, read_to, now).await?;
         let IngestArgs { source, sources, store, .. } = &self.args;
         let (stream, health) = (source.stream(), &source.health);
-        let epochs = Arc::new(Epochs::fork(store, stream, from, now).await?);
+        // Not below an epoch that was lost: seqs must rise.
+        let step = self.checkpoint.lost().count.max(1);
+        let epochs = Arc::new(Epochs::begin(store, stream, from, now, step).await?);
         // Before the logs learn the epochs: a log must not take the old epoch's progress for
         // progress in the new one.
         health.archived.send_modify(|archived| *archived = (*archived).min(from - 1));

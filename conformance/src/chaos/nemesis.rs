@@ -56,6 +56,9 @@ pub enum Disruption {
     PauseDatabase,
     /// Restarts the database from files that are up to fifteen seconds old.
     RollBackDatabase,
+    /// As [`RollBackDatabase`](Self::RollBackDatabase) after the stream has forked, and kills the service while it restores
+    /// what the database has lost.
+    ForkAndRollBackDatabase,
 }
 
 impl Disruption {
@@ -78,7 +81,11 @@ impl Disruption {
 
     /// Returns the disruptions for an archive in a database.
     pub fn over_database() -> Vec<Self> {
-        [&Self::OVER_ANY[..], &[Self::KillDatabase, Self::PauseDatabase, Self::RollBackDatabase]].concat()
+        [
+            &Self::OVER_ANY[..],
+            &[Self::KillDatabase, Self::PauseDatabase, Self::RollBackDatabase, Self::ForkAndRollBackDatabase],
+        ]
+        .concat()
     }
 }
 
@@ -174,6 +181,16 @@ impl Nemesis<'_> {
                 let before = self.database().snapshot();
                 self.pause(8_000..14_000).await;
                 self.database().roll_back(&before).await;
+            }
+            Disruption::ForkAndRollBackDatabase => {
+                self.roll_back_nats().await;
+                // The service begins the epoch within this time, and its rows are not synced yet.
+                self.pause(1_000..4_000).await;
+                let before = self.database().snapshot();
+                self.database().roll_back(&before).await;
+                self.pause(0..2_500).await;
+                self.service.process.kill();
+                self.service.start_again().await;
             }
         }
     }

@@ -55,6 +55,16 @@ pub(super) enum Due {
     Flush(Progress),
 }
 
+/// The epochs that the archive has lost, although it still knows of messages that were handed out in them: the stream
+/// has forked before these messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LostEpochs {
+    /// The newest of the messages; 0 if nothing is lost.
+    pub(super) to: u64,
+    /// The most by which the epoch of such a message is above the newest one of its slot.
+    pub(super) count: u32,
+}
+
 /// The progress of one source.
 ///
 /// Always `stored <= archived <= taken`: a chunk of messages is taken and handed out, then
@@ -70,6 +80,7 @@ pub(super) struct Checkpoint {
     /// The newest message handed out in this epoch, if any. Unlike `taken`, it does not move back
     /// when messages are read again.
     head: Option<MessageKey>,
+    lost: LostEpochs,
     /// The ends of the chunks that are handed out but not archived yet.
     in_flight: VecDeque<Progress>,
     archived: Progress,
@@ -89,6 +100,13 @@ impl Checkpoint {
             Some(least) if sources.len() == usize::from(SLOTS) => least,
             _ => (0, SourceRow::NOTHING),
         };
+        // Over a database, a write that was under way during a rollback may outlive the epoch that it belongs to.
+        let handed_out = sources.iter().flat_map(|(slot, row)| [row.head, row.checkpoint].map(|seq| (*slot, seq)));
+        let lost = handed_out.filter(|(slot, seq)| seq.epoch() > epochs.newest(*slot));
+        let lost = lost.fold(LostEpochs::default(), |LostEpochs { to, count }, (slot, seq)| LostEpochs {
+            to: to.max(seq.sequence()),
+            count: count.max(seq.epoch() - epochs.newest(slot)),
+        });
         let heads = sources.iter().filter(|(slot, row)| row.head > Seq::ZERO && epochs.is_newest(*slot, row.head));
         let heads = heads.map(|(_, row)| MessageKey { sequence: row.head.sequence(), time: row.head_time });
         let stored = Progress { message: MessageKey { sequence, time: row.checkpoint_time }, max_time: row.max_time };
@@ -97,6 +115,7 @@ impl Checkpoint {
             generation: 0,
             taken: stored,
             head: heads.max_by_key(|head| head.sequence),
+            lost,
             in_flight: VecDeque::new(),
             archived: stored,
             flushed: VecDeque::new(),
@@ -116,6 +135,10 @@ impl Checkpoint {
 
     pub(super) fn head(&self) -> Option<MessageKey> {
         self.head
+    }
+
+    pub(super) fn lost(&self) -> LostEpochs {
+        self.lost
     }
 
     pub(super) fn archived(&self) -> Progress {
@@ -174,6 +197,7 @@ impl Checkpoint {
         debug_assert!(self.in_flight.is_empty(), "a fork waits until nothing is in flight");
         self.generation += 1;
         self.head = None;
+        self.lost = LostEpochs::default();
         // Progress in the old epoch means nothing in the new one.
         self.flushed.clear();
         for progress in [&mut self.taken, &mut self.archived, &mut self.stored] {
@@ -294,6 +318,18 @@ mod tests {
         assert_eq!(load(&sources).head().map(|head| head.sequence), Some(109 + u64::from(SLOTS) - 1));
         sources.pop();
         assert_eq!(load(&sources).taken().message.sequence, 0, "a slot without a row has nothing");
+    }
+
+    #[test]
+    fn a_head_of_an_unknown_epoch_shows_that_the_archive_has_lost_it() {
+        let row = |epoch: u32| SourceRow { head: Seq::new(epoch, 40 + u64::from(epoch)), ..SourceRow::NOTHING };
+        let load = |sources: &[_]| Checkpoint::load(sources, &epochs(), DURABLE_AFTER, Instant::now());
+        let known = load(&[(0, row(1)), (1, row(1))]);
+        assert_eq!((known.head().map(|head| head.sequence), known.lost()), (Some(41), LostEpochs::default()));
+        let mut lost = load(&[(0, row(1)), (1, row(2)), (2, row(4))]);
+        assert_eq!((lost.head().map(|head| head.sequence), lost.lost()), (Some(41), LostEpochs { to: 44, count: 3 }));
+        lost.fork(12);
+        assert_eq!((lost.head(), lost.lost()), (None, LostEpochs::default()), "they have begun again");
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl<S: Store> Ingest<S> {
     /// Returns the sequence up to which the stream was read. In an epoch without a head, messages of
     /// the one before were.
     fn read_to(&self) -> u64 {
-        self.checkpoint.taken().message.sequence.max(self.checkpoint.head().map_or(0, |head| head.sequence))
+        let head = self.checkpoint.head().map_or(0, |head| head.sequence);
+        self.checkpoint.taken().message.sequence.max(head).max(self.checkpoint.lost().to)
     }
 
     /// Returns the stream, or `None` while it is gone and may be restored. Creates it once it has
@@ -113,7 +114,8 @@ impl<S: Store> Ingest<S> {
         let (jetstream, head) = (self.args.jetstream.clone(), self.checkpoint.head());
         let stream = CurrentStream { jetstream: &jetstream, info: handle.cached_info() };
         let ends = stream.ends();
-        if let Some(head) = head.filter(|head| head.sequence == read_to && read_to <= ends.last)
+        let lost_to = self.checkpoint.lost().to;
+        if let Some(head) = head.filter(|head| head.sequence == read_to && read_to <= ends.last && lost_to == 0)
             && stream.first_from(read_to).await?.is_some_and(|message| message.key == head)
         {
             self.fork_rule.reset();
@@ -131,6 +133,8 @@ impl<S: Store> Ingest<S> {
             decoder: Decoder::new(&self.args.source, &self.args.sources),
             read: ReadSoFar { head, archived, max_time },
         };
+        // What was handed out in an epoch that is lost is not in the archive under the keys of the present ones.
+        let archived = archived.max(lost_to);
         let verdict = self.fork_rule.compare(ends, read_to, archived, &mut messages, Instant::now()).await?;
         match verdict {
             Verdict::Shorter { .. } if Failpoint::RestoreUnseen.is_active() => {

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use hourlog::{
     ErrorKind, Remote, Scylla,
     remote::RemotePage,
-    store::ScyllaUrl,
+    store::{SLOTS, ScyllaUrl},
     wire::{CreateRequest, Order, ReplayRequest},
 };
 
@@ -194,6 +194,61 @@ async fn a_database_rolled_back_during_a_nats_outage_gets_its_lost_events_again(
     let listed = archived(&service.remote().await).await.logs;
     assert_eq!(listed.iter().map(|log| log.events).sum::<u64>(), 10_000);
     assert_eq!(events(&service.remote().await, "both.7").await.len(), 1_000);
+}
+
+/// A slot in the middle: those before it keep an epoch that the test removes from the others.
+const CUT: u8 = 12;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_whose_epoch_the_database_has_lost_begins_it_again() {
+    let id_in = |kept: bool| {
+        let mut ids = (0..).map(|number| format!("epoch.{number}"));
+        ids.find(|id| (log(id).slot() < CUT) == kept).expect("each slot has logs")
+    };
+    // The newest message is one of the second log, so that a slot which keeps the epoch has the newest head.
+    let ids = [id_in(false), id_in(true)];
+    // The rollback leaves the epoch in some of the slots, and in none of them.
+    for lost_from in [CUT, 0] {
+        let url = new_keyspace();
+        let mut service = service_with(&["--store", &url, "--migrate"]).await;
+        let message = |name: &'static str| {
+            let ids = ids.clone();
+            move |number: u32| (format!("log.{}", ids[number as usize % 2]), format!("{name}{number}"))
+        };
+        publish_all(&service.jetstream().await, (0..100).map(message("a"))).await;
+        archived(&service.remote().await).await;
+        let before = service.nats.snapshot();
+        publish_all(&service.jetstream().await, (0..50).map(message("b"))).await;
+        archived(&service.remote().await).await;
+        service.nats.roll_back(&before).await;
+        publish_all(&service.jetstream().await, (0..60).map(message("c"))).await;
+        let found = async |service: &Service| {
+            let remote = service.remote().await;
+            archived(&remote).await;
+            let mut found = Vec::new();
+            for id in &ids {
+                found.extend(events(&remote, id).await.into_iter().map(|event| (event.position, event.record.data)));
+            }
+            found
+        };
+        let handed_out = found(&service).await;
+        assert_eq!(handed_out.len(), 210);
+
+        service.process.kill();
+        let parsed: ScyllaUrl = url.parse().expect("the URL is valid");
+        let (session, keyspace) = (session(&parsed).await, &parsed.keyspace);
+        for slot in lost_from..SLOTS {
+            let lose = format!("DELETE FROM {keyspace}.epochs WHERE slot = {slot} AND epoch = 2");
+            session.query_unpaged(lose, ()).await.expect("the statement succeeds");
+        }
+        service.start_again().await;
+        assert_eq!(found(&service).await, handed_out, "the messages are read again under other keys");
+        publish_all(&service.jetstream().await, (0..10).map(message("d"))).await;
+        let after = found(&service).await;
+        assert_eq!(after.len(), handed_out.len() + 10);
+        let epochs = after.iter().filter(|(_, data)| data[0] == b'd').map(|(position, _)| position.seq.epoch());
+        assert_eq!(epochs.collect::<Vec<_>>(), [2; 10], "the epochs of {lost_from} and later slots");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
