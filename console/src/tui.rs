@@ -9,7 +9,7 @@
 //!   each other.
 //! - [`keymap`] is the table of keys; help, footer and palette are made from it. [`pages`] holds
 //!   the loaded events, [`scale`] the bars of the scrubber. [`pattern`] and [`scan`] are for searching, [`filter`] for
-//!   what the service selects.
+//!   what the service selects. [`finding`] finds an error or a burst (`bursts`) that is not loaded.
 //! - `json` reads JSON as it was written; `pretty` indents it, `columns` finds a table in it, and [`table`] keeps that of a
 //!   log.
 //! - [`backend`] performs effects on a [`source`]: the [`service`], or a test's
@@ -19,10 +19,14 @@
 
 pub mod backend;
 pub mod bars;
+mod bursts;
+mod changes;
 mod columns;
 mod detail_text;
 mod escape;
 pub mod filter;
+pub mod finding;
+mod folds;
 mod fuzzy;
 mod json;
 pub mod key;
@@ -37,6 +41,7 @@ pub mod msg;
 pub mod pages;
 mod palette;
 pub mod pattern;
+mod plot;
 mod pretty;
 mod prompt;
 mod rows;
@@ -46,6 +51,7 @@ pub mod screen;
 pub mod service;
 pub mod source;
 pub mod state;
+pub mod survey;
 mod svg;
 pub mod table;
 pub mod tape;
@@ -213,7 +219,8 @@ pub async fn open(session: &Session, options: &Options, logs: Vec<LogId>, openin
     });
     if let Some(print) = options.print {
         // The last requests are still outstanding when the tape ends.
-        let delay = stream::once(tokio::time::sleep(PRINT_DELAY)).filter_map(|()| std::future::ready(None));
+        let delay = stream::once(async { tokio::time::sleep(PRINT_DELAY).await });
+        let delay = delay.filter_map(|()| std::future::ready(None));
         run(source, &mut state, looks, replayed.chain(delay), session.clock, io::sink(), first).await?;
         let (columns, rows) = state.size;
         let picture = screen::picture(&state, looks, Rect::new(0, 0, columns, rows));

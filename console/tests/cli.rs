@@ -6,6 +6,8 @@ mod admin;
 mod clocks;
 #[path = "cli/completion.rs"]
 mod completion;
+#[path = "cli/console.rs"]
+mod console;
 #[path = "cli/cursors.rs"]
 mod cursors;
 #[path = "cli/export.rs"]

@@ -12,6 +12,8 @@ mod scrubbing;
 mod terminal;
 #[path = "console/untrusted.rs"]
 mod untrusted;
+#[path = "console/values.rs"]
+mod values;
 
 use harness::{DAY, Harness, SIZES};
 

@@ -18,6 +18,7 @@ use tokio::{
 
 use crate::tui::{
     filter::Selection,
+    finding,
     lanes::Lanes,
     merging,
     msg::{Effect, Msg, Request, Scan},
@@ -25,14 +26,17 @@ use crate::tui::{
     scan::{Direction, ScanPage, ScanProgress},
     source::{Arrivals, Source},
     state::HITS_MAX,
+    survey::{SurveyKind, survey},
 };
 
 /// Number of events in a request.
 const PAGE: u32 = 400;
+/// Number of events in a preview.
+const PREVIEW: u32 = 40;
 /// Pause before a failed follower retries.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The running tasks. There is at most one follower and one scan.
+/// The running tasks. There is at most one follower, one scan, and one survey of each kind.
 #[derive(Debug)]
 pub struct Backend<S> {
     source: Arc<S>,
@@ -41,17 +45,28 @@ pub struct Backend<S> {
     listing: JoinSet<()>,
     /// Requests for the open log.
     asking: JoinSet<()>,
-    /// The follower and the scan.
+    /// The follower, the scan and the surveys.
     lasting: JoinSet<()>,
     follower: Option<AbortHandle>,
     scanner: Option<AbortHandle>,
+    /// The surveys that sort, and that read numbers.
+    surveyors: [Option<AbortHandle>; 2],
 }
 
 impl<S: Source> Backend<S> {
     /// Returns a backend that sends its answers to `messages`.
     pub fn new(source: S, messages: mpsc::Sender<Msg>) -> Self {
         let (listing, asking, lasting) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
-        Self { source: Arc::new(source), messages, listing, asking, lasting, follower: None, scanner: None }
+        Self {
+            source: Arc::new(source),
+            messages,
+            listing,
+            asking,
+            lasting,
+            follower: None,
+            scanner: None,
+            surveyors: [None, None],
+        }
     }
 
     /// Starts an effect. Effects on the terminal are ignored here.
@@ -62,7 +77,7 @@ impl<S: Source> Backend<S> {
         let (source, messages) = (Arc::clone(&self.source), self.messages.clone());
         match effect {
             Effect::Ask(request) => {
-                let is_of_list = matches!(request, Request::Logs | Request::Strips(_));
+                let is_of_list = matches!(request, Request::Logs | Request::Strips(_) | Request::Preview { .. });
                 let tasks = if is_of_list { &mut self.listing } else { &mut self.asking };
                 tasks.spawn(async move {
                     // If nobody receives the answer, the console has been left.
@@ -86,6 +101,19 @@ impl<S: Source> Backend<S> {
                 });
                 replace(&mut self.scanner, Some(scanner));
             }
+            Effect::Survey { number, survey: wanted } => {
+                let numbers = wanted.kind == SurveyKind::Numbers;
+                let surveyor = self.lasting.spawn(async move {
+                    let mut pages = pin!(survey(&*source, &wanted));
+                    while let Some(page) = pages.next().await {
+                        if messages.send(Msg::Surveyed { number, page }).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+                replace(&mut self.surveyors[usize::from(numbers)], Some(surveyor));
+            }
+            Effect::StopSurvey { numbers } => replace(&mut self.surveyors[usize::from(numbers)], None),
             Effect::StopFollowing => replace(&mut self.follower, None),
             Effect::StopScanning => replace(&mut self.scanner, None),
             Effect::StopAsking => self.asking.abort_all(),
@@ -109,11 +137,25 @@ pub async fn answer(source: &impl Source, request: Request) -> Msg {
             let strips = source.strips(&request).await;
             Msg::Strips { request, strips }
         }
+        Request::Preview { number, lanes, counts } => {
+            let all = Selection::default();
+            let newest = merging::newest(source, &lanes, PREVIEW, &all);
+            let counts = async {
+                match &counts {
+                    Some(request) => merging::count(source, &lanes, request).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            Msg::Previewed { number, preview: try_join(newest, counts).await }
+        }
         Request::Load { number, lanes, fetch, selection } => {
             Msg::Loaded { number, events: load(source, &lanes, fetch, &selection).await }
         }
         Request::Check { number, lanes, selection } => {
             Msg::Checked { number, result: source.check(lanes.first(), &selection).await }
+        }
+        Request::Find { number, lanes, find } => {
+            Msg::Found { number, found: finding::find(source, &lanes, &find).await }
         }
         Request::Count { number, kind, lanes, request } => {
             Msg::Counted { number, kind, counts: merging::count(source, &lanes, &request).await }

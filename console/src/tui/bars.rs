@@ -10,7 +10,7 @@ use hourlog::{
 
 use crate::tui::{
     scale::Grid,
-    state::{Heights, Log},
+    state::{Heights, Log, counting::Counting},
 };
 
 /// A peak of this many medians makes the others flat.
@@ -23,6 +23,10 @@ pub struct Bar {
     pub count: Option<u64>,
     /// Number of the events that pass the filters, or that a search has found.
     pub matches: u64,
+    /// Number of the events that are errors, if that is known.
+    pub errors: u64,
+    /// Number of the events that are warnings, if that is known.
+    pub warnings: u64,
     /// The count is the mean of a longer stretch.
     pub is_mean: bool,
 }
@@ -36,17 +40,24 @@ pub fn bars(log: &Log) -> Vec<Bar> {
             (bar.count, bar.is_mean) = (count, is_mean);
         }
     }
+    let counted = |counting: &Counting| {
+        let counts = counting.known().map(|reply| counts(grid, reply)).unwrap_or_default();
+        counts.into_iter().map(|(count, _)| count.unwrap_or(0)).collect::<Vec<u64>>()
+    };
     if log.is_filtered() {
-        if let Some(reply) = log.scrubber.matches.known() {
-            for (bar, (count, _)) in bars.iter_mut().zip(counts(grid, reply)) {
-                bar.matches = count.unwrap_or(0);
-            }
+        for (bar, count) in bars.iter_mut().zip(counted(&log.scrubber.matches)) {
+            bar.matches = count;
         }
     } else if let Some(search) = &log.search {
         let (from, to) = grid.window();
         let hits = search.hits().range(hourlog::Position::at(from)..hourlog::Position::at(to));
         for bar in hits.filter_map(|hit| grid.bar(hit.offset)) {
             bars[bar].matches += 1;
+        }
+    } else {
+        let levels = counted(&log.scrubber.errors).into_iter().zip(counted(&log.scrubber.warnings));
+        for (bar, (errors, warnings)) in bars.iter_mut().zip(levels) {
+            (bar.errors, bar.warnings) = (errors, warnings);
         }
     }
     bars

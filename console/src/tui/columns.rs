@@ -8,6 +8,7 @@ mod choice;
 mod fields;
 mod ids;
 mod level;
+mod level_fields;
 mod words;
 
 use std::{iter::repeat_n, ops::Range};
@@ -15,6 +16,7 @@ use std::{iter::repeat_n, ops::Range};
 pub(crate) use choice::choose;
 pub(crate) use fields::{Field, fields, find};
 pub(crate) use level::{Level, level};
+pub(crate) use level_fields::LevelFields;
 
 /// Columns that the flexible column keeps, if its texts are that long.
 const FLEXIBLE_WIDTH_MIN: usize = 16;

@@ -8,9 +8,10 @@ use serde::de::IgnoredAny;
 use textwrap::{WordSplitter, wrap};
 
 use crate::{
-    output::human_count,
+    output::{counted, human_count},
     sanitize::{sanitize, sanitize_byte_lines},
     tui::{
+        changes::{self, Change},
         layout,
         pretty::{Ink, pretty_lines},
         state::{DetailTab, Log, State},
@@ -66,6 +67,7 @@ pub(crate) fn rows<'a>(
             None => plain(shown, width),
         },
         DetailTab::Raw => plain(shown, width),
+        DetailTab::Changes => Box::new(changed(log, event).into_iter().flat_map(move |row| broken(row, width))),
         DetailTab::Hex => Box::new(hex(shown, if columns >= WIDE_HEX_COLUMNS { 16 } else { 8 })),
     };
     let hidden = event.record.data.len() - shown.len();
@@ -112,6 +114,48 @@ fn pretty<'a>(json: &'a str, folded: &BTreeSet<String>) -> impl Iterator<Item = 
         let runs = std::iter::once(indent).chain(parts).collect();
         DetailRow { runs, line: Some(number), is_rule: false }
     })
+}
+
+/// Returns the differences from the event before.
+fn changed(log: &Log, event: &Event) -> Vec<DetailRow> {
+    let Some(before) = log.event_before(event) else {
+        return vec![DetailRow::of(Ink::Punctuation, "no event before this one is loaded")];
+    };
+    let shown = |event: &'_ Event| event.record.data[..event.record.data.len().min(BYTES_MAX)].to_vec();
+    let (old, new) = (shown(before), shown(event));
+    let changes = match (json(before, &old), json(event, &new)) {
+        (Some(old), Some(new)) => changes::of_json(old, new),
+        _ => changes::of_lines(&sanitize_byte_lines(&old), &sanitize_byte_lines(&new)),
+    };
+    let text = |text: &str| sanitize(text).into_owned();
+    let mut rows: Vec<DetailRow> = Vec::new();
+    for value in changes.values {
+        let (sign, ink) = match value.change {
+            Change::Changed => ("~ ", Ink::Changed),
+            Change::New => ("+ ", Ink::Number),
+            Change::Gone => ("- ", Ink::Punctuation),
+        };
+        let mut runs = vec![Run { ink, text: sign.to_owned() }];
+        if !value.path.is_empty() {
+            runs.push(Run { ink: Ink::Key, text: format!("{}: ", text(&value.path)) });
+        }
+        if let Some(before) = &value.before {
+            runs.push(Run { ink: Ink::Punctuation, text: text(before) });
+        }
+        if value.before.is_some() && value.now.is_some() {
+            runs.push(Run { ink: Ink::Punctuation, text: " > ".to_owned() });
+        }
+        if let Some(now) = &value.now {
+            runs.push(Run { ink: Ink::Text, text: text(now) });
+        }
+        rows.push(DetailRow { runs, ..DetailRow::default() });
+    }
+    let same = match (rows.is_empty(), changes.equal) {
+        (true, _) => "the same data as the event before".to_owned(),
+        (false, equal) => format!("{} the same", counted(equal as u64, "other value")),
+    };
+    rows.push(DetailRow::of(Ink::Punctuation, same));
+    rows
 }
 
 /// Breaks a row of JSON: a text goes on below its own beginning.

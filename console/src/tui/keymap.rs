@@ -66,6 +66,10 @@ pub enum Action {
     PreviousBurst,
     /// Go to the start of the next burst.
     NextBurst,
+    /// Go to the previous error.
+    PreviousError,
+    /// Go to the next error.
+    NextError,
     /// Undo the last jump.
     Undo,
     /// Redo the jump that was undone last.
@@ -98,6 +102,8 @@ pub enum Action {
     Right,
     /// Shift the events' data to the left.
     Left,
+    /// Show the differences from the event before, or no longer.
+    Changes,
     /// Scroll the detail down.
     DetailDown,
     /// Scroll the detail up.
@@ -116,18 +122,26 @@ pub enum Action {
     Except,
     /// Copy the path of the value under the cursor.
     CopyPath,
+    /// Plot the number under the cursor over time, or no longer.
+    Plot,
+    /// Show the value under the cursor as a column, or no longer.
+    AsColumn,
     /// Show an object or an array as one line.
     Fold,
     /// Show all lines of an object or an array.
     Unfold,
     /// Go to the list.
     ToList,
+    /// Show the newest events of the log under the cursor, or no longer.
+    Preview,
     /// Show the logs in the next order.
     NextOrder,
     /// Turn the order of the logs around.
     TurnOrder,
     /// Choose the columns of the list.
     Columns,
+    /// Show equal events as one row, or each by itself.
+    Folds,
     /// Pick a log, to open several as one.
     Pick,
     /// Show the bars of each lane, or of all together.
@@ -234,6 +248,10 @@ pub const KEYMAP: &[Binding] = &[
     key(Detail, Event, &["up", "k"], Action::Up, ("previous value", "up"), "the previous value"),
     key(Detail, Event, &["="], Action::Only, ("only this value", "filter, equal"), "only events with this value; again on a number: at least, at most"),
     key(Detail, Event, &["!"], Action::Except, ("not this value", "hide, unequal"), "hide events with this value"),
+    key(Detail, Event, &["c"], Action::AsColumn, ("as a column", "column"), "show this value as a column, or no longer"),
+    key(Detail, Event, &["p"], Action::Plot, ("plot", "chart, graph, percentile, spread"), "plot this number over time in place of the bars, or no longer"),
+    key(Detail, Find, &["n"], Action::NextHit, ("next other value", ""), "the next event with another value"),
+    key(Detail, Find, &["N"], Action::PreviousHit, ("previous other value", ""), "the previous event with another value"),
     key(Detail, Event, &["y"], Action::Copy, ("copy the value", "yank, clipboard"), "copy this value"),
     key(Detail, Event, &["Y"], Action::CopyPath, ("copy the path", "yank path"), "copy the path of this value, as an expression has it"),
     key(Detail, Event, &["left", "h"], Action::Fold, ("fold", "collapse"), "show an object or an array as one line"),
@@ -252,6 +270,7 @@ pub const KEYMAP: &[Binding] = &[
     key(Logs, Move, &["space"], Action::Pick, ("pick", "select, lanes, several, merge"), "pick the log, or all of a group; enter opens all that are picked as one"),
     key(Logs, Move, &["o"], Action::NextOrder, ("order", "sort"), "order by name, last event, rate, events, bytes"),
     key(Logs, Move, &["O"], Action::TurnOrder, ("turn the order", "reverse"), "turn the order around"),
+    key(Logs, Screens, &["p"], Action::Preview, ("preview", "peek, describe"), "the bars and the newest events of the log under the cursor, or no longer"),
     key(Logs, Find, &["/"], Action::Search, ("find", "search, filter"), "find a log by some of its letters, in order"),
     key(Log, Move, &["down", "j", "."], Action::Down, ("next event", "down"), "the next event"),
     key(Log, Move, &["up", "k", ","], Action::Up, ("previous event", "up"), "the previous event"),
@@ -274,6 +293,8 @@ pub const KEYMAP: &[Binding] = &[
     key(Log, Move, &["A"], Action::PreviousOther, ("previous of another log", ""), "of several logs: the previous event of another one"),
     key(Log, Time, &["{"], Action::PreviousBurst, ("previous burst", "peak"), "the previous burst: a bar of five times the ones before, or the first one after a silence"),
     key(Log, Time, &["}"], Action::NextBurst, ("next burst", "burst"), "the next burst"),
+    key(Log, Find, &["e"], Action::NextError, ("next error", "error, failure, level"), "the next error: by level, severity or status, or a word such as ERROR"),
+    key(Log, Find, &["E"], Action::PreviousError, ("previous error", ""), "the previous error"),
     key(Log, Time, &["u"], Action::Undo, ("undo", "back to where I was"), "undo the last jump"),
     key(Log, Time, &["U"], Action::Redo, ("redo", ""), "redo the jump"),
     key(Log, Time, &["T"], Action::NextTimeStyle, ("time style", "utc, timezone, tz, zone, age"), "times in the zone, in UTC, as ages, since the previous event"),
@@ -295,8 +316,10 @@ pub const KEYMAP: &[Binding] = &[
     key(Log, Marks, &["z"], Action::ZoomRange, ("zoom to the range", ""), "show the range in the whole scrubber"),
     key(Log, Marks, &["v"], Action::Range, ("range", "select"), "begin a range of time at the playhead, end it there, remove it"),
     key(Log, Event, &["enter"], Action::Open, ("event's text", "json, detail"), "put the cursor into the event's text; on a narrow screen, show it"),
-    key(Log, Event, &["c"], Action::Columns, ("columns", "fields, table"), "choose the columns of the list"),
-    key(Log, Event, &["tab"], Action::NextTab, ("pretty, raw, hex", "tab"), "the event as pretty, raw, hex"),
+    key(Log, Event, &["c"], Action::Columns, ("columns", "fields, table, sort"), "choose the columns of the list, or sort the window by one"),
+    key(Log, Event, &["F"], Action::Folds, ("fold equal events", "fold rows, repeated, duplicates"), "equal events at the same time as one row, or each by itself; enter opens such a row"),
+    key(Log, Event, &["tab"], Action::NextTab, ("pretty, raw, hex", "tab"), "the event as pretty, raw, hex, or its changes"),
+    key(Log, Event, &["d"], Action::Changes, ("compare", "changes, diff, difference"), "the differences from the event before, or all of it again"),
     key(Log, Event, &["J"], Action::DetailDown, ("scroll text down", ""), "scroll the event's text down"),
     key(Log, Event, &["K"], Action::DetailUp, ("scroll text up", ""), "scroll the event's text up"),
     key(Log, Event, &["l"], Action::Right, ("scroll right", ""), "scroll long rows to the right"),

@@ -18,6 +18,11 @@ const MEDIUM_COLUMNS: u16 = 80;
 const LIST_PERCENT: u16 = 66;
 /// Share of the detail over the list, on a screen without room for both.
 const DETAIL_PERCENT: u16 = 60;
+/// Rows of a terminal with room for a preview.
+const PREVIEW_FROM: u16 = 34;
+/// Rows of the spread of a number, and of a detail that has room for it.
+const SPREAD_ROWS: u16 = 5;
+const SPREAD_FROM: u16 = 14;
 /// Width from which logs have strips, and the columns beside them.
 const STRIP_FROM: u16 = 80;
 const LOG_COLUMNS: u16 = 71;
@@ -47,6 +52,8 @@ pub(crate) struct LogAreas {
     /// The line between list and detail.
     pub(crate) rule: Rect,
     pub(crate) detail: Rect,
+    /// The spread of a number, below the detail.
+    pub(crate) spread: Rect,
     pub(crate) scrubber: ScrubberAreas,
 }
 
@@ -101,7 +108,7 @@ pub(crate) fn log_areas(log: &Log, screen: (u16, u16)) -> LogAreas {
     let lanes = if are_shown { (log.lanes.logs().len() as u16).min(body.height / 3) } else { 0 };
     let bars = if are_shown { bars.min(2) } else { bars };
     let scrubber = [around, lanes, bars, around * u16::from(has_marks), around, around];
-    let has_chips = log.search.is_some() || !log.filters.is_empty();
+    let has_chips = log.search.is_some() || !log.filters.is_empty() || log.sorted.is_some();
     let rows =
         [Constraint::Length(u16::from(has_chips)), Constraint::Min(1), Constraint::Length(scrubber.iter().sum())];
     let [chips, middle, scrubber_area] = Layout::vertical(rows).areas(body);
@@ -121,7 +128,41 @@ pub(crate) fn log_areas(log: &Log, screen: (u16, u16)) -> LogAreas {
     };
     let [head, list] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(list);
     let scrubber = ScrubberAreas { title, lanes, bars, marks, axis, overview };
-    LogAreas { chips, head, list, rule, detail, scrubber }
+    let has_spread = log.numbers.is_some() && detail.height >= SPREAD_FROM;
+    let rows = [Constraint::Min(1), Constraint::Length(if has_spread { SPREAD_ROWS } else { 0 })];
+    let [detail, spread] = Layout::vertical(rows).areas(detail);
+    LogAreas { chips, head, list, rule, detail, spread, scrubber }
+}
+
+/// The areas of the list of logs, without header and footer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogsAreas {
+    pub(crate) list: Rect,
+    /// The newest events of the log under the cursor.
+    pub(crate) preview: Option<PreviewAreas>,
+}
+
+/// The areas of a preview.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PreviewAreas {
+    pub(crate) title: Rect,
+    pub(crate) bars: Rect,
+    pub(crate) axis: Rect,
+    pub(crate) head: Rect,
+    pub(crate) list: Rect,
+}
+
+/// Divides the body of the list of logs.
+pub(crate) fn logs_areas(state: &State) -> LogsAreas {
+    let body = body(state.size);
+    let has_preview = state.logs.shows_preview && state.size.1 >= PREVIEW_FROM && state.log.is_none();
+    if !has_preview {
+        return LogsAreas { list: body, preview: None };
+    }
+    let [list, rest] = Layout::vertical([Constraint::Min(1), Constraint::Percentage(50)]).areas(body);
+    let rows = [1, 2, 1, 1].map(Constraint::Length).into_iter().chain([Constraint::Min(1)]);
+    let [title, bars, axis, head, events] = Layout::vertical(rows).areas(rest);
+    LogsAreas { list, preview: Some(PreviewAreas { title, bars, axis, head, list: events }) }
 }
 
 /// Returns the number of columns for the strip of a log in the list.
@@ -222,7 +263,7 @@ pub(crate) fn list_rows(state: &State) -> usize {
     let rows = match &state.log {
         Some(log) => log_areas(log, state.size).list.height,
         // Above the logs are a summary and the names of the columns.
-        None => body(state.size).height.saturating_sub(2),
+        None => logs_areas(state).list.height.saturating_sub(2),
     };
     usize::from(rows.max(1))
 }

@@ -9,6 +9,7 @@ use hourlog::{
 use crate::{
     tui::{
         filter::{Filter, Selection},
+        finding::{Find, Found},
         key::Key,
         lanes::Lanes,
         mouse::MouseInput,
@@ -17,6 +18,7 @@ use crate::{
         scale::Window,
         scan::{ScanPage, ScanProgress},
         state::RequestKind,
+        survey::{Survey, Surveyed},
     },
     when::Moment,
 };
@@ -56,6 +58,13 @@ pub enum Msg {
         /// The logs with their strips.
         strips: Result<Vec<(LogId, StripReply)>>,
     },
+    /// The answer to [`Request::Preview`].
+    Previewed {
+        /// Number of the request.
+        number: u64,
+        /// The newest events, and their counts if they were asked for.
+        preview: Result<(Fetched, Option<TimelineReply>)>,
+    },
     /// The answer to [`Request::Load`].
     Loaded {
         /// Number of the request.
@@ -78,6 +87,20 @@ pub enum Msg {
         number: u64,
         /// The error says why the selection is none.
         result: Result<()>,
+    },
+    /// The answer to [`Request::Find`].
+    Found {
+        /// Number of the request.
+        number: u64,
+        /// The place.
+        found: Result<Found>,
+    },
+    /// A survey has read another page.
+    Surveyed {
+        /// Number of the survey.
+        number: u64,
+        /// The page.
+        page: Result<Surveyed>,
     },
     /// The follower runs: every event from here on is reported.
     FollowStarted {
@@ -125,6 +148,18 @@ pub enum Effect {
     },
     /// Stop the search.
     StopScanning,
+    /// Read all events of a window, until another survey of this kind begins.
+    Survey {
+        /// Number of the survey.
+        number: u64,
+        /// The survey.
+        survey: Survey,
+    },
+    /// Stop the survey of numbers, or else the one that sorts.
+    StopSurvey {
+        /// It is the one of numbers.
+        numbers: bool,
+    },
     /// Drop the requests for events and counts that wait for an answer.
     StopAsking,
     /// Put a text into the terminal's clipboard.
@@ -172,6 +207,15 @@ pub enum Request {
     Logs,
     /// Count the events of some logs over time.
     Strips(StripsRequest),
+    /// Load the newest events of a log, and count its events by time.
+    Preview {
+        /// Its number.
+        number: u64,
+        /// The log.
+        lanes: Lanes,
+        /// The request for counts, if they are needed.
+        counts: Option<Box<TimelineRequest>>,
+    },
     /// Load events.
     Load {
         /// Its number.
@@ -191,6 +235,15 @@ pub enum Request {
         lanes: Lanes,
         /// The selection.
         selection: Selection,
+    },
+    /// Find a place that is not loaded.
+    Find {
+        /// Its number.
+        number: u64,
+        /// The logs.
+        lanes: Lanes,
+        /// The place.
+        find: Box<Find>,
     },
     /// Count events by time.
     Count {

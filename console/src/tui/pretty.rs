@@ -24,6 +24,8 @@ pub(crate) enum Ink {
     Word,
     /// Brackets, commas, colons, and a folded value.
     Punctuation,
+    /// The sign of a value that has changed.
+    Changed,
 }
 
 /// A part of a line. It comes from the data and is not sanitized.

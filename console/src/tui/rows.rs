@@ -6,6 +6,7 @@ use jiff::{civil::Date, tz::TimeZone};
 use crate::when;
 
 use super::{
+    folds::Fold,
     layout,
     state::{Log, Mode, State},
 };
@@ -17,8 +18,8 @@ pub(crate) enum Row<'a> {
     Day(Offset),
     /// No event for this long.
     Silence(i64),
-    /// An event, and the time since the one before.
-    Event(&'a Event, Option<i64>),
+    /// An event, or several equal ones, and the time since the one before.
+    Event(Fold<'a>, Option<i64>),
     /// The playhead, where no event is, and the time to the next one.
     Playhead(Option<i64>),
     /// The future of a log that plays: the time to the next event.
@@ -38,14 +39,14 @@ impl<'a> Rows<'a> {
     /// Returns the events on the screen.
     pub(crate) fn events(&self) -> impl Iterator<Item = &'a Event> {
         self.rows.iter().filter_map(|row| match row {
-            Row::Event(event, _) => Some(*event),
+            Row::Event(fold, _) => Some(fold.first),
             _ => None,
         })
     }
 
     /// Returns the row of an event.
     pub(crate) fn index(&self, position: Position) -> Option<usize> {
-        self.rows.iter().position(|row| matches!(row, Row::Event(event, _) if event.position == position))
+        self.rows.iter().position(|row| matches!(row, Row::Event(fold, _) if fold.contains(position)))
     }
 }
 
@@ -54,18 +55,30 @@ pub(crate) fn rows<'a>(state: &State, log: &'a Log) -> Rows<'a> {
     rows_of(log, layout::list_rows(state), state.shown_zone())
 }
 
-fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<'a> {
+/// Returns the rows of a log's list that is `height` rows high.
+pub(crate) fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<'a> {
+    if let Some(sorted) = &log.sorted {
+        let events = &sorted.result.events;
+        let index = sorted.index(log.playhead).unwrap_or(0);
+        let first = index.saturating_sub(log.cursor_row.index(height)).min(events.len().saturating_sub(height));
+        let rows = events.iter().skip(first).take(height).map(|event| Row::Event(Fold::of(event), None));
+        return Rows { rows: rows.collect(), cursor: index - first };
+    }
     if !log.pages.covers(log.playhead) || log.goal.is_some() && log.event().is_none() {
         return Rows::default();
     }
     let bar_nanos = log.scrubber.grid.as_ref().map_or(0, |grid| grid.scale.step.about_nanos());
     let between = Between { silence_nanos: log.table.silence_nanos(bar_nanos), zone };
     let is_playing = matches!(log.mode, Mode::Playing { .. });
-    let after = log.pages.from(log.playhead.next()).peekable();
+    let rule = log.fold_rule();
+    // A row that has the playhead's event may have equal ones behind it.
+    let own = log.event().and_then(|_| rule.forward(log.pages.from(log.playhead)).next());
+    let end = own.filter(|_| !is_playing).map_or(log.playhead.next(), |own| own.last.position.next());
+    let after = log.pages.from(end).peekable();
     let until = |next: Option<&Event>| {
         next.map(|next| next.position.offset.nanos().saturating_sub(log.playhead.offset.nanos()))
     };
-    let before = |at: Position| Upwards::new(log.pages.before(at), between);
+    let before = |at: Position| Upwards::new(rule.backward(log.pages.before(at)), between);
     if is_playing {
         let mut up = Vec::new();
         let mut after = after;
@@ -82,9 +95,10 @@ fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<'a> {
     let (mut day_above, mut day_below) = (None, None);
     let (cursor, above, below) = match log.event() {
         Some(event) => {
-            let mut above = before(event.position.next());
-            let cursor = above.next().unwrap_or(Row::Event(event, None));
-            (cursor, above, Downwards::new(Some(event), after, between))
+            let mut above = before(end);
+            let cursor = above.next().unwrap_or(Row::Event(Fold::of(event), None));
+            let last = own.map_or(event, |own| own.last);
+            (cursor, above, Downwards::new(Some(last), rule.forward(after), between))
         }
         None => {
             let mut after = log.pages.from(log.playhead).peekable();
@@ -96,7 +110,7 @@ fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<'a> {
             let here = log.playhead.offset;
             day_above = last.and_then(|last| between.day(last.position.offset, here));
             day_below = after.peek().and_then(|next| between.day(here, next.position.offset));
-            (cursor, before(log.playhead), Downwards::new(last, after, between))
+            (cursor, before(log.playhead), Downwards::new(last, rule.forward(after), between))
         }
     };
     let anchor = log.cursor_row.index(height);
@@ -120,7 +134,7 @@ fn finish<'a>(up: Vec<Row<'a>>, below: Vec<Row<'a>>, cursor: usize, height: usiz
     let mut cursor = up.len() - 1 - cursor.min(up.len() - 1);
     let mut rows: Vec<Row<'a>> = up.into_iter().rev().chain(below).take(height).collect();
     let first = rows.iter().find_map(|row| match row {
-        Row::Event(event, _) => Some(event.position.offset),
+        Row::Event(fold, _) => Some(fold.first.position.offset),
         _ => None,
     });
     // The first row names the day, so that it is always seen.
@@ -174,57 +188,57 @@ fn start_of_day(at: Offset, zone: &TimeZone) -> Option<Offset> {
 }
 
 /// Rows from an event upwards.
-struct Upwards<'a, 'z, I: Iterator<Item = &'a Event>> {
-    events: std::iter::Peekable<I>,
+struct Upwards<'a, 'z, I: Iterator<Item = Fold<'a>>> {
+    folds: std::iter::Peekable<I>,
     between: Between<'z>,
     held: Option<Row<'a>>,
 }
 
-impl<'a, 'z, I: Iterator<Item = &'a Event>> Upwards<'a, 'z, I> {
-    fn new(events: I, between: Between<'z>) -> Self {
-        Self { events: events.peekable(), between, held: None }
+impl<'a, 'z, I: Iterator<Item = Fold<'a>>> Upwards<'a, 'z, I> {
+    fn new(folds: I, between: Between<'z>) -> Self {
+        Self { folds: folds.peekable(), between, held: None }
     }
 }
 
-impl<'a, I: Iterator<Item = &'a Event>> Iterator for Upwards<'a, '_, I> {
+impl<'a, I: Iterator<Item = Fold<'a>>> Iterator for Upwards<'a, '_, I> {
     type Item = Row<'a>;
 
     fn next(&mut self) -> Option<Row<'a>> {
         if let Some(row) = self.held.take() {
             return Some(row);
         }
-        let event = self.events.next()?;
-        let before = self.events.peek().copied();
-        self.held = before.and_then(|before| self.between.row(before, event));
-        Some(Row::Event(event, before.map(|before| since(before, event))))
+        let fold = self.folds.next()?;
+        let before = self.folds.peek().map(|before| before.last);
+        self.held = before.and_then(|before| self.between.row(before, fold.first));
+        Some(Row::Event(fold, before.map(|before| since(before, fold.first))))
     }
 }
 
 /// Rows after an event downwards.
-struct Downwards<'a, 'z, I: Iterator<Item = &'a Event>> {
+struct Downwards<'a, 'z, I: Iterator<Item = Fold<'a>>> {
     last: Option<&'a Event>,
-    events: I,
+    folds: I,
     between: Between<'z>,
     held: Option<Row<'a>>,
 }
 
-impl<'a, 'z, I: Iterator<Item = &'a Event>> Downwards<'a, 'z, I> {
-    fn new(last: Option<&'a Event>, events: I, between: Between<'z>) -> Self {
-        Self { last, events, between, held: None }
+impl<'a, 'z, I: Iterator<Item = Fold<'a>>> Downwards<'a, 'z, I> {
+    fn new(last: Option<&'a Event>, folds: I, between: Between<'z>) -> Self {
+        Self { last, folds, between, held: None }
     }
 }
 
-impl<'a, I: Iterator<Item = &'a Event>> Iterator for Downwards<'a, '_, I> {
+impl<'a, I: Iterator<Item = Fold<'a>>> Iterator for Downwards<'a, '_, I> {
     type Item = Row<'a>;
 
     fn next(&mut self) -> Option<Row<'a>> {
         if let Some(row) = self.held.take() {
             return Some(row);
         }
-        let event = self.events.next()?;
-        let last = self.last.replace(event);
-        let row = Row::Event(event, last.map(|last| since(last, event)));
-        match last.and_then(|last| self.between.row(last, event)) {
+        let fold = self.folds.next()?;
+        let last = self.last.replace(fold.last);
+        let row = Row::Event(fold, last.map(|last| since(last, fold.first)));
+        match last.and_then(|last| self.between.row(last, fold.first)) {
             None => Some(row),
             Some(between) => {
                 self.held = Some(row);

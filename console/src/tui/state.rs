@@ -8,6 +8,7 @@ mod logs;
 pub(crate) mod prompt;
 mod requests;
 mod search;
+pub(crate) mod surveys;
 
 pub use self::{
     cursor_row::CursorRow,
@@ -16,6 +17,7 @@ pub use self::{
     prompt::{Prompt, PromptKind},
     requests::{Outage, RequestKind, Requests},
     search::{HITS_MAX, NearestHit, Search},
+    surveys::{Numbers, Sorted},
 };
 
 pub(crate) use self::{

@@ -2,7 +2,7 @@
 
 use hourlog::Event;
 
-use super::columns::{Choice, Column, choose, fields, find};
+use super::columns::{Choice, Column, LevelFields, choose, fields, find};
 
 /// Columns of a row beside its data: the gutter, the time and the pause.
 const BESIDE_COLUMNS: u16 = 26;
@@ -22,6 +22,7 @@ const ENOUGH: usize = 50;
 #[derive(Debug, Default)]
 pub struct Table {
     choice: Choice,
+    levels: LevelFields,
     /// The paths of the columns, in order, if the user has chosen them.
     picked: Option<Vec<String>>,
     room: usize,
@@ -35,6 +36,11 @@ impl Table {
     /// Returns the columns.
     pub(crate) fn choice(&self) -> &Choice {
         &self.choice
+    }
+
+    /// Returns the fields that tell the severity of an event.
+    pub(crate) fn levels(&self) -> &LevelFields {
+        &self.levels
     }
 
     /// Returns a table with columns that the user has chosen before.
@@ -133,6 +139,7 @@ impl Table {
             return;
         }
         self.choice = choose(sample.iter().map(|event| &event.record.data[..]), room);
+        self.levels = LevelFields::of(sample.iter().map(|event| &event.record.data[..]));
         self.pick(self.picked.clone());
         let mut pauses: Vec<i64> = sample
             .windows(2)

@@ -3,15 +3,18 @@
 
 mod copying;
 mod detail;
+mod finding;
 mod following;
 mod loading;
 mod log;
 mod logs;
 mod mouse;
 mod play;
+mod preview;
 mod prompt;
 mod search;
 mod selection;
+mod surveys;
 mod travel;
 
 use crate::tui::{
@@ -52,11 +55,14 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::Logs(logs) => logs::answered(state, logs),
         Msg::Strips { request, strips } => logs::stripped(state, &request, strips),
+        Msg::Previewed { number, preview } => preview::previewed(state, number, preview),
         Msg::Loaded { number, events } => loading::loaded(state, number, events),
         Msg::Checked { number, result } => selection::checked(state, number, result, &mut effects),
         Msg::Counted { number, kind, counts } => loading::counted(state, number, kind, counts),
         Msg::FollowStarted { number } => following::follow_started(state, number),
         Msg::Arrived { number, events } => following::arrived(state, number, events),
+        Msg::Found { number, found } => finding::found(state, number, found),
+        Msg::Surveyed { number, page } => surveys::surveyed(state, number, page),
         Msg::Scanned { number, page } => search::scanned(state, number, page),
     }
     travel::settle(state);
@@ -65,7 +71,9 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         loading::choose_columns(state);
     }
     logs::ask(state, &mut effects);
+    preview::ask(state, &mut effects);
     loading::ask(state, &mut effects);
+    surveys::ask(state, &mut effects);
     effects
 }
 

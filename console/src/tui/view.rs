@@ -14,7 +14,10 @@ mod looks;
 mod overlay;
 mod palette;
 mod pen;
+mod plot;
+mod preview;
 mod scrubber;
+mod spread;
 
 pub use self::looks::{Looks, Role, Theme};
 pub(crate) use self::pen::width;
@@ -40,7 +43,13 @@ pub fn view(state: &State, looks: Looks, buffer: &mut Buffer) {
     header::draw(state, looks, buffer, header);
     match &state.log {
         Some(log) => log::draw(state, log, looks, buffer),
-        None => logs::draw(state, looks, buffer, body),
+        None => {
+            let areas = layout::logs_areas(state);
+            logs::draw(state, looks, buffer, areas.list);
+            if let Some(areas) = areas.preview {
+                preview::draw(state, looks, buffer, areas);
+            }
+        }
     }
     footer::draw(state, looks, buffer, footer);
     if let Some(prompt) = state.prompt.as_ref().filter(|prompt| prompt.kind == PromptKind::Palette) {

@@ -20,6 +20,7 @@ use console::tui::{
     screen::Screen,
     source::{Arrivals, Source},
     state::State,
+    survey::survey,
     update::update,
     view::{Looks, Theme},
 };
@@ -377,6 +378,17 @@ impl Harness {
         console
     }
 
+    /// Opens a console in a log with these events, each at some nanoseconds of 2018-02-04.
+    pub(crate) async fn with_records(records: &[(i64, &str)], columns: u16, rows: u16) -> Self {
+        let archive = Archive::default();
+        for (number, (nanos, data)) in records.iter().enumerate() {
+            archive.put("events", number as u64, START + nanos, Record::new((*data).to_owned())).await;
+        }
+        let mut console = Self::over(archive, columns, rows, Looks { theme: Theme::Ansi, ascii: false }).await;
+        console.press("enter").await;
+        console
+    }
+
     /// Opens a console on six logs in two groups. Those of `shop` have ten events each, an hour apart, in turns.
     pub(crate) async fn lanes(columns: u16, rows: u16) -> Self {
         let archive = Archive::default();
@@ -490,7 +502,7 @@ impl Harness {
         let mut asks = Vec::new();
         for effect in update(&mut self.state, msg) {
             match effect {
-                Effect::Ask(_) | Effect::Scan { .. } => asks.push(effect),
+                Effect::Ask(_) | Effect::Scan { .. } | Effect::Survey { .. } => asks.push(effect),
                 Effect::Follow { number, lanes, selection } => {
                     self.begun = Some(number);
                     self.followed = Some((number, lanes.first().clone()));
@@ -499,7 +511,12 @@ impl Harness {
                 Effect::StopFollowing => self.followed = None,
                 Effect::Quit => self.quit = true,
                 Effect::Copy(text) => self.copied = Some(text),
-                Effect::StopScanning | Effect::StopAsking | Effect::Suspend | Effect::Redraw | Effect::Mouse(_) => {}
+                Effect::StopScanning
+                | Effect::StopAsking
+                | Effect::StopSurvey { .. }
+                | Effect::Suspend
+                | Effect::Redraw
+                | Effect::Mouse(_) => {}
             }
         }
         asks
@@ -511,6 +528,9 @@ impl Harness {
             Effect::Ask(ask) => vec![answer(&self.archive, ask).await],
             Effect::Scan { number, scan: scanned } => {
                 scan(&self.archive, &scanned).map(|page| Msg::Scanned { number, page }).collect().await
+            }
+            Effect::Survey { number, survey: wanted } => {
+                survey(&self.archive, &wanted).map(|page| Msg::Surveyed { number, page }).collect().await
             }
             other => panic!("{other:?} is not a request"),
         }

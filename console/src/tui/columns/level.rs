@@ -89,7 +89,7 @@ fn of_text(data: &[u8]) -> Option<Level> {
     })
 }
 
-fn is_json_object(data: &[u8]) -> bool {
+pub(super) fn is_json_object(data: &[u8]) -> bool {
     let inside = data.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
     inside.is_some_and(|inside| matches!(inside.first(), Some(b'"' | b'}')))
 }

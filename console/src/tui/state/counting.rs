@@ -11,8 +11,8 @@ use crate::tui::{filter::Selection, scale::Window};
 const EVERY_NANOS: i64 = 2_000_000_000;
 /// Counts for which events are read are outdated after this many times the time that reading took.
 const READING_PARTS: i64 = 20;
-/// The most events to read for exact counts of bars that the index does not tell apart.
-const READS_MAX: u64 = 1_000_000;
+/// The most events to read for exact counts of bars that the index does not tell apart, or of a severity.
+pub(super) const READS_MAX: u64 = 1_000_000;
 
 /// The counts that are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,10 @@ use hourlog::{
 use jiff::tz::TimeZone;
 
 use crate::tui::{
+    columns::Level,
     filter::{self, Filter, Selection},
+    finding::Find,
+    folds::FoldRule,
     lanes::Lanes,
     memory::LogMemory,
     pages::Pages,
@@ -20,9 +23,10 @@ use crate::tui::{
 };
 
 use super::{
-    counting::{Counting, CountsQuery, Overview},
+    counting::{Counting, CountsQuery, Overview, READS_MAX},
     cursor_row::CursorRow,
     search::Search,
+    surveys::{Numbers, Sorted},
 };
 
 /// Number of jumps that can be undone.
@@ -79,12 +83,24 @@ pub struct Log {
     pub filters: Vec<Filter>,
     /// The filters that take their place once the service has taken them.
     pub(crate) filters_wanted: Option<Vec<Filter>>,
+    /// The events of the window in the order of a field. Without it, the list is by time.
+    pub sorted: Option<Sorted>,
+    /// The path of the field that is plotted over time.
+    pub plot: Option<String>,
+    /// The numbers of the field that is plotted, or on which the detail's cursor is.
+    pub numbers: Option<Numbers>,
+    /// The place that the service is asked for.
+    pub(crate) sought: Option<Find>,
     /// The selected range of time.
     pub range: Option<TimeRange>,
     /// The columns of the list.
     pub table: Table,
     /// The detail of the event under the cursor.
     pub detail: Detail,
+    /// Equal events that follow each other at the same shown time are one row.
+    pub folds: bool,
+    /// The rows of equal events that the user has opened, from the first to the last event of each.
+    pub(crate) opened: Vec<(Position, Position)>,
     /// Number of columns by which events are scrolled to the right.
     pub sideways: usize,
 }
@@ -125,6 +141,10 @@ pub struct Scrubber {
     pub(crate) counts: Counting,
     /// Counts of the events in the window that pass the filters.
     pub(crate) matches: Counting,
+    /// Counts of the errors in the window.
+    pub(crate) errors: Counting,
+    /// Counts of the warnings in the window.
+    pub(crate) warnings: Counting,
     /// The time from the oldest to the newest known event.
     pub extent: Option<Window>,
     /// Height of the bars.
@@ -198,6 +218,8 @@ pub enum DetailTab {
     Raw,
     /// The data as bytes.
     Hex,
+    /// The differences from the event before.
+    Changes,
 }
 
 /// The places before each jump, to undo and redo jumps.
@@ -217,7 +239,7 @@ pub(crate) struct Place {
 
 impl DetailTab {
     /// All tabs, in order.
-    pub const ALL: [Self; 3] = [Self::Pretty, Self::Raw, Self::Hex];
+    pub const ALL: [Self; 4] = [Self::Pretty, Self::Raw, Self::Hex, Self::Changes];
 }
 
 impl Default for Detail {
@@ -237,7 +259,12 @@ impl Detail {
     /// Shows the next tab, from its top.
     pub(crate) fn next_tab(&mut self) {
         let index = DetailTab::ALL.iter().position(|tab| *tab == self.tab).unwrap_or(0);
-        self.tab = DetailTab::ALL[(index + 1) % DetailTab::ALL.len()];
+        self.show(DetailTab::ALL[(index + 1) % DetailTab::ALL.len()]);
+    }
+
+    /// Shows a tab, from its top.
+    pub(crate) fn show(&mut self, tab: DetailTab) {
+        self.tab = tab;
         self.scroll = (Position::MIN, 0);
     }
 }
@@ -294,9 +321,15 @@ impl Log {
             search: None,
             filters: Vec::new(),
             filters_wanted: None,
+            sorted: None,
+            plot: None,
+            numbers: None,
+            sought: None,
             range: None,
             table: Table::default(),
             detail: Detail::default(),
+            folds: true,
+            opened: Vec::new(),
             sideways: 0,
         }
     }
@@ -310,7 +343,8 @@ impl Log {
             Mode::Live => (Mode::Live, Some(Goal::Newest)),
             Mode::Paused | Mode::Playing { .. } => (Mode::Paused, self.goal),
         };
-        Self { pages: Pages::default(), scrubber, tail, mode, goal, ..self }
+        let (sorted, numbers, sought) = (None, None, None);
+        Self { pages: Pages::default(), scrubber, tail, mode, goal, sorted, numbers, sought, ..self }
     }
 
     /// Returns what is kept of this log after the console is left.
@@ -363,7 +397,8 @@ impl Log {
 
     /// Returns the event at the playhead. Between two events there is none.
     pub(crate) fn event(&self) -> Option<&Event> {
-        self.pages.get(self.playhead)
+        let sorted = self.sorted.as_ref().and_then(|sorted| sorted.get(self.playhead));
+        sorted.or_else(|| self.pages.get(self.playhead))
     }
 
     /// Returns the event that the detail shows: the one at the playhead; between two events the next one, and while the log
@@ -376,6 +411,21 @@ impl Log {
             (None, Mode::Playing { .. }) => before().or_else(next),
             (None, _) => next().or_else(before),
         }
+    }
+
+    /// Returns the rule by which events are in one row.
+    pub(crate) fn fold_rule(&self) -> FoldRule<'_> {
+        let unit_nanos = match self.table.digits() {
+            9.. => 1,
+            6.. => 1_000,
+            _ => 1_000_000,
+        };
+        FoldRule { unit_nanos: self.folds.then_some(unit_nanos), opened: &self.opened }
+    }
+
+    /// Returns the loaded event before another one of the same log.
+    pub(crate) fn event_before(&self, event: &Event) -> Option<&Event> {
+        self.pages.before(event.position).find(|before| before.log == event.log)
     }
 
     /// Returns the time of the playhead, if it is known.
@@ -440,6 +490,19 @@ impl Log {
     pub(crate) fn scroll_detail(&mut self, rows: usize) {
         let shown = self.detail_event().map(|event| event.position);
         self.detail.scroll = (shown.unwrap_or(Position::MIN), rows);
+    }
+
+    /// Returns the query for the counts of the events in the window that have a severity. `None` if they are not drawn, or
+    /// if too much would be read for them.
+    pub(crate) fn levels_query(&self, level: Level, zone: &TimeZone) -> Option<CountsQuery> {
+        if self.is_filtered() || self.search.is_some() {
+            return None;
+        }
+        let condition = Some(self.table.levels().exactly(level)?);
+        let all = self.counts_query(Selection::default(), zone)?;
+        let count = self.scrubber.counts.answer(&all)?.count;
+        let selection = Selection { condition, text: None };
+        (count <= READS_MAX).then_some(CountsQuery { selection, ..all })
     }
 
     /// Returns the query for the counts of the window, of all events or of the selected ones.

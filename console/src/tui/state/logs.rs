@@ -13,7 +13,7 @@ use hourlog::{
 
 use crate::tui::{fuzzy, scale::Window};
 
-use super::cursor_row::CursorRow;
+use super::{cursor_row::CursorRow, log::Log};
 
 /// Number of logs from which a group is folded at first.
 const FOLDED_FROM: usize = 20;
@@ -37,6 +37,10 @@ pub struct Logs {
     pub strip_nanos: i64,
     /// The logs that are picked to be opened as one.
     pub picked: BTreeSet<LogId>,
+    /// The newest events of the log under the cursor are shown, where there is room.
+    pub shows_preview: bool,
+    /// The log of which the newest events are shown.
+    pub(crate) preview: Option<Log>,
     rows: Option<Vec<LogReply>>,
     /// The groups that the user has folded or unfolded.
     folded: BTreeMap<String, bool>,
@@ -95,6 +99,8 @@ impl Default for Logs {
             is_turned: false,
             strip_nanos: STRIP_NANOS,
             picked: BTreeSet::new(),
+            shows_preview: true,
+            preview: None,
             rows: None,
             folded: BTreeMap::new(),
             strips: BTreeMap::new(),

@@ -27,6 +27,8 @@ pub enum RequestKind {
     Logs,
     /// For the strips of logs.
     Strips,
+    /// For the newest events of the log under the cursor.
+    Preview,
     /// For events of the open log.
     Events,
     /// For the service's opinion of a filter.
@@ -37,6 +39,16 @@ pub enum RequestKind {
     Counts,
     /// For counts of the events in the window that pass the filters.
     Matches,
+    /// For counts of the errors in the window.
+    Errors,
+    /// For counts of the warnings in the window.
+    Warnings,
+    /// For an event that is not loaded.
+    Find,
+    /// For all events of the window, to sort them.
+    Sort,
+    /// For all events of the window, for the numbers in them.
+    Numbers,
     /// For events that arrive in the open log.
     Arrivals,
     /// For the positions that a search finds.
@@ -44,9 +56,13 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
+    /// The requests for the open log that have one answer.
+    pub(crate) const OF_LOG_ONCE: [Self; 7] =
+        [Self::Events, Self::Overview, Self::Counts, Self::Matches, Self::Errors, Self::Warnings, Self::Find];
+
     /// Returns true for the requests of the list of logs.
     fn is_of_list(self) -> bool {
-        matches!(self, Self::Logs | Self::Strips)
+        matches!(self, Self::Logs | Self::Strips | Self::Preview)
     }
 }
 
@@ -102,6 +118,11 @@ impl Requests {
     /// Forgets the outstanding request. Its answer does not matter any more.
     pub(crate) fn forget(&mut self, kind: RequestKind) {
         self.track(kind).asked_at = None;
+    }
+
+    /// Forgets all requests of a kind, so that the next one may be sent at once.
+    pub(crate) fn renew(&mut self, kind: RequestKind) {
+        self.tracks.remove(&kind);
     }
 
     /// Returns when the outstanding request was sent.

@@ -10,16 +10,19 @@ use crate::tui::{
     layout,
     msg::Effect,
     pretty::pretty_lines,
+    scan::Direction,
     state::{Log, State},
 };
 
-use super::{copying, selection};
+use super::{copying, finding, selection, surveys};
 
 /// A value, and the number of its line.
 struct Value {
     line: usize,
     /// Its path as an expression.
     path: String,
+    /// Its path as a column has it, if one can.
+    column: Option<String>,
     /// Its text as it was written: a brace or a bracket for an object or an array.
     text: String,
 }
@@ -51,6 +54,10 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
                 copying::send(state, effects, "the value", json::unquoted(&value.text).into_owned());
             }
         }
+        Action::Plot => surveys::plot(state),
+        Action::AsColumn => as_column(log),
+        Action::NextHit => differing(state, Direction::Forward, effects),
+        Action::PreviousHit => differing(state, Direction::Backward, effects),
         Action::CopyPath => {
             if let Some(value) = here(log) {
                 copying::send(state, effects, "the path", value.path);
@@ -81,8 +88,42 @@ fn values<'a>(log: &'a Log, event: &'a Event) -> impl Iterator<Item = Value> + '
     let lines = pretty_lines(json, |path: &str| log.detail.folded.contains(path)).enumerate();
     lines.filter_map(|(line, pretty)| {
         let value = pretty.value.filter(|value| !value.path.is_empty())?;
-        Some(Value { line, path: path(&value.path), text: value.text.to_owned() })
+        Some(Value { line, path: path(&value.path), column: column(&value.path), text: value.text.to_owned() })
     })
+}
+
+/// Returns the path of a value as a column has it. Columns are two levels deep, and have no elements of arrays.
+fn column(segments: &[Segment<'_>]) -> Option<String> {
+    let keys: Option<Vec<&str>> = segments
+        .iter()
+        .map(|segment| match segment {
+            Segment::Key(key) => Some(&**key),
+            Segment::Index(_) => None,
+        })
+        .collect();
+    keys.filter(|keys| keys.len() <= 2).map(|keys| keys.join("."))
+}
+
+/// Returns the path of the number under the cursor, if a column can have it.
+pub(super) fn number_path(log: &Log) -> Option<String> {
+    let value = here(log).filter(|_| log.detail.is_open)?;
+    let is_number = value.text.starts_with(|letter: char| letter.is_ascii_digit() || letter == '-');
+    value.column.filter(|_| is_number)
+}
+
+/// Shows the value under the cursor as a column of the list, or no longer.
+fn as_column(log: &mut Log) {
+    if let Some(path) = here(log).and_then(|value| value.column) {
+        log.table.toggle(&path);
+    }
+}
+
+/// Goes to the next event in which the value under the cursor is another one.
+fn differing(state: &mut State, direction: Direction, effects: &mut Vec<Effect>) {
+    let Some(log) = &state.log else { return };
+    if let Some(condition) = here(log).and_then(|value| compared(&value, "!=")) {
+        finding::differing(state, condition, direction, effects);
+    }
 }
 
 fn path(segments: &[Segment<'_>]) -> String {

@@ -36,7 +36,8 @@ pub(super) fn follow_started(state: &mut State, number: u64) {
     log.pages.outdate();
     state.requests.forget(RequestKind::Events);
     log.scrubber.overview.recount();
-    for counting in [&mut log.scrubber.counts, &mut log.scrubber.matches] {
+    let scrubber = &mut log.scrubber;
+    for counting in [&mut scrubber.counts, &mut scrubber.matches, &mut scrubber.errors, &mut scrubber.warnings] {
         counting.recount();
     }
     if let Some(search) = &mut log.search {

@@ -6,6 +6,7 @@ use hourlog::{
 };
 
 use crate::tui::{
+    columns::Level,
     filter::Selection,
     layout,
     msg::{Effect, Request},
@@ -52,6 +53,16 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
     {
         count(state, RequestKind::Matches, request, effects);
     }
+    for (kind, level) in [(RequestKind::Errors, Level::Error), (RequestKind::Warnings, Level::Warn)] {
+        let Some(log) = &mut state.log else { return };
+        let Some(query) = log.levels_query(level, &zone) else { continue };
+        let counting = if level == Level::Error { &mut log.scrubber.errors } else { &mut log.scrubber.warnings };
+        if state.requests.is_due(kind, now)
+            && let Some(request) = counting.request(&query, follows, now)
+        {
+            count(state, kind, request, effects);
+        }
+    }
 }
 
 fn count(state: &mut State, kind: RequestKind, request: TimelineRequest, effects: &mut Vec<Effect>) {
@@ -80,7 +91,8 @@ fn ask_for_events(state: &mut State, effects: &mut Vec<Effect>) {
 
 /// Returns the events to load next.
 fn missing_events(log: &mut Log, margin: usize) -> Option<Fetch> {
-    if log.is_stopped_reading {
+    // A sorted list has its events.
+    if log.is_stopped_reading || log.sorted.is_some() {
         return None;
     }
     let at = match log.goal {
@@ -142,6 +154,8 @@ pub(super) fn counted(state: &mut State, number: u64, kind: RequestKind, counts:
         }
         RequestKind::Counts => log.scrubber.counts.add(counts, now),
         RequestKind::Matches => log.scrubber.matches.add(counts, now),
+        RequestKind::Errors => log.scrubber.errors.add(counts, now),
+        RequestKind::Warnings => log.scrubber.warnings.add(counts, now),
         _ => {}
     }
     state.learn_time(service_now);

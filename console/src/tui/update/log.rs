@@ -6,13 +6,14 @@ use crate::tui::{
     layout,
     msg::Effect,
     palette,
+    rows::{Row, rows},
     scan::Direction,
-    state::{Goal, Heights, Mode, Prompt, PromptKind, RequestKind, State, Tail, TimeRange},
+    state::{DetailTab, Goal, Heights, Mode, Prompt, PromptKind, RequestKind, State, Tail, TimeRange},
 };
 
 use super::{
-    detail, play, search, selection,
-    travel::{burst, follow, go, jump_to_goal, mark, other, scrub, step, zoom, zoom_all, zoom_range},
+    detail, finding, play, search, selection, surveys,
+    travel::{follow, go, jump_to_goal, mark, other, scrub, step, zoom, zoom_all, zoom_range},
 };
 
 /// Columns of one step sideways.
@@ -22,6 +23,9 @@ const SIDEWAYS_MAX: usize = 400;
 
 pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     if detail::perform(state, action, effects) {
+        return;
+    }
+    if surveys::perform(state, action) {
         return;
     }
     let rows = layout::list_rows(state);
@@ -52,17 +56,26 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::Slower => return play::change_speed(state, -1),
         Action::PreviousMark => return mark(state, Direction::Backward),
         Action::NextMark => return mark(state, Direction::Forward),
-        Action::PreviousBurst => return burst(state, Direction::Backward),
-        Action::NextBurst => return burst(state, Direction::Forward),
+        Action::PreviousBurst => return finding::burst(state, Direction::Backward, effects),
+        Action::NextBurst => return finding::burst(state, Direction::Forward, effects),
+        Action::PreviousError => return finding::error(state, Direction::Backward, effects),
+        Action::NextError => return finding::error(state, Direction::Forward, effects),
         Action::NextOther => return other(state, Direction::Forward),
         Action::PreviousOther => return other(state, Direction::Backward),
         Action::NextTimeStyle => return next_time_style(state),
         Action::Copy => return state.prompt = Some(Prompt::new(PromptKind::Copy, "")),
+        Action::Open if open_fold(state) => return,
         Action::Open => return detail::enter(state),
         _ => {}
     }
     let Some(log) = &mut state.log else { return };
     match action {
+        Action::Folds => {
+            log.folds = !log.folds;
+            log.opened.clear();
+            let folds = log.folds;
+            state.say(if folds { "equal events are one row" } else { "each event has a row" });
+        }
         Action::Lanes => log.shows_lanes = !log.shows_lanes,
         Action::Columns => state.prompt = Some(Prompt::new(PromptKind::Columns, "")),
         Action::ChooseWindow => state.prompt = Some(Prompt::new(PromptKind::Window, "")),
@@ -104,6 +117,8 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
             }
         }
         Action::NextTab => log.detail.next_tab(),
+        Action::Changes if log.detail.tab == DetailTab::Changes => log.detail.show(DetailTab::Pretty),
+        Action::Changes => log.detail.show(DetailTab::Changes),
         Action::Range => {
             let here = log.playhead.offset;
             log.range = match log.range {
@@ -127,14 +142,34 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
     }
 }
 
+/// Opens the row under the cursor, if it has several events.
+fn open_fold(state: &mut State) -> bool {
+    let Some(log) = &state.log else { return false };
+    let drawn = rows(state, log);
+    let Some(Row::Event(fold, _)) = drawn.rows.get(drawn.cursor).filter(|_| !log.detail.is_open) else { return false };
+    if fold.count < 2 {
+        return false;
+    }
+    let (first, last) = (fold.first.position, fold.last.position);
+    if let Some(log) = &mut state.log {
+        log.opened.push((first, last));
+        log.playhead = first;
+    }
+    true
+}
+
 /// Takes away the newest thing: the running scan, the range, the detail, the search, the newest filter. Never leaves the
 /// log.
 fn back(state: &mut State, effects: &mut Vec<Effect>) {
-    if search::stop(state, effects) || selection::stop_reading(state, effects) {
+    if search::stop(state, effects) || finding::stop(state, effects) || selection::stop_reading(state, effects) {
+        return;
+    }
+    if surveys::back(state) {
         return;
     }
     let Some(log) = &mut state.log else { return };
-    if log.search.is_some() {
+    if log.plot.take().is_some() {
+    } else if log.search.is_some() {
         log.search = None;
     } else if log.range.is_some() {
         log.range = None;
@@ -165,6 +200,7 @@ fn leave(state: &mut State, effects: &mut Vec<Effect>) {
     search::stop(state, effects);
     state.close();
     effects.extend([Effect::StopFollowing, Effect::StopAsking]);
+    effects.extend([false, true].map(|numbers| Effect::StopSurvey { numbers }));
 }
 
 fn turn_following(state: &mut State, effects: &mut Vec<Effect>) {

@@ -127,6 +127,13 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
             state.logs.is_turned = !state.logs.is_turned;
             return;
         }
+        Action::Preview => {
+            state.logs.shows_preview = !state.logs.shows_preview;
+            if state.logs.shows_preview && layout::logs_areas(state).preview.is_none() {
+                state.say("the preview needs a higher terminal");
+            }
+            return;
+        }
         Action::ChooseWindow => {
             state.prompt = Some(Prompt::new(PromptKind::Window, ""));
             return;
@@ -184,6 +191,7 @@ pub(super) fn show_around(state: &mut State, nanos: i64) {
 pub(super) fn open(state: &mut State, lanes: Lanes, effects: &mut Vec<Effect>) {
     state.open(lanes);
     effects.extend([Effect::StopScanning, Effect::StopFollowing, Effect::StopAsking]);
+    effects.extend([false, true].map(|numbers| Effect::StopSurvey { numbers }));
     if state.log.as_ref().is_some_and(|log| log.tail != Tail::Stopped) {
         start_following(state, effects);
     }

@@ -57,8 +57,8 @@ pub(super) fn handle(state: &mut State, input: MouseInput, effects: &mut Vec<Eff
 fn go_to_row(state: &mut State, row: usize) {
     let Some(log) = &state.log else { return };
     let drawn = rows(state, log);
-    let Some(Row::Event(event, _)) = drawn.rows.get(row) else { return };
-    let to = event.position;
+    let Some(Row::Event(fold, _)) = drawn.rows.get(row) else { return };
+    let to = fold.first.position;
     let Some(log) = &mut state.log else { return };
     (log.playhead, log.goal, log.mode) = (to, None, Mode::Paused);
     log.cursor_row = CursorRow::At(row);

@@ -17,7 +17,7 @@ use crate::{
     when::{self, Moment},
 };
 
-use super::{copying, logs, search, selection, travel};
+use super::{copying, logs, search, selection, surveys, travel};
 
 /// Handles a key. Returns the action that was chosen from the palette.
 pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> Option<Action> {
@@ -27,7 +27,7 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
         prompt.choice = 0;
     }
     if prompt.kind == PromptKind::Columns {
-        choose_columns(state, key);
+        choose_columns(state, key, effects);
         return None;
     }
     if prompt.kind == PromptKind::Copy {
@@ -67,7 +67,7 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
 }
 
 /// Handles a key of the columns.
-fn choose_columns(state: &mut State, key: Key) {
+fn choose_columns(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     let (Some(prompt), Some(log)) = (&mut state.prompt, &mut state.log) else { return };
     let choice = log.table.choice();
     let count = choice.chosen.len() + choice.others.len();
@@ -89,6 +89,10 @@ fn choose_columns(state: &mut State, key: Key) {
         (KeyCode::Char('K'), Some(path)) if prompt.choice > 0 && prompt.choice < shown => {
             log.table.shift(&path, -1);
             prompt.choice -= 1;
+        }
+        (KeyCode::Char('s'), Some(path)) => {
+            state.prompt = None;
+            surveys::sort(state, path, effects);
         }
         (KeyCode::Char('r'), _) => {
             log.table.reset();

@@ -55,6 +55,7 @@ pub(super) fn selection_changed(state: &mut State, effects: &mut Vec<Effect>) {
     }
     search::restart(state, effects);
     let Some(log) = &mut state.log else { return };
+    log.sorted = None;
     (log.pages, log.looked_at, log.is_stopped_reading, log.unseen) = (Pages::default(), 0, false, 0);
     log.scrubber.matches.clear();
     log.table.resample();
@@ -75,13 +76,15 @@ pub(super) fn stop_reading(state: &mut State, effects: &mut Vec<Effect>) -> bool
     }
     log.scrubber.matches.stop();
     log.is_stopped_reading = looks;
-    for kind in [RequestKind::Events, RequestKind::Matches] {
-        state.requests.forget(kind);
-    }
-    effects.push(Effect::StopAsking);
-    for kind in [RequestKind::Overview, RequestKind::Counts] {
-        state.requests.forget(kind);
-    }
+    stop_asking(state, effects);
     state.say("looking for matches was stopped");
     true
+}
+
+/// Drops all requests that wait for an answer. Those that are still needed are sent again.
+pub(super) fn stop_asking(state: &mut State, effects: &mut Vec<Effect>) {
+    effects.push(Effect::StopAsking);
+    for kind in RequestKind::OF_LOG_ONCE {
+        state.requests.forget(kind);
+    }
 }

@@ -1,6 +1,6 @@
 //! Moving through a log by events, bars and jumps, and choosing how much of it the scrubber shows.
 
-use hourlog::{Event, Offset, Position};
+use hourlog::{Event, Position};
 
 use crate::tui::{
     layout,
@@ -11,26 +11,31 @@ use crate::tui::{
     state::{CursorRow, Goal, Log, Mode, Place, State, Tail},
 };
 
-use super::following::start_following;
-
-/// A bar is a burst if it has this many times the median of the bars before it.
-const BURST_MEDIANS: u64 = 5;
-/// Bars before a burst that it is compared with.
-const BURST_BARS: usize = 30;
-/// Bars without an event after which the next one is a burst.
-const SILENT_BARS: usize = 3;
+use super::{following::start_following, surveys::step_in_sorted};
 
 /// Moves by a number of events.
 pub(super) fn step(state: &mut State, by: i64) {
+    if step_in_sorted(state, by) {
+        return;
+    }
     let Some(log) = &state.log else { return };
     let steps = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
     let is_back = by < 0;
+    let (rule, here) = (log.fold_rule(), log.playhead);
     let to = match is_back {
-        true => log.pages.before(log.playhead).take(steps).last(),
-        // Between two events, the first step goes to the next one.
-        false => log.pages.from(log.playhead).skip(usize::from(log.event().is_some())).take(steps).last(),
+        true => {
+            let own = log.event().and_then(|_| rule.backward(log.pages.before(here.next())).next());
+            let first = own.map_or(here, |own| own.first.position);
+            rule.backward(log.pages.before(first)).take(steps).last()
+        }
+        false => {
+            // Between two events, the first step goes to the next one.
+            let own = log.event().and_then(|_| rule.forward(log.pages.from(here)).next());
+            let next = own.map_or(here, |own| own.last.position.next());
+            rule.forward(log.pages.from(next)).take(steps).last()
+        }
     };
-    let Some(to) = to.map(|event| event.position) else { return };
+    let Some(to) = to.map(|fold| fold.first.position) else { return };
     let drawn = rows(state, log);
     let cursor_row = match drawn.index(to) {
         Some(index) => CursorRow::At(index),
@@ -54,7 +59,7 @@ pub(super) fn scrub(state: &mut State, bars: i64) {
         return;
     };
     let to = grid.moved(here, bars, &zone).clamp(first, first.max(last.saturating_add_nanos(-1)));
-    log.mode = Mode::Paused;
+    (log.mode, log.sorted) = (Mode::Paused, None);
     (log.goal, log.cursor_row) = (None, CursorRow::Middle);
     log.playhead = Position::at(to);
     keep_in_window(state);
@@ -81,7 +86,7 @@ pub(super) fn jump_to_goal(state: &mut State, goal: Goal) {
 /// Goes to a place.
 pub(super) fn go(state: &mut State, to: Place) {
     let Some(log) = &mut state.log else { return };
-    log.mode = Mode::Paused;
+    (log.mode, log.sorted) = (Mode::Paused, None);
     log.is_stopped_reading = false;
     (log.playhead, log.goal, log.scrubber.grid) = (to.playhead, to.goal, to.grid);
     log.cursor_row = CursorRow::Middle;
@@ -95,6 +100,7 @@ pub(super) fn follow(state: &mut State, is_jump: bool, effects: &mut Vec<Effect>
         jump_to_goal(state, Goal::Newest);
     }
     let Some(log) = &mut state.log else { return };
+    log.sorted = None;
     (log.mode, log.goal, log.cursor_row, log.unseen) = (Mode::Live, Some(Goal::Newest), CursorRow::Bottom, 0);
     if log.tail == Tail::Stopped {
         log.tail = Tail::Waiting;
@@ -203,38 +209,6 @@ pub(super) fn resized(state: &mut State) {
     keep_in_window(state);
 }
 
-/// Jumps to the start of the next burst among the bars of the window.
-pub(super) fn burst(state: &mut State, direction: Direction) {
-    let Some(log) = &state.log else { return };
-    let Some(counts) = log.scrubber.counts.known() else { return };
-    let here = log.playhead.offset;
-    let counted: Vec<(Offset, u64)> = counts.bins.iter().map(|bin| (bin.from, bin.count)).collect();
-    let starts = bursts(&counted);
-    let to = match direction {
-        Direction::Backward => starts.into_iter().rev().find(|start| *start < here),
-        Direction::Forward => starts.into_iter().find(|start| *start > here),
-    };
-    match (to, direction) {
-        (Some(to), _) => jump(state, Position::at(to)),
-        (None, Direction::Backward) => state.say("no burst before this in the window"),
-        (None, Direction::Forward) => state.say("no burst behind this in the window"),
-    }
-}
-
-/// Returns the starts of the bars that are bursts.
-fn bursts(bars: &[(Offset, u64)]) -> Vec<Offset> {
-    let is_burst = |index: usize| {
-        let count = bars[index].1;
-        let before = &bars[index.saturating_sub(BURST_BARS)..index];
-        let mut sorted: Vec<u64> = before.iter().map(|(_, count)| *count).collect();
-        sorted.sort_unstable();
-        let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
-        let silent = before.iter().rev().take_while(|(_, count)| *count == 0).count();
-        count > 0 && (silent >= SILENT_BARS || (median > 0 && count >= median.saturating_mul(BURST_MEDIANS)))
-    };
-    (1..bars.len()).filter(|index| is_burst(*index)).map(|index| bars[index].0).collect()
-}
-
 /// Jumps to the nearest mark in a direction.
 pub(super) fn mark(state: &mut State, direction: Direction) {
     let Some(log) = &state.log else { return };
@@ -265,21 +239,4 @@ pub(super) fn other(state: &mut State, direction: Direction) {
 /// Returns true if the playhead is at the newest event.
 pub(super) fn is_at_newest(log: &Log) -> bool {
     log.newest().is_some_and(|newest| newest.position <= log.playhead)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_burst_is_much_more_than_before_or_comes_after_silence() {
-        let bars = |counts: &[u64]| {
-            let bars: Vec<(Offset, u64)> =
-                counts.iter().enumerate().map(|(at, count)| (Offset::from_nanos(at as i64), *count)).collect();
-            bursts(&bars).into_iter().map(Offset::nanos).collect::<Vec<_>>()
-        };
-        assert_eq!(bars(&[2, 2, 2, 10, 2, 9, 2]), [3]);
-        assert_eq!(bars(&[1, 0, 0, 0, 1, 1, 0, 0, 1]), [4]);
-        assert!(bars(&[0, 0, 0]).is_empty() && bars(&[]).is_empty());
-    }
 }

@@ -6,7 +6,8 @@ use crate::{
     output::{counted, human_count},
     tui::{
         filter::Selection,
-        state::{Log, State},
+        state::{Log, Sorted, State},
+        survey::Surveyed,
     },
 };
 
@@ -48,9 +49,34 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
         };
         pen.put(&looks.spelled(&text), looks.aside());
     }
+    if let Some(sorted) = &log.sorted {
+        let arrow = if sorted.is_falling() { looks.drawn("↓", "v") } else { looks.drawn("↑", "^") };
+        pen.put(arrow, looks.name()).put(" ", looks.name()).foreign(&sorted.survey.path, looks.name());
+        pen.put(&looks.spelled(&sorted_text(state, log, sorted)), looks.aside());
+    }
     if pen.x() + 2 <= keys_at {
         pen.go_to(keys_at).put(&keys, looks.aside());
     }
+}
+
+/// Returns how much of the window is in a sorted list.
+fn sorted_text(state: &State, log: &Log, sorted: &Sorted) -> String {
+    let Surveyed { read, having, goes_on, ref events, .. } = sorted.result;
+    if goes_on {
+        let all = log.counts_query(Selection::default(), state.bars_zone());
+        let of = all.and_then(|query| log.scrubber.counts.answer(&query)).filter(|_| !log.is_filtered());
+        let of = of.map_or_else(String::new, |reply| format!(" of {}", human_count(reply.count)));
+        return format!("  read {}{of} · esc stops", human_count(read));
+    }
+    let first = match having > events.len() as u64 {
+        true => format!("the first {} of {}", human_count(events.len() as u64), counted(having, "event")),
+        false => counted(having, "event"),
+    };
+    let without = match read - having {
+        0 => String::new(),
+        without => format!(", {} without it", human_count(without)),
+    };
+    format!("  {first} in the window{without} · enter goes there")
 }
 
 /// Returns the number of events in the window that pass the filters, of how many, and how far they are counted.

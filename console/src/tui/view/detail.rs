@@ -64,6 +64,7 @@ fn put(log: &Log, looks: Looks, run: &Run, text: &str, pen: &mut Pen<'_>) {
         Ink::Number => looks.style(Role::Good),
         Ink::Word => looks.style(Role::Mine),
         Ink::Punctuation => looks.aside(),
+        Ink::Changed => looks.found(),
     };
     let Some(pattern) = log.search.as_ref().map(|search| search.pattern()) else {
         pen.foreign(text, style);
@@ -83,5 +84,6 @@ fn name(tab: DetailTab) -> &'static str {
         DetailTab::Pretty => "Pretty",
         DetailTab::Raw => "Raw",
         DetailTab::Hex => "Hex",
+        DetailTab::Changes => "Changes",
     }
 }

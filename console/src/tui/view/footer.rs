@@ -148,7 +148,7 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
         return;
     }
     if prompt.kind == PromptKind::Columns {
-        for (key, word) in [("space", "show"), ("J K", "move"), ("r", "as it was"), ("esc", "done")] {
+        for (key, word) in [("space", "show"), ("J K", "move"), ("s", "sort by"), ("r", "as it was"), ("esc", "done")] {
             pen.put("  ", Style::new()).put(key, looks.name()).put(" ", Style::new()).put(word, Style::new());
         }
         return;

@@ -15,7 +15,8 @@ use crate::{
     shell,
     tui::{
         columns::{self, Column, Level},
-        rows::{Row, rows},
+        folds::Fold,
+        rows::{Row, rows_of},
         state::{Log, RequestKind, State, TimeStyle},
         table::PAUSES_FROM,
         times,
@@ -36,6 +37,8 @@ const LOADING_LONG_NANOS: i64 = 5_000_000_000;
 const LINE_BYTES_MAX: usize = 1 << 10;
 /// Least and most columns of the name of a log.
 const LOG_COLUMNS: (usize, usize) = (3, 16);
+/// Columns of the date of an event in a sorted list.
+const DATE_COLUMNS: usize = 11;
 /// Columns of the pause since the previous event.
 const PAUSE_COLUMNS: usize = 10;
 
@@ -47,6 +50,7 @@ struct Form<'a> {
     /// Digits after the seconds.
     digits: usize,
     has_pauses: bool,
+    has_dates: bool,
     has_levels: bool,
     /// Width of the names of logs, if there are several.
     log_width: usize,
@@ -55,7 +59,7 @@ struct Form<'a> {
 }
 
 pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, head: Rect, area: Rect) {
-    let rows = rows(state, log);
+    let rows = rows_of(log, usize::from(area.height.max(1)), state.shown_zone());
     if rows.rows.is_empty() {
         for (row, text) in placeholder(state, log).into_iter().take(usize::from(area.height)).enumerate() {
             Pen::new(buffer, area, row as u16).put(" ", Style::new()).foreign(&looks.spelled(&text), Style::new());
@@ -68,7 +72,8 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
         zone: state.shown_zone(),
         style: state.time_style,
         digits: log.table.digits(),
-        has_pauses: area.width >= PAUSES_FROM && state.time_style != TimeStyle::Since,
+        has_pauses: area.width >= PAUSES_FROM && state.time_style != TimeStyle::Since && log.sorted.is_none(),
+        has_dates: log.sorted.is_some(),
         has_levels: rows.events().any(|event| {
             let level = columns::level(&columns::fields(&event.record.data), &event.record.data);
             level.is_some_and(|level| level <= Level::Warn)
@@ -80,7 +85,8 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
     form.places = columns::spans(columns, usize::from(area.width).saturating_sub(before_data(&form)));
     draw_head(state, log, &form, &rows.events().collect::<Vec<_>>(), buffer, head);
     for (index, row) in rows.rows.iter().enumerate().take(usize::from(area.height)) {
-        let is_cursor = index == rows.cursor;
+        // A log that is not open has no cursor.
+        let is_cursor = index == rows.cursor && state.log.is_some();
         let mut pen = Pen::new(buffer, area, index as u16);
         draw_row(state, log, &form, row, is_cursor, &mut pen);
         if is_cursor {
@@ -115,7 +121,7 @@ fn log_width(log: &Log) -> usize {
 
 fn time_width(form: &Form<'_>) -> usize {
     match form.style {
-        TimeStyle::Local | TimeStyle::Utc => 9 + form.digits,
+        TimeStyle::Local | TimeStyle::Utc => 9 + form.digits + if form.has_dates { DATE_COLUMNS } else { 0 },
         TimeStyle::Ago | TimeStyle::Since => 14,
     }
 }
@@ -210,7 +216,10 @@ fn draw_row(state: &State, log: &Log, form: &Form<'_>, row: &Row<'_>, is_cursor:
             }
             pen.put(&time, Style::new()).put("  ", Style::new()).put(&text, Style::new());
         }
-        Row::Event(event, since) => draw_event(state, log, form, event, *since, is_cursor, pen),
+        Row::Event(fold, since) => {
+            draw_event(state, log, form, *fold, *since, is_cursor, pen);
+            draw_count(fold.count, looks, pen);
+        }
     }
 }
 
@@ -220,6 +229,10 @@ fn time_text(form: &Form<'_>, offset: hourlog::Offset, since: Option<i64>, state
         TimeStyle::Since => {
             format!("{:>14}", since.map_or_else(String::new, |since| format!("+{}", times::pause(since))))
         }
+        TimeStyle::Local | TimeStyle::Utc if form.has_dates => {
+            let date = when::zoned(offset, form.zone).strftime("%Y-%m-%d").to_string();
+            format!("{date} {}", when::clock(offset, form.zone, form.digits))
+        }
         TimeStyle::Local | TimeStyle::Utc => when::clock(offset, form.zone, form.digits),
     }
 }
@@ -228,15 +241,16 @@ fn draw_event(
     state: &State,
     log: &Log,
     form: &Form<'_>,
-    event: &Event,
+    fold: Fold<'_>,
     since: Option<i64>,
     is_cursor: bool,
     pen: &mut Pen<'_>,
 ) {
-    let looks = form.looks;
+    let (looks, event) = (form.looks, fold.first);
     let fields = columns::fields(&event.record.data);
     let level = columns::level(&fields, &event.record.data);
-    let (mark, style) = match (log.marks.contains(&event.position), is_cursor) {
+    let is_marked = log.marks.range(event.position..=fold.last.position).next().is_some();
+    let (mark, style) = match (is_marked, is_cursor) {
         (true, _) => (looks.drawn("◆", "*"), looks.style(Role::Mine)),
         (false, true) => (looks.drawn("▸", ">"), Style::new()),
         (false, false) => (" ", Style::new()),
@@ -279,6 +293,14 @@ fn draw_event(
         pen.go_to(data + place.start as u16);
         let style = if is_level(column) { level_style(looks, level) } else { Style::new() };
         put_found(log, looks, &cell, style, pen);
+    }
+}
+
+/// Draws the number of events in one row at its right edge.
+fn draw_count(count: usize, looks: Looks, pen: &mut Pen<'_>) {
+    if count > 1 {
+        let text = looks.spelled(&format!(" ×{count} "));
+        pen.at_end(pen::width(&text)).put(&text, looks.name());
     }
 }
 

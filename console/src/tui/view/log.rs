@@ -7,7 +7,7 @@ use crate::tui::{
     state::{Log, State},
 };
 
-use super::{chips, detail, list, looks::Looks, pen::Pen, scrubber};
+use super::{chips, detail, list, looks::Looks, pen::Pen, scrubber, spread};
 
 pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer) {
     let areas = layout::log_areas(log, state.size);
@@ -22,6 +22,9 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer) 
     }
     if areas.detail.width > 0 {
         detail::draw(state, log, looks, buffer, areas.detail);
+    }
+    if let Some(numbers) = log.numbers.as_ref().filter(|_| areas.spread.width > 0 && areas.spread.height > 0) {
+        spread::draw(log, numbers, looks, buffer, areas.spread);
     }
     scrubber::draw(state, log, looks, buffer, areas.scrubber);
 }

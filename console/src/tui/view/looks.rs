@@ -101,6 +101,17 @@ impl Looks {
         self.style(Role::Match)
     }
 
+    /// Returns the style of a part of a bar, with the rest of all events behind it.
+    pub(crate) fn over_all(self, part: Style) -> Style {
+        match self.theme {
+            Theme::Mono => part,
+            Theme::Dark => part.bg(Color::Indexed(240)),
+            // Where this is the colour of the ground, the rest is not seen, and nothing else is wrong.
+            Theme::Ansi | Theme::Contrast => part.bg(Color::DarkGray),
+            Theme::Light => part.bg(Color::Gray),
+        }
+    }
+
     /// Returns the style of the playhead.
     pub(crate) fn here() -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
@@ -129,7 +140,7 @@ impl Looks {
             '×' => 'x',
             '…' => '~',
             '▸' => '>',
-            '┄' => '-',
+            '┄' | '–' => '-',
             letter => letter,
         };
         text.chars().map(ascii).collect()

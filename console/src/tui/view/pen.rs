@@ -50,6 +50,13 @@ impl<'b> Pen<'b> {
         self
     }
 
+    /// Goes to a place before the end of the row, so that this many columns are left.
+    pub(crate) fn at_end(&mut self, columns: usize) -> &mut Self {
+        self.is_full = false;
+        self.x = self.end.saturating_sub(columns as u16);
+        self
+    }
+
     /// Writes text of our own.
     pub(crate) fn put(&mut self, text: &str, style: Style) -> &mut Self {
         let mut letters = text.chars().peekable();

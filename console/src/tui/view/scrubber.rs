@@ -9,11 +9,13 @@ use ratatui::{
 
 use crate::{
     output::human_count,
+    sanitize::sanitize,
     tui::{
         bars::{self, Bar, bars},
         layout::{self, DATE_COLUMNS, SCALE_COLUMNS, ScrubberAreas},
         scale::Grid,
-        state::{Heights, Log, RequestKind, State, TimeRange},
+        state::{Heights, Log, Numbers, RequestKind, State, TimeRange},
+        survey::NUMBERS_MAX,
         ticks::ticks,
         times,
     },
@@ -23,6 +25,7 @@ use crate::{
 use super::{
     looks::{Looks, Role},
     pen::{self, Pen},
+    plot,
 };
 
 /// Eighths of a row.
@@ -40,12 +43,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
         Pen::new(buffer, area, 0).put(" ", Style::new()).foreign(text, looks.aside());
         return;
     };
-    let bars = bars(log);
-    let heights = bars::heights(log.scrubber.heights, &bars);
-    // If several bars are the highest, the peak is the first of them.
-    let counted = bars.iter().enumerate().rev().filter_map(|(bar, shown)| Some((shown.count?, bar)));
-    let peak = counted.max_by_key(|peak| peak.0);
-    let drawing = Drawing { state, log, looks, grid, bars: &bars, heights, peak };
+    let drawing = Drawing::new(state, log, looks, grid);
     if areas.title.height == 0 {
         return drawing.one_row(buffer, areas.bars);
     }
@@ -59,19 +57,36 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
     drawing.overview(buffer, areas.overview);
 }
 
+/// Draws the bars and the axis of a log that is not open.
+pub(super) fn draw_preview(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, bars_area: Rect, axis: Rect) {
+    let Some(grid) = &log.scrubber.grid else { return };
+    let drawing = Drawing::new(state, log, looks, grid);
+    drawing.bars(buffer, bars_area);
+    drawing.axis(buffer, axis);
+}
+
 /// The parts of the scrubber, drawn from one state.
 struct Drawing<'a> {
     state: &'a State,
     log: &'a Log,
     looks: Looks,
     grid: &'a Grid,
-    bars: &'a [Bar],
+    bars: Vec<Bar>,
     heights: Heights,
     /// The highest count, and its bar.
     peak: Option<(u64, usize)>,
 }
 
-impl Drawing<'_> {
+impl<'a> Drawing<'a> {
+    fn new(state: &'a State, log: &'a Log, looks: Looks, grid: &'a Grid) -> Self {
+        let bars = bars(log);
+        let heights = bars::heights(log.scrubber.heights, &bars);
+        // If several bars are the highest, the peak is the first of them.
+        let counted = bars.iter().enumerate().rev().filter_map(|(bar, shown)| Some((shown.count?, bar)));
+        let peak = counted.max_by_key(|peak| peak.0);
+        Self { state, log, looks, grid, bars, heights, peak }
+    }
+
     fn peak_count(&self) -> u64 {
         self.peak.map_or(0, |(count, _)| count)
     }
@@ -81,8 +96,13 @@ impl Drawing<'_> {
         area.x + SCALE_COLUMNS + (bar * self.grid.scale.columns) as u16
     }
 
+    /// Returns the time of the playhead. A log that is not open has none.
+    fn playhead(&self) -> Option<Offset> {
+        self.log.time().filter(|_| self.state.log.is_some())
+    }
+
     fn playhead_bar(&self) -> Option<usize> {
-        self.log.time().and_then(|time| self.grid.bar(time))
+        self.playhead().and_then(|time| self.grid.bar(time))
     }
 
     fn has_matches(&self) -> bool {
@@ -99,7 +119,14 @@ impl Drawing<'_> {
         let length = times::pause(to.nanos().saturating_sub(from.nanos()));
         let approximate = if self.bars.iter().any(|bar| bar.is_mean) { "~" } else { "" };
         let mut text = format!("{length} · bars of {}", times::step(self.grid.scale.step));
-        if let Some((count, bar)) = self.peak.filter(|(count, _)| *count > 0) {
+        if let Some(numbers) = self.plotted() {
+            let name = sanitize(&numbers.survey.path);
+            text.push_str(&format!(" · {name}: median, min–max"));
+            let read = numbers.result.read;
+            if numbers.result.goes_on || read >= NUMBERS_MAX {
+                text.push_str(&format!(" of the first {} events", human_count(read)));
+            }
+        } else if let Some((count, bar)) = self.peak.filter(|(count, _)| *count > 0) {
             let at = when::zoned(self.grid.edges()[bar], zone);
             let format = match self.grid.scale.step.about_nanos() {
                 ..60_000_000_000 => "%H:%M:%S",
@@ -113,21 +140,41 @@ impl Drawing<'_> {
             Heights::Root => "square root",
             Heights::Logarithm => "log",
         };
-        let mut legend = String::new();
+        if self.plotted().is_some() {
+            pen.put(&looks.spelled(&text), Style::new()).put(" ", Style::new()).rest(rule, looks.aside());
+            return;
+        }
+        let mut legend: Vec<(String, Style)> = Vec::new();
+        let full = looks.bar(EIGHTHS);
+        let mut part = |sign: &str, style: Style, name: &str| {
+            legend.extend([(sign.to_owned(), style), (format!(" {name}  "), looks.aside())]);
+        };
         if self.bars.iter().any(|bar| bar.is_mean) {
-            legend.push_str(looks.drawn("▒ mean of the index  ", ": mean of the index  "));
+            part(looks.drawn("▒", ":"), looks.aside(), "mean of the index");
         }
         if self.has_matches() {
-            legend.push_str(looks.drawn("░ all  █ match  ", ". all  # match  "));
+            part(looks.drawn("░", "."), looks.aside(), "all");
+            part(full, looks.found(), "match");
+        }
+        let has_levels = !self.has_matches();
+        if has_levels && self.bars.iter().any(|bar| bar.errors > 0) {
+            part(full, looks.bad(), "error");
+        }
+        if has_levels && self.bars.iter().any(|bar| bar.warnings > 0) {
+            part(full, looks.found(), "warn");
         }
         if let Some(ahead) = self.log.ahead {
-            legend.push_str(&format!("+{} ahead  ", human_count(ahead.events)));
+            legend.push((format!("+{} ahead  ", human_count(ahead.events)), looks.aside()));
         }
-        legend.push_str(&format!("{} {heights} ", looks.drawn("·", "-")));
+        legend.push((format!("{} {heights} ", looks.drawn("·", "-")), looks.aside()));
         pen.put(&looks.spelled(&text), Style::new()).put(" ", Style::new());
-        let legend_at = area.right().saturating_sub(pen::width(&legend) as u16 + 1);
+        let width: usize = legend.iter().map(|(text, _)| pen::width(text)).sum();
+        let legend_at = area.right().saturating_sub(width as u16 + 1);
         if pen.x() < legend_at {
-            pen.fill(legend_at, rule, looks.aside()).put(" ", Style::new()).put(&legend, looks.aside());
+            pen.fill(legend_at, rule, looks.aside()).put(" ", Style::new());
+            for (text, style) in legend {
+                pen.put(&text, style);
+            }
         }
         pen.rest(rule, looks.aside());
     }
@@ -154,8 +201,16 @@ impl Drawing<'_> {
         }
     }
 
+    /// Returns the numbers that are plotted in place of the bars.
+    fn plotted(&self) -> Option<&Numbers> {
+        self.log.numbers.as_ref().filter(|numbers| self.log.plot.as_ref() == Some(&numbers.survey.path))
+    }
+
     /// Draws all rows of bars, with the scale at the left.
     fn bars(&self, buffer: &mut Buffer, area: Rect) {
+        if let Some(numbers) = self.plotted() {
+            return plot::draw(numbers, self.grid, self.playhead_bar(), self.looks, buffer, area);
+        }
         let (looks, rows) = (self.looks, usize::from(area.height));
         let levels = rows * EIGHTHS;
         let corner = looks.drawn("┤", "+");
@@ -174,14 +229,14 @@ impl Drawing<'_> {
         let playhead = self.playhead_bar();
         let range = self.log.range_times();
         for (index, bar) in self.bars.iter().enumerate() {
-            let (all, matched) = (self.height(bar.count.unwrap_or(0), levels), self.height(bar.matches, levels));
+            let heights = self.heights_of(bar, levels);
             let is_in_range =
                 range.is_some_and(|(from, to)| self.grid.edges()[index] <= to && from < self.grid.edges()[index + 1]);
             let is_open = self.is_growing(index);
             for row in 0..rows {
                 let from_ground = rows - 1 - row;
                 let part = |height: usize| height.saturating_sub(from_ground * EIGHTHS).min(EIGHTHS);
-                let (symbol, mut style) = self.cell(bar, part(all), part(matched), is_open);
+                let (symbol, mut style) = self.cell(bar, heights.map(part), is_open);
                 if is_in_range {
                     style = style.patch(looks.style(Role::Mine));
                 }
@@ -196,18 +251,35 @@ impl Drawing<'_> {
         }
     }
 
-    /// Returns the sign and the style of a cell of a bar.
-    fn cell(&self, bar: &Bar, all: usize, matched: usize, is_open: bool) -> (&'static str, Style) {
+    /// Returns the heights of a bar's parts, which stand on each other: errors, or matches; with warnings; with all.
+    fn heights_of(&self, bar: &Bar, levels: usize) -> [usize; 3] {
+        let all = self.height(bar.count.unwrap_or(0), levels);
+        if self.has_matches() {
+            return [0, self.height(bar.matches, levels), all];
+        }
+        [self.height(bar.errors, levels), self.height(bar.errors + bar.warnings, levels), all]
+    }
+
+    /// Returns the sign and the style of a cell of a bar, in which its parts are this high.
+    fn cell(&self, bar: &Bar, [errors, found, all]: [usize; 3], is_open: bool) -> (&'static str, Style) {
         let looks = self.looks;
         if bar.count.is_none() {
             return (" ", Style::new());
         }
+        let part =
+            if errors > 0 { Some((errors, looks.bad())) } else { Some((found, looks.found())).filter(|_| found > 0) };
+        if let Some((height, style)) = part {
+            // Where the part and the rest end in one cell, its height is that of all, and its colour that of the part.
+            return match all {
+                EIGHTHS.. if height < EIGHTHS => (looks.bar(height), looks.over_all(style)),
+                _ => (looks.bar(height.max(all)), style),
+            };
+        }
         if self.has_matches() {
-            return match (matched, all) {
-                (0, 0) => (" ", Style::new()),
-                (0, EIGHTHS..) => (looks.drawn("░", "."), looks.aside()),
-                (0, all) => (looks.bar(all), looks.aside()),
-                (matched, _) => (looks.bar(matched), looks.found()),
+            return match all {
+                0 => (" ", Style::new()),
+                EIGHTHS.. => (looks.drawn("░", "."), looks.aside()),
+                all => (looks.bar(all), looks.aside()),
             };
         }
         match all {
@@ -269,7 +341,7 @@ impl Drawing<'_> {
     fn axis(&self, buffer: &mut Buffer, area: Rect) {
         let (looks, zone) = (self.looks, self.state.shown_zone());
         let sign = looks.drawn("└", "'");
-        let playhead = self.log.time().and_then(|time| Some((self.grid.bar(time)?, time)));
+        let playhead = self.playhead().and_then(|time| Some((self.grid.bar(time)?, time)));
         let is_long = self.grid.scale.step.about_nanos() >= hourlog::time::DAY;
         let format = match area.width {
             _ if is_long => "%Y-%m-%d",
@@ -345,8 +417,7 @@ impl Drawing<'_> {
         pen.go_to(area.x + DATE_COLUMNS);
         let playhead = self.playhead_bar();
         for (index, bar) in self.bars.iter().enumerate() {
-            let (all, matched) = (self.height(bar.count.unwrap_or(0), EIGHTHS), self.height(bar.matches, EIGHTHS));
-            let (symbol, style) = self.cell(bar, all, matched, self.is_growing(index));
+            let (symbol, style) = self.cell(bar, self.heights_of(bar, EIGHTHS), self.is_growing(index));
             let style = if Some(index) == playhead { style.add_modifier(Modifier::REVERSED) } else { style };
             let end = pen.x() + self.grid.scale.columns as u16;
             pen.fill(end, symbol, style);

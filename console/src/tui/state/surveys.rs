@@ -1,0 +1,85 @@
+//! Surveys of the window: the list that is sorted by a field, and the numbers of a field.
+
+use hourlog::{Event, Offset, Position};
+
+use crate::tui::survey::{Survey, SurveyKind, Surveyed};
+
+use super::log::Place;
+
+/// A list of events in the order of a field's values.
+#[derive(Debug)]
+pub struct Sorted {
+    /// The survey that fills it.
+    pub(crate) survey: Survey,
+    /// Its result so far.
+    pub(crate) result: Surveyed,
+    /// The playhead stays at the first event, until the user moves it.
+    pub(crate) stays_first: bool,
+    /// The place from which the user came.
+    pub(crate) back: Place,
+}
+
+/// The numbers of a field in the window.
+#[derive(Debug)]
+pub struct Numbers {
+    /// The survey that reads them.
+    pub(crate) survey: Survey,
+    /// Its result so far.
+    pub(crate) result: Surveyed,
+    /// The time at which it began.
+    pub(crate) begun: Offset,
+}
+
+impl Sorted {
+    /// Returns the list before the first answer.
+    pub(crate) fn new(survey: Survey, back: Place) -> Self {
+        Self { survey, result: Surveyed { goes_on: true, ..Surveyed::default() }, stays_first: true, back }
+    }
+
+    /// Returns the index of the event at a position.
+    pub(crate) fn index(&self, at: Position) -> Option<usize> {
+        self.result.events.iter().position(|event| event.position == at)
+    }
+
+    /// Returns the event at a position.
+    pub(crate) fn get(&self, at: Position) -> Option<&Event> {
+        self.index(at).map(|index| &self.result.events[index])
+    }
+
+    /// Returns true if the greatest values are first.
+    pub(crate) fn is_falling(&self) -> bool {
+        self.survey.kind == SurveyKind::Greatest
+    }
+}
+
+impl Numbers {
+    /// Returns the numbers before the first answer.
+    pub(crate) fn new(survey: Survey, begun: Offset) -> Self {
+        Self { survey, result: Surveyed { goes_on: true, ..Surveyed::default() }, begun }
+    }
+
+    /// Returns the numbers in rising order.
+    pub(crate) fn rising(&self) -> Vec<f64> {
+        let mut numbers: Vec<f64> = self.result.numbers.iter().map(|(_, number)| *number).collect();
+        numbers.sort_unstable_by(f64::total_cmp);
+        numbers
+    }
+}
+
+/// Returns the number below which this many percent of the sorted numbers are: the nearest rank.
+pub(crate) fn percentile(rising: &[f64], percent: usize) -> Option<f64> {
+    let rank = (rising.len() * percent).div_ceil(100).max(1);
+    rising.get(rank - 1).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_one_of_the_numbers() {
+        let numbers: Vec<f64> = (1..=10).map(f64::from).collect();
+        assert_eq!([0, 50, 99, 100].map(|percent| percentile(&numbers, percent)), [1.0, 5.0, 10.0, 10.0].map(Some));
+        assert_eq!(percentile(&[], 50), None);
+    }
+}
