@@ -62,6 +62,11 @@ impl LevelFields {
         known
     }
 
+    /// Returns true if an event of the sample has a severity.
+    pub(crate) fn any(&self) -> bool {
+        self.any
+    }
+
     /// Returns an expression that is true for exactly the events with this severity; `None` if an expression cannot tell.
     pub(crate) fn exactly(&self, wanted: Level) -> Option<String> {
         // Of several names, the first one in the data decides.

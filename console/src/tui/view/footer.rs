@@ -17,7 +17,7 @@ use super::{
 /// Limit of the rows of an explanation above the prompt.
 const EXPLANATION_ROWS: u16 = 3;
 /// Limit of the hints at the left.
-const HINTS_MAX: usize = 5;
+const HINTS_MAX: usize = 6;
 
 pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect) {
     overlay::clear(buffer, area);
@@ -79,14 +79,22 @@ fn hints_of(state: &State) -> Vec<(Vec<&'static str>, &'static str)> {
             one(Action::Search, "find"),
             one(Action::NextOrder, "order"),
             one(Action::ChooseWindow, "window"),
+            one(Action::Preview, "preview"),
         ],
         Some(log) if log.detail.is_open => vec![
             two(Action::Up, Action::Down, "value"),
             one(Action::Only, "only"),
             one(Action::Except, "not"),
+            one(Action::Plot, "plot"),
+            one(Action::AsColumn, "column"),
             one(Action::Copy, "copy"),
-            two(Action::Fold, Action::Unfold, "fold"),
             one(Action::ToList, "list"),
+        ],
+        Some(log) if log.sorted.is_some() => vec![
+            two(Action::Up, Action::Down, "event"),
+            one(Action::Open, "go there in time"),
+            one(Action::Back, "by time again"),
+            one(Action::Columns, "sort by"),
         ],
         Some(log) => {
             let mut hints = Vec::new();
@@ -113,6 +121,9 @@ fn hints_of(state: &State) -> Vec<(Vec<&'static str>, &'static str)> {
             ]);
             if log.mode == Mode::Paused {
                 hints.push(one(Action::Play, "play"));
+            }
+            if log.table.levels().any() {
+                hints.push(one(Action::NextError, "next error"));
             }
             hints.extend([
                 one(Action::GoTo, "time"),
