@@ -125,10 +125,16 @@ pub(crate) fn columns(reply: &TimelineReply, (from, to): (Offset, Offset), colum
             (bin.from.nanos(), bin.to.nanos())
         };
         let (first, last) = (column(start), column(end.saturating_sub(1)).max(column(start)));
-        let parts = (last - first + 1) as u64;
-        for (number, index) in (first..=last).enumerate() {
-            let share = |number: u64| bin.count * number / parts;
-            counts[index] += share(number as u64 + 1) - share(number as u64);
+        // Each column gets its share of the time, so that equal bins are equally high wherever columns begin.
+        let length = (i128::from(end) - i128::from(start)).max(1);
+        let before = |index: usize| {
+            let edge = i128::from(from.nanos()) + (span * index as i128).div_euclid(columns as i128);
+            let into = (edge - i128::from(start)).clamp(0, length);
+            ((i128::from(bin.count) * into * 2 + length) / (length * 2)) as u64
+        };
+        for (index, count) in counts.iter_mut().enumerate().take(last + 1).skip(first) {
+            let until = if index == last { bin.count } else { before(index + 1) };
+            *count += until - if index == first { 0 } else { before(index) };
         }
     }
     counts
@@ -139,7 +145,12 @@ pub(crate) fn heights(chosen: Heights, bars: &[Bar]) -> Heights {
     if chosen != Heights::Automatic {
         return chosen;
     }
-    let mut counts: Vec<u64> = bars.iter().filter_map(|bar| bar.count).filter(|count| *count > 0).collect();
+    heights_of(bars.iter().filter_map(|bar| bar.count))
+}
+
+/// Returns the way in which heights follow from these counts.
+pub(crate) fn heights_of(counts: impl Iterator<Item = u64>) -> Heights {
+    let mut counts: Vec<u64> = counts.filter(|count| *count > 0).collect();
     counts.sort_unstable();
     let median = counts.get(counts.len() / 2).copied().unwrap_or(0);
     let is_flat = counts.last().is_some_and(|peak| *peak > median.saturating_mul(FLAT_MEDIANS));
@@ -213,6 +224,15 @@ mod tests {
         let expected: Vec<Option<u64>> =
             (0..12).map(|bar| (first + bar < 12).then(|| (first + bar) as u64 + 1)).collect();
         assert_eq!(known.into_iter().map(|(count, _)| count).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn equal_bins_are_about_equally_high_in_columns_that_begin_elsewhere() {
+        let counts = columns(&reply([1_000; 12], true), (at(0), at(120)), 9);
+        assert_eq!(counts.iter().sum::<u64>(), 12_000);
+        assert!(counts.iter().all(|count| (1_330..=1_336).contains(count)), "{counts:?}");
+        let single = columns(&reply([0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], true), (at(0), at(120)), 50);
+        assert_eq!(single.iter().sum::<u64>(), 1);
     }
 
     #[test]

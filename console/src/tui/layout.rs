@@ -155,7 +155,8 @@ pub(crate) struct PreviewAreas {
 /// Divides the body of the list of logs.
 pub(crate) fn logs_areas(state: &State) -> LogsAreas {
     let body = body(state.size);
-    let has_preview = state.logs.shows_preview && state.size.1 >= PREVIEW_FROM && state.log.is_none();
+    let has_rows = state.logs.rows().is_some_and(|rows| !rows.is_empty());
+    let has_preview = state.logs.shows_preview && has_rows && state.size.1 >= PREVIEW_FROM && state.log.is_none();
     if !has_preview {
         return LogsAreas { list: body, preview: None };
     }

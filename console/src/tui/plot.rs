@@ -2,7 +2,10 @@
 
 use hourlog::Offset;
 
-use super::scale::Grid;
+use super::{scale::Grid, state::Heights};
+
+/// A number of this many medians makes the others flat.
+const FLAT_MEDIANS: f64 = 50.0;
 
 /// The numbers of one bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +54,29 @@ pub(crate) fn plot(numbers: &[(Offset, f64)], grid: &Grid) -> Vec<Option<PlotBar
     bars.into_iter().map(of).collect()
 }
 
+/// Returns the way in which the places of numbers on an axis follow from them.
+pub(crate) fn axis_of(chosen: Heights, bars: &[Option<PlotBar>]) -> Heights {
+    if chosen != Heights::Automatic {
+        return chosen;
+    }
+    let mut medians: Vec<f64> = bars.iter().flatten().map(|bar| bar.median.abs()).collect();
+    medians.sort_unstable_by(f64::total_cmp);
+    let median = medians.get(medians.len() / 2).copied().unwrap_or(0.0);
+    let most = bars.iter().flatten().map(|bar| bar.most.abs().max(bar.least.abs())).fold(0.0, f64::max);
+    if most > median * FLAT_MEDIANS && median > 0.0 { Heights::Logarithm } else { Heights::Linear }
+}
+
+/// Returns the place of a number between the least and the greatest one: from 0 to 1.
+pub(crate) fn place(number: f64, least: f64, most: f64, axis: Heights) -> f64 {
+    let scaled = |number: f64| match axis {
+        Heights::Automatic | Heights::Linear => number / 2.0,
+        Heights::Root => number.abs().sqrt().copysign(number),
+        Heights::Logarithm => number.abs().ln_1p().copysign(number),
+    };
+    let span = scaled(most) - scaled(least);
+    if span > 0.0 { ((scaled(number) - scaled(least)) / span).clamp(0.0, 1.0) } else { 0.5 }
+}
+
 /// Returns a number in at most `room` letters, where that is possible without another unit than `k`, `M` and `G`.
 pub(crate) fn short(number: f64, room: usize) -> String {
     let whole = number.to_string();
@@ -86,6 +112,17 @@ mod tests {
         assert_eq!(bars[0], Some(PlotBar { least: 1.0, median: 2.0, most: 4.0 }));
         assert_eq!(bars[11], Some(PlotBar { least: 7.0, median: 7.0, most: 7.0 }));
         assert_eq!(bars.iter().flatten().count(), 2);
+    }
+
+    #[test]
+    fn numbers_of_very_different_sizes_are_placed_by_their_logarithms() {
+        let bar = |median: f64, most: f64| Some(PlotBar { least: 0.0, median, most });
+        assert_eq!(axis_of(Heights::Automatic, &[bar(10.0, 100.0), None]), Heights::Linear);
+        assert_eq!(axis_of(Heights::Automatic, &[bar(10.0, 501.0)]), Heights::Logarithm);
+        assert_eq!(axis_of(Heights::Root, &[bar(10.0, 501.0)]), Heights::Root);
+        assert!(place(10.0, 0.0, 1_000.0, Heights::Logarithm) > place(10.0, 0.0, 1_000.0, Heights::Root));
+        assert_eq!(place(5.0, 0.0, 10.0, Heights::Linear), 0.5);
+        assert_eq!(place(-3.0, -3.0, -3.0, Heights::Linear), 0.5);
     }
 
     #[test]

@@ -178,6 +178,11 @@ impl State {
         self.notice = Some(Notice { text: text.into(), until: self.now.saturating_add_nanos(NOTICE_NANOS) });
     }
 
+    /// Takes the notice away, because it is not true any more.
+    pub(crate) fn hush(&mut self) {
+        self.notice = None;
+    }
+
     /// Returns the notice on the screen.
     pub(crate) fn notice(&self) -> Option<&str> {
         self.notice.as_ref().map(|notice| notice.text.as_str())

@@ -122,7 +122,10 @@ pub(super) fn found(state: &mut State, number: u64, found: Result<Found>) {
     };
     let side = if find.direction == Direction::Forward { "behind" } else { "before" };
     match found {
-        Ok(Found::At(position)) => jump(state, position),
+        Ok(Found::At(position)) => {
+            state.hush();
+            jump(state, position);
+        }
         Ok(Found::Nowhere) => state.say(format!("no {thing} {side} this")),
         Ok(Found::NotUntil(at)) => {
             let at = when::zoned(at, state.shown_zone()).strftime("%Y-%m-%d %H:%M:%S").to_string();

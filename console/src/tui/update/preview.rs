@@ -1,9 +1,10 @@
-//! The preview: the newest events of the log under the cursor of the list.
+//! The preview: the newest events of the log, or of the group, under the cursor of the list.
 
 use hourlog::{Position, Result, wire::TimelineReply};
 
 use crate::tui::{
     filter::Selection,
+    lanes::{LANES_MAX, Lanes},
     layout,
     msg::{Effect, Request},
     pages::{Fetched, Pages},
@@ -12,7 +13,7 @@ use crate::tui::{
     table,
 };
 
-/// Asks for the newest events of the log under the cursor, while the preview is on the screen.
+/// Asks for the newest events of what is under the cursor, while the preview is on the screen.
 pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
     if layout::logs_areas(state).preview.is_none() {
         state.logs.preview = None;
@@ -20,15 +21,16 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
     }
     let shown = state.logs.shown();
     let here = match shown.get(state.logs.cursor_index(&shown)) {
-        Some(LogRow::Log(log, _)) => Some(log.log.clone()),
+        Some(LogRow::Log(log, _)) => Some(Lanes::from(log.log.clone())),
+        Some(LogRow::Group(group)) if group.logs <= LANES_MAX => Lanes::new(state.logs.members(&group.name)),
         Some(LogRow::Group(_)) | None => None,
     };
     let Some(here) = here else {
         state.logs.preview = None;
         return;
     };
-    if state.logs.preview.as_ref().is_none_or(|preview| *preview.lanes.first() != here) {
-        state.logs.preview = Some(Log::new(here.into()));
+    if state.logs.preview.as_ref().is_none_or(|preview| preview.lanes != here) {
+        state.logs.preview = Some(Log::new(here));
         state.requests.renew(RequestKind::Preview);
     }
     if !state.requests.is_due(RequestKind::Preview, state.now) {

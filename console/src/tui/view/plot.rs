@@ -10,7 +10,7 @@ use crate::tui::{
     layout::SCALE_COLUMNS,
     plot::{self, PlotBar},
     scale::Grid,
-    state::Numbers,
+    state::{Heights, Numbers},
 };
 
 use super::{looks::Looks, pen::Pen};
@@ -18,7 +18,7 @@ use super::{looks::Looks, pen::Pen};
 /// Draws from the least to the greatest number of each bar, with its median.
 pub(super) fn draw(
     numbers: &Numbers,
-    grid: &Grid,
+    (grid, axis): (&Grid, Heights),
     playhead: Option<usize>,
     looks: Looks,
     buffer: &mut Buffer,
@@ -30,9 +30,9 @@ pub(super) fn draw(
     let most = known().map(|bar| bar.most).fold(f64::NEG_INFINITY, f64::max);
     let rows = usize::from(area.height);
     // The row of a number, from the top.
+    let axis = plot::axis_of(axis, &bars);
     let row_of = |number: f64| {
-        let span = most / 2.0 - least / 2.0;
-        let share = if span > 0.0 { (number / 2.0 - least / 2.0) / span } else { 0.5 };
+        let share = plot::place(number, least, most, axis);
         rows - 1 - ((share * rows as f64) as usize).min(rows - 1)
     };
     for row in 0..rows {

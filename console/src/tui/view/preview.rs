@@ -1,5 +1,6 @@
-//! The preview: the bars and the newest events of the log under the cursor of the list.
+//! The preview: the bars and the newest events of what is under the cursor of the list.
 
+use hourlog::wire::LogReply;
 use ratatui::{buffer::Buffer, style::Style};
 
 use crate::{
@@ -22,11 +23,16 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, areas: Prev
         return;
     };
     pen.put(" ", Style::new()).foreign(&log.lanes.to_string(), looks.name()).put(" ", Style::new());
-    let known = state.logs.rows().into_iter().flatten().find(|row| row.log == *log.lanes.first());
-    if let Some(known) = known {
+    let lanes = log.lanes.logs();
+    let known: Vec<&LogReply> =
+        state.logs.rows().into_iter().flatten().filter(|row| lanes.contains(&row.log)).collect();
+    if !known.is_empty() {
+        let events = known.iter().map(|known| known.events).sum();
+        let first = known.iter().filter_map(|known| known.first).min();
+        let last = known.iter().filter_map(|known| known.last).max();
         let time = |at| when::zoned(at, state.shown_zone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
-        let mut text = format!(" {}", counted(known.events, "event"));
-        if let (Some(first), Some(last)) = (known.first, known.last) {
+        let mut text = format!(" {}", counted(events, "event"));
+        if let (Some(first), Some(last)) = (first, last) {
             text.push_str(&format!(" · {} … {}", time(first), time(last)));
         }
         text.push(' ');

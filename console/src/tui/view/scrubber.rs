@@ -13,6 +13,7 @@ use crate::{
     tui::{
         bars::{self, Bar, bars},
         layout::{self, DATE_COLUMNS, SCALE_COLUMNS, ScrubberAreas},
+        plot as numbers,
         scale::Grid,
         state::{Heights, Log, Numbers, RequestKind, State, TimeRange},
         survey::NUMBERS_MAX,
@@ -63,6 +64,19 @@ pub(super) fn draw_preview(state: &State, log: &Log, looks: Looks, buffer: &mut 
     let drawing = Drawing::new(state, log, looks, grid);
     drawing.bars(buffer, bars_area);
     drawing.axis(buffer, axis);
+}
+
+/// Returns the axis of the numbers that are plotted.
+fn plotted_axis(chosen: Heights, plotted: &Numbers, grid: &Grid) -> Heights {
+    numbers::axis_of(chosen, &numbers::plot(&plotted.result.numbers, grid))
+}
+
+fn scale_name(heights: Heights) -> &'static str {
+    match heights {
+        Heights::Automatic | Heights::Linear => "linear",
+        Heights::Root => "square root",
+        Heights::Logarithm => "log",
+    }
 }
 
 /// The parts of the scrubber, drawn from one state.
@@ -135,13 +149,16 @@ impl<'a> Drawing<'a> {
             };
             text.push_str(&format!(" · peak {approximate}{} at {}", human_count(count), at.strftime(format)));
         }
-        let heights = match self.heights {
-            Heights::Automatic | Heights::Linear => "linear",
-            Heights::Root => "square root",
-            Heights::Logarithm => "log",
-        };
-        if self.plotted().is_some() {
-            pen.put(&looks.spelled(&text), Style::new()).put(" ", Style::new()).rest(rule, looks.aside());
+        let heights = scale_name(self.heights);
+        if let Some(numbers) = self.plotted() {
+            let axis = plotted_axis(self.log.scrubber.heights, numbers, self.grid);
+            let scale = format!(" {} {} ", looks.drawn("·", "-"), scale_name(axis));
+            pen.put(&looks.spelled(&text), Style::new()).put(" ", Style::new());
+            let scale_at = area.right().saturating_sub(pen::width(&scale) as u16 + 1);
+            if pen.x() < scale_at {
+                pen.fill(scale_at, rule, looks.aside()).put(&scale, looks.aside());
+            }
+            pen.rest(rule, looks.aside());
             return;
         }
         let mut legend: Vec<(String, Style)> = Vec::new();
@@ -209,7 +226,8 @@ impl<'a> Drawing<'a> {
     /// Draws all rows of bars, with the scale at the left.
     fn bars(&self, buffer: &mut Buffer, area: Rect) {
         if let Some(numbers) = self.plotted() {
-            return plot::draw(numbers, self.grid, self.playhead_bar(), self.looks, buffer, area);
+            let (grid, axis) = (self.grid, self.log.scrubber.heights);
+            return plot::draw(numbers, (grid, axis), self.playhead_bar(), self.looks, buffer, area);
         }
         let (looks, rows) = (self.looks, usize::from(area.height));
         let levels = rows * EIGHTHS;

@@ -6,7 +6,7 @@ use crate::{
     output::human_count,
     tui::{
         bars, columns, plot,
-        state::{Heights, Log, Numbers, surveys::percentile},
+        state::{Log, Numbers, surveys::percentile},
         survey::NUMBERS_MAX,
     },
 };
@@ -29,6 +29,7 @@ pub(super) fn draw(log: &Log, numbers: &Numbers, looks: Looks, buffer: &mut Buff
     let columns = usize::from(area.width.saturating_sub(2));
     let counts = plot::spread(&rising, columns);
     let peak = counts.iter().copied().max().unwrap_or(0);
+    let heights = bars::heights_of(counts.iter().copied());
     let here = log.detail_event().and_then(|event| {
         let fields = columns::fields(&event.record.data);
         columns::find(&fields, &numbers.survey.path)?.text.parse::<f64>().ok()
@@ -39,7 +40,7 @@ pub(super) fn draw(log: &Log, numbers: &Numbers, looks: Looks, buffer: &mut Buff
         let mut pen = Pen::new(buffer, area, row as u16 + 1);
         pen.put(" ", Style::new());
         for (column, count) in counts.iter().enumerate() {
-            let height = bars::height(*count, peak, rows * EIGHTHS, Heights::Linear);
+            let height = bars::height(*count, peak, rows * EIGHTHS, heights);
             let eighths = height.saturating_sub((rows - 1 - row) * EIGHTHS).min(EIGHTHS);
             let style = if Some(column) == here_at { Looks::here() } else { Style::new() };
             pen.put(looks.bar(eighths), style);
@@ -69,7 +70,6 @@ fn draw_title(numbers: &Numbers, rising: &[f64], looks: Looks, buffer: &mut Buff
         (false, true) => format!(", first {} events ", human_count(read)),
         (false, false) => ", this window ".to_owned(),
     };
-    pen.put(&scope, looks.aside());
     let percentiles = percentile(rising, 50).zip(percentile(rising, 99));
     let text = percentiles.map_or_else(
         || " no number ".to_owned(),
@@ -77,6 +77,10 @@ fn draw_title(numbers: &Numbers, rising: &[f64], looks: Looks, buffer: &mut Buff
             format!(" p50 {}  p99 {} ", plot::short(half, NUMBER_COLUMNS), plot::short(most, NUMBER_COLUMNS))
         },
     );
+    // A long name leaves the numbers their place.
+    if pen.room() > pen::width(&scope) + pen::width(&text) || numbers.result.goes_on {
+        pen.put(&scope, looks.aside());
+    }
     let at = area.right().saturating_sub(pen::width(&text) as u16);
     if pen.x() < at {
         pen.fill(at, rule, looks.aside()).put(&text, Style::new());
