@@ -1,5 +1,5 @@
-//! Time from a key to the frame that shows its effect, without a network. Compares a log of a
-//! thousand events with one of a million. `cargo xtask bench console`.
+//! Time and bytes from a key to the frame that shows its effect, without a network. Compares a log of a thousand events with
+//! one of ten million, and a list of a dozen logs with one of thirty thousand. `cargo xtask bench console`.
 
 #[path = "../tests/console/harness.rs"]
 #[allow(dead_code, reason = "a bench presses fewer keys than the tests do")]
@@ -10,10 +10,14 @@ use std::time::{Duration, Instant};
 use harness::Harness;
 
 /// Sizes of the compared logs, in events.
-const EVENTS: [u64; 2] = [1_000, 1_000_000];
-/// Keys of one round.
+const EVENTS: [u64; 2] = [1_000, 10_000_000];
+/// Sizes of the compared lists, in logs.
+const LOGS: [u64; 2] = [12, 30_000];
+/// Keys of one round in a log.
 const KEYS: [&str; 12] =
     ["down", "up", "right", "left", "shift-right", "shift-left", "pgdn", "pgup", "+", "-", "}", "u"];
+/// Keys of one round in a list.
+const LIST_KEYS: [&str; 8] = ["down", "down", "pgdn", "up", "right", "end", "left", "home"];
 /// Number of rounds.
 const ROUNDS: usize = 50;
 /// Times to go to, one after the other.
@@ -25,26 +29,38 @@ async fn main() {
     let mut p99 = Vec::new();
     for events in EVENTS {
         let mut console = Harness::large(events, 120, 40).await;
-        let mut keys = Vec::new();
-        for key in std::iter::repeat_n(KEYS, ROUNDS).flatten() {
-            keys.push(timed(console.press(key)).await);
-        }
+        let (keys, bytes) = pressed(&mut console, &KEYS).await;
         let mut jumps = Vec::new();
         for at in TIMES.iter().cycle().take(ROUNDS) {
             console.press("t").await;
             console.type_text(at).await;
             jumps.push(timed(console.press("enter")).await);
         }
+        let (jumps, loaded) = (Times::of(jumps), console.loaded_count());
         println!(
-            "console, {events:>9} events: a key {:>6.2?} (p50) {:>6.2?} (p99), go to a time {:>6.2?} (p50) {:>6.2?} (p99)",
-            quantile(&mut keys, 50),
-            quantile(&mut keys, 99),
-            quantile(&mut jumps, 50),
-            quantile(&mut jumps, 99),
+            "console, {events:>10} events: a key {keys}, {bytes} B; go to a time {jumps}; {loaded} events are loaded"
         );
-        p99.push(quantile(&mut keys, 99).as_secs_f64());
+        p99.push(keys.p99.as_secs_f64());
     }
-    println!("console, a key, p99: {:.2}× the time in the small log", p99[1] / p99[0]);
+    println!("console, a key in a log, p99: {:.2}× the time in the small log", p99[1] / p99[0]);
+    p99.clear();
+    for logs in LOGS {
+        let mut console = Harness::many(logs, 120, 40).await;
+        let (keys, bytes) = pressed(&mut console, &LIST_KEYS).await;
+        println!("console, {logs:>10} logs: a key {keys}, {bytes} B");
+        p99.push(keys.p99.as_secs_f64());
+    }
+    println!("console, a key in a list, p99: {:.2}× the time in the small list", p99[1] / p99[0]);
+}
+
+/// Presses keys in rounds. Returns the times from a key to its frame, and the mean bytes of a frame.
+async fn pressed(console: &mut Harness, keys: &[&str]) -> (Times, usize) {
+    let (mut times, before) = (Vec::new(), console.bytes_drawn);
+    for key in keys.iter().cycle().take(keys.len() * ROUNDS) {
+        times.push(timed(console.press(key)).await);
+    }
+    let frames = times.len();
+    (Times::of(times), (console.bytes_drawn - before) / frames)
 }
 
 async fn timed(work: impl Future<Output = ()>) -> Duration {
@@ -53,7 +69,22 @@ async fn timed(work: impl Future<Output = ()>) -> Duration {
     started.elapsed()
 }
 
-fn quantile(times: &mut [Duration], percent: usize) -> Duration {
-    times.sort();
-    times[(times.len() * percent / 100).min(times.len() - 1)]
+/// Quantiles of some times.
+struct Times {
+    p50: Duration,
+    p99: Duration,
+}
+
+impl Times {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        let quantile = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
+        Self { p50: quantile(50), p99: quantile(99) }
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2?} (p50) {:.2?} (p99)", self.p50, self.p99)
+    }
 }

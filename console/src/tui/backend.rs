@@ -1,6 +1,13 @@
 //! The backend: performs effects. Each request is a task that ends with a message.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use futures_util::{
     Stream, StreamExt,
@@ -197,11 +204,27 @@ async fn follow_all(
     lanes: &Lanes,
     selection: &Selection,
 ) {
-    join_all(lanes.logs().iter().map(|log| follow(source, messages, number, log, selection))).await;
+    let begins = AtomicUsize::new(lanes.logs().len());
+    let lane = (&begins, lanes.are_several());
+    join_all(lanes.logs().iter().map(|log| follow(source, messages, number, log, selection, lane))).await;
 }
 
-/// Sends every event that arrives, until the task is aborted. Reports a failure and retries.
-async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, number: u64, log: &LogId, selection: &Selection) {
+/// Notes that a lane has begun. Returns true if it had not before.
+fn begins_first(has_begun: &mut bool) -> bool {
+    !std::mem::replace(has_begun, true)
+}
+
+/// Sends every event that arrives, until the task is aborted. Reports a failure and retries. `begins` counts the lanes that
+/// have not begun: the last of them reports that the follower runs.
+async fn follow(
+    source: &impl Source,
+    messages: &mpsc::Sender<Msg>,
+    number: u64,
+    log: &LogId,
+    selection: &Selection,
+    (begins, are_several): (&AtomicUsize, bool),
+) {
+    let mut has_begun = false;
     // The cursor to continue from, once it is known.
     let mut after: Option<Option<Cursor>> = None;
     // A request that waits for events does not tell whether the service is there. This one is
@@ -228,11 +251,20 @@ async fn follow(source: &impl Source, messages: &mpsc::Sender<Msg>, number: u64,
         };
         asks_for_newest = answer.is_err();
         let msg = match answer {
+            // A lane that begins again may have missed events, so it reports that at once.
+            Ok(Msg::FollowStarted { .. }) if begins_first(&mut has_begun) && begins.fetch_sub(1, Relaxed) > 1 => {
+                continue;
+            }
             Ok(msg) => msg,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // The first event creates the log, so follow from its start.
                 after = Some(None);
                 asks_for_newest = false;
+                // The other lanes do not wait for this one. If there are none, nothing is followed yet.
+                let is_last = begins_first(&mut has_begun) && begins.fetch_sub(1, Relaxed) == 1;
+                if is_last && are_several && messages.send(Msg::FollowStarted { number }).await.is_err() {
+                    return;
+                }
                 tokio::time::sleep(RETRY_AFTER).await;
                 continue;
             }

@@ -321,6 +321,8 @@ pub(crate) struct Harness {
     received: u64,
     /// Requests without a reply, while replies are held.
     held: Option<Vec<Effect>>,
+    /// Bytes that the terminal has received.
+    pub(crate) bytes_drawn: usize,
 }
 
 impl Harness {
@@ -376,6 +378,16 @@ impl Harness {
         let mut console = Self::over(archive, 120, 40, Looks { theme: Theme::Ansi, ascii: false }).await;
         console.press("enter").await;
         console
+    }
+
+    /// Opens a console on this many logs in groups of a thousand, with an event each.
+    pub(crate) async fn many(logs: u64, columns: u16, rows: u16) -> Self {
+        let archive = Archive::default();
+        for number in 0..logs {
+            let log = format!("group{:02}.host.{number:05}", number / 1_000);
+            archive.put(&log, number, START + number.cast_signed() * 1_000_000, Record::new("x")).await;
+        }
+        Self::over(archive, columns, rows, Looks { theme: Theme::Ansi, ascii: false }).await
     }
 
     /// Opens a console in a log with these events, each at some nanoseconds of 2018-02-04.
@@ -474,6 +486,7 @@ impl Harness {
             copied: None,
             received: 0,
             held: None,
+            bytes_drawn: 0,
         };
         console.handle(Msg::Tick(now)).await;
         console
@@ -538,7 +551,9 @@ impl Harness {
 
     fn draw(&mut self) {
         self.screen.draw(&self.state, self.looks).expect("writing to memory succeeds");
-        self.seen.process(&self.wire.take());
+        let bytes = self.wire.take();
+        self.bytes_drawn += bytes.len();
+        self.seen.process(&bytes);
     }
 
     /// Presses keys, named as in the keymap and separated by blanks.

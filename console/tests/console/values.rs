@@ -150,3 +150,15 @@ async fn the_log_under_the_cursor_has_a_preview() {
     console.press("p").await;
     console.shows(&["the preview needs a higher terminal"]).await;
 }
+
+#[tokio::test]
+async fn a_list_of_thirty_thousand_logs_is_folded_and_one_of_them_is_found() {
+    let mut console = Harness::many(30_000, 120, 40).await;
+    console.shows(&["30,000 logs in 30 groups", "group29  (1000)"]).await;
+    console.press("end").await;
+    console.shows(&["group00  (1000)"]).await;
+    console.press("/").await;
+    console.type_text("12345").await;
+    console.press("enter").await;
+    console.shows(&["group12.host.12345"]).await;
+}
