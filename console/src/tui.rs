@@ -13,13 +13,15 @@
 //! - `json` reads JSON as it was written; `pretty` indents it, `columns` finds a table in it, and [`table`] keeps that of a
 //!   log.
 //! - [`backend`] performs effects on a [`source`]: the [`service`], or a test's
-//!   archive. `listing` keeps the list of logs.
+//!   archive. `listing` keeps the list of logs, `asking` asks all instances for a [`report`] about themselves.
 //! - [`terminal`] is the real terminal, with `escape` for keys whose bytes come apart, and [`tape`] records and replays its
 //!   input. [`screen`] writes what has changed. [`run`] connects all parts.
 
+mod asking;
 pub mod backend;
 pub mod bars;
 mod columns;
+mod cover_areas;
 mod detail_text;
 mod escape;
 pub mod filter;
@@ -39,6 +41,7 @@ mod palette;
 pub mod pattern;
 mod pretty;
 mod prompt;
+pub mod report;
 mod rows;
 pub mod scale;
 pub mod scan;

@@ -14,6 +14,7 @@ use crate::{
         mouse::MouseInput,
         pages::{Fetch, Fetched},
         pattern::Pattern,
+        report::ServiceReport,
         scale::Window,
         scan::{ScanPage, ScanProgress},
         state::RequestKind,
@@ -55,6 +56,13 @@ pub enum Msg {
         request: StripsRequest,
         /// The logs with their strips.
         strips: Result<Vec<(LogId, StripReply)>>,
+    },
+    /// The answer to [`Request::Service`].
+    Service {
+        /// Number of the request.
+        number: u64,
+        /// The report.
+        report: Box<ServiceReport>,
     },
     /// The answer to [`Request::Load`].
     Loaded {
@@ -172,6 +180,11 @@ pub enum Request {
     Logs,
     /// Count the events of some logs over time.
     Strips(StripsRequest),
+    /// Ask all instances of the service about themselves.
+    Service {
+        /// Its number.
+        number: u64,
+    },
     /// Load events.
     Load {
         /// Its number.

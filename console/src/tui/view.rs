@@ -4,17 +4,23 @@
 mod chips;
 mod columns;
 mod detail;
+mod endpoints;
 mod footer;
 mod header;
 mod help;
+mod instances;
+mod lag;
 mod list;
 mod log;
 mod logs;
 mod looks;
+mod messages;
 mod overlay;
 mod palette;
 mod pen;
+mod rule;
 mod scrubber;
+mod service;
 
 pub use self::looks::{Looks, Role, Theme};
 pub(crate) use self::pen::width;
@@ -23,7 +29,7 @@ use ratatui::{buffer::Buffer, style::Style};
 
 use crate::tui::{
     layout::{self, SIZE_MIN, ScreenAreas},
-    state::{PromptKind, State},
+    state::{Cover, PromptKind, State},
 };
 
 use pen::Pen;
@@ -38,9 +44,11 @@ pub fn view(state: &State, looks: Looks, buffer: &mut Buffer) {
     }
     let ScreenAreas { header, body, footer } = layout::screen_areas(screen);
     header::draw(state, looks, buffer, header);
-    match &state.log {
-        Some(log) => log::draw(state, log, looks, buffer),
-        None => logs::draw(state, looks, buffer, body),
+    match (state.covers.top(), &state.log) {
+        (Some(Cover::Service), _) => service::draw(state, looks, buffer, body),
+        (Some(Cover::Messages), _) => messages::draw(state, looks, buffer, body),
+        (None, Some(log)) => log::draw(state, log, looks, buffer),
+        (None, None) => logs::draw(state, looks, buffer, body),
     }
     footer::draw(state, looks, buffer, footer);
     if let Some(prompt) = state.prompt.as_ref().filter(|prompt| prompt.kind == PromptKind::Palette) {
