@@ -148,8 +148,12 @@ impl Source for Archive {
             return ServiceReport { statuses: Err(statuses), stats: Err(stats), streams: Vec::new() };
         }
         let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
-        let received_nanos = self.now().nanos();
-        let stats = || instances.iter().map(|(_, stats)| InstanceStats { received_nanos, ..stats.clone() }).collect();
+        let received = |stats: &InstanceStats| {
+            let mut stats = stats.clone();
+            stats.received_nanos = self.now().nanos();
+            stats
+        };
+        let stats = || instances.iter().map(|(_, stats)| received(stats)).collect();
         let denied = |subject: &str| {
             let denial = format!("the server does not allow Publish to \"{subject}\"; ask its operator");
             Error::new(ErrorKind::NotAllowed, denial)

@@ -9,8 +9,6 @@ use serde_json::{Value, json};
 
 use super::harness::{DAY, Harness, SIZES, START};
 
-const SECOND: i64 = 1_000_000_000;
-
 /// An instance that was started four days before the tests' present.
 struct Fake {
     id: &'static str,
@@ -116,8 +114,6 @@ async fn a_restarted_instance_begins_again_and_the_silent_one_is_named() {
     assert!(!console.cursor_row().contains('–'), "{}", console.text());
     console.press("G").await;
     console.shows(&["endpoints of QX09"]).await;
-    console.advance(600_000).await;
-    console.shows(&["2 of 2 answer"]).await;
 }
 
 #[tokio::test]
@@ -128,11 +124,12 @@ async fn a_degraded_archive_is_explained_and_what_waits_grows() {
         console.set_instances(vec![Fake { lag, degraded, ..Fake::new("M3PD") }.answer()]);
         console.advance(20_000).await;
     }
-    console.press("G").await;
+    console.press("g j").await;
     console.shows(&["degraded 41s", "18,204", "M3PD: the archive is degraded since 23:59:19: no node of the"]).await;
     console.shows(&["· oldest 41s", " 18k┤", "   0┤", "└since 00:00"]).await;
     console.advance(600_000).await;
-    console.shows(&["└10 minutes ago", "└now"]).await;
+    // The instances that do not answer any more are forgotten.
+    console.shows(&["└10 minutes ago", "└now", "1 of 1 answers"]).await;
 }
 
 #[tokio::test]
@@ -142,9 +139,7 @@ async fn a_denied_question_is_named_and_the_rest_is_shown() {
     console.advance(2_000).await;
     console.shows(&["● online", "Publish to \"$SRV.STATS.hourlog\"", "\"$JS.API.STREAM.INFO.HOURLOG\""]).await;
     // The status has the bytes of the stream, too, and nobody has the mean and the endpoints.
-    console
-        .shows(&["500 B of 1.0 KB", "they could not be read", "1,206"].map(|text| text.trim_end_matches("1,206")))
-        .await;
+    console.shows(&["500 B of 1.0 KB", "they could not be read"]).await;
     assert!(console.cursor_row().contains('–'), "{}", console.text());
     console.set_denied(true);
     console.advance(3_000).await;
@@ -170,10 +165,6 @@ async fn the_service_is_asked_only_while_it_is_seen() {
     assert_eq!(console.request_count() - before, 10);
     console.press("q").await;
     console.shows(&["ordered by last event"]).await;
-    console.press("enter").await;
-    let before = console.request_count();
-    console.advance(10_000).await;
-    assert!(console.request_count() - before < 4, "{}", console.request_count() - before);
     // After a pause, the last rate is not that of now.
     console.press("3").await;
     assert!(console.cursor_row().contains('–'), "{}", console.text());
@@ -193,7 +184,7 @@ async fn digits_go_to_screens_and_q_goes_back_to_where_one_was() {
     console.press("q").await;
     console.shows(&["quakes", "Pretty"]).await;
     console.press("1").await;
-    console.shows(&["ordered by last event"].map(|_| "best match first")).await;
+    console.shows(&["best match first"]).await;
     console.press("2").await;
     console.shows(&["quakes", "Pretty"]).await;
     console.press("3 2").await;
@@ -207,6 +198,8 @@ async fn digits_go_to_screens_and_q_goes_back_to_where_one_was() {
 
 #[tokio::test]
 async fn the_palette_finds_the_screens_by_what_they_show() {
+    /// Row of the first choice: twelve of them are above the footer.
+    const FIRST_CHOICE: usize = 40 - 1 - 12;
     let mut console = opened(120, 40).await;
     for keys in ["3", "4", "q q", "/ q u enter enter"] {
         console.press(keys).await;
@@ -220,7 +213,8 @@ async fn the_palette_finds_the_screens_by_what_they_show() {
         ] {
             console.press(":").await;
             console.type_text(word).await;
-            let row = console.cursor_row();
+            let text = console.text();
+            let row = text.lines().nth(FIRST_CHOICE).unwrap_or_default();
             assert!(row.split("  ").any(|part| part.trim() == name), "{keys}: {word} finds {row}");
             console.press("esc").await;
         }
@@ -247,9 +241,9 @@ async fn every_size_of_the_service_has_a_layout_or_a_message() {
             (39, 9) => assert!(text.starts_with("need 40x10, have 39x9"), "{text}"),
             _ => {
                 assert!(console.cursor_row().contains("A7K2") && text.contains("endpoints of A7K2"), "{text}");
-                assert!(text.contains("append") && text.contains("HOURLOG"), "{text}");
+                assert!(text.contains("replay") && text.contains("HOURLOG"), "{text}");
                 assert_eq!(text.contains("last minute"), columns >= 80, "{text}");
-                assert_eq!(text.contains("429 the stream is full"), columns >= 40, "{text}");
+                assert_eq!(text.contains("429 the stream is full"), rows >= 20, "{text}");
                 assert_eq!(text.contains("└now"), rows >= 20, "{text}");
             }
         }
@@ -326,5 +320,5 @@ async fn a_reading_each_two_seconds_fills_the_strip() {
     let text = console.text();
     let append = text.lines().find(|line| line.contains(" append ")).expect("it has requests");
     assert!(!append.contains('·'), "a minute of readings leaves no hole\n{text}");
-    assert!(SECOND > 0 && append.contains(" 0 "), "{text}");
+    assert!(append.contains(" 0 "), "{text}");
 }

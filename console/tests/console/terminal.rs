@@ -304,7 +304,9 @@ async fn a_denied_request_names_its_subject_and_leaves_the_rest_usable() {
     let mut console = Console::open_as(&url, &["--user", "watcher", "--password", "w"]);
     console.shows(&["online", "orders"]).await;
     console.press("3");
-    console.shows(&["1 of 1 answers", "\"$SRV.STATS.hourlog\"", "STREAM.INFO.HOURLOG\"", "they could not be read"]).await;
+    console
+        .shows(&["1 of 1 answers", "\"$SRV.STATS.hourlog\"", "STREAM.INFO.HOURLOG\"", "they could not be read"])
+        .await;
     console.shows(&["stream HOURLOG"]).await;
     console.press("qq");
     assert!(console.exits().await.success());

@@ -5,7 +5,7 @@ use hourlog::Error;
 use crate::tui::{
     msg::{Effect, Request},
     report::ServiceReport,
-    state::{Cover, RequestKind, State},
+    state::{Cover, MessageKind, RequestKind, State},
 };
 
 /// Asks for a report of the service, while its screen is seen.
@@ -24,12 +24,18 @@ pub(super) fn answered(state: &mut State, number: u64, report: ServiceReport) {
     if !state.requests.waits_for(RequestKind::Service, number) {
         return;
     }
-    match (&report.statuses, &report.stats) {
-        (Err(error), Err(_)) => {
-            let error = Error::new(error.kind(), error.to_string());
-            state.requests.failed(RequestKind::Service, &error, state.now);
-        }
-        _ => state.requests.succeeded(RequestKind::Service, state.now),
-    }
+    let known = state.instances.unread.clone();
+    let outage = match (&report.statuses, &report.stats) {
+        (Err(error), Err(_)) => Some(Error::new(error.kind(), error.to_string())),
+        _ => None,
+    };
     state.instances.add(report, state.now);
+    if let Some(error) = outage {
+        state.requests.failed(RequestKind::Service, &error, state.now);
+        return;
+    }
+    state.requests.succeeded(RequestKind::Service, state.now);
+    for sentence in state.instances.unread.iter().filter(|sentence| !known.contains(sentence)) {
+        state.messages.add(MessageKind::Error, sentence, state.now);
+    }
 }

@@ -22,6 +22,8 @@ use super::{
 
 /// Eighths of a row.
 const EIGHTHS: usize = 8;
+/// Columns of a rule that neither its title nor its facts take.
+const AROUND_TITLE: usize = 6;
 /// Limit of the columns. A column has to be as long as two readings, or some would have none.
 const COLUMNS_MAX: u16 = 150;
 
@@ -30,7 +32,8 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
         return;
     }
     let title = if area.width >= 60 { "what waits for the archive" } else { "lag" };
-    rule::draw(looks, buffer, area, title, &facts(state, area.width));
+    let room = usize::from(area.width).saturating_sub(title.len() + AROUND_TITLE);
+    rule::draw(looks, buffer, area, title, &facts(state, room));
     let rows = usize::from(area.height.saturating_sub(2));
     if rows == 0 {
         return;
@@ -82,22 +85,26 @@ fn axis(state: &State, looks: Looks, pen: &mut Pen<'_>, area: Rect, levels: &[Op
     pen.go_to(now_at).put(&now, looks.aside());
 }
 
-/// Returns the facts about the streams: name, bytes of how many, and the age of what waits longest.
-fn facts(state: &State, width: u16) -> String {
+/// Returns the facts about the streams, as many as there is room for: name, bytes of how many, and the age of what waits
+/// longest.
+fn facts(state: &State, room: usize) -> String {
     let mut streams = state.instances.streams();
     let Some((name, facts)) = streams.next() else { return String::new() };
-    let mut text = if width >= 60 { format!("stream {name}") } else { name.to_owned() };
-    if let Some(bytes) = facts.bytes {
+    let bytes = facts.bytes.map(|bytes| {
         let of = facts.bytes_max.map_or_else(String::new, |max| format!(" of {}", human_bytes(max)));
-        text += &format!(" · {}{of}", human_bytes(bytes));
+        format!("{}{of}", human_bytes(bytes))
+    });
+    let others = streams.len() as u64;
+    let others = (others > 0).then(|| format!("{} more", counted(others, "stream")));
+    let mut text = format!("stream {name}");
+    for part in [bytes, oldest(facts, state.service_now()), others].into_iter().flatten() {
+        let longer = format!("{text} · {part}");
+        if pen::width(&longer) > room {
+            break;
+        }
+        text = longer;
     }
-    if let Some(oldest) = oldest(facts, state.service_now()) {
-        text += &format!(" · {oldest}");
-    }
-    match streams.len() {
-        0 => text,
-        others => text + &format!(" · {} more", counted(others as u64, "stream")),
-    }
+    text
 }
 
 /// Returns the age of the message that waits longest; without a status, that of the oldest one in the stream.
