@@ -19,7 +19,7 @@ use crate::{
 /// Time to wait for one more instance after the last one has answered.
 const GAP_MAX: Duration = Duration::from_millis(300);
 /// Limit of the instances whose answers are read.
-pub(super) const INSTANCES_MAX: usize = 64;
+const INSTANCES_MAX: usize = 64;
 
 /// Asks all instances for their status and their counts. The server may deny either.
 pub(super) async fn ask(remote: &Remote, timeout: Duration, denials: &Denials) -> ServiceReport {

@@ -46,7 +46,11 @@ pub(super) fn perform(state: &mut State, cover: Cover, action: Action, effects: 
         Action::PageUp => go_to(state, cover, list.index.saturating_sub(list.rows)),
         Action::First => go_to(state, cover, 0),
         Action::Last => go_to(state, cover, list.count),
-        Action::Leave => state.covers.close(),
+        Action::Leave => {
+            state.covers.close();
+            // The service below was not asked meanwhile.
+            state.instances.pause();
+        }
         Action::CopyDoctor => {
             let command = format!("hourlog doctor{}", state.flags);
             copying::send(state, effects, "the command", command);

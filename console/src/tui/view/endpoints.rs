@@ -31,6 +31,10 @@ const NUMBERS: [(&str, u16); 4] = [("requests", 11), ("req/s", 7), ("errors", 6)
 const GAP: u16 = 2;
 /// Width from which a strip has a column for each reading, and the last error is behind it.
 const WIDE_COLUMNS: u16 = 100;
+/// Columns of a strip on such a screen: one for each reading of a minute.
+const WIDE_SLOTS: u16 = 30;
+/// Columns of a strip on a narrower one.
+const NARROW_SLOTS: u16 = 15;
 /// Width from which there are strips.
 const STRIP_FROM: u16 = 80;
 /// Eighths of a row.
@@ -50,18 +54,19 @@ pub(super) fn draw(instance: &Instance, looks: Looks, buffer: &mut Buffer, area:
         return;
     };
     let slots = match area.width {
-        WIDE_COLUMNS.. => 30,
-        STRIP_FROM.. => 15,
+        WIDE_COLUMNS.. => WIDE_SLOTS,
+        STRIP_FROM.. => NARROW_SLOTS,
         _ => 0,
     };
-    let rows: Vec<Row<'_>> = endpoints.iter().map(|endpoint| Row::new(instance, endpoint, slots)).collect();
+    let rows: Vec<Row<'_>> =
+        endpoints.iter().map(|endpoint| Row::new(instance, endpoint, usize::from(slots))).collect();
     let peak = rows.iter().flat_map(|row| &row.strip).flatten().copied().fold(0.0, f64::max);
     let facts = match slots {
         1.. if peak > 0.0 => format!("one scale for all strips, peak {}/s", rate(peak)),
         _ => String::new(),
     };
     rule::draw(looks, buffer, area, &title, &facts);
-    let table = Table { looks, slots: slots as u16, peak };
+    let table = Table { looks, slots, peak };
     table.heads(buffer, area);
     let used = rows.iter().filter(|row| row.endpoint.requests > 0);
     let lines: Vec<Line<'_>> = used.flat_map(|row| table.lines(row)).collect();
@@ -115,7 +120,7 @@ struct Table {
 
 impl Table {
     fn is_wide(&self) -> bool {
-        self.slots == 30
+        self.slots == WIDE_SLOTS
     }
 
     /// Returns the lines of an endpoint.

@@ -11,7 +11,7 @@ use crate::{
     sanitize::sanitize,
     tui::{
         cover_areas,
-        state::{Cover, Instance, State, Trouble},
+        state::{Cover, Instance, RequestKind, State, Trouble},
         times,
     },
 };
@@ -92,7 +92,9 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
     }
     let list = cover_areas::list(state, Cover::Service);
     if list.count == 0 {
-        put(buffer, area, 1, (id_at, id_width), "none answers", false, looks.bad());
+        let is_denied = state.requests.outage(RequestKind::Service).is_some_and(|outage| outage.denied);
+        let text = if is_denied { "not allowed" } else { "none answers" };
+        put(buffer, area, 1, (id_at, id_width), text, false, looks.bad());
     }
     for (row, instance) in state.instances.all().skip(list.first).take(list.rows).enumerate() {
         let (y, is_unwell) = (row as u16 + 1, instance.trouble().is_some());

@@ -1,4 +1,4 @@
-//! What waits for the archive, over the last ten minutes.
+//! The messages that wait for the archive, over the last ten minutes.
 
 use hourlog::{Offset, time::SECOND};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};

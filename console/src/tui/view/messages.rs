@@ -54,6 +54,9 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
 /// Draws the newest messages below the first row of an area.
 pub(super) fn draw_newest(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect) {
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    if state.messages.count() == 0 {
+        Pen::new(buffer, below, 0).put(" ", Style::new()).put("nothing has happened yet", looks.aside());
+    }
     for (row, message) in state.messages.newest().take(usize::from(below.height)).enumerate() {
         draw_row(state, message, looks, buffer, below, row as u16);
     }
