@@ -15,10 +15,11 @@ use std::{
 use async_nats::{Client, ConnectOptions};
 use clap::{ArgMatches, Args, parser::ValueSource};
 use hourlog::{
-    Error, Remote, Result,
+    Error, ErrorKind, Remote, Result,
     nats::{self, Login},
     wire,
 };
+use serde_json::Value;
 
 pub use self::denials::Denials;
 pub(crate) use self::levels::{Levels, PARTS, Source};
@@ -111,6 +112,30 @@ pub struct Connection {
     pub server: String,
     /// Prefix of the JetStream API's subjects.
     pub jetstream: String,
+}
+
+impl Connection {
+    /// Sends a request to the JetStream API, and waits for its reply.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] if the server denies it, [`ErrorKind::Unavailable`] for other failures, and for a reply that
+    /// is an error.
+    pub(crate) async fn ask_jetstream(&self, subject: &str, timeout: Duration, denials: &Denials) -> Result<Value> {
+        let subject = format!("{}.{subject}", self.jetstream);
+        let unavailable = |error: String| Error::new(ErrorKind::Unavailable, error);
+        let request = async_nats::Request::new().timeout(Some(timeout));
+        let client = self.remote.client();
+        let reply = async {
+            let reply = client.send_request(subject.clone(), request).await;
+            reply.map_err(|error| unavailable(error.to_string()))
+        };
+        let reply = denials.unless(Some(&subject), reply).await?;
+        let value: Value = serde_json::from_slice(&reply.payload).map_err(|error| unavailable(error.to_string()))?;
+        match value["error"]["description"].as_str() {
+            Some(error) => Err(unavailable(error.to_owned())),
+            None => Ok(value),
+        }
+    }
 }
 
 impl Connect {

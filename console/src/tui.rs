@@ -13,15 +13,17 @@
 //! - `json` reads JSON as it was written; `pretty` indents it, `columns` finds a table in it, and [`table`] keeps that of a
 //!   log.
 //! - [`backend`] performs effects on a [`source`]: the [`service`], or a test's
-//!   archive. `listing` keeps the list of logs.
+//!   archive. `listing` keeps the list of logs, `asking` asks all instances for a [`report`] about themselves.
 //! - [`terminal`] is the real terminal, with `escape` for keys whose bytes come apart, and [`tape`] records and replays its
 //!   input. [`screen`] writes what has changed. [`run`] connects all parts.
 
+mod asking;
 pub mod backend;
 pub mod bars;
 mod bursts;
 mod changes;
 mod columns;
+mod cover_areas;
 mod detail_text;
 mod escape;
 pub mod filter;
@@ -44,6 +46,7 @@ pub mod pattern;
 mod plot;
 mod pretty;
 mod prompt;
+pub mod report;
 mod rows;
 pub mod scale;
 pub mod scan;

@@ -4,10 +4,14 @@
 mod harness;
 #[path = "console/looking.rs"]
 mod looking;
+#[path = "console/messages.rs"]
+mod messages;
 #[path = "console/random.rs"]
 mod random;
 #[path = "console/scrubbing.rs"]
 mod scrubbing;
+#[path = "console/service.rs"]
+mod service;
 #[path = "console/terminal.rs"]
 mod terminal;
 #[path = "console/untrusted.rs"]

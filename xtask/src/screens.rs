@@ -19,7 +19,7 @@ struct Picture {
     begin: &'static str,
 }
 
-const PICTURES: [Picture; 3] = [
+const PICTURES: [Picture; 4] = [
     Picture {
         tape: "examples/logs.tape",
         svg: "docs/logs.svg",
@@ -37,6 +37,12 @@ const PICTURES: [Picture; 3] = [
         svg: "docs/lanes.svg",
         document: "docs/console.md",
         begin: "<!-- lanes, by `cargo xtask screens` -->\n```text\n",
+    },
+    Picture {
+        tape: "examples/service.tape",
+        svg: "docs/service.svg",
+        document: "docs/console.md",
+        begin: "<!-- the service, by `cargo xtask screens` -->\n```text\n",
     },
 ];
 /// The address in the pictures.

@@ -228,20 +228,7 @@ impl Checkup<'_> {
 
     /// Sends a request to the JetStream API.
     async fn jetstream_request(&self, subject: &str) -> Result<Value, Error> {
-        let subject = format!("{}.{subject}", self.connection.jetstream);
-        let unavailable = |error: String| Error::new(ErrorKind::Unavailable, error);
-        let request = async_nats::Request::new().timeout(Some(self.session.connect.timeout));
-        let client = self.connection.remote.client();
-        let reply = async {
-            let reply = client.send_request(subject.clone(), request).await;
-            reply.map_err(|error| unavailable(error.to_string()))
-        };
-        let reply = self.denials.unless(Some(&subject), reply).await?;
-        let value: Value = serde_json::from_slice(&reply.payload).map_err(|error| unavailable(error.to_string()))?;
-        match value["error"]["description"].as_str() {
-            Some(error) => Err(unavailable(error.to_owned())),
-            None => Ok(value),
-        }
+        self.connection.ask_jetstream(subject, self.session.connect.timeout, self.denials).await
     }
 
     /// Returns the prefix of the subjects on which this client receives replies.

@@ -48,7 +48,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct Backend<S> {
     source: Arc<S>,
     messages: mpsc::Sender<Msg>,
-    /// Requests for the list of logs.
+    /// Requests for the list of logs, and for the service.
     listing: JoinSet<()>,
     /// Requests for the open log.
     asking: JoinSet<()>,
@@ -84,7 +84,10 @@ impl<S: Source> Backend<S> {
         let (source, messages) = (Arc::clone(&self.source), self.messages.clone());
         match effect {
             Effect::Ask(request) => {
-                let is_of_list = matches!(request, Request::Logs | Request::Strips(_) | Request::Preview { .. });
+                let is_of_list = matches!(
+                    request,
+                    Request::Logs | Request::Strips(_) | Request::Preview { .. } | Request::Service { .. }
+                );
                 let tasks = if is_of_list { &mut self.listing } else { &mut self.asking };
                 tasks.spawn(async move {
                     // If nobody receives the answer, the console has been left.
@@ -155,6 +158,7 @@ pub async fn answer(source: &impl Source, request: Request) -> Msg {
             };
             Msg::Previewed { number, preview: try_join(newest, counts).await }
         }
+        Request::Service { number } => Msg::Service { number, report: Box::new(source.service().await) },
         Request::Load { number, lanes, fetch, selection } => {
             Msg::Loaded { number, events: load(source, &lanes, fetch, &selection).await }
         }

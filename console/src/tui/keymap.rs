@@ -8,8 +8,18 @@ use crate::tui::key::Key;
 pub enum Action {
     /// Leave the console.
     Quit,
-    /// Leave the log.
+    /// Leave the log, or the screen over it.
     Leave,
+    /// Show the list of logs.
+    ShowLogs,
+    /// Show the log that was open last.
+    ShowLog,
+    /// Show the service.
+    ShowService,
+    /// Show the messages of this session.
+    ShowMessages,
+    /// Copy the command that checks every part on the way to the archive.
+    CopyDoctor,
     /// Stop the console, and give the terminal back to the shell until it goes on.
     Suspend,
     /// Draw the whole screen again.
@@ -167,6 +177,10 @@ pub enum KeyScope {
     Logs,
     /// An open log.
     Log,
+    /// The instances of the service.
+    Service,
+    /// The messages of this session.
+    Messages,
     /// The text of an event, with the cursor in it. Keys that mean nothing here are those of the log.
     Detail,
 }
@@ -239,7 +253,7 @@ const fn key(
 }
 
 use Group::{Event, Find, Marks, Move, Play, Screens, Time};
-use KeyScope::{Always, Detail, Everywhere, Log, Logs};
+use KeyScope::{Always, Detail, Everywhere, Log, Logs, Messages, Service};
 
 /// All bindings, in the order in which the help shows them.
 #[rustfmt::skip]
@@ -326,10 +340,29 @@ pub const KEYMAP: &[Binding] = &[
     key(Log, Event, &["h"], Action::Left, ("scroll left", ""), "scroll long rows to the left"),
     key(Log, Event, &["w"], Action::Wrap, ("wrap", "lines"), "wrap long lines of the event, or cut them"),
     key(Log, Event, &["y"], Action::Copy, ("copy", "yank, clipboard"), "copy: then y (data) e (event as JSON) t (time) l (line that opens this view) r (command that reads the range)"),
+    key(Service, Move, &["down", "j"], Action::Down, ("next instance", "down"), "the next instance"),
+    key(Service, Move, &["up", "k"], Action::Up, ("previous instance", "up"), "the previous instance"),
+    key(Service, Move, &["home", "g"], Action::First, ("first instance", "start, top"), "the first instance"),
+    key(Service, Move, &["end", "G"], Action::Last, ("last instance", "end, bottom"), "the last instance"),
+    key(Service, Screens, &["d"], Action::CopyDoctor, ("copy doctor", "copy, yank, check, doctor"), "copy the command that checks every part on the way"),
+    key(Messages, Move, &["down", "j"], Action::Down, ("older message", "down"), "the next older message"),
+    key(Messages, Move, &["up", "k"], Action::Up, ("newer message", "up"), "the next newer message"),
+    key(Messages, Move, &["pgdn", "ctrl-d"], Action::PageDown, ("page down", ""), "a page down"),
+    key(Messages, Move, &["pgup", "ctrl-u"], Action::PageUp, ("page up", ""), "a page up"),
+    key(Messages, Move, &["home", "g"], Action::First, ("newest message", "first, start, top"), "the newest message"),
+    key(Messages, Move, &["end", "G"], Action::Last, ("oldest message", "last, end, bottom"), "the oldest message"),
+    key(Messages, Find, &["/"], Action::Search, ("find", "search, filter"), "only messages with a text; lowercase matches both cases"),
+    key(Messages, Find, &["y"], Action::Copy, ("copy", "yank, clipboard"), "copy the message under the cursor, with its time"),
+    key(Everywhere, Screens, &["1"], Action::ShowLogs, ("list of logs", "all logs"), "the list of logs"),
+    key(Everywhere, Screens, &["2"], Action::ShowLog, ("open log", "last log"), "the log that was open last"),
+    key(Everywhere, Screens, &["3"], Action::ShowService, ("service", "instances, status, endpoints, archive, lag, stream"), "the service: its instances, their endpoints, and what waits for the archive"),
+    key(Everywhere, Screens, &["4"], Action::ShowMessages, ("messages", "errors, notices, outages, log of messages"), "the messages of this session: notices, errors, outages and recoveries"),
     key(Everywhere, Screens, &["esc", "backspace"], Action::Back, ("take away", ""), "take away the newest thing: help, prompt, search, range, filter"),
     key(Everywhere, Screens, &["?"], Action::Help, ("help", "keys"), "show all keys"),
     key(Everywhere, Screens, &[":", "ctrl-p"], Action::Palette, ("commands", ""), "find any action, mark or log by some of its letters"),
     key(Log, Screens, &["q"], Action::Leave, ("back to the logs", "back, logs, close"), "back to the list of logs"),
+    key(Service, Screens, &["q"], Action::Leave, ("back", "close"), "back to where you were"),
+    key(Messages, Screens, &["q"], Action::Leave, ("back", "close"), "back to where you were"),
     key(Logs, Screens, &["q"], Action::Quit, ("quit", "exit, back"), "quit"),
     key(Always, Screens, &["ctrl-c"], Action::Quit, ("quit", "exit"), "quit, even while typing"),
     key(Always, Screens, &["ctrl-z"], Action::Suspend, ("suspend", "shell"), "back to the shell; fg goes on"),

@@ -156,7 +156,7 @@ pub(crate) struct PreviewAreas {
 pub(crate) fn logs_areas(state: &State) -> LogsAreas {
     let body = body(state.size);
     let has_rows = state.logs.rows().is_some_and(|rows| !rows.is_empty());
-    let has_preview = state.logs.shows_preview && has_rows && state.size.1 >= PREVIEW_FROM && state.log.is_none();
+    let has_preview = state.logs.shows_preview && has_rows && state.size.1 >= PREVIEW_FROM && state.lists_logs();
     if !has_preview {
         return LogsAreas { list: body, preview: None };
     }

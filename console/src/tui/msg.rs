@@ -15,6 +15,7 @@ use crate::{
         mouse::MouseInput,
         pages::{Fetch, Fetched},
         pattern::Pattern,
+        report::ServiceReport,
         scale::Window,
         scan::{ScanPage, ScanProgress},
         state::RequestKind,
@@ -64,6 +65,13 @@ pub enum Msg {
         number: u64,
         /// The newest events, and their counts if they were asked for.
         preview: Result<(Fetched, Option<TimelineReply>)>,
+    },
+    /// The answer to [`Request::Service`].
+    Service {
+        /// Number of the request.
+        number: u64,
+        /// The report.
+        report: Box<ServiceReport>,
     },
     /// The answer to [`Request::Load`].
     Loaded {
@@ -215,6 +223,11 @@ pub enum Request {
         lanes: Lanes,
         /// The request for counts, if they are needed.
         counts: Option<Box<TimelineRequest>>,
+    },
+    /// Ask all instances of the service about themselves.
+    Service {
+        /// Its number.
+        number: u64,
     },
     /// Load events.
     Load {

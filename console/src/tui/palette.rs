@@ -67,7 +67,8 @@ pub(crate) fn choices(state: &State, text: &str) -> Vec<Choice> {
     // After `mark` and a blank, only marks are meant; the same for logs.
     let mut matches = match (text.strip_prefix(MARK), text.strip_prefix(LOG)) {
         (Some(text), _) => ranked(marks, text.trim()),
-        (_, Some(text)) => ranked(logs, text.trim()),
+        // `log of messages` is a name of an action.
+        (_, Some(log)) => ranked(logs, log.trim()).into_iter().chain(ranked(actions, text.trim())).collect(),
         (None, None) => ranked(marks.chain(actions).chain(logs), text.trim()),
     };
     matches.truncate(CHOICES_MAX);

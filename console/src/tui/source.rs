@@ -4,13 +4,20 @@ use std::future::Future;
 
 use hourlog::{
     ArrivalCursor, Cursor, ErrorKind, Event, LogId, Offset, Position, Remote, Result,
+    remote::TIMEOUT_DEFAULT,
     wire::{
         LogsReply, LogsRequest, Moved, Order, PAGE_EVENTS_MAX, ReplayRequest, StripReply, StripRequest, TimelineReply,
         TimelineRequest, When,
     },
 };
 
-use crate::tui::{filter::Selection, listing::Listing, msg::StripsRequest, pages::Fetched, scan::Direction};
+use crate::{
+    connect::Denials,
+    tui::{
+        asking, filter::Selection, listing::Listing, msg::StripsRequest, pages::Fetched, report::ServiceReport,
+        scan::Direction,
+    },
+};
 
 /// Time that the service holds a follower's request while no event arrives.
 const WAIT: &str = "20s";
@@ -21,6 +28,8 @@ pub trait Source: Send + Sync + 'static {
     fn logs(&self) -> impl Future<Output = Result<LogsReply>> + Send;
     /// Returns the counts of some logs over time. One that does not exist has none.
     fn strips(&self, request: &StripsRequest) -> impl Future<Output = Result<Vec<(LogId, StripReply)>>> + Send;
+    /// Returns the report of the service about itself, with a reason in the place of what cannot be read.
+    fn service(&self) -> impl Future<Output = ServiceReport> + Send;
     /// Returns the newest selected events that do not lie ahead of now.
     fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> impl Future<Output = Result<Fetched>> + Send;
     /// Returns selected events from a position on, or before it. The stretch that was read may end before the limit is
@@ -70,6 +79,10 @@ impl Source for Remote {
         let (logs, strip) = (Some(request.logs.clone()), Some(strip));
         let reply = Remote::logs(self, &LogsRequest { logs, strip, all: true, ..LogsRequest::default() }).await?;
         Ok(reply.logs.into_iter().filter_map(|log| Some((log.log, log.strip?))).collect())
+    }
+
+    async fn service(&self) -> ServiceReport {
+        asking::ask(self, TIMEOUT_DEFAULT, &Denials::default()).await
     }
 
     async fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> Result<Fetched> {

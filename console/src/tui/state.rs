@@ -2,9 +2,14 @@
 //! changes it.
 
 pub(crate) mod counting;
+mod cover;
 mod cursor_row;
+mod instances;
+mod levels;
 mod log;
 mod logs;
+mod messages;
+mod meter;
 pub(crate) mod prompt;
 mod requests;
 mod search;
@@ -12,8 +17,10 @@ pub(crate) mod surveys;
 
 pub use self::{
     cursor_row::CursorRow,
+    instances::Instances,
     log::{Detail, DetailTab, Goal, Heights, Jumps, Log, Mode, Scrubber, Tail, TimeRange},
     logs::{Logs, RowKey},
+    messages::Messages,
     prompt::{Prompt, PromptKind},
     requests::{Outage, RequestKind, Requests},
     search::{HITS_MAX, NearestHit, Search},
@@ -21,13 +28,18 @@ pub use self::{
 };
 
 pub(crate) use self::{
+    cover::{Cover, Covers},
+    instances::{Instance, StreamFacts, Trouble},
+    levels::LEVELS_NANOS,
     log::Place,
     logs::{Group, LogRow},
+    messages::{Message, MessageKind},
+    meter::Meter,
 };
 
 use std::collections::BTreeMap;
 
-use hourlog::{Offset, Record};
+use hourlog::{Error, Offset, Record};
 use jiff::tz::TimeZone;
 
 use crate::tui::{keymap::KeyScope, lanes::Lanes, memory::Memory};
@@ -69,6 +81,14 @@ pub struct State {
     pub log: Option<Log>,
     /// The logs that were open before, as the user left them.
     closed: BTreeMap<Lanes, Log>,
+    /// The log that was open last.
+    pub(crate) last_open: Option<Lanes>,
+    /// The screens over that of the logs.
+    pub(crate) covers: Covers,
+    /// The instances of the service.
+    pub instances: Instances,
+    /// The messages of this session.
+    pub messages: Messages,
     /// The requests to the backend.
     pub requests: Requests,
     /// The open prompt.
@@ -130,6 +150,10 @@ impl State {
             logs: Logs::default(),
             log: None,
             closed: BTreeMap::new(),
+            last_open: None,
+            covers: Covers::default(),
+            instances: Instances::default(),
+            messages: Messages::default(),
             requests: Requests::default(),
             prompt: None,
             history: BTreeMap::new(),
@@ -173,9 +197,19 @@ impl State {
         }
     }
 
-    /// Shows a notice for a few seconds.
+    /// Shows a notice for a few seconds, and keeps it as a message.
     pub(crate) fn say(&mut self, text: impl Into<String>) {
-        self.notice = Some(Notice { text: text.into(), until: self.now.saturating_add_nanos(NOTICE_NANOS) });
+        self.show(MessageKind::Notice, text.into());
+    }
+
+    /// Shows an error for a few seconds, and keeps it as a message.
+    pub(crate) fn say_error(&mut self, error: &Error) {
+        self.show(MessageKind::Error, error.to_string());
+    }
+
+    fn show(&mut self, kind: MessageKind, text: String) {
+        self.messages.add(kind, &text, self.now);
+        self.notice = Some(Notice { text, until: self.now.saturating_add_nanos(NOTICE_NANOS) });
     }
 
     /// Takes the notice away, because it is not true any more.
@@ -199,12 +233,19 @@ impl State {
         self.log.as_ref().is_some_and(|log| matches!(log.mode, Mode::Playing { .. }))
     }
 
+    /// Returns true while the list of logs is asked for: it is seen, or below the messages, which tell of its outages.
+    pub(crate) fn lists_logs(&self) -> bool {
+        self.log.is_none() && self.covers.top() != Some(Cover::Service)
+    }
+
     /// Returns the scope of the keys on the current screen.
     pub(crate) fn key_scope(&self) -> KeyScope {
-        match &self.log {
-            Some(log) if log.detail.is_open => KeyScope::Detail,
-            Some(_) => KeyScope::Log,
-            None => KeyScope::Logs,
+        match (self.covers.top(), &self.log) {
+            (Some(Cover::Service), _) => KeyScope::Service,
+            (Some(Cover::Messages), _) => KeyScope::Messages,
+            (None, Some(log)) if log.detail.is_open => KeyScope::Detail,
+            (None, Some(_)) => KeyScope::Log,
+            (None, None) => KeyScope::Logs,
         }
     }
 
@@ -231,6 +272,7 @@ impl State {
     /// Opens a log as the user left it.
     pub(crate) fn open(&mut self, lanes: Lanes) {
         self.close();
+        self.covers.clear();
         self.logs.cursor = Some(RowKey::Log(lanes.first().clone()));
         self.log = Some(self.closed.remove(&lanes).unwrap_or_else(|| Log::new(lanes)));
         self.limit_ahead();
@@ -263,6 +305,7 @@ impl State {
     pub(crate) fn close(&mut self) {
         self.requests.close_log();
         let Some(log) = self.log.take() else { return };
+        self.last_open = Some(log.lanes.clone());
         if self.closed.len() >= CLOSED_MAX {
             self.closed.pop_first();
         }

@@ -5,13 +5,16 @@ mod copying;
 mod detail;
 mod finding;
 mod following;
+mod instances;
 mod loading;
 mod log;
 mod logs;
+mod messages;
 mod mouse;
 mod play;
 mod preview;
 mod prompt;
+mod screens;
 mod search;
 mod selection;
 mod surveys;
@@ -56,6 +59,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Logs(logs) => logs::answered(state, logs),
         Msg::Strips { request, strips } => logs::stripped(state, &request, strips),
         Msg::Previewed { number, preview } => preview::previewed(state, number, preview),
+        Msg::Service { number, report } => instances::answered(state, number, *report),
         Msg::Loaded { number, events } => loading::loaded(state, number, events),
         Msg::Checked { number, result } => selection::checked(state, number, result, &mut effects),
         Msg::Counted { number, kind, counts } => loading::counted(state, number, kind, counts),
@@ -72,8 +76,10 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     }
     logs::ask(state, &mut effects);
     preview::ask(state, &mut effects);
+    instances::ask(state, &mut effects);
     loading::ask(state, &mut effects);
     surveys::ask(state, &mut effects);
+    messages::note(state);
     effects
 }
 
@@ -127,7 +133,13 @@ fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         }
         Action::Palette => state.prompt = Some(Prompt::new(PromptKind::Palette, "")),
         Action::Help => state.help = Some(0),
-        action if state.log.is_some() => log::perform(state, action, effects),
-        action => logs::perform(state, action, effects),
+        Action::ShowLogs | Action::ShowLog | Action::ShowService | Action::ShowMessages => {
+            screens::show(state, action, effects);
+        }
+        action => match (state.covers.top(), &state.log) {
+            (Some(cover), _) => screens::perform(state, cover, action, effects),
+            (None, Some(_)) => log::perform(state, action, effects),
+            (None, None) => logs::perform(state, action, effects),
+        },
     }
 }

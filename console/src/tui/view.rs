@@ -4,19 +4,25 @@
 mod chips;
 mod columns;
 mod detail;
+mod endpoints;
 mod footer;
 mod header;
 mod help;
+mod instances;
+mod lag;
 mod list;
 mod log;
 mod logs;
 mod looks;
+mod messages;
 mod overlay;
 mod palette;
 mod pen;
 mod plot;
 mod preview;
+mod rule;
 mod scrubber;
+mod service;
 mod spread;
 
 pub use self::looks::{Looks, Role, Theme};
@@ -26,7 +32,7 @@ use ratatui::{buffer::Buffer, style::Style};
 
 use crate::tui::{
     layout::{self, SIZE_MIN, ScreenAreas},
-    state::{PromptKind, State},
+    state::{Cover, PromptKind, State},
 };
 
 use pen::Pen;
@@ -41,9 +47,11 @@ pub fn view(state: &State, looks: Looks, buffer: &mut Buffer) {
     }
     let ScreenAreas { header, body, footer } = layout::screen_areas(screen);
     header::draw(state, looks, buffer, header);
-    match &state.log {
-        Some(log) => log::draw(state, log, looks, buffer),
-        None => {
+    match (state.covers.top(), &state.log) {
+        (Some(Cover::Service), _) => service::draw(state, looks, buffer, body),
+        (Some(Cover::Messages), _) => messages::draw(state, looks, buffer, body),
+        (None, Some(log)) => log::draw(state, log, looks, buffer),
+        (None, None) => {
             let areas = layout::logs_areas(state);
             logs::draw(state, looks, buffer, areas.list);
             if let Some(areas) = areas.preview {

@@ -15,6 +15,7 @@ use console::tui::{
     key::Key,
     msg::{Effect, Msg, StripsRequest},
     pages::Fetched,
+    report::{InstanceStats, ServiceReport, StreamReport},
     scale::Grid,
     scan::Direction,
     screen::Screen,
@@ -31,7 +32,8 @@ use hourlog::{
     store::{Arrival, EventRow, Store, Width, Write as Put},
     text::Text,
     wire::{
-        AheadReply, BinReply, LogReply, LogsReply, RecentReply, Span, StripReply, TimelineReply, TimelineRequest, When,
+        AheadReply, BinReply, LogReply, LogsReply, RecentReply, Span, StatusReply, StripReply, TimelineReply,
+        TimelineRequest, When,
     },
 };
 use jiff::tz::TimeZone;
@@ -56,6 +58,10 @@ pub(crate) struct Archive {
     requests: AtomicUsize,
     /// The time of its clock.
     now: AtomicI64,
+    /// The instances of the service.
+    instances: Mutex<Vec<(StatusReply, InstanceStats)>>,
+    /// Questions to `$SRV.STATS` and to JetStream are denied.
+    are_stats_denied: AtomicBool,
 }
 
 impl Archive {
@@ -136,6 +142,31 @@ impl Source for Archive {
             strips.push((log.clone(), StripReply { counts, exact: true }));
         }
         Ok(strips)
+    }
+
+    async fn service(&self) -> ServiceReport {
+        if let (Err(statuses), Err(stats)) = (self.count_request(), self.count_request()) {
+            return ServiceReport { statuses: Err(statuses), stats: Err(stats), streams: Vec::new() };
+        }
+        let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        let received = |stats: &InstanceStats| {
+            let mut stats = stats.clone();
+            stats.received_nanos = self.now().nanos();
+            stats
+        };
+        let stats = || instances.iter().map(|(_, stats)| received(stats)).collect();
+        let denied = |subject: &str| {
+            let denial = format!("the server does not allow Publish to \"{subject}\"; ask its operator");
+            Error::new(ErrorKind::NotAllowed, denial)
+        };
+        let is_denied = self.are_stats_denied.load(Relaxed);
+        let stream = StreamReport { bytes: 42_000_000, bytes_max: Some(10_000_000_000), messages: 99, oldest: None };
+        let stream = if is_denied { Err(denied("$JS.API.STREAM.INFO.HOURLOG")) } else { Ok(stream) };
+        ServiceReport {
+            statuses: Ok(instances.iter().map(|(status, _)| status.clone()).collect()),
+            stats: if is_denied { Err(denied("$SRV.STATS.hourlog")) } else { Ok(stats()) },
+            streams: vec![("HOURLOG".to_owned(), stream)],
+        }
     }
 
     async fn newest(&self, log: &LogId, limit: u32, selection: &Selection) -> Result<Fetched> {
@@ -420,8 +451,7 @@ impl Harness {
     /// Opens a console like [`Harness::open`], without colours and in ASCII only.
     pub(crate) async fn plain(columns: u16, rows: u16) -> Self {
         let mut console = Self::open(columns, rows).await;
-        console.looks = Looks { theme: Theme::Mono, ascii: true };
-        console.resize(columns, rows).await;
+        console.draw_plainly().await;
         console
     }
 
@@ -575,6 +605,11 @@ impl Harness {
         }
     }
 
+    /// Pastes a text.
+    pub(crate) async fn paste(&mut self, text: &str) {
+        self.handle(Msg::Paste(text.to_owned())).await;
+    }
+
     /// Holds a key down: it repeats before any reply is handled.
     pub(crate) async fn hold(&mut self, key: &str, times: usize) {
         let key: Key = key.parse().expect("the key is known");
@@ -660,6 +695,23 @@ impl Harness {
     /// Makes the archive fail every request with `NotAllowed`, or work again.
     pub(crate) fn set_denied(&self, denied: bool) {
         self.archive.denied.store(denied, Relaxed);
+    }
+
+    /// Replaces the instances of the service.
+    pub(crate) fn set_instances(&self, instances: Vec<(StatusReply, InstanceStats)>) {
+        *self.archive.instances.lock().unwrap_or_else(PoisonError::into_inner) = instances;
+    }
+
+    /// Denies questions to `$SRV.STATS` and to JetStream, or allows them again.
+    pub(crate) fn set_stats_denied(&self, is_denied: bool) {
+        self.archive.are_stats_denied.store(is_denied, Relaxed);
+    }
+
+    /// Draws in ASCII without colours from now on.
+    pub(crate) async fn draw_plainly(&mut self) {
+        let (columns, rows) = self.state.size;
+        self.looks = Looks { theme: Theme::Mono, ascii: true };
+        self.resize(columns, rows).await;
     }
 
     /// Holds all replies from now on.

@@ -262,6 +262,8 @@ async fn a_denied_request_names_its_subject_and_leaves_the_rest_usable() {
             { user: lister, password: l, permissions: { publish: ["hourlog.logs"], subscribe: ["_INBOX.>"] } }
             { user: reader, password: r, permissions: {
                 publish: ["hourlog.logs", "hourlog.replay.>"], subscribe: ["_INBOX.>"] } }
+            { user: watcher, password: w, permissions: {
+                publish: ["hourlog.logs", "hourlog.status"], subscribe: ["_INBOX.>"] } }
             { user: deaf, password: d, permissions: { publish: ["hourlog.>"], subscribe: ["_INBOX_deaf.>"] } }
         ] }"#;
     let nats = NatsServer::start_with(NatsOptions { config: users.to_owned(), ..NatsOptions::default() }).await;
@@ -295,6 +297,17 @@ async fn a_denied_request_names_its_subject_and_leaves_the_rest_usable() {
     console.shows(&["NOT ALLOWED", "one", "Pretty", "hourlog.timeline.orders"]).await;
     console.press("/one\r");
     console.shows(&["/ one", "hit 1 of 1"]).await;
+    console.press("qq");
+    assert!(console.exits().await.success());
+
+    // Where the counts of the endpoints and the stream are denied, their subjects are named.
+    let mut console = Console::open_as(&url, &["--user", "watcher", "--password", "w"]);
+    console.shows(&["online", "orders"]).await;
+    console.press("3");
+    console
+        .shows(&["1 of 1 answers", "\"$SRV.STATS.hourlog\"", "STREAM.INFO.HOURLOG\"", "they could not be read"])
+        .await;
+    console.shows(&["stream HOURLOG"]).await;
     console.press("qq");
     assert!(console.exits().await.success());
 
@@ -426,6 +439,28 @@ async fn the_list_shows_what_has_changed() {
     console.hides("  uw ").await;
     console.shows(&["quakes  (11)", "orders"]).await;
     console.press("qq");
+    assert!(console.exits().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_screen_of_the_service_shows_a_real_one_and_its_restart() {
+    let mut service = service().await;
+    publish(&service, "orders", 0..5).await;
+    let mut console = Console::open(&service.nats.url());
+    console.shows(&["orders"]).await;
+    console.press("3");
+    console.shows(&["1 of 1 answers", "endpoints of", " logs ", " status ", "without a request"]).await;
+    console.shows(&["stream HOURLOG", "nothing waits", "since ", "one scale for all strips"]).await;
+    service.process.kill();
+    console.shows(&["OFFLINE since", "0 of 1 answer", "has not answered since"]).await;
+    service.start_again().await;
+    // Another run is another instance.
+    console.shows(&["online", "1 of 2 answer"]).await;
+    console.press("4");
+    console.shows(&["the service answers again, after ", "no hourlogd answers on"]).await;
+    console.press("q1");
+    console.shows(&["orders", "events/s"]).await;
+    console.press("q");
     assert!(console.exits().await.success());
 }
 

@@ -29,6 +29,8 @@ pub struct Prompt {
 pub enum PromptKind {
     /// Find a log.
     Find,
+    /// Find a message.
+    FindMessage,
     /// Go to a time.
     GoTo,
     /// Search for a pattern.

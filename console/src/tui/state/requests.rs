@@ -17,6 +17,8 @@ const LOGS_EVERY_NANOS: i64 = 2_000_000_000;
 #[derive(Debug, Default)]
 pub struct Requests {
     numbers: u64,
+    /// Number of the requests that have succeeded.
+    answers: u64,
     tracks: BTreeMap<RequestKind, Track>,
 }
 
@@ -29,6 +31,8 @@ pub enum RequestKind {
     Strips,
     /// For the newest events of the log under the cursor.
     Preview,
+    /// For the report of the service about itself.
+    Service,
     /// For events of the open log.
     Events,
     /// For the service's opinion of a filter.
@@ -64,6 +68,11 @@ impl RequestKind {
     fn is_of_list(self) -> bool {
         matches!(self, Self::Logs | Self::Strips | Self::Preview)
     }
+
+    /// Returns true for requests that have nothing to do with the open log.
+    fn outlives_log(self) -> bool {
+        self.is_of_list() || self == Self::Service
+    }
 }
 
 /// The requests of one kind.
@@ -90,7 +99,7 @@ pub struct Outage {
 impl Requests {
     /// Forgets the requests for the log that was open. Their answers do not matter any more.
     pub(crate) fn close_log(&mut self) {
-        self.tracks.retain(|kind, _| kind.is_of_list());
+        self.tracks.retain(|kind, _| kind.outlives_log());
     }
 
     /// Returns true if a request of this kind may be sent: none is outstanding, and the pause is
@@ -133,9 +142,12 @@ impl Requests {
     /// Notes the answer to a request that has one.
     pub(crate) fn succeeded(&mut self, kind: RequestKind, now: Offset) {
         self.is_well(kind);
+        self.answers += 1;
         let track = self.track(kind);
-        track.asked_at = None;
-        track.not_before = kind.is_of_list().then(|| now.saturating_add_nanos(LOGS_EVERY_NANOS));
+        let asked_at = track.asked_at.take();
+        // The service is asked for a while, and its rates need readings at even times.
+        let begin = asked_at.filter(|_| kind == RequestKind::Service).unwrap_or(now);
+        track.not_before = kind.outlives_log().then(|| begin.saturating_add_nanos(LOGS_EVERY_NANOS));
     }
 
     /// Notes that the backend answers, also if a request has more answers to come. Ends an outage.
@@ -146,9 +158,9 @@ impl Requests {
     /// Notes a failure, and schedules the retry. Returns true if it is an outage; otherwise the
     /// service is there, and the request itself failed.
     pub(crate) fn failed(&mut self, kind: RequestKind, error: &Error, now: Offset) -> bool {
-        let is_outage = kind.is_of_list()
+        let is_outage = kind.outlives_log()
             || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::NotAllowed);
-        let pause = if kind.is_of_list() { LOGS_EVERY_NANOS } else { RETRY_NANOS };
+        let pause = if kind.outlives_log() { LOGS_EVERY_NANOS } else { RETRY_NANOS };
         let track = self.track(kind);
         // The follower retries by itself, under its number.
         if kind != RequestKind::Arrivals {
@@ -168,9 +180,20 @@ impl Requests {
         self.tracks.get(&kind)?.outage.as_ref()
     }
 
+    /// Returns all outages. Those of the list of logs only if it is asked for now.
+    pub(crate) fn outages(&self, lists_logs: bool) -> impl Iterator<Item = (RequestKind, &Outage)> {
+        let asked = self.tracks.iter().filter(move |(kind, _)| lists_logs || !kind.is_of_list());
+        asked.filter_map(|(kind, track)| Some((*kind, track.outage.as_ref()?)))
+    }
+
+    /// Returns the number of the requests that have succeeded so far.
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers
+    }
+
     /// Returns the longest outage of the open log.
     pub(crate) fn log_outage(&self) -> Option<&Outage> {
-        let of_log = self.tracks.iter().filter(|(kind, _)| !kind.is_of_list());
+        let of_log = self.tracks.iter().filter(|(kind, _)| !kind.outlives_log());
         of_log.filter_map(|(_, track)| track.outage.as_ref()).min_by_key(|outage| outage.since)
     }
 

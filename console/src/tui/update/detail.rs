@@ -202,6 +202,6 @@ fn add_to(state: &mut State, mut filters: Vec<Filter>, expression: &str, effects
             filters.push(filter);
             selection::check(state, filters, effects);
         }
-        Err(error) => state.say(error.to_string()),
+        Err(error) => state.say_error(&error),
     }
 }

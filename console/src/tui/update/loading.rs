@@ -169,7 +169,7 @@ pub(super) fn failed(state: &mut State, kind: RequestKind, error: &Error) {
         log.empty = true;
     } else if !is_outage && error.kind() != ErrorKind::Refused {
         // A limit of the service is waited for.
-        state.say(error.to_string());
+        state.say_error(error);
     }
 }
 

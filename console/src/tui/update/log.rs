@@ -196,7 +196,7 @@ fn clear_patterns(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 /// Goes back to the list of logs.
-fn leave(state: &mut State, effects: &mut Vec<Effect>) {
+pub(super) fn leave(state: &mut State, effects: &mut Vec<Effect>) {
     search::stop(state, effects);
     state.close();
     effects.extend([Effect::StopFollowing, Effect::StopAsking]);

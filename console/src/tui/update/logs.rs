@@ -20,7 +20,7 @@ const STRIPS_MAX: usize = 60;
 
 /// Asks for the list of logs and the strips of those on the screen, while it is there.
 pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
-    if state.log.is_some() {
+    if !state.lists_logs() {
         return;
     }
     if state.requests.is_due(RequestKind::Logs, state.now) {

@@ -12,7 +12,7 @@ use crate::tui::{
 };
 
 use super::{
-    logs,
+    logs, screens,
     travel::{jump, keep_in_window, step},
 };
 
@@ -23,6 +23,9 @@ const WHEEL: i64 = 3;
 pub(super) fn handle(state: &mut State, input: MouseInput, effects: &mut Vec<Effect>) {
     if state.prompt.is_some() || state.help.take().is_some() {
         return;
+    }
+    if let Some(cover) = state.covers.top() {
+        return screens::handle_mouse(state, cover, input);
     }
     if state.log.is_none() {
         return handle_in_list(state, input, effects);

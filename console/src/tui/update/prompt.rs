@@ -12,7 +12,7 @@ use crate::{
         palette::{CHOICES_MAX, Target, choices},
         pattern::Pattern,
         prompt::{COPIES, WINDOWS, moment},
-        state::{Goal, Prompt, PromptKind, State, prompt::LETTERS_MAX},
+        state::{Cover, Goal, Prompt, PromptKind, State, prompt::LETTERS_MAX},
     },
     when::{self, Moment},
 };
@@ -48,8 +48,10 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> O
     let is_palette = prompt.kind == PromptKind::Palette;
     match key.code {
         KeyCode::Esc => {
-            if prompt.kind == PromptKind::Find {
-                state.logs.find.clear();
+            match prompt.kind {
+                PromptKind::Find => state.logs.find.clear(),
+                PromptKind::FindMessage => state.messages.find.clear(),
+                _ => {}
             }
             state.prompt = None;
         }
@@ -138,6 +140,8 @@ pub(super) fn paste(state: &mut State, text: &str) {
         None => {
             let line = line.trim();
             let kind = match state.log.is_some() {
+                _ if state.covers.top() == Some(Cover::Service) => return,
+                _ if state.covers.top() == Some(Cover::Messages) => PromptKind::FindMessage,
                 false => PromptKind::Find,
                 true if when::parse(line, state.service_now(), state.shown_zone()).is_ok() => PromptKind::GoTo,
                 true => PromptKind::Search,
@@ -149,11 +153,15 @@ pub(super) fn paste(state: &mut State, text: &str) {
     find(state);
 }
 
-/// Narrows the list of logs while the user types.
+/// Narrows the list of logs, or of messages, while the user types.
 fn find(state: &mut State) {
-    if let Some(Prompt { kind: PromptKind::Find, text, .. }) = &state.prompt {
-        state.logs.find.clone_from(text);
-        state.logs.cursor = None;
+    match &state.prompt {
+        Some(Prompt { kind: PromptKind::Find, text, .. }) => {
+            state.logs.find.clone_from(text);
+            state.logs.cursor = None;
+        }
+        Some(Prompt { kind: PromptKind::FindMessage, text, .. }) => state.messages.find.clone_from(text),
+        _ => {}
     }
 }
 
@@ -163,7 +171,10 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
     if kind == PromptKind::Palette {
         match choices(state, &text).into_iter().nth(choice)?.target {
             Target::Action(action) => return Some(action),
-            Target::Position(position) => travel::jump(state, position),
+            Target::Position(position) => {
+                state.covers.clear();
+                travel::jump(state, position);
+            }
             Target::Log(id) => logs::open(state, id.into(), effects),
         }
         return None;
@@ -172,7 +183,12 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
         PromptKind::GoTo => go_to(state, &text),
         PromptKind::Search => pattern(&text).map(|pattern| search::begin(state, pattern, effects)),
         PromptKind::Filter => filter(state, &text, effects),
-        PromptKind::Find | PromptKind::Window | PromptKind::Copy | PromptKind::Columns | PromptKind::Palette => Ok(()),
+        PromptKind::Find
+        | PromptKind::FindMessage
+        | PromptKind::Window
+        | PromptKind::Copy
+        | PromptKind::Columns
+        | PromptKind::Palette => Ok(()),
     };
     if let Err(error) = done {
         state.prompt = Some(Prompt::refused(kind, text, error));

@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use crate::tui::{
     keymap::{self, Action, Binding, KeyScope},
     prompt::{COPIES, WINDOWS, explain_time},
-    state::{Mode, Prompt, PromptKind, State, TimeRange},
+    state::{Cover, Mode, Prompt, PromptKind, State, TimeRange},
 };
 
 use super::{
@@ -16,6 +16,10 @@ use super::{
 
 /// Limit of the rows of an explanation above the prompt.
 const EXPLANATION_ROWS: u16 = 3;
+/// Width from which pinned keys have words.
+const PINNED_WORDS_FROM: u16 = 60;
+/// Width from which the keys of the screens are pinned.
+const SCREENS_FROM: u16 = 100;
 /// Limit of the hints at the left.
 const HINTS_MAX: usize = 6;
 
@@ -25,7 +29,7 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
         return draw_prompt(state, prompt, looks, buffer, area);
     }
     let scope = state.key_scope();
-    let pinned = pinned(scope, area.width);
+    let pinned = pinned(scope, state.messages.unseen(), area.width);
     let pinned_width: usize = pinned.iter().map(|(key, word)| pen::width(key) + word.len() + 3).sum();
     let pinned_at = area.right().saturating_sub(pinned_width as u16);
     let mut right = pinned_at;
@@ -51,16 +55,26 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
     for (key, word) in pinned {
         pen.put(" ", Style::new()).put(key, looks.name());
         if !word.is_empty() {
-            pen.put(" ", Style::new()).put(word, Style::new());
+            pen.put(" ", Style::new()).put(&word, Style::new());
         }
         pen.put(" ", Style::new());
     }
 }
 
-/// Returns the keys that are always there.
-fn pinned(scope: KeyScope, width: u16) -> [(&'static str, &'static str); 3] {
-    let back = if scope == KeyScope::Logs { "quit" } else { "back" };
-    if width < 60 { [("?", ""), (":", ""), ("q", "")] } else { [("?", "help"), (":", "commands"), ("q", back)] }
+/// Returns the keys that are always there, and that of the messages if there are `unseen` ones.
+fn pinned(scope: KeyScope, unseen: usize, width: u16) -> Vec<(&'static str, String)> {
+    if width < PINNED_WORDS_FROM {
+        return [("?", ""), (":", ""), ("q", "")].map(|(key, word)| (key, word.to_owned())).into();
+    }
+    let mut pinned = vec![("?", "help".to_owned()), (":", "commands".to_owned())];
+    let is_inside = matches!(scope, KeyScope::Log | KeyScope::Detail);
+    if unseen > 0 {
+        pinned.push(("4", format!("({unseen} new)")));
+    } else if !is_inside && width >= SCREENS_FROM {
+        pinned.push(("1 2 3 4", "screens".to_owned()));
+    }
+    pinned.push(("q", if scope == KeyScope::Logs { "quit" } else { "back" }.to_owned()));
+    pinned
 }
 
 /// Returns the keys that are possible now, with a word for each.
@@ -72,6 +86,18 @@ fn hints_of(state: &State) -> Vec<(Vec<&'static str>, &'static str)> {
     let two = |first: Action, second: Action, word: &'static str| {
         Some((vec![keys(first)?.keys[0], keys(second)?.keys[0]], word))
     };
+    match state.covers.top() {
+        Some(Cover::Service) => {
+            let hints = [two(Action::Up, Action::Down, "instance"), one(Action::CopyDoctor, "copy doctor")];
+            return hints.into_iter().flatten().collect();
+        }
+        Some(Cover::Messages) => {
+            let step = two(Action::Up, Action::Down, "message");
+            let hints = [step, one(Action::Search, "find"), one(Action::Copy, "copy")];
+            return hints.into_iter().flatten().collect();
+        }
+        None => {}
+    }
     let hints = match &state.log {
         None => vec![
             one(Action::Open, "open"),
@@ -140,7 +166,7 @@ fn hints_of(state: &State) -> Vec<(Vec<&'static str>, &'static str)> {
 /// Draws the prompt, the text so far, and what it means or why it is refused.
 fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer, area: Rect) {
     let label = match prompt.kind {
-        PromptKind::Find => " find: ",
+        PromptKind::Find | PromptKind::FindMessage => " find: ",
         PromptKind::GoTo => " go to: ",
         PromptKind::Search => " search: ",
         PromptKind::Filter => " only events with: ",

@@ -6,7 +6,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use crate::{
     output::human_count,
     tui::{
-        state::{Log, Mode, Outage, RequestKind, State},
+        state::{Cover, Log, Mode, Outage, RequestKind, State},
         times,
     },
     when,
@@ -28,9 +28,12 @@ const LOADING_NANOS: i64 = 300_000_000;
 
 pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect) {
     let arrow = looks.drawn(" ▸ ", " > ");
-    let outage = match &state.log {
-        Some(_) => state.requests.log_outage(),
-        None => state.requests.outage(RequestKind::Logs),
+    let cover = state.covers.top();
+    let log = state.log.as_ref().filter(|_| cover.is_none());
+    let outage = match (cover, &state.log) {
+        (Some(Cover::Service), _) => state.requests.outage(RequestKind::Service),
+        (_, Some(_)) => state.requests.log_outage(),
+        (_, None) => state.requests.outage(RequestKind::Logs),
     };
     let (sign, word, style) = match outage {
         Some(outage) if outage.denied => (looks.drawn("✗", "x"), "not allowed", looks.bad()),
@@ -42,9 +45,13 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
         WIDE_COLUMNS.. => format!("{mouse}{sign} {word}"),
         _ => format!("{mouse}{sign}"),
     };
-    let time = state.log.as_ref().and_then(|log| Some(time_text(state, log.time()?, area.width)));
+    let time = match cover {
+        Some(Cover::Service) => answering(state),
+        Some(Cover::Messages) => None,
+        None => log.and_then(|log| Some(time_text(state, log.time()?, area.width))),
+    };
     let time = time.map_or_else(String::new, |time| looks.spelled(&time));
-    let mode = match &state.log {
+    let mode = match log {
         Some(log) => Some(mode(state, log, looks)),
         None => outage.map(|outage| (outage_text(state, outage), looks.bad().patch(Looks::here()))),
     };
@@ -57,7 +64,7 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
     let crumbs = Rect { width: mode_at.saturating_sub(area.x), ..area };
     let mut pen = Pen::new(buffer, crumbs, 0);
     pen.put(" ", Style::new());
-    match &state.log {
+    match log {
         Some(log) if area.width >= DATE_COLUMNS => {
             pen.put("hourlog", looks.name());
             if area.width >= WIDE_COLUMNS {
@@ -66,7 +73,18 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
             pen.put(arrow, looks.aside()).foreign(&log.lanes.to_string(), looks.name());
         }
         Some(log) => drop(pen.foreign(&log.lanes.to_string(), looks.name())),
-        None => drop(pen.put("hourlog", looks.name()).put(arrow, looks.aside()).foreign(&state.server, Style::new())),
+        None => {
+            let name = if cover.is_some() { &state.label } else { &state.server };
+            pen.put("hourlog", looks.name());
+            if cover.is_none() || area.width >= WIDE_COLUMNS {
+                pen.put(arrow, looks.aside()).foreign(name, Style::new());
+            }
+        }
+    }
+    match cover {
+        Some(Cover::Service) => drop(pen.put(arrow, looks.aside()).put("service", looks.name())),
+        Some(Cover::Messages) => drop(pen.put(arrow, looks.aside()).put("messages", looks.name())),
+        None => {}
     }
     let mut pen = Pen::new(buffer, area, 0);
     if let Some((text, style)) = mode {
@@ -74,6 +92,14 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
     }
     pen.go_to(time_at).put(&time, Style::new());
     pen.go_to(right).put(&connection, style);
+}
+
+/// Returns how many of the known instances have answered the last time.
+fn answering(state: &State) -> Option<String> {
+    let all = state.instances.all().len();
+    let answering = state.instances.all().filter(|instance| instance.answers).count();
+    let verb = if all == 1 { "answers" } else { "answer" };
+    (all > 0).then(|| format!("{answering} of {all} {verb}"))
 }
 
 /// Returns a time with its weekday, zone and distance, as far as there is room.

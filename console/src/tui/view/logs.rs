@@ -176,7 +176,15 @@ fn summary(state: &State, shown: usize, looks: Looks, pen: &mut Pen<'_>) {
 }
 
 /// Writes a text into a column.
-fn put(buffer: &mut Buffer, area: Rect, row: u16, (x, width): (u16, u16), text: &str, right: bool, style: Style) {
+pub(super) fn put(
+    buffer: &mut Buffer,
+    area: Rect,
+    row: u16,
+    (x, width): (u16, u16),
+    text: &str,
+    right: bool,
+    style: Style,
+) {
     let area = Rect { width: (x + width).saturating_sub(area.x).min(area.width), ..area };
     let mut pen = Pen::new(buffer, area, row);
     let blanks = if right { usize::from(width).saturating_sub(pen::width(text)) as u16 } else { 0 };

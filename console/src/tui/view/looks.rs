@@ -151,6 +151,11 @@ impl Looks {
         if self.ascii { '~' } else { '…' }
     }
 
+    /// Returns the sign in the place of a number that is not known.
+    pub(crate) fn unknown(self) -> &'static str {
+        self.drawn("–", "-")
+    }
+
     /// Returns a bar of this many eighths.
     pub(crate) fn bar(self, eighths: usize) -> &'static str {
         let bars = if self.ascii { ASCII_BARS } else { BARS };
