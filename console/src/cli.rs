@@ -1,7 +1,6 @@
 //! The command line: global flags, subcommands, and how a run ends.
 
 mod admin;
-mod again;
 mod ahead;
 mod completions;
 mod conditions;
@@ -21,13 +20,10 @@ mod ls;
 mod man;
 mod near;
 mod publish;
-mod publisher;
-mod rate;
 mod read;
 mod replay;
 mod status;
 mod stop;
-mod trailer;
 
 use std::{error::Error as _, ffi::OsString, io::Write, process::ExitCode};
 
