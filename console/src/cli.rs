@@ -236,7 +236,7 @@ fn report(session: &Session, failure: &Failure) {
             Some(hint) => format!("interrupted; {hint}"),
             None => "interrupted".to_owned(),
         }),
-        Failure::Io { context, source } => session.out.error(&format!("{context}: {source}")),
+        Failure::Io { .. } => session.out.error(&failure.sentence()),
         Failure::Log(error) => {
             let mut text = error.to_string();
             let needs_causes =

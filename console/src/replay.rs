@@ -32,7 +32,7 @@ pub enum Step<'a> {
 /// Sends all events, and reports each step. An error of `report` ends the replay. Returns the number of events that were
 /// certainly sent.
 pub(crate) async fn send_all(
-    mut pacing: Pacing,
+    mut pacing: Pacing<'_>,
     target: &Target,
     sender: &mut Sender<'_>,
     mut report: impl FnMut(Step<'_>) -> Result<(), Failure>,

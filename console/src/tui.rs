@@ -14,6 +14,8 @@
 //!   log.
 //! - [`backend`] performs effects on a [`source`]: the [`service`], or a test's
 //!   archive. `listing` keeps the list of logs.
+//! - [`excerpt`] is what dialogs write to files and send again, by [`work`] that `exporting` and `replaying` do over an
+//!   [`outlet`]; [`working`] connects them.
 //! - [`terminal`] is the real terminal, with `escape` for keys whose bytes come apart, and [`tape`] records and replays its
 //!   input. [`screen`] writes what has changed. [`run`] connects all parts.
 
@@ -22,6 +24,8 @@ pub mod bars;
 mod columns;
 mod detail_text;
 mod escape;
+pub mod excerpt;
+mod exporting;
 pub mod filter;
 mod fuzzy;
 mod json;
@@ -34,11 +38,13 @@ mod memory;
 mod merging;
 pub mod mouse;
 pub mod msg;
+pub mod outlet;
 pub mod pages;
 mod palette;
 pub mod pattern;
 mod pretty;
 mod prompt;
+mod replaying;
 mod rows;
 pub mod scale;
 pub mod scan;
@@ -54,6 +60,8 @@ mod ticks;
 mod times;
 pub mod update;
 pub mod view;
+pub mod work;
+pub mod working;
 
 use std::{
     fs,
@@ -90,9 +98,9 @@ use self::{
     lanes::Lanes,
     memory::file::MemoryFile,
     msg::{Effect, Msg},
+    outlet::Outlet,
     screen::Screen,
     service::Service,
-    source::Source,
     state::State,
     tape::{TapeLine, TerminalInput},
     terminal::TerminalGuard,
@@ -271,7 +279,7 @@ fn file(path: &std::path::Path, source: io::Error) -> Failure {
 ///
 /// # Errors
 /// The errors of `inputs`, and [`Failure::Io`] if `out` cannot be written.
-pub async fn run<S: Source, W: Write>(
+pub async fn run<S: Outlet, W: Write>(
     source: S,
     state: &mut State,
     looks: Looks,

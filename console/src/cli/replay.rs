@@ -172,7 +172,7 @@ impl Replay {
         Ok(())
     }
 
-    fn pacing(&self, events: Events) -> Pacing {
+    fn pacing<'a>(&self, events: Events<'a>) -> Pacing<'a> {
         match (self.rate, self.as_fast_as_possible) {
             (Some(rate), _) => Pacing::rate(events, rate),
             (None, true) => Pacing::at_once(events),

@@ -57,7 +57,8 @@ impl Capture {
             .api_prefix(&connection.jetstream)
             .build(asking.remote.client().clone());
         let names = format!("{}.STREAM.NAMES", connection.jetstream);
-        let asked = stream::iter(&subjects).map(|subject| stream_of(&jetstream, subject)).buffered(ASKED_AT_ONCE);
+        let stream_of = |subject: String| stream_of(&jetstream, subject);
+        let asked = stream::iter(subjects.clone()).map(stream_of).buffered(ASKED_AT_ONCE);
         let streams = match denials.unless(Some(&names), asked.try_collect::<Vec<_>>()).await {
             Ok(streams) => streams,
             Err(error) if error.kind() != ErrorKind::NotAllowed => return Err(error.into()),
@@ -118,7 +119,7 @@ impl Capture {
 }
 
 /// Returns the stream that stores a subject.
-async fn stream_of(jetstream: &Context, subject: &str) -> Result<Option<String>> {
+async fn stream_of(jetstream: &Context, subject: String) -> Result<Option<String>> {
     match jetstream.stream_by_subject(subject).await {
         Ok(stream) => Ok(Some(stream)),
         Err(error) if error.kind() == GetStreamByNameErrorKind::NotFound => Ok(None),

@@ -1,5 +1,7 @@
 //! The service as a source: connects at the first request, and again after a failure.
 
+mod outlet;
+
 use hourlog::{
     Cursor, LogId, Position, Remote, Result,
     wire::{LogsReply, StripReply, TimelineReply, TimelineRequest},

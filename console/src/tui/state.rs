@@ -3,6 +3,7 @@
 
 pub(crate) mod counting;
 mod cursor_row;
+mod dialog;
 mod log;
 mod logs;
 pub(crate) mod prompt;
@@ -11,6 +12,7 @@ mod search;
 
 pub use self::{
     cursor_row::CursorRow,
+    dialog::{Dialog, Stage},
     log::{Detail, DetailTab, Goal, Heights, Jumps, Log, Mode, Scrubber, Tail, TimeRange},
     logs::{Logs, RowKey},
     prompt::{Prompt, PromptKind},
@@ -71,6 +73,8 @@ pub struct State {
     pub requests: Requests,
     /// The open prompt.
     pub prompt: Option<Prompt>,
+    /// The open dialog. Its text is in the prompt.
+    pub dialog: Option<Dialog>,
     /// The texts that were entered, by the kind of the prompt, the newest last.
     pub(crate) history: BTreeMap<PromptKind, Vec<String>>,
     /// The console receives the inputs of the mouse.
@@ -130,6 +134,7 @@ impl State {
             closed: BTreeMap::new(),
             requests: Requests::default(),
             prompt: None,
+            dialog: None,
             history: BTreeMap::new(),
             has_mouse: false,
             help: None,

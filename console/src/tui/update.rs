@@ -3,6 +3,7 @@
 
 mod copying;
 mod detail;
+mod dialog;
 mod following;
 mod loading;
 mod log;
@@ -58,6 +59,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::FollowStarted { number } => following::follow_started(state, number),
         Msg::Arrived { number, events } => following::arrived(state, number, events),
         Msg::Scanned { number, page } => search::scanned(state, number, page),
+        Msg::Totalled { number, total } => dialog::counted_total(state, number, total),
+        Msg::Worked { number, worked } => dialog::worked(state, number, worked),
     }
     travel::settle(state);
     play::fulfil(state);

@@ -22,8 +22,9 @@ use console::tui::{
     state::State,
     update::update,
     view::{Looks, Theme},
+    working::work,
 };
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::pending};
 use hourlog::{
     Cursor, Error, ErrorKind, Event, LogId, Memory, Offset, Position, Record, Result, Seq,
     read::{Counting, End, Query, ahead, describe, histogram, page},
@@ -34,6 +35,8 @@ use hourlog::{
     },
 };
 use jiff::tz::TimeZone;
+
+use super::export::Outbox;
 
 pub(crate) const DAY: i64 = 86_400_000_000_000;
 const MINUTE: i64 = 60_000_000_000;
@@ -53,6 +56,8 @@ pub(crate) struct Archive {
     down: AtomicBool,
     denied: AtomicBool,
     requests: AtomicUsize,
+    /// What leaves it.
+    pub(crate) outbox: Outbox,
     /// The time of its clock.
     now: AtomicI64,
 }
@@ -490,7 +495,7 @@ impl Harness {
         let mut asks = Vec::new();
         for effect in update(&mut self.state, msg) {
             match effect {
-                Effect::Ask(_) | Effect::Scan { .. } => asks.push(effect),
+                Effect::Ask(_) | Effect::Scan { .. } | Effect::Work { .. } => asks.push(effect),
                 Effect::Follow { number, lanes, selection } => {
                     self.begun = Some(number);
                     self.followed = Some((number, lanes.first().clone()));
@@ -499,7 +504,12 @@ impl Harness {
                 Effect::StopFollowing => self.followed = None,
                 Effect::Quit => self.quit = true,
                 Effect::Copy(text) => self.copied = Some(text),
-                Effect::StopScanning | Effect::StopAsking | Effect::Suspend | Effect::Redraw | Effect::Mouse(_) => {}
+                Effect::StopScanning
+                | Effect::StopWork
+                | Effect::StopAsking
+                | Effect::Suspend
+                | Effect::Redraw
+                | Effect::Mouse(_) => {}
             }
         }
         asks
@@ -511,6 +521,9 @@ impl Harness {
             Effect::Ask(ask) => vec![answer(&self.archive, ask).await],
             Effect::Scan { number, scan: scanned } => {
                 scan(&self.archive, &scanned).map(|page| Msg::Scanned { number, page }).collect().await
+            }
+            Effect::Work { number, work: wanted } => {
+                work(&self.archive, &wanted, pending()).map(|worked| Msg::Worked { number, worked }).collect().await
             }
             other => panic!("{other:?} is not a request"),
         }

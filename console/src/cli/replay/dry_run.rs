@@ -40,7 +40,7 @@ pub(super) async fn print(
     session: &Session,
     target: &Target,
     capture: &Capture,
-    mut events: Events,
+    mut events: Events<'_>,
 ) -> Result<(), Failure> {
     let mut planned: BTreeMap<String, (u64, u64, Offset, Offset)> = BTreeMap::new();
     let bar = progress_bar(&session.out, None, PROGRESS);

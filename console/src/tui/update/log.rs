@@ -11,7 +11,7 @@ use crate::tui::{
 };
 
 use super::{
-    detail, play, search, selection,
+    detail, dialog, play, search, selection,
     travel::{burst, follow, go, jump_to_goal, mark, other, scrub, step, zoom, zoom_all, zoom_range},
 };
 
@@ -59,6 +59,8 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::NextTimeStyle => return next_time_style(state),
         Action::Copy => return state.prompt = Some(Prompt::new(PromptKind::Copy, "")),
         Action::Open => return detail::enter(state),
+        Action::Export => return dialog::open(state, PromptKind::Export, effects),
+        Action::Replay => return dialog::open(state, PromptKind::Replay, effects),
         _ => {}
     }
     let Some(log) = &mut state.log else { return };
