@@ -1,8 +1,8 @@
 //! Does work on an excerpt, and counts its events.
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, stream};
 use hourlog::{ErrorKind, Result, wire::TimelineRequest};
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 use crate::tui::{
     excerpt::{Excerpt, Total},
@@ -22,10 +22,10 @@ pub fn work<'a>(
     work: &'a Work,
     stop: impl Future<Output = ()> + Send + 'a,
 ) -> impl Stream<Item = Worked> + Send + 'a {
-    let (sender, mut reports) = mpsc::channel(1);
-    // While a report waits to be taken, the next ones are left out: only the newest would be seen.
+    // Of the reports that nobody has taken yet, only the newest is of use.
+    let (sender, reports) = watch::channel(Progress::default());
     let report = move |progress: Progress| {
-        let _ = sender.try_send(progress);
+        sender.send_replace(progress);
     };
     let stop = Box::pin(stop);
     let done = async move {
@@ -35,7 +35,11 @@ pub fn work<'a>(
             Work::Replay(replay) => Worked::Replayed(replaying::replay(source, replay, report, stop).await),
         }
     };
-    let progress = stream::poll_fn(move |context| reports.poll_recv(context)).map(Worked::Progress);
+    let progress = stream::unfold(reports, |mut reports| async move {
+        reports.changed().await.ok()?;
+        let progress = *reports.borrow_and_update();
+        Some((Worked::Progress(progress), reports))
+    });
     stream::select(progress, stream::once(done))
 }
 

@@ -1,5 +1,9 @@
 //! A console without a terminal or a service: tests press keys and read the screen.
 
+mod outbox;
+
+pub(crate) use self::outbox::Outbox;
+
 use std::{
     io::{self, Write},
     sync::{
@@ -35,8 +39,6 @@ use hourlog::{
     },
 };
 use jiff::tz::TimeZone;
-
-use super::export::Outbox;
 
 pub(crate) const DAY: i64 = 86_400_000_000_000;
 const MINUTE: i64 = 60_000_000_000;

@@ -1,11 +1,16 @@
 //! The dialogs for an export and a replay: the events that they are about, what was chosen, and how far the work is. The
 //! text of a dialog, the file or the subject, is that of its prompt.
 
+use std::borrow::Cow;
+
 use hourlog::pace::Speed;
 
-use crate::tui::{
-    excerpt::{Excerpt, Total},
-    work::{Plan, Progress},
+use crate::{
+    shell::quoted,
+    tui::{
+        excerpt::{Excerpt, Total},
+        work::{Plan, Progress},
+    },
 };
 
 /// The speeds of a replay, behind the one that is as fast as possible.
@@ -76,7 +81,7 @@ impl Dialog {
 
     /// Returns the command that exports to a file. `flags`, if there are any, begin with a blank.
     pub(crate) fn export_command(&self, flags: &str, path: &str) -> String {
-        self.excerpt.command("export", flags, &format!(" -O {}", crate::shell::quoted(path.trim())))
+        self.excerpt.command("export", flags, &format!(" -O {}", word(path, "FILE")))
     }
 
     /// Returns the command that sends the events to subjects. `flags`, if there are any, begin with a blank.
@@ -86,6 +91,14 @@ impl Dialog {
             None => " --as-fast-as-possible".to_owned(),
         };
         let into_log = if self.is_into_log { " --into-log" } else { "" };
-        self.excerpt.command("replay", flags, &format!(" --to {}{speed}{into_log}", crate::shell::quoted(to.trim())))
+        self.excerpt.command("replay", flags, &format!(" --to {}{speed}{into_log}", word(to, "SUBJECT")))
+    }
+}
+
+/// Returns a text as a word for a shell, or a placeholder if it is empty.
+fn word<'a>(text: &'a str, placeholder: &'a str) -> Cow<'a, str> {
+    match text.trim() {
+        "" => Cow::Borrowed(placeholder),
+        text => quoted(text),
     }
 }

@@ -59,11 +59,7 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         KeyCode::Tab => dialog.is_editing = !dialog.is_editing,
         KeyCode::Esc if dialog.is_editing && !prompt.text.is_empty() => dialog.is_editing = false,
         KeyCode::Esc => close(state),
-        _ if dialog.is_editing => {
-            if prompt.edit(key) {
-                dialog.stage = Stage::Choosing;
-            }
-        }
+        _ if dialog.is_editing => edit(dialog, prompt, key),
         KeyCode::Char('q') => close(state),
         KeyCode::Char('y') => copy(state, effects),
         KeyCode::Left if is_replay => dialog.change_speed(-1),
@@ -73,6 +69,13 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
             dialog.stage = Stage::Choosing;
         }
         _ => {}
+    }
+}
+
+/// Changes the text as a key asks for. What was found out about the text before does not hold any more.
+fn edit(dialog: &mut Dialog, prompt: &mut Prompt, key: Key) {
+    if prompt.edit(key) {
+        dialog.stage = Stage::Choosing;
     }
 }
 

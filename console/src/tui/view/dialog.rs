@@ -4,10 +4,15 @@ mod keys;
 
 pub(super) use self::keys::keys;
 
+use std::borrow::Cow;
+
+use hourlog::Offset;
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use textwrap::WordSplitter;
 
 use crate::{
     output::{counted, human_bytes, human_count},
+    sanitize::sanitize,
     tui::{
         excerpt::{Excerpt, Total},
         state::{Dialog, Prompt, PromptKind, Stage, State},
@@ -49,8 +54,8 @@ pub(super) fn draw(state: &State, dialog: &Dialog, prompt: &Prompt, looks: Looks
     let width = usize::from(area.width).saturating_sub(NAME_COLUMNS + 2).max(1);
     // The title and the text have a row each.
     let room = usize::from(area.height).saturating_sub(2);
-    let rows = rows(above, below, width, room, looks.ellipsis());
-    let height = (rows.len() + 2).min(usize::from(area.height)) as u16;
+    let rows = rows([above, below], width, room, looks);
+    let height = (rows.len() + 1).min(usize::from(area.height)) as u16;
     let area = Rect { y: area.bottom() - height, height, ..area };
     overlay::clear(buffer, area);
     let mut pen = Pen::new(buffer, area, 0);
@@ -71,7 +76,7 @@ pub(super) fn draw(state: &State, dialog: &Dialog, prompt: &Prompt, looks: Looks
             }
             Row::Part { name, text, role } => {
                 put_name(&mut pen, name, looks);
-                pen.foreign(&looks.spelled(&text), looks.style(role));
+                pen.foreign(&text, looks.style(role));
             }
         }
     }
@@ -93,31 +98,38 @@ enum Row {
     },
 }
 
-/// Wraps the parts above and below the text. If there is no room for all rows, the last rows of the longest text go first.
-fn rows(above: Vec<Part>, below: Vec<Part>, width: usize, room: usize, ellipsis: char) -> Vec<Row> {
+/// Wraps the parts above and below the text. If there is no room for all rows, the last rows of the longest part go first,
+/// then secondary parts, and then those at the top: what Enter does stands at the end.
+fn rows(parts: [Vec<Part>; 2], width: usize, room: usize, looks: Looks) -> Vec<Row> {
+    let options = textwrap::Options::new(width).word_splitter(WordSplitter::NoHyphenation);
     let wrap = |part: Part| {
-        let mut lines = textwrap::wrap(&part.text, width).into_iter().map(|line| line.into_owned()).collect::<Vec<_>>();
-        shorten(&mut lines, TEXT_ROWS_MAX, width, ellipsis);
+        let text = looks.spelled(&sanitize(&part.text));
+        let mut lines: Vec<String> = textwrap::wrap(&text, &options).into_iter().map(Cow::into_owned).collect();
+        shorten(&mut lines, TEXT_ROWS_MAX, width, looks.ellipsis());
         (part, lines)
     };
-    let count = above.len();
-    let mut wrapped: Vec<(Part, Vec<String>)> = above.into_iter().chain(below).map(wrap).collect();
-    while wrapped.iter().map(|(_, lines)| lines.len()).sum::<usize>() > room {
-        let Some((_, lines)) = wrapped.iter_mut().rev().max_by_key(|(_, lines)| lines.len()) else { break };
-        if lines.len() <= 1 {
+    let [mut above, mut below] = parts.map(|parts| parts.into_iter().map(wrap).collect::<Vec<_>>());
+    let count = |parts: &[(Part, Vec<String>)]| parts.iter().map(|(_, lines)| lines.len()).sum::<usize>();
+    while count(&above) + count(&below) > room {
+        let longest = below.iter_mut().rev().chain(above.iter_mut().rev()).max_by_key(|(_, lines)| lines.len());
+        let secondary = |parts: &[(Part, Vec<String>)]| parts.iter().rposition(|(part, _)| part.role == Role::Aside);
+        if let Some((_, lines)) = longest.filter(|(_, lines)| lines.len() > 1) {
+            let fewer = lines.len() - 1;
+            shorten(lines, fewer, width, looks.ellipsis());
+        } else if let Some(secondary) = secondary(&below) {
+            below.remove(secondary);
+        } else if above.is_empty() {
             break;
+        } else {
+            above.remove(0);
         }
-        let fewer = lines.len() - 1;
-        shorten(lines, fewer, width, ellipsis);
     }
     let part = |(part, lines): (Part, Vec<String>)| {
         let Part { name, role, .. } = part;
         let name_of = move |number: usize| if number == 0 { name } else { "" };
         lines.into_iter().enumerate().map(move |(number, text)| Row::Part { name: name_of(number), text, role })
     };
-    let below = wrapped.split_off(count);
-    let above = wrapped.into_iter().flat_map(part);
-    above.chain([Row::Text]).chain(below.into_iter().flat_map(part)).collect()
+    above.into_iter().flat_map(part).chain([Row::Text]).chain(below.into_iter().flat_map(part)).collect()
 }
 
 /// Leaves out lines from `count` on, and says so at the end of the last one.
@@ -169,17 +181,22 @@ fn events(state: &State, dialog: &Dialog) -> String {
     let excerpt = &dialog.excerpt;
     let what = match excerpt.lanes.logs().len() {
         1 => "the whole log".to_owned(),
-        several => format!("the whole {several} logs"),
+        several => format!("all {several} logs"),
     };
-    let show = |time| when::show_with_zone(time, state.shown_zone());
     match (excerpt.from, excerpt.until) {
         (Some(from), Some(until)) => {
             let last = until.saturating_add_nanos(-1);
-            format!("{count} of the range {} to {}", when::show(from, state.shown_zone()), show(last))
+            format!("{count} of the range {} to {}", when::show(from, state.shown_zone()), with_zone(state, last))
         }
-        (_, Some(until)) => format!("{count} of {what} up to {}", show(until)),
+        (_, Some(until)) => format!("{count} of {what} up to {}", with_zone(state, until)),
         (_, None) => format!("{count} of {what}"),
     }
+}
+
+/// Returns a time with the name of its zone.
+fn with_zone(state: &State, time: Offset) -> String {
+    let zone = state.shown_zone();
+    format!("{} {}", when::show(time, zone), when::zoned(time, zone).strftime("%Z"))
 }
 
 /// Returns what Enter does, how far the work is, or what has come of it.
@@ -237,7 +254,7 @@ fn planned(state: &State, dialog: &Dialog, plan: &Plan) -> Vec<Part> {
     let Some((first, last)) = plan.times else {
         return vec![Part::new("plan", "there is nothing to send", Role::Text)];
     };
-    let (from, to) = (when::show(first, state.shown_zone()), when::show_with_zone(last, state.shown_zone()));
+    let (from, to) = (when::show(first, state.shown_zone()), with_zone(state, last));
     let time = match dialog.speed() {
         Some(speed) => {
             let nanos = last.nanos().saturating_sub(first.nanos()) as f64 / speed.factor();
@@ -272,7 +289,8 @@ mod tests {
             Row::Text => "<text>".to_owned(),
             Row::Part { name, text, .. } => format!("{name:8}{text}"),
         };
-        rows(above, below, width, room, '…').into_iter().map(row).collect()
+        let looks = Looks { theme: super::super::looks::Theme::Mono, ascii: false };
+        rows([above, below], width, room, looks).into_iter().map(row).collect()
     }
 
     #[test]
@@ -296,5 +314,7 @@ mod tests {
             ]
         );
         assert_eq!(shown(30, 3)[2..], ["command hourlog export quakes.us…", "        enter writes 168 events"]);
+        assert_eq!(shown(30, 2)[1..], ["<text>", "        enter writes 168 events"], "the command goes");
+        assert_eq!(shown(30, 1), ["<text>", "        enter writes 168 events"]);
     }
 }

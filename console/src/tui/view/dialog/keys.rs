@@ -23,7 +23,7 @@ pub(in crate::tui::view) fn keys(dialog: &Dialog, prompt: &Prompt, looks: Looks)
     }
     let mut keys = vec![key("enter", enter), key("tab", if is_export { "name" } else { "subject" })];
     if !is_export {
-        keys.push((looks.key("left") + &looks.key("right"), "speed"));
+        keys.push((["left", "right"].map(|name| looks.key(name)).join(looks.drawn("", " ")), "speed"));
         keys.push(key("i", "into a log"));
     }
     keys.extend([key("y", "copy"), key("esc", "back")]);
