@@ -71,6 +71,7 @@ async fn the_events_of_a_range_are_written_to_a_file() {
         ])
         .await;
     console.press("y").await;
+    console.shows(&["esc back  the command was sent to the terminal"]).await;
     assert!(console.copied().ends_with("-O quakes-2018-02-04T0600.jsonl"), "{}", console.copied());
     name_file(&mut console, &path).await;
     console.press("enter").await;
@@ -82,7 +83,7 @@ async fn the_events_of_a_range_are_written_to_a_file() {
     assert_eq!(lines[121]["trailer"]["events"], 121);
     assert_eq!(fs::read_dir(work.path()).expect("it is there").count(), 1, "nothing unfinished is left");
     console.press("enter").await;
-    console.shows(&["space play", "2h 00m"]).await;
+    console.shows(&["y copy  ←→ scrub", "2h 00m"]).await;
 }
 
 #[tokio::test]
@@ -148,7 +149,7 @@ async fn a_dry_run_publishes_nothing_and_a_second_enter_publishes_all() {
     console.press("enter").await;
     console.shows(&["a replay needs a subject"]).await;
     console.type_text("test.>").await;
-    console.shows(&["hourlog replay quakes --since", "--to 'test.>' --as-fast-as-possible"]).await;
+    console.shows(&["hourlog replay quakes --since", "--to 'test.>'", "--as-fast-as-possible"]).await;
     console.press("enter").await;
     console
         .shows(&[
@@ -185,7 +186,7 @@ async fn a_dry_run_publishes_nothing_and_a_second_enter_publishes_all() {
     console.shows(&["enter publishes 121 events"]).await;
     assert_eq!(console.archive.outbox.sent().len(), 121);
     console.press("esc").await;
-    console.shows(&["space play"]).await;
+    console.shows(&["y copy  ←→ scrub"]).await;
 }
 
 #[tokio::test]

@@ -163,6 +163,9 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
             }
             pen.put("  ", Style::new()).put(&key, looks.name()).put(" ", Style::new()).put(word, Style::new());
         }
+        if let Some(notice) = state.notice() {
+            pen.put("  ", Style::new()).foreign(&looks.spelled(notice), looks.name());
+        }
         return;
     }
     if prompt.kind == PromptKind::Copy {
