@@ -41,7 +41,7 @@ pub trait Outlet: Source {
 pub struct Route {
     /// The subject of each event.
     pub target: Target,
-    /// What becomes of the messages.
+    /// The fate of the messages.
     pub capture: Capture,
     /// They are to become new events of logs.
     pub is_into_log: bool,

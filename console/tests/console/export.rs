@@ -98,7 +98,7 @@ async fn a_file_is_replaced_only_by_a_second_enter() {
     console.press("enter").await;
     console.shows(&["exists and is not empty", "enter once more", "enter replaces"]).await;
     assert_eq!(fs::read_to_string(&path).expect("it is there"), "dear diary\n");
-    // Another name is asked about anew.
+    // Another name is not blocked.
     console.press("tab x").await;
     assert!(!console.text().contains("enter replaces"), "{}", console.text());
     console.press("backspace enter").await;
@@ -165,7 +165,7 @@ async fn a_dry_run_publishes_nothing_and_a_second_enter_publishes_all() {
     console.press("right right").await;
     console.shows(&["speed     ×10", "enter makes a dry run"]).await;
     console.press("enter").await;
-    console.shows(&["in 12m 00s"]).await;
+    console.shows(&["in 12m 0s"]).await;
     console.press("left left enter enter").await;
     console.shows(&["published 121 events"]).await;
     let sent = console.archive.outbox.sent();

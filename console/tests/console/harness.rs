@@ -58,7 +58,7 @@ pub(crate) struct Archive {
     down: AtomicBool,
     denied: AtomicBool,
     requests: AtomicUsize,
-    /// What leaves it.
+    /// The events that leave it.
     pub(crate) outbox: Outbox,
     /// The time of its clock.
     now: AtomicI64,

@@ -21,7 +21,7 @@ use super::Archive;
 /// Events of a page.
 const PAGE: u32 = 400;
 
-/// What leaves an archive in memory.
+/// The events that leave an archive in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Outbox {
     /// The events that may leave it. The next one waits for a permit.

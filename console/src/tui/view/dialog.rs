@@ -1,8 +1,6 @@
 //! The dialogs for an export and a replay, over the last rows of the screen.
 
-mod keys;
-
-pub(super) use self::keys::keys;
+pub(super) mod keys;
 
 use std::borrow::Cow;
 

@@ -9,7 +9,7 @@ use crate::tui::{
 };
 
 use super::{
-    dialog,
+    dialog::keys,
     looks::Looks,
     overlay,
     pen::{self, Pen},
@@ -157,7 +157,7 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
         return;
     }
     if let Some(dialog) = &state.dialog {
-        for (key, word) in dialog::keys(dialog, prompt, looks) {
+        for (key, word) in keys::possible(dialog, prompt, looks) {
             if pen.room() < pen::width(&key) + word.len() + 3 {
                 break;
             }

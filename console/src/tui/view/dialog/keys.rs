@@ -5,7 +5,7 @@ use crate::tui::state::{Dialog, Prompt, PromptKind, Stage};
 use super::super::looks::Looks;
 
 /// Returns the keys that are possible now, with a word for each.
-pub(in crate::tui::view) fn keys(dialog: &Dialog, prompt: &Prompt, looks: Looks) -> Vec<(String, &'static str)> {
+pub(in crate::tui::view) fn possible(dialog: &Dialog, prompt: &Prompt, looks: Looks) -> Vec<(String, &'static str)> {
     let is_export = prompt.kind == PromptKind::Export;
     let key = |name: &str, word: &'static str| (looks.key(name), word);
     if dialog.is_busy() {
