@@ -170,24 +170,24 @@ fn parts(state: &State, dialog: &Dialog, prompt: &Prompt, looks: Looks) -> (Vec<
 
 /// Returns how many events there are, and which.
 fn events(state: &State, dialog: &Dialog) -> String {
-    let count = match &dialog.total {
-        None => "counting:".to_owned(),
-        Some(Ok(Total { events, is_exact: true })) => human_count(*events),
-        Some(Ok(Total { events, is_exact: false })) => format!("about {}", human_count(*events)),
-        Some(Err(why)) => format!("not counted ({why}):"),
-    };
     let excerpt = &dialog.excerpt;
-    let what = match excerpt.lanes.logs().len() {
+    let logs = match excerpt.lanes.logs().len() {
         1 => "the whole log".to_owned(),
         several => format!("all {several} logs"),
     };
-    match (excerpt.from, excerpt.until) {
+    let what = match (excerpt.from, excerpt.until) {
         (Some(from), Some(until)) => {
             let last = until.saturating_add_nanos(-1);
-            format!("{count} of the range {} to {}", when::show(from, state.shown_zone()), with_zone(state, last))
+            format!("the range {} to {}", when::show(from, state.shown_zone()), with_zone(state, last))
         }
-        (_, Some(until)) => format!("{count} of {what} up to {}", with_zone(state, until)),
-        (_, None) => format!("{count} of {what}"),
+        (_, Some(until)) => format!("{logs} up to {}", with_zone(state, until)),
+        (_, None) => logs,
+    };
+    match &dialog.total {
+        None => format!("those of {what}; counting"),
+        Some(Ok(Total { events, is_exact: true })) => format!("{} of {what}", human_count(*events)),
+        Some(Ok(Total { events, is_exact: false })) => format!("about {} of {what}", human_count(*events)),
+        Some(Err(why)) => format!("those of {what}; not counted: {why}"),
     }
 }
 
