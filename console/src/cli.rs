@@ -1,7 +1,6 @@
 //! The command line: global flags, subcommands, and how a run ends.
 
 mod admin;
-mod again;
 mod ahead;
 mod completions;
 mod conditions;
@@ -21,13 +20,10 @@ mod ls;
 mod man;
 mod near;
 mod publish;
-mod publisher;
-mod rate;
 mod read;
 mod replay;
 mod status;
 mod stop;
-mod trailer;
 
 use std::{error::Error as _, ffi::OsString, io::Write, process::ExitCode};
 
@@ -240,7 +236,7 @@ fn report(session: &Session, failure: &Failure) {
             Some(hint) => format!("interrupted; {hint}"),
             None => "interrupted".to_owned(),
         }),
-        Failure::Io { context, source } => session.out.error(&format!("{context}: {source}")),
+        Failure::Io { .. } => session.out.error(&failure.sentence()),
         Failure::Log(error) => {
             let mut text = error.to_string();
             let needs_causes =

@@ -50,6 +50,18 @@ impl Failure {
         Self::Io { context: format!("cannot write {name}"), source }
     }
 
+    /// Returns the failure as a sentence.
+    pub(crate) fn sentence(&self) -> String {
+        match self {
+            Self::Log(error) => error.to_string(),
+            Self::Io { context, source } => format!("{context}: {source}"),
+            Self::ChecksFailed(kind) => kind.to_string(),
+            Self::NothingFound => "nothing was found".to_owned(),
+            Self::OutputClosed => "the reader of the output has left".to_owned(),
+            Self::Interrupted => "interrupted".to_owned(),
+        }
+    }
+
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {

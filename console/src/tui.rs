@@ -14,6 +14,8 @@
 //!   log.
 //! - [`backend`] performs effects on a [`source`]: the [`service`], or a test's
 //!   archive. `listing` keeps the list of logs, `asking` asks all instances for a [`report`] about themselves.
+//! - [`excerpt`] is what dialogs write to files and send again, by [`work`] that `exporting` and `replaying` do over an
+//!   [`outlet`]; [`working`] connects them.
 //! - [`terminal`] is the real terminal, with `escape` for keys whose bytes come apart, and [`tape`] records and replays its
 //!   input. [`screen`] writes what has changed. [`run`] connects all parts.
 
@@ -26,6 +28,8 @@ mod columns;
 mod cover_areas;
 mod detail_text;
 mod escape;
+pub mod excerpt;
+mod exporting;
 pub mod filter;
 pub mod finding;
 mod folds;
@@ -40,12 +44,14 @@ mod memory;
 mod merging;
 pub mod mouse;
 pub mod msg;
+pub mod outlet;
 pub mod pages;
 mod palette;
 pub mod pattern;
 mod plot;
 mod pretty;
 mod prompt;
+mod replaying;
 pub mod report;
 mod rows;
 pub mod scale;
@@ -63,6 +69,8 @@ mod ticks;
 mod times;
 pub mod update;
 pub mod view;
+pub mod work;
+pub mod working;
 
 use std::{
     fs,
@@ -99,9 +107,9 @@ use self::{
     lanes::Lanes,
     memory::file::MemoryFile,
     msg::{Effect, Msg},
+    outlet::Outlet,
     screen::Screen,
     service::Service,
-    source::Source,
     state::State,
     tape::{TapeLine, TerminalInput},
     terminal::TerminalGuard,
@@ -281,7 +289,7 @@ fn file(path: &std::path::Path, source: io::Error) -> Failure {
 ///
 /// # Errors
 /// The errors of `inputs`, and [`Failure::Io`] if `out` cannot be written.
-pub async fn run<S: Source, W: Write>(
+pub async fn run<S: Outlet, W: Write>(
     source: S,
     state: &mut State,
     looks: Looks,

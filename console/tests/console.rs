@@ -1,5 +1,7 @@
 //! The console as a user meets it: keys in, screens out, on an archive in memory.
 
+#[path = "console/export.rs"]
+mod export;
 #[path = "console/harness.rs"]
 mod harness;
 #[path = "console/looking.rs"]
@@ -518,6 +520,14 @@ async fn the_words_of_users_find_their_command_first() {
         ("jump", "go to a time"),
         ("logs", "back to the logs"),
         ("close", "back to the logs"),
+        ("export", "export…"),
+        ("save", "export…"),
+        ("write", "export…"),
+        ("file", "export…"),
+        ("download", "export…"),
+        ("replay", "replay…"),
+        ("resend", "replay…"),
+        ("publish again", "replay…"),
     ] {
         console.press(":").await;
         console.type_text(word).await;

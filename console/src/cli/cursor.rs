@@ -7,13 +7,12 @@ use hourlog::{
 };
 
 use crate::{
+    arrival::{arrival_at, newest_arrival},
     exit::Failure,
     output::{Align, TableColumn},
     session::Session,
     shell,
 };
-
-use super::read::{arrival_at, newest_arrival};
 
 /// Show, move or delete the cursors that readers store with read --cursor
 #[derive(Debug, Args)]

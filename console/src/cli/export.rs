@@ -1,19 +1,10 @@
 //! `export`: writes logs as JSON lines. A last line with a checksum marks a complete export.
 //!
-//! `scope` is what an export is of, `names` finds its logs, `walk` reads one of them. `destination` is where the
-//! lines go, as `target` names it, `part` a file that is not complete yet, and `contents` what its lines hold. `table`
-//! writes rows of `columns` for other programs.
+//! [`export`](crate::export) reads and writes; `names` finds the logs. `table` writes rows of `columns` for other programs.
 
 mod columns;
-mod contents;
-mod destination;
 mod names;
-mod part;
-mod scope;
 mod table;
-mod target;
-mod walk;
-mod writer;
 
 use std::{
     collections::HashSet,
@@ -30,6 +21,7 @@ use indicatif::ProgressBar;
 use crate::{
     cli::conditions::Conditions,
     exit::Failure,
+    export::{Contents, Continued, Destination, Found, Part, Scope, Stream, Target, Writer, event_line, refused, walk},
     output::counted,
     progress::{Templates, progress_bar},
     session::Session,
@@ -38,15 +30,8 @@ use crate::{
 
 use self::{
     columns::Column,
-    contents::Contents,
-    destination::{Destination, Stream},
     names::Names,
-    part::{Found, Part},
-    scope::Scope,
     table::{Format, Table},
-    target::{Target, refused},
-    walk::Continued,
-    writer::{Writer, event_line},
 };
 
 /// Export logs as JSON lines, the format that import reads, or as a table for other programs
@@ -155,7 +140,9 @@ impl Export {
         };
         let begun: Vec<_> = contents.logs().to_vec();
         let done: HashSet<LogId> = begun.iter().map(|contents| contents.log.clone()).collect();
-        let mut writer = Writer { destination, contents, bar };
+        let shown = bar.clone();
+        let observe = Box::new(move |contents: &Contents| shown.set_position(contents.checksum.events()));
+        let mut writer = Writer { destination, contents, observe };
         if let Some(last) = begun.last() {
             let events = counted(writer.contents.checksum.events(), "event");
             session.out.note(&format!("{events} already exported; continuing after {} of {}", last.last, last.log));
@@ -166,7 +153,8 @@ impl Export {
             walk::whole(&remote, &named.log, &scope, &mut writer).await?;
         }
         let logs = names.logs.iter().map(|named| &named.log).chain(&done).collect::<HashSet<_>>().len();
-        let events = writer.finish(&scope)?;
+        let events = writer.finish(&scope)?.checksum.events();
+        bar.finish_and_clear();
         session.out.note(&format!("exported {} from {}", counted(events, "event"), counted(logs as u64, "log")));
         tell_left_out(session, &names);
         Ok(())

@@ -32,9 +32,11 @@ use hourlog::{Error, ErrorKind, LogId, header, wire::ReceiptToken};
 use indicatif::ProgressBar;
 
 use crate::{
+    cli::input::FileOrStdin,
     exit::Failure,
     output::{Align, Format, TableColumn, counted, human_count},
     progress::{Templates, progress_bar},
+    publisher::{Message, Publisher, StreamMessage},
     session::Session,
 };
 
@@ -47,10 +49,6 @@ use self::{
     report::{MessageLines, Report},
     service::Service,
     source::{Source, SourceName},
-};
-use super::{
-    input::FileOrStdin,
-    publisher::{Message, Publisher, StreamMessage},
 };
 
 /// Import events from files: JSON lines such as those that export writes, or other formats
@@ -126,7 +124,7 @@ impl Import {
         let connection = session.open().await?;
         let remote = connection.remote;
         let bar = progress_bar(&session.out, input.bytes(), PROGRESS).with_message("0");
-        let publisher = Publisher::new(session, connection.server);
+        let publisher = Publisher::new(&session.connect, session.denials.clone(), connection.server);
         let mut plan = Plan::new(reading, self.log, source);
         let mut number = 0_u64;
         let (service, ahead_nanos) = Service::open(session).await?;

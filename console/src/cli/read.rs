@@ -39,7 +39,6 @@ use self::{
 pub(super) use self::{
     merge::{LOGS_MAX, Merged, Range},
     names::{LogName, Names},
-    newest::{arrival_at, newest_arrival},
     notes::tell_expired,
     printer::{COLUMNS as EVENT_COLUMNS, event_line},
     template::Template,

@@ -1,44 +1,36 @@
 //! `replay`: sends the events of logs to subjects again, at the pace of their times.
 //!
-//! - `target`: the subject of an event. `capture`: the stream that stores it. `sender`: how it is sent.
-//! - `place`: how far it has come. `dry_run`: what would be sent.
+//! [`replay`](crate::replay) sends them. `place` is how far it has come, `dry_run` what would be sent.
 
-mod capture;
 mod dry_run;
 mod place;
-mod sender;
-mod target;
 
-use std::{num::NonZeroU32, path::PathBuf, pin::Pin};
+use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::Args;
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use hourlog::{
-    Event, LogId, Player,
+    Error, LogId,
     pace::Speed,
     wire::{MergedPosition, Span, TimelineRequest, When},
 };
-use indicatif::ProgressBar;
 
 use crate::{
     connect::Denials,
     exit::Failure,
     output::counted,
     progress::{Templates, progress_bar},
+    replay::{Capture, Events, Pacing, Sender, Step, Target, send_all},
     session::Session,
     when::{self, Moment},
 };
 
 use super::{
     conditions::Conditions,
-    rate::Rate,
     read::{LOGS_MAX, LogName, Merged, Names, Range, tell_expired},
 };
 
-use capture::Capture;
 use place::Reached;
-use sender::Sender;
-use target::Target;
 
 /// Send the events of logs to subjects again, at the pace of their times
 #[derive(Debug, Args)]
@@ -109,33 +101,6 @@ const PROGRESS: Templates = Templates {
     spinner: "{spinner} {human_pos} events  {msg}",
 };
 
-/// The events in the order of their times.
-type Events = Pin<Box<dyn Stream<Item = hourlog::Result<Event>> + Send>>;
-
-/// The time at which the next event is sent.
-enum Pacing {
-    /// In proportion to the times of the events.
-    Times(Box<Player<Events>>),
-    Rate(Events, Rate),
-    AtOnce(Events),
-}
-
-impl Pacing {
-    /// Waits until the next event is due. A call that is dropped loses nothing.
-    async fn next(&mut self) -> hourlog::Result<Option<Event>> {
-        match self {
-            Self::Times(player) => player.next().await,
-            Self::Rate(events, rate) => {
-                rate.wait().await;
-                let event = events.try_next().await?;
-                rate.sent(1);
-                Ok(event)
-            }
-            Self::AtOnce(events) => events.try_next().await,
-        }
-    }
-}
-
 impl Replay {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let target = Target::new(&self.to, self.strip_prefix.clone())?;
@@ -151,7 +116,10 @@ impl Replay {
         found.tell_left_out(session);
         found.require_at_most(LOGS_MAX)?;
         found.require_matches()?;
-        let capture = Capture::find(session, &connection, &target, &found.logs).await?;
+        let (capture, remark) = Capture::find(&session.connect, &connection, &target, &found.logs).await?;
+        if let Some(remark) = remark {
+            session.out.note(&remark);
+        }
         let stored = match &self.resume {
             Some(path) => place::read(path)?,
             None => None,
@@ -173,33 +141,42 @@ impl Replay {
         }
         capture.check(&self.to, self.into_log)?;
         let typed = session.typed.clone().with_times(since, Some(until));
-        let sender = match &capture {
-            Capture::Nothing => Sender::plain(session, &connection).await?,
-            Capture::Stream(_) | Capture::Logs(_) => Sender::acknowledged(session, &connection, self.into_log),
+        let denials = session.denials.clone();
+        let mut sender = match &capture {
+            Capture::Nothing => Sender::plain(&session.connect, denials, &connection).await?,
+            Capture::Stream(_) | Capture::Logs(_) => {
+                Sender::acknowledged(&session.connect, denials, &connection, self.into_log)
+            }
         };
         let total = self.total(session, names.only_log(), &range).await;
-        let mut run = Run {
-            session,
-            target,
-            sender,
-            reached: Reached::begin(session, typed, self.resume.clone(), range.after)?,
-            last: None,
-            bar: progress_bar(&session.out, total, PROGRESS),
+        let reached = Reached::begin(session, typed, self.resume.clone(), range.after)?;
+        let bar = progress_bar(&session.out, total, PROGRESS);
+        let report = |step: Step<'_>| match step {
+            Step::Sent => {
+                bar.inc(1);
+                Ok(())
+            }
+            Step::Refused(event, error) => {
+                let place = MergedPosition { position: event.position, log: event.log.clone() };
+                let context = format!("{error}; go on after it with --after {place}");
+                Err(Error::new(error.kind(), context).into())
+            }
+            Step::Confirmed(_, last) => {
+                bar.set_message(when::show(last.position.offset, &session.zone));
+                reached.set(MergedPosition { position: last.position, log: last.log.clone() })
+            }
         };
-        run.all(self.pacing(events)).await
+        let sent = send_all(self.pacing(events), &target, &mut sender, report).await?;
+        bar.finish_and_clear();
+        session.out.note(&format!("sent {}", counted(sent, "event")));
+        Ok(())
     }
 
-    fn pacing(&self, events: Events) -> Pacing {
+    fn pacing<'a>(&self, events: Events<'a>) -> Pacing<'a> {
         match (self.rate, self.as_fast_as_possible) {
-            (Some(rate), _) => Pacing::Rate(events, Rate::new(rate)),
-            (None, true) => Pacing::AtOnce(events),
-            (None, false) => {
-                let player = Player::new(events, self.speed);
-                Pacing::Times(Box::new(match self.max_gap {
-                    Some(gap) => player.with_gap_max(gap.duration()),
-                    None => player,
-                }))
-            }
+            (Some(rate), _) => Pacing::rate(events, rate),
+            (None, true) => Pacing::at_once(events),
+            (None, false) => Pacing::times(events, self.speed, self.max_gap.map(Span::duration)),
         }
     }
 
@@ -218,55 +195,5 @@ impl Replay {
         let subject = remote.subjects().timeline(log);
         let reply = denials.unless(Some(&subject), remote.timeline(log, &request)).await.ok()?;
         (reply.edge == 0).then_some(reply.count)
-    }
-}
-
-/// A replay that is under way.
-struct Run<'a> {
-    session: &'a Session,
-    target: Target,
-    sender: Sender<'a>,
-    reached: Reached,
-    /// The last event that was sent.
-    last: Option<Event>,
-    bar: ProgressBar,
-}
-
-impl Run<'_> {
-    /// Sends all events.
-    async fn all(&mut self, mut pacing: Pacing) -> Result<(), Failure> {
-        loop {
-            let next = match self.sender.confirmation_due() {
-                Some(due) => match tokio::time::timeout_at(due, pacing.next()).await {
-                    Ok(next) => next?,
-                    Err(_) => {
-                        self.confirm().await?;
-                        continue;
-                    }
-                },
-                None => pacing.next().await?,
-            };
-            let Some(event) = next else { break };
-            let subject = self.target.subject(&event.log)?;
-            self.sender.send(&event, subject).await?;
-            self.bar.inc(1);
-            self.last = Some(event);
-            if self.sender.is_confirmation_due() {
-                self.confirm().await?;
-            }
-        }
-        self.confirm().await?;
-        self.bar.finish_and_clear();
-        let sent = counted(self.sender.confirmed(), "event");
-        self.session.out.note(&format!("sent {sent}"));
-        Ok(())
-    }
-
-    /// Waits until all that was sent has arrived, and notes its place.
-    async fn confirm(&mut self) -> Result<(), Failure> {
-        let Some(last) = &self.last else { return Ok(()) };
-        self.sender.confirm(last).await?;
-        self.bar.set_message(when::show(last.position.offset, &self.session.zone));
-        self.reached.set(MergedPosition { position: last.position, log: last.log.clone() })
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{
-    Stream, StreamExt,
+    FutureExt, Stream, StreamExt,
     future::{join_all, try_join},
     stream,
 };
@@ -19,7 +19,7 @@ use hourlog::{
     wire::{PAGE_EVENTS_DEFAULT, TimelineRequest, When},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::{AbortHandle, JoinSet},
 };
 
@@ -29,11 +29,13 @@ use crate::tui::{
     lanes::Lanes,
     merging,
     msg::{Effect, Msg, Request, Scan},
+    outlet::Outlet,
     pages::{Fetch, Fetched},
     scan::{Direction, ScanPage, ScanProgress},
     source::{Arrivals, Source},
     state::HITS_MAX,
     survey::{SurveyKind, survey},
+    working,
 };
 
 /// Number of events in a request.
@@ -58,22 +60,19 @@ pub struct Backend<S> {
     scanner: Option<AbortHandle>,
     /// The surveys that sort, and that read numbers.
     surveyors: [Option<AbortHandle>; 2],
+    worker: Option<AbortHandle>,
+    /// Stops the worker.
+    stop: Option<oneshot::Sender<()>>,
 }
 
-impl<S: Source> Backend<S> {
+impl<S: Outlet> Backend<S> {
     /// Returns a backend that sends its answers to `messages`.
     pub fn new(source: S, messages: mpsc::Sender<Msg>) -> Self {
         let (listing, asking, lasting) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
-        Self {
-            source: Arc::new(source),
-            messages,
-            listing,
-            asking,
-            lasting,
-            follower: None,
-            scanner: None,
-            surveyors: [None, None],
-        }
+        let (follower, scanner, worker, stop) = (None, None, None, None);
+        let surveyors = [None, None];
+        let source = Arc::new(source);
+        Self { source, messages, listing, asking, lasting, follower, scanner, surveyors, worker, stop }
     }
 
     /// Starts an effect. Effects on the terminal are ignored here.
@@ -124,6 +123,21 @@ impl<S: Source> Backend<S> {
                 replace(&mut self.surveyors[usize::from(numbers)], Some(surveyor));
             }
             Effect::StopSurvey { numbers } => replace(&mut self.surveyors[usize::from(numbers)], None),
+            Effect::Work { number, work } => {
+                let (stop, stopped) = oneshot::channel();
+                self.stop = Some(stop);
+                let worker = self.lasting.spawn(async move {
+                    let mut reports = pin!(working::work(&*source, &work, stopped.map(drop)));
+                    while let Some(worked) = reports.next().await {
+                        if messages.send(Msg::Worked { number, worked }).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+                replace(&mut self.worker, Some(worker));
+            }
+            // Without its sender, the worker stops.
+            Effect::StopWork => self.stop = None,
             Effect::StopFollowing => replace(&mut self.follower, None),
             Effect::StopScanning => replace(&mut self.scanner, None),
             Effect::StopAsking => self.asking.abort_all(),
@@ -171,6 +185,7 @@ pub async fn answer(source: &impl Source, request: Request) -> Msg {
         Request::Count { number, kind, lanes, request } => {
             Msg::Counted { number, kind, counts: merging::count(source, &lanes, &request).await }
         }
+        Request::Total { number, excerpt } => Msg::Totalled { number, total: working::total(source, &excerpt).await },
     }
 }
 

@@ -164,6 +164,10 @@ pub enum Action {
     Mouse,
     /// Show the range in the scrubber.
     ZoomRange,
+    /// Write the events of the range to a file.
+    Export,
+    /// Send the events of the range to subjects again.
+    Replay,
 }
 
 /// The part of the console in which a key has a meaning.
@@ -329,6 +333,8 @@ pub const KEYMAP: &[Binding] = &[
     key(Log, Marks, &["]"], Action::NextMark, ("next mark", ""), "the next mark"),
     key(Log, Marks, &["z"], Action::ZoomRange, ("zoom to the range", ""), "show the range in the whole scrubber"),
     key(Log, Marks, &["v"], Action::Range, ("range", "select"), "begin a range of time at the playhead, end it there, remove it"),
+    key(Log, Marks, &["X"], Action::Export, ("export…", "save, write, file, download"), "write the events of the range, or else of the log, that pass the filters to a file"),
+    key(Log, Marks, &["P"], Action::Replay, ("replay…", "publish again, resend"), "send these events to other subjects again, after a dry run that sends nothing"),
     key(Log, Event, &["enter"], Action::Open, ("event's text", "json, detail"), "put the cursor into the event's text; on a narrow screen, show it"),
     key(Log, Event, &["c"], Action::Columns, ("columns", "fields, table, sort"), "choose the columns of the list, or sort the window by one"),
     key(Log, Event, &["F"], Action::Folds, ("fold equal events", "fold rows, repeated, duplicates"), "equal events at the same time as one row, or each by itself; enter opens such a row"),

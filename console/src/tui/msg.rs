@@ -8,6 +8,7 @@ use hourlog::{
 
 use crate::{
     tui::{
+        excerpt::{Excerpt, Total},
         filter::{Filter, Selection},
         finding::{Find, Found},
         key::Key,
@@ -20,6 +21,7 @@ use crate::{
         scan::{ScanPage, ScanProgress},
         state::RequestKind,
         survey::{Survey, Surveyed},
+        work::{Work, Worked},
     },
     when::Moment,
 };
@@ -129,6 +131,20 @@ pub enum Msg {
         /// The page.
         page: Result<ScanPage>,
     },
+    /// The answer to [`Request::Total`].
+    Totalled {
+        /// Number of the request.
+        number: u64,
+        /// The number of events.
+        total: Result<Total>,
+    },
+    /// A report on work.
+    Worked {
+        /// Number of the work.
+        number: u64,
+        /// The report.
+        worked: Worked,
+    },
 }
 
 /// Something to do.
@@ -168,6 +184,15 @@ pub enum Effect {
         /// It is the one of numbers.
         numbers: bool,
     },
+    /// Do work, until other work begins.
+    Work {
+        /// Number of the work.
+        number: u64,
+        /// The work.
+        work: Work,
+    },
+    /// Stop the work at the next place where that leaves nothing in doubt. It reports what has come of it.
+    StopWork,
     /// Drop the requests for events and counts that wait for an answer.
     StopAsking,
     /// Put a text into the terminal's clipboard.
@@ -268,5 +293,12 @@ pub enum Request {
         lanes: Lanes,
         /// The request.
         request: Box<TimelineRequest>,
+    },
+    /// Count the events of an excerpt.
+    Total {
+        /// Its number.
+        number: u64,
+        /// The excerpt.
+        excerpt: Excerpt,
     },
 }

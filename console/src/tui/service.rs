@@ -1,5 +1,7 @@
 //! The service as a source: connects at the first request, and again after a failure.
 
+mod outlet;
+
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;

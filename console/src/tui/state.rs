@@ -4,6 +4,7 @@
 pub(crate) mod counting;
 mod cover;
 mod cursor_row;
+mod dialog;
 mod instances;
 mod levels;
 mod log;
@@ -17,6 +18,7 @@ pub(crate) mod surveys;
 
 pub use self::{
     cursor_row::CursorRow,
+    dialog::{Dialog, Stage},
     instances::Instances,
     log::{Detail, DetailTab, Goal, Heights, Jumps, Log, Mode, Scrubber, Tail, TimeRange},
     logs::{Logs, RowKey},
@@ -93,6 +95,8 @@ pub struct State {
     pub requests: Requests,
     /// The open prompt.
     pub prompt: Option<Prompt>,
+    /// The open dialog. Its text is in the prompt.
+    pub dialog: Option<Dialog>,
     /// The texts that were entered, by the kind of the prompt, the newest last.
     pub(crate) history: BTreeMap<PromptKind, Vec<String>>,
     /// The console receives the inputs of the mouse.
@@ -156,6 +160,7 @@ impl State {
             messages: Messages::default(),
             requests: Requests::default(),
             prompt: None,
+            dialog: None,
             history: BTreeMap::new(),
             has_mouse: false,
             help: None,

@@ -3,6 +3,7 @@
 
 mod copying;
 mod detail;
+mod dialog;
 mod finding;
 mod following;
 mod instances;
@@ -68,6 +69,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Found { number, found } => finding::found(state, number, found),
         Msg::Surveyed { number, page } => surveys::surveyed(state, number, page),
         Msg::Scanned { number, page } => search::scanned(state, number, page),
+        Msg::Totalled { number, total } => dialog::counted_total(state, number, total),
+        Msg::Worked { number, worked } => dialog::worked(state, number, worked),
     }
     travel::settle(state);
     play::fulfil(state);

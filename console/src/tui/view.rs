@@ -4,6 +4,7 @@
 mod chips;
 mod columns;
 mod detail;
+mod dialog;
 mod endpoints;
 mod footer;
 mod header;
@@ -67,6 +68,9 @@ pub fn view(state: &State, looks: Looks, buffer: &mut Buffer) {
         && prompt.kind == PromptKind::Columns
     {
         columns::draw(log, prompt.choice, looks, buffer, body);
+    }
+    if let (Some(dialog), Some(prompt)) = (&state.dialog, &state.prompt) {
+        dialog::draw(state, dialog, prompt, looks, buffer, body);
     }
     if let Some(line) = state.help {
         help::draw(state, line, looks, buffer, screen);

@@ -1,5 +1,9 @@
 //! A console without a terminal or a service: tests press keys and read the screen.
 
+mod outbox;
+
+pub(crate) use self::outbox::Outbox;
+
 use std::{
     io::{self, Write},
     sync::{
@@ -24,8 +28,9 @@ use console::tui::{
     survey::survey,
     update::update,
     view::{Looks, Theme},
+    working::work,
 };
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::pending};
 use hourlog::{
     Cursor, Error, ErrorKind, Event, LogId, Memory, Offset, Position, Record, Result, Seq,
     read::{Counting, End, Query, ahead, describe, histogram, page},
@@ -56,6 +61,8 @@ pub(crate) struct Archive {
     down: AtomicBool,
     denied: AtomicBool,
     requests: AtomicUsize,
+    /// The events that leave it.
+    pub(crate) outbox: Outbox,
     /// The time of its clock.
     now: AtomicI64,
     /// The instances of the service.
@@ -545,7 +552,7 @@ impl Harness {
         let mut asks = Vec::new();
         for effect in update(&mut self.state, msg) {
             match effect {
-                Effect::Ask(_) | Effect::Scan { .. } | Effect::Survey { .. } => asks.push(effect),
+                Effect::Ask(_) | Effect::Scan { .. } | Effect::Survey { .. } | Effect::Work { .. } => asks.push(effect),
                 Effect::Follow { number, lanes, selection } => {
                     self.begun = Some(number);
                     self.followed = Some((number, lanes.first().clone()));
@@ -555,6 +562,7 @@ impl Harness {
                 Effect::Quit => self.quit = true,
                 Effect::Copy(text) => self.copied = Some(text),
                 Effect::StopScanning
+                | Effect::StopWork
                 | Effect::StopAsking
                 | Effect::StopSurvey { .. }
                 | Effect::Suspend
@@ -574,6 +582,9 @@ impl Harness {
             }
             Effect::Survey { number, survey: wanted } => {
                 survey(&self.archive, &wanted).map(|page| Msg::Surveyed { number, page }).collect().await
+            }
+            Effect::Work { number, work: wanted } => {
+                work(&self.archive, &wanted, pending()).map(|worked| Msg::Worked { number, worked }).collect().await
             }
             other => panic!("{other:?} is not a request"),
         }

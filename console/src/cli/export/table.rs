@@ -1,9 +1,8 @@
 //! An export as a table, for other programs: rows of chosen columns. It is not imported again, and not continued.
 //!
-//! - `file`: where it goes. `csv`, `jsonl`, `parquet`: its formats.
+//! `csv`, `jsonl` and `parquet` are its formats.
 
 mod csv;
-mod file;
 mod jsonl;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -12,16 +11,17 @@ use std::{collections::HashSet, io::Write, pin::pin};
 
 use clap::ValueEnum;
 use futures_util::TryStreamExt;
-use hourlog::{
-    Event, LogId, Remote,
-    wire::{ReplayRequest, When},
+use hourlog::{Event, Remote, wire::ReplayRequest};
+
+use crate::{
+    exit::Failure,
+    export::{NewFile, Output, Target, up_to_newest},
+    output::counted,
+    progress::progress_bar,
+    session::Session,
 };
 
-use crate::{exit::Failure, output::counted, progress::progress_bar, session::Session};
-
-use super::{PROGRESS, columns::Column, names::Names, target::Target};
-
-use file::{NewFile, Output};
+use super::{PROGRESS, columns::Column, names::Names};
 
 /// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -77,7 +77,7 @@ impl Table {
         let bar = progress_bar(&session.out, length, PROGRESS);
         let mut count = 0;
         for named in &names.logs {
-            let Some(request) = self.bounded(remote, &named.log).await? else { continue };
+            let Some(request) = up_to_newest(remote, &named.log, &self.request).await? else { continue };
             let mut events = pin!(remote.events(named.log.clone(), request));
             while let Some(event) = events.try_next().await? {
                 rows.event(&event)?;
@@ -94,17 +94,6 @@ impl Table {
             true => Ok(()),
             false => Err(hourlog::Error::new(hourlog::ErrorKind::Rejected, misfits.join("; ")).into()),
         }
-    }
-
-    /// Returns the request for the events of a log up to the newest one of now: a log that gets events as fast as they are
-    /// read would never end.
-    async fn bounded(&self, remote: &Remote, log: &LogId) -> Result<Option<ReplayRequest>, Failure> {
-        let to = self.request.to.or(Some(When::End));
-        let newest =
-            ReplayRequest { from: self.request.from, to, reverse: true, limit: Some(1), ..ReplayRequest::default() };
-        let newest = remote.replay(log, &newest).await?.events.first().map(|event| event.position.offset);
-        let to = newest.map(|newest| Some(When::At(newest.saturating_add_nanos(1))));
-        Ok(to.map(|to| ReplayRequest { to, ..self.request.clone() }))
     }
 
     fn rows(&self, output: Box<dyn Output>) -> Result<Box<dyn Rows>, Failure> {

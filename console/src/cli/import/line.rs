@@ -5,7 +5,7 @@ use bytes::Bytes;
 use hourlog::{Error, ErrorKind, LogId, Metadata, Offset, Record, header, remote};
 use sha2::{Digest, Sha256};
 
-use crate::cli::again::{without_own_replays, without_rejected_names};
+use crate::again::{without_own_replays, without_rejected_names};
 
 use super::draft::Draft;
 

@@ -6,7 +6,7 @@ use hourlog::{Error, Offset, Result, wire::json};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::cli::trailer::Checksum;
+use crate::export::Checksum;
 
 use super::{draft::Draft, object, time::TimeRules};
 

@@ -5,12 +5,10 @@ use std::collections::{HashMap, HashSet};
 use hourlog::{Error, ErrorKind, LogId, header, wire};
 
 use crate::{
-    cli::{
-        input::without_line_break,
-        publisher::Message,
-        trailer::{Checksum, ChecksumBuilder},
-    },
+    cli::input::without_line_break,
+    export::{Checksum, ChecksumBuilder},
     output::counted,
+    publisher::Message,
 };
 
 use super::{

@@ -4,10 +4,7 @@ use clap::Args;
 use hourlog::{Error, Result, wire::shorten};
 use jiff::tz::TimeZone;
 
-use crate::{
-    cli::{input::without_line_break, trailer::Checksum},
-    exit::Failure,
-};
+use crate::{cli::input::without_line_break, exit::Failure, export::Checksum};
 
 use super::{
     draft::Draft,

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use std::time::Duration;
 
 use crate::{
-    cli::publisher::StreamMessage,
     connect::Denials,
     exit::Failure,
     output::human_count,
+    publisher::StreamMessage,
     session::{Session, clock_ahead_nanos},
 };
 

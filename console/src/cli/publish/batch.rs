@@ -3,11 +3,9 @@
 use hourlog::{Error, Record};
 
 use crate::{
-    cli::{
-        input::{Lines, without_line_break},
-        rate::Rate,
-    },
+    cli::input::{Lines, without_line_break},
     exit::Failure,
+    rate::Rate,
 };
 
 /// The most lines in one batch. They share few requests and few disk syncs.

@@ -16,14 +16,12 @@ use hourlog::{
 use tokio::time::Instant;
 
 use crate::{
-    cli::{
-        input::FileOrStdin,
-        publisher::{Message, Publisher},
-        rate::Rate,
-    },
+    cli::input::FileOrStdin,
     connect::Denials,
     exit::Failure,
     output::{Format, TableWriter, counted},
+    publisher::{Message, Publisher},
+    rate::Rate,
     session::Session,
 };
 
@@ -116,7 +114,8 @@ enum Way {
 impl<'a> LineWriter<'a> {
     fn new(session: &'a Session, remote: Remote, server: String, options: LineOptions) -> Self {
         let LineOptions { log, id, .. } = options;
-        let (publisher, table) = (Publisher::new(session, server), session.out.table(&COLUMNS));
+        let (publisher, table) =
+            (Publisher::new(&session.connect, session.denials.clone(), server), session.out.table(&COLUMNS));
         let (way, counts, begun) = (Way::First, LineCounts::default(), Instant::now());
         Self { session, remote, log, id, publisher, way, counts, begun, table }
     }

@@ -17,11 +17,10 @@ use hourlog::{
     wire::ReplayRequest,
 };
 
-use crate::{cli::conditions::Conditions, session::Session};
+use crate::{arrival::arrival, cli::conditions::Conditions, session::Session};
 
 use super::{
     names::{Found, Names},
-    newest::arrival,
     notes,
     share::Share,
     waiting,

@@ -14,13 +14,14 @@ use hourlog::{
 };
 
 use crate::{
+    arrival::arrival,
     exit::Failure,
     session::Session,
     typed::Typed,
     when::{self, Moment},
 };
 
-use super::{EventPrinter, Read, follow::arrived_since, newest::arrival, notes::tell_moved};
+use super::{EventPrinter, Read, follow::arrived_since, notes::tell_moved};
 
 /// The most events of a page. Small, because a killed reader prints a page again.
 const PAGE_EVENTS: u32 = 1_000;

@@ -6,6 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use hourlog::{ArrivalCursor, ErrorKind, LogId, Offset, Remote, Seq};
 
 use crate::{
+    arrival::{arrival, arrival_at, newest_arrival},
     exit::Failure,
     when::{self, Moment},
 };
@@ -15,7 +16,7 @@ use super::{
     arrivals::{Arrivals, FOLLOWED_MAX},
     merge::Range,
     names::Names,
-    newest::{arrival, arrival_at, newest_arrival, newest_events},
+    newest::newest_events,
     notes,
     place::After,
     printer::EventPrinter,

@@ -8,6 +8,7 @@ use hourlog::{
 };
 
 use crate::{
+    arrival::arrival,
     exit::Failure,
     when::{self, Moment},
 };
@@ -16,7 +17,7 @@ use super::{
     Read, Times,
     merge::{LOGS_MAX, Merged, Range},
     names::Names,
-    newest::{arrival, newest_events, newest_time},
+    newest::{newest_events, newest_time},
     notes,
     place::After,
     printer::EventPrinter,

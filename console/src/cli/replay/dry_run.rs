@@ -10,10 +10,9 @@ use crate::{
     exit::Failure,
     output::{Align, TableColumn, human_bytes, human_count},
     progress::{Templates, progress_bar},
+    replay::{Capture, Events, Target},
     session::Session,
 };
-
-use super::{Events, capture::Capture, target::Target};
 
 const COLUMNS: [TableColumn; 5] = [
     TableColumn("subject", Align::Id),
@@ -41,7 +40,7 @@ pub(super) async fn print(
     session: &Session,
     target: &Target,
     capture: &Capture,
-    mut events: Events,
+    mut events: Events<'_>,
 ) -> Result<(), Failure> {
     let mut planned: BTreeMap<String, (u64, u64, Offset, Offset)> = BTreeMap::new();
     let bar = progress_bar(&session.out, None, PROGRESS);
@@ -61,12 +60,6 @@ pub(super) async fn print(
         })?;
     }
     table.finish()?;
-    session.out.note(&match capture {
-        Capture::Nothing => "no stream stores these subjects: only those who subscribe get the messages".to_owned(),
-        Capture::Stream(stream) => format!("the stream {stream} stores the messages"),
-        Capture::Logs(stream) => {
-            format!("hourlog reads the stream {stream}: with --into-log, the messages become new events")
-        }
-    });
+    session.out.note(&capture.sentence());
     Ok(())
 }

@@ -45,6 +45,10 @@ pub enum PromptKind {
     Columns,
     /// Choose from the palette.
     Palette,
+    /// Name the file of an export.
+    Export,
+    /// Name the subject of a replay.
+    Replay,
 }
 
 impl Prompt {

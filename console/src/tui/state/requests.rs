@@ -57,6 +57,10 @@ pub enum RequestKind {
     Arrivals,
     /// For the positions that a search finds.
     Search,
+    /// For the number of events that a dialog is about.
+    Total,
+    /// For the work of a dialog.
+    Work,
 }
 
 impl RequestKind {

@@ -12,7 +12,7 @@ use crate::tui::{
 };
 
 use super::{
-    detail, finding, play, search, selection, surveys,
+    detail, dialog, finding, play, search, selection, surveys,
     travel::{follow, go, jump_to_goal, mark, other, scrub, step, zoom, zoom_all, zoom_range},
 };
 
@@ -66,6 +66,8 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
         Action::Copy => return state.prompt = Some(Prompt::new(PromptKind::Copy, "")),
         Action::Open if open_fold(state) => return,
         Action::Open => return detail::enter(state),
+        Action::Export => return dialog::open(state, PromptKind::Export, effects),
+        Action::Replay => return dialog::open(state, PromptKind::Replay, effects),
         _ => {}
     }
     let Some(log) = &mut state.log else { return };

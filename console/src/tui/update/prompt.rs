@@ -17,11 +17,15 @@ use crate::{
     when::{self, Moment},
 };
 
-use super::{copying, logs, search, selection, surveys, travel};
+use super::{copying, dialog, logs, search, selection, surveys, travel};
 
 /// Handles a key. Returns the action that was chosen from the palette.
 pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> Option<Action> {
     let prompt = state.prompt.as_mut()?;
+    if matches!(prompt.kind, PromptKind::Export | PromptKind::Replay) {
+        dialog::press(state, key, effects);
+        return None;
+    }
     prompt.error = None;
     if !matches!(key.code, KeyCode::Up | KeyCode::Down | KeyCode::Enter) {
         prompt.choice = 0;
@@ -132,6 +136,7 @@ pub(super) fn paste(state: &mut State, text: &str) {
     match &mut state.prompt {
         // A key chooses.
         Some(Prompt { kind: PromptKind::Window | PromptKind::Copy | PromptKind::Columns, .. }) => {}
+        Some(Prompt { kind: PromptKind::Export | PromptKind::Replay, .. }) => dialog::paste(state, &line),
         Some(prompt) => {
             prompt.error = None;
             prompt.choice = 0;
@@ -188,7 +193,9 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
         | PromptKind::Window
         | PromptKind::Copy
         | PromptKind::Columns
-        | PromptKind::Palette => Ok(()),
+        | PromptKind::Palette
+        | PromptKind::Export
+        | PromptKind::Replay => Ok(()),
     };
     if let Err(error) = done {
         state.prompt = Some(Prompt::refused(kind, text, error));

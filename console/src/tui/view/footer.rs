@@ -9,6 +9,7 @@ use crate::tui::{
 };
 
 use super::{
+    dialog::keys,
     looks::Looks,
     overlay,
     pen::{self, Pen},
@@ -174,6 +175,8 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
         PromptKind::Window => " show",
         PromptKind::Copy => " copy",
         PromptKind::Columns => " columns:",
+        PromptKind::Export => " export:",
+        PromptKind::Replay => " replay:",
     };
     let mut pen = Pen::new(buffer, area, 0);
     pen.put(label, looks.name());
@@ -187,6 +190,18 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
     if prompt.kind == PromptKind::Columns {
         for (key, word) in [("space", "show"), ("J K", "move"), ("s", "sort by"), ("r", "as it was"), ("esc", "done")] {
             pen.put("  ", Style::new()).put(key, looks.name()).put(" ", Style::new()).put(word, Style::new());
+        }
+        return;
+    }
+    if let Some(dialog) = &state.dialog {
+        for (key, word) in keys::possible(dialog, prompt, looks) {
+            if pen.room() < pen::width(&key) + word.len() + 3 {
+                break;
+            }
+            pen.put("  ", Style::new()).put(&key, looks.name()).put(" ", Style::new()).put(word, Style::new());
+        }
+        if let Some(notice) = state.notice() {
+            pen.put("  ", Style::new()).foreign(&looks.spelled(notice), looks.name());
         }
         return;
     }
@@ -233,7 +248,7 @@ fn draw_prompt(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Buffer
 }
 
 /// Draws the text of a prompt with its cursor: as much around it as there is room for.
-fn draw_text(prompt: &Prompt, looks: Looks, pen: &mut Pen<'_>) {
+pub(super) fn draw_text(prompt: &Prompt, looks: Looks, pen: &mut Pen<'_>) {
     let (before, rest) = prompt.split();
     let room = pen.room().saturating_sub(2);
     let mut start = before.len();

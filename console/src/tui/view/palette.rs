@@ -30,7 +30,7 @@ pub(super) fn draw(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Bu
         let mut pen = Pen::new(buffer, area, index as u16);
         pen.put(&" ".repeat(KEY_COLUMNS.saturating_sub(pen::width(&key))), style(Style::new()));
         pen.put(&key, style(looks.found())).put("  ", style(Style::new()));
-        pen.foreign(&choice.name, style(Style::new())).put("  ", style(Style::new()));
+        pen.foreign(&looks.spelled(&choice.name), style(Style::new())).put("  ", style(Style::new()));
         pen.foreign(choice.help, style(looks.aside()));
         if here {
             pen.rest(" ", Looks::here());

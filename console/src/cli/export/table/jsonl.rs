@@ -3,13 +3,10 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hourlog::Event;
 
-use crate::{exit::Failure, output::to_json};
+use crate::{exit::Failure, export::event_line, output::to_json};
 
 use super::{
-    super::{
-        columns::{Cell, Column, cells},
-        writer::event_line,
-    },
+    super::columns::{Cell, Column, cells},
     Output, Rows, write_line,
 };
 

@@ -7,7 +7,7 @@ const LOG: &str = ".>";
 
 /// A subject, or a subject for each log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Target {
     /// The subject; for several logs, what comes before the id.
     subject: String,
     is_of_each_log: bool,
@@ -16,9 +16,11 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// Reads what follows `--to` and `--strip-prefix`.
+    ///
     /// # Errors
     /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) for what is not a subject to publish to.
-    pub(super) fn new(to: &str, strip: Option<LogId>) -> Result<Self> {
+    pub(crate) fn new(to: &str, strip: Option<LogId>) -> Result<Self> {
         let (subject, is_of_each_log) = match to.strip_suffix(LOG) {
             Some(prefix) => (prefix, true),
             None => (to, false),
@@ -42,7 +44,7 @@ impl Target {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) if nothing is left of the log's id.
-    pub(super) fn subject(&self, log: &LogId) -> Result<String> {
+    pub fn subject(&self, log: &LogId) -> Result<String> {
         if !self.is_of_each_log {
             return Ok(self.subject.clone());
         }

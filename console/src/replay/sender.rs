@@ -11,12 +11,9 @@ use hourlog::{
 use tokio::time::Instant;
 
 use crate::{
-    cli::{
-        again::without_rejected_names,
-        publisher::{Message, Publisher},
-    },
-    connect::Connection,
-    session::Session,
+    again::without_rejected_names,
+    connect::{Connect, Connection, Denials},
+    publisher::{Message, Publisher},
 };
 
 /// The longest time for which it is not known if the messages have reached the server.
@@ -26,7 +23,7 @@ const CONFIRM_BYTES: usize = 16 << 20;
 
 /// Sends events.
 #[derive(Debug)]
-pub(super) struct Sender<'a> {
+pub(crate) struct Sender<'a> {
     way: Way<'a>,
     remote: Remote,
     /// The part that the ids of all messages share.
@@ -57,17 +54,22 @@ struct Plain {
 
 impl<'a> Sender<'a> {
     /// Returns a sender of messages that a stream stores, in logs if `is_into_log`.
-    pub(super) fn acknowledged(session: &'a Session, connection: &Connection, is_into_log: bool) -> Self {
-        let publisher = Publisher::new(session, connection.server.clone());
+    pub(crate) fn acknowledged(
+        connect: &'a Connect,
+        denials: Denials,
+        connection: &Connection,
+        is_into_log: bool,
+    ) -> Self {
+        let publisher = Publisher::new(connect, denials, connection.server.clone());
         Self::over(Way::Acknowledged(Box::new(publisher)), connection.remote.clone(), is_into_log)
     }
 
     /// Returns a sender of messages that no stream stores, over a connection that never reconnects: it would send the same
     /// messages again, or lose some.
-    pub(super) async fn plain(session: &Session, connection: &Connection) -> Result<Self> {
-        let client = session.connect.open_once(session.denials.clone()).await?;
+    pub(crate) async fn plain(connect: &Connect, denials: Denials, connection: &Connection) -> Result<Self> {
+        let client = connect.open_once(denials).await?;
         let remote = Remote::with_prefix(client.clone(), connection.remote.subjects().prefix.clone())
-            .with_timeout(session.connect.timeout);
+            .with_timeout(connect.timeout);
         let server = connection.server.clone();
         Ok(Self::over(Way::Plain(Box::new(Plain { client, server })), remote, false))
     }
@@ -86,29 +88,33 @@ impl<'a> Sender<'a> {
     }
 
     /// Returns the number of events that have certainly been sent.
-    pub(super) fn confirmed(&self) -> u64 {
+    pub(crate) fn confirmed(&self) -> u64 {
         self.confirmed
     }
 
-    /// Sends an event.
+    /// Returns the message of an event.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] and [`ErrorKind::Invalid`] for one that cannot be sent, with the place of it.
-    pub(super) async fn send(&mut self, event: &Event, subject: String) -> Result<()> {
+    pub(crate) fn message(&self, event: &Event, subject: String) -> Result<Message> {
         let headers = self.checked_headers(event).map_err(|error| {
             let place = MergedPosition { position: event.position, log: event.log.clone() };
-            let context = format!("the event {place} cannot be sent: {error}; go on after it with --after {place}");
-            Error::new(error.kind(), context).because(error)
+            Error::new(error.kind(), format!("the event {place} cannot be sent: {error}")).because(error)
         })?;
-        let data = event.record.data.clone().into_bytes();
+        Ok(Message { subject, headers, data: event.record.data.clone().into_bytes() })
+    }
+
+    /// Sends the message of an event.
+    pub(crate) async fn send(&mut self, event: &Event, message: Message) -> Result<()> {
         if self.unconfirmed == 0 {
             self.confirmed_at = Instant::now();
         }
         self.unconfirmed += 1;
         self.unconfirmed_bytes += event.record.bytes();
         match &mut self.way {
-            Way::Acknowledged(publisher) => publisher.send(Message { subject, headers, data }).await,
+            Way::Acknowledged(publisher) => publisher.send(message).await,
             Way::Plain(plain) => {
+                let Message { subject, headers, data } = message;
                 let sent = plain.client.publish_with_headers(subject, headers, data).await;
                 sent.map_err(|error| plain.lost().because(error))
             }
@@ -116,17 +122,17 @@ impl<'a> Sender<'a> {
     }
 
     /// Returns true if [`Sender::confirm`] is due.
-    pub(super) fn is_confirmation_due(&self) -> bool {
+    pub(crate) fn is_confirmation_due(&self) -> bool {
         self.unconfirmed_bytes >= CONFIRM_BYTES || self.confirmation_due().is_some_and(|due| due <= Instant::now())
     }
 
     /// Returns the time at which [`Sender::confirm`] is due; `None` if all that was sent is confirmed.
-    pub(super) fn confirmation_due(&self) -> Option<Instant> {
+    pub(crate) fn confirmation_due(&self) -> Option<Instant> {
         (self.unconfirmed > 0).then(|| self.confirmed_at + CONFIRM_AFTER)
     }
 
     /// Waits until all that was sent has certainly reached its stream, or the server.
-    pub(super) async fn confirm(&mut self, last: &Event) -> Result<()> {
+    pub(crate) async fn confirm(&mut self, last: &Event) -> Result<()> {
         match &mut self.way {
             Way::Acknowledged(publisher) => publisher.finish().await?,
             Way::Plain(plain) => plain.confirm(&self.remote, last).await?,

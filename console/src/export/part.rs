@@ -39,7 +39,7 @@ struct Begun {
 
 /// An unfinished export.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     target: FileTarget,
     part: PathBuf,
     state_path: PathBuf,
@@ -52,13 +52,13 @@ pub(super) struct Part {
 
 /// An unfinished export from before.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Its lines.
-    pub(super) contents: Contents,
+    pub(crate) contents: Contents,
     /// The arrival up to which the last log in it is whole, if that was noted.
-    pub(super) whole_to: Option<ArrivalCursor>,
+    pub(crate) whole_to: Option<ArrivalCursor>,
     /// Its scope.
-    pub(super) scope: Scope,
+    pub(crate) scope: Scope,
 }
 
 impl Part {
@@ -67,7 +67,7 @@ impl Part {
     ///
     /// # Errors
     /// [`ErrorKind::Refused`](hourlog::ErrorKind::Refused) if the files beside `target` are something else.
-    pub(super) fn open(
+    pub(crate) fn open(
         target: FileTarget,
         scope: &Scope,
         command: impl Fn(&Scope) -> String,
@@ -116,7 +116,7 @@ impl Part {
     }
 
     /// Begins the export of `scope`, or cuts the unfinished one behind its first `bytes` bytes.
-    pub(super) fn start(&mut self, scope: &Scope, bytes: u64) -> Result<(), Failure> {
+    pub(crate) fn start(&mut self, scope: &Scope, bytes: u64) -> Result<(), Failure> {
         self.is_empty = bytes == 0;
         self.prepare(scope, bytes).map_err(|source| Failure::write(self.part.display(), source))
     }
@@ -139,13 +139,13 @@ impl Part {
     }
 
     /// Writes a line.
-    pub(super) fn line(&mut self, line: &str) -> Result<(), Failure> {
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
         self.is_empty = false;
         self.lines.write_all(line.as_bytes()).map_err(|source| Failure::write(self.part.display(), source))
     }
 
     /// Notes that the lines of `log` are whole up to `whole_to`, and those that follow will be.
-    pub(super) fn begin(&mut self, log: &LogId, whole_to: ArrivalCursor) -> Result<(), Failure> {
+    pub(crate) fn begin(&mut self, log: &LogId, whole_to: ArrivalCursor) -> Result<(), Failure> {
         // The line says something about the lines before it, so they must not be lost alone. A line that was cut
         // short is finished first, or this one would be lost with it.
         let line = format!("\n{}\n", to_json(&Begun { log: log.clone(), whole_to }));
@@ -156,7 +156,7 @@ impl Part {
     }
 
     /// Makes the lines durable, and gives them the name of the file.
-    pub(super) fn finish(mut self) -> Result<(), Failure> {
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
         let part_failed = |source| Failure::write(self.part.display(), source);
         self.lines.flush().and_then(|()| self.lines.get_ref().sync_all()).map_err(part_failed)?;
         let path = &self.target.path;

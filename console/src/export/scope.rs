@@ -18,22 +18,22 @@ const FORMAT: &str = "jsonl/1";
 
 /// The scope of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Scope {
+pub(crate) struct Scope {
     /// The format of the lines.
     format: String,
     /// The id of the archive; absent if the user may not ask for it.
-    pub(super) archive: Option<String>,
+    pub(crate) archive: Option<String>,
     /// Ids and patterns, as typed.
-    pub(super) logs: Vec<String>,
+    pub(crate) logs: Vec<String>,
     /// Start time, inclusive; absent for the first event.
-    pub(super) since: Option<When>,
+    pub(crate) since: Option<When>,
     /// End time, exclusive; absent for the end of the log.
-    pub(super) until: Option<When>,
+    pub(crate) until: Option<When>,
 }
 
 impl Scope {
     /// Returns the scope of a command line. Times are fixed: `2h ago` means another time later.
-    pub(super) fn new(
+    pub(crate) fn new(
         archive: Option<String>,
         logs: Vec<String>,
         since: Option<Moment>,
@@ -44,20 +44,20 @@ impl Scope {
     }
 
     /// Returns true if both may be one export: everything is equal that is known of both.
-    pub(super) fn matches(&self, other: &Self) -> bool {
+    pub(crate) fn matches(&self, other: &Self) -> bool {
         let archive = if other.archive.is_none() { None } else { self.archive.clone() };
         let other_archive = if self.archive.is_none() { None } else { other.archive.clone() };
         Self { archive, ..self.clone() } == Self { archive: other_archive, ..other.clone() }
     }
 
     /// Returns the request for the events of one log.
-    pub(super) fn request(&self) -> ReplayRequest {
+    pub(crate) fn request(&self) -> ReplayRequest {
         ReplayRequest { from: self.since, to: self.until, ..ReplayRequest::default() }
     }
 
     /// Returns true if the event at `position` does not lie before the range. `first` is the earliest one of its
     /// log that the export has: what `last` or `end` meant as the start.
-    pub(super) fn is_after_start(&self, position: Position, first: Position) -> bool {
+    pub(crate) fn is_after_start(&self, position: Position, first: Position) -> bool {
         match self.since {
             None => true,
             // The words of a command line were made times.
@@ -66,7 +66,7 @@ impl Scope {
     }
 
     /// Returns the command that exports this scope to `path`. `flags`, if there are any, begin with a blank.
-    pub(super) fn command(&self, flags: &str, path: &Path) -> String {
+    pub(crate) fn command(&self, flags: &str, path: &Path) -> String {
         let time = |flag: &str, when: Option<When>| when.map_or_else(String::new, |when| format!(" {flag} {when}"));
         let (since, until) = (time("--since", self.since), time("--until", self.until));
         let logs: String = self.logs.iter().map(|log| format!(" {}", quoted(log))).collect();

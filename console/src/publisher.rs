@@ -24,7 +24,7 @@ use hourlog::{
 };
 use tokio::time::Instant;
 
-use crate::session::Session;
+use crate::connect::{Connect, Denials};
 
 /// Messages that may wait for an ack at the same time.
 const IN_FLIGHT_MAX: usize = 1_024;
@@ -47,25 +47,26 @@ const CONNECTION_CHECK: Duration = Duration::from_millis(100);
 
 /// A message to publish.
 #[derive(Debug, Clone)]
-pub(super) struct Message {
-    pub(super) subject: String,
-    pub(super) headers: HeaderMap,
-    pub(super) data: Bytes,
+pub(crate) struct Message {
+    pub(crate) subject: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) data: Bytes,
 }
 
 /// A message of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StreamMessage {
+pub(crate) struct StreamMessage {
     /// The name of the stream.
-    pub(super) stream: String,
+    pub(crate) stream: String,
     /// Its sequence in the stream.
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
 }
 
 /// A publisher with a window of messages in flight.
 #[derive(Debug)]
-pub(super) struct Publisher<'a> {
-    session: &'a Session,
+pub(crate) struct Publisher<'a> {
+    connect: &'a Connect,
+    denials: Denials,
     server: String,
     /// `None` before the first message, and after a failure.
     connection: Option<Connection>,
@@ -116,10 +117,11 @@ struct Window {
 }
 
 impl<'a> Publisher<'a> {
-    /// Creates a publisher with connections of its own. `server` names the server in errors.
-    pub(super) fn new(session: &'a Session, server: String) -> Self {
+    /// Creates a publisher with connections of its own, whose denials go to `denials`. `server` names the server in errors.
+    pub(crate) fn new(connect: &'a Connect, denials: Denials, server: String) -> Self {
         Self {
-            session,
+            connect,
+            denials,
             server,
             connection: None,
             window: VecDeque::new(),
@@ -132,17 +134,17 @@ impl<'a> Publisher<'a> {
     }
 
     /// Returns the number of messages that the stream has acknowledged.
-    pub(super) fn acked(&self) -> u64 {
+    pub(crate) fn acked(&self) -> u64 {
         self.acked
     }
 
     /// Returns the newest message that the stream has acknowledged.
-    pub(super) fn newest(&self) -> Option<&StreamMessage> {
+    pub(crate) fn newest(&self) -> Option<&StreamMessage> {
         self.newest.as_ref()
     }
 
     /// Returns the number of messages that the stream may have without having acknowledged them.
-    pub(super) fn in_doubt(&self) -> usize {
+    pub(crate) fn in_doubt(&self) -> usize {
         self.window.iter().filter(|unacked| unacked.published_at.is_some()).count()
     }
 
@@ -152,7 +154,7 @@ impl<'a> Publisher<'a> {
     /// [`ErrorKind::TooLarge`] for a message that is too large for the stream.
     /// [`ErrorKind::Unavailable`] if there is no stream, or if it has acknowledged nothing for half
     /// a minute. [`ErrorKind::Deadline`] if a message with an id can no longer be published again.
-    pub(super) async fn send(&mut self, message: Message) -> Result<(), Error> {
+    pub(crate) async fn send(&mut self, message: Message) -> Result<(), Error> {
         self.send_in(message, &mut |_| {}).await
     }
 
@@ -160,7 +162,7 @@ impl<'a> Publisher<'a> {
     ///
     /// # Errors
     /// Those of [`Publisher::send`].
-    pub(super) async fn finish(&mut self) -> Result<(), Error> {
+    pub(crate) async fn finish(&mut self) -> Result<(), Error> {
         self.advance(Window { messages_max: 0, bytes_max: 0 }, &mut |_| {}).await
     }
 
@@ -169,7 +171,7 @@ impl<'a> Publisher<'a> {
     ///
     /// # Errors
     /// Those of [`Publisher::send`].
-    pub(super) async fn send_all(
+    pub(crate) async fn send_all(
         &mut self,
         messages: impl IntoIterator<Item = Message>,
         sequences: &mut Vec<u64>,
@@ -204,7 +206,8 @@ impl<'a> Publisher<'a> {
             if self.window.is_empty() {
                 return Ok(true);
             }
-            self.connection = Some(Connection::open(self.session).await.map_err(Failed::Connect)?);
+            self.connection =
+                Some(Connection::open(self.connect, self.denials.clone()).await.map_err(Failed::Connect)?);
             return Ok(false);
         };
         if let Some(next) = self.window.get_mut(connection.acks.len()) {
@@ -271,11 +274,11 @@ impl Unacked {
 }
 
 impl Connection {
-    async fn open(session: &Session) -> Result<Self, Error> {
-        let client = session.connect.open_once(session.denials.clone()).await?;
+    async fn open(connect: &Connect, denials: Denials) -> Result<Self, Error> {
+        let client = connect.open_once(denials).await?;
         let context = jetstream::ContextBuilder::new()
-            .timeout(session.connect.timeout)
-            .ack_timeout(session.connect.timeout)
+            .timeout(connect.timeout)
+            .ack_timeout(connect.timeout)
             .max_ack_inflight(IN_FLIGHT_MAX)
             .backpressure_on_inflight(true)
             .build(client.clone());

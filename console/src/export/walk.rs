@@ -13,7 +13,7 @@ use hourlog::{
     wire::{Order, PAGE_EVENTS_MAX, ReplayRequest, Span, When},
 };
 
-use crate::{cli::read, exit::Failure};
+use crate::{arrival::newest_arrival, exit::Failure};
 
 use super::{contents::LogContents, scope::Scope, writer::Writer};
 
@@ -24,17 +24,17 @@ const WAIT: Span = Span(hourlog::time::SECOND);
 
 /// The findings when an export was continued.
 #[derive(Debug, Default)]
-pub(super) struct Continued {
+pub(crate) struct Continued {
     /// Events that had come in behind the place where it was continued.
-    pub(super) late: u64,
+    pub(crate) late: u64,
     /// A sentence if the archive was set back meanwhile.
-    pub(super) moved: Option<String>,
+    pub(crate) moved: Option<String>,
     /// The time before which events were removed meanwhile, if any that the export lacks.
-    pub(super) expired: Option<Offset>,
+    pub(crate) expired: Option<Offset>,
 }
 
 /// Exports all events of `log`.
-pub(super) async fn whole(remote: &Remote, log: &LogId, scope: &Scope, writer: &mut Writer<'_>) -> Result<(), Failure> {
+pub(crate) async fn whole(remote: &Remote, log: &LogId, scope: &Scope, writer: &mut Writer<'_>) -> Result<(), Failure> {
     // A page is a picture of one moment. With a bound, it tells if it shows everything before it.
     let to = scope.until.or(Some(When::At(Offset::MAX)));
     let request = ReplayRequest { limit: Some(FIRST_PAGE_EVENTS), to, ..scope.request() };
@@ -42,13 +42,13 @@ pub(super) async fn whole(remote: &Remote, log: &LogId, scope: &Scope, writer: &
     if matches!(page.end, End::Bound | End::Expired) {
         return page.events.iter().try_for_each(|event| writer.event(event));
     }
-    let Some(whole_to) = read::newest_arrival(remote, log).await? else { return Ok(()) };
+    let Some(whole_to) = newest_arrival(remote, log).await? else { return Ok(()) };
     writer.begin(log, whole_to)?;
     rest(remote, log, scope, None, whole_to.seq, writer).await
 }
 
 /// Exports the events of `log` that an unfinished export lacks: first those that came in behind its last one.
-pub(super) async fn lacking(
+pub(crate) async fn lacking(
     remote: &Remote,
     contents: &LogContents,
     whole_to: Option<ArrivalCursor>,
@@ -131,4 +131,33 @@ async fn rest(
             return Ok(());
         }
     }
+}
+
+/// Exports the events of a log that pass conditions, up to the newest one of now.
+pub(crate) async fn selected(
+    remote: &Remote,
+    log: &LogId,
+    request: &ReplayRequest,
+    writer: &mut Writer<'_>,
+) -> Result<(), Failure> {
+    let Some(request) = up_to_newest(remote, log, request).await? else { return Ok(()) };
+    let mut events = pin!(remote.events(log.clone(), request));
+    while let Some(event) = events.try_next().await? {
+        writer.event(&event)?;
+    }
+    Ok(())
+}
+
+/// Returns the request for the events of a log up to the newest one of now: a log that gets events as fast as they are
+/// read would never end. `None` if there are no events.
+pub(crate) async fn up_to_newest(
+    remote: &Remote,
+    log: &LogId,
+    request: &ReplayRequest,
+) -> Result<Option<ReplayRequest>, Failure> {
+    let to = request.to.or(Some(When::End));
+    let newest = ReplayRequest { from: request.from, to, reverse: true, limit: Some(1), ..ReplayRequest::default() };
+    let newest = remote.replay(log, &newest).await?.events.first().map(|event| event.position.offset);
+    let to = newest.map(|newest| Some(When::At(newest.saturating_add_nanos(1))));
+    Ok(to.map(|to| ReplayRequest { to, ..request.clone() }))
 }

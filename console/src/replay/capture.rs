@@ -10,9 +10,8 @@ use hourlog::{
 };
 
 use crate::{
-    connect::{Connection, Denials},
+    connect::{Connect, Connection, Denials},
     exit::Failure,
-    session::Session,
 };
 
 use super::target::Target;
@@ -22,7 +21,7 @@ const ASKED_AT_ONCE: usize = 16;
 
 /// The fate of the messages of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Capture {
+pub enum Capture {
     /// They go to those who subscribe.
     Nothing,
     /// This stream stores them, and hourlog does not read it.
@@ -32,13 +31,13 @@ pub(super) enum Capture {
 }
 
 impl Capture {
-    /// Asks JetStream and the service. A user who may not ask is told so.
-    pub(super) async fn find(
-        session: &Session,
+    /// Asks JetStream and the service. For a user who may not ask, there is a remark.
+    pub(crate) async fn find(
+        connect: &Connect,
         connection: &Connection,
         target: &Target,
         logs: &[LogId],
-    ) -> Result<Self, Failure> {
+    ) -> Result<(Self, Option<String>), Failure> {
         let mut subjects = BTreeSet::new();
         for log in logs {
             let subject = target.subject(log)?;
@@ -52,22 +51,24 @@ impl Capture {
         }
         // A connection of its own, because a denial ends the command on the other one.
         let denials = Denials::default();
-        let asking = session.connect.open(denials.clone()).await?;
+        let asking = connect.open(denials.clone()).await?;
         let jetstream = jetstream::ContextBuilder::new()
-            .timeout(session.connect.timeout)
+            .timeout(connect.timeout)
             .api_prefix(&connection.jetstream)
             .build(asking.remote.client().clone());
         let names = format!("{}.STREAM.NAMES", connection.jetstream);
-        let asked = stream::iter(&subjects).map(|subject| stream_of(&jetstream, subject)).buffered(ASKED_AT_ONCE);
+        let stream_of = |subject: String| stream_of(&jetstream, subject);
+        let asked = stream::iter(subjects.clone()).map(stream_of).buffered(ASKED_AT_ONCE);
         let streams = match denials.unless(Some(&names), asked.try_collect::<Vec<_>>()).await {
             Ok(streams) => streams,
             Err(error) if error.kind() != ErrorKind::NotAllowed => return Err(error.into()),
             Err(error) => {
-                session.out.note(&format!("cannot ask which stream stores the subject, so none is assumed: {error}"));
-                return Ok(match subjects.iter().any(|subject| subject.starts_with(WAL_PREFIX)) {
+                let remark = format!("cannot ask which stream stores the subject, so none is assumed: {error}");
+                let capture = match subjects.iter().any(|subject| subject.starts_with(WAL_PREFIX)) {
                     true => Self::Logs("HOURLOG".to_owned()),
                     false => Self::Nothing,
-                });
+                };
+                return Ok((capture, Some(remark)));
             }
         };
         let first = streams.first().cloned().flatten();
@@ -81,17 +82,29 @@ impl Capture {
                 named(&first)
             )));
         }
-        let Some(stream) = first else { return Ok(Self::Nothing) };
+        let Some(stream) = first else { return Ok((Self::Nothing, None)) };
         let status = denials.unless(Some(&asking.remote.subjects().status()), asking.remote.status()).await;
-        Ok(match status {
+        let capture = match status {
             Ok(status) if status.source(&stream).is_none() => Self::Stream(stream),
             Err(error) if error.kind() != ErrorKind::NotAllowed => return Err(error.into()),
             _ => Self::Logs(stream),
-        })
+        };
+        Ok((capture, None))
+    }
+
+    /// Returns a sentence on what becomes of the messages.
+    pub(crate) fn sentence(&self) -> String {
+        match self {
+            Self::Nothing => "no stream stores these subjects: only those who subscribe get the messages".to_owned(),
+            Self::Stream(stream) => format!("the stream {stream} stores the messages"),
+            Self::Logs(stream) => {
+                format!("hourlog reads the stream {stream}: with --into-log, the messages become new events")
+            }
+        }
     }
 
     /// Refuses to write to logs unless the user said so, and to anything else if the user did.
-    pub(super) fn check(&self, to: &str, is_into_log: bool) -> Result<()> {
+    pub(crate) fn check(&self, to: &str, is_into_log: bool) -> Result<()> {
         match (self, is_into_log) {
             (Self::Logs(stream), false) => Err(Error::invalid(format!(
                 "hourlog reads the stream {stream}, which stores {to}: the events would become new ones of the log that it \
@@ -106,7 +119,7 @@ impl Capture {
 }
 
 /// Returns the stream that stores a subject.
-async fn stream_of(jetstream: &Context, subject: &str) -> Result<Option<String>> {
+async fn stream_of(jetstream: &Context, subject: String) -> Result<Option<String>> {
     match jetstream.stream_by_subject(subject).await {
         Ok(stream) => Ok(Some(stream)),
         Err(error) if error.kind() == GetStreamByNameErrorKind::NotFound => Ok(None),

@@ -11,54 +11,58 @@ use hourlog::LogId;
 
 use crate::{exit::Failure, sanitize::sanitize_lines, session::Session};
 
-use super::{part::Part, target::BUFFER_BYTES};
+use super::{file::Output, part::Part, target::BUFFER_BYTES};
 
 /// An open destination.
 #[derive(Debug)]
-pub(super) enum Destination<'a> {
+pub(crate) enum Destination<'a> {
     Stdout(&'a Session),
     Stream(Stream),
     Part(Part),
+    /// A file that is never continued, and has no trailer.
+    File(Box<dyn Output>),
 }
 
 impl Destination<'_> {
     /// Notes that the events of `log` that follow are those up to the cursor's seq.
-    pub(super) fn begin(&mut self, log: &LogId, whole_to: hourlog::ArrivalCursor) -> Result<(), Failure> {
+    pub(crate) fn begin(&mut self, log: &LogId, whole_to: hourlog::ArrivalCursor) -> Result<(), Failure> {
         match self {
             Self::Part(part) => part.begin(log, whole_to),
-            Self::Stdout(_) | Self::Stream(_) => Ok(()),
+            Self::Stdout(_) | Self::Stream(_) | Self::File(_) => Ok(()),
         }
     }
 
     /// Writes a line.
-    pub(super) fn line(&mut self, line: &str) -> Result<(), Failure> {
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
         match self {
             Self::Stdout(session) => session.out.text(line),
             Self::Stream(stream) => stream.line(line),
             Self::Part(part) => part.line(line),
+            Self::File(file) => file.write_all(line.as_bytes()).map_err(Failure::output),
         }
     }
 
     /// Writes what is in memory, and makes a file complete.
-    pub(super) fn finish(self) -> Result<(), Failure> {
+    pub(crate) fn finish(self) -> Result<(), Failure> {
         match self {
             Self::Stdout(session) => session.out.flush(),
             Self::Stream(mut stream) => stream.writer.flush().map_err(Failure::output),
             Self::Part(part) => part.finish(),
+            Self::File(file) => file.complete(),
         }
     }
 }
 
 /// A pipe, a device, or a file that a shell has opened.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     writer: BufWriter<File>,
     is_terminal: bool,
 }
 
 impl Stream {
     /// Opens a stream. A named pipe waits for its reader.
-    pub(super) async fn open(path: PathBuf) -> Result<Self, Failure> {
+    pub(crate) async fn open(path: PathBuf) -> Result<Self, Failure> {
         let shown = path.display().to_string();
         // Append: a file that a shell has opened keeps its content.
         let open = move || OpenOptions::new().append(true).open(path);

@@ -9,34 +9,34 @@ use std::io::{self, BufRead};
 use hourlog::{ArrivalCursor, LogId, Offset, Position};
 use serde::Deserialize;
 
-use crate::cli::trailer::{ChecksumBuilder, ExportedLog, Trailer};
+use super::trailer::{ChecksumBuilder, ExportedLog, Trailer};
 
 /// The events of an export so far.
 #[derive(Debug, Default)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     /// Checksum of the lines.
-    pub(super) checksum: ChecksumBuilder,
+    pub(crate) checksum: ChecksumBuilder,
     /// The logs with events, in the order of the lines.
     logs: Vec<LogContents>,
     /// Size of the lines in bytes.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// The last line that was read, with the place of its event.
-    pub(super) last_line: Option<(Vec<u8>, Position)>,
+    pub(crate) last_line: Option<(Vec<u8>, Position)>,
 }
 
 /// The events of one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogContents {
+pub(crate) struct LogContents {
     /// Its id.
-    pub(super) log: LogId,
+    pub(crate) log: LogId,
     /// Number of events.
     events: u64,
     /// The earliest position.
-    pub(super) first: Position,
+    pub(crate) first: Position,
     /// The latest position.
-    pub(super) last: Position,
+    pub(crate) last: Position,
     /// The newest arrival.
-    pub(super) newest: ArrivalCursor,
+    pub(crate) newest: ArrivalCursor,
 }
 
 /// The fields of a line that tell where its event is.
@@ -49,7 +49,7 @@ struct LinePosition {
 
 /// The reason why a file does not hold the lines of an export.
 #[derive(Debug)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// A line is something else.
     NoEvent {
         /// The number of the line.
@@ -62,7 +62,7 @@ pub(super) enum Unreadable {
 impl Contents {
     /// Reads the complete lines of an unfinished export. A line that was cut short and a trailer are left out:
     /// they are written again.
-    pub(super) fn read(mut reader: impl BufRead) -> Result<Self, Unreadable> {
+    pub(crate) fn read(mut reader: impl BufRead) -> Result<Self, Unreadable> {
         let (mut contents, mut line, mut before) = (Self::default(), Vec::new(), None);
         loop {
             line.clear();
@@ -81,7 +81,7 @@ impl Contents {
     }
 
     /// Adds a line.
-    pub(super) fn add(&mut self, line: &[u8], log: &LogId, position: Position, arrived: Offset) {
+    pub(crate) fn add(&mut self, line: &[u8], log: &LogId, position: Position, arrived: Offset) {
         self.checksum.add(line);
         self.bytes += line.len() as u64;
         let arrival = ArrivalCursor { time: arrived, seq: position.seq };
@@ -105,12 +105,12 @@ impl Contents {
     }
 
     /// Returns the logs with events, in the order of the lines.
-    pub(super) fn logs(&self) -> &[LogContents] {
+    pub(crate) fn logs(&self) -> &[LogContents] {
         &self.logs
     }
 
     /// Returns the logs with events, for the trailer.
-    pub(super) fn exported(&self) -> Vec<ExportedLog> {
+    pub(crate) fn exported(&self) -> Vec<ExportedLog> {
         let exported = |contents: &LogContents| ExportedLog {
             log: contents.log.clone(),
             events: contents.events,

@@ -9,7 +9,7 @@ const BURST: Duration = Duration::from_millis(50);
 
 /// A limit of events a second.
 #[derive(Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     interval: Duration,
     burst: u32,
     /// Time from which the next event may be sent; `None` before the first.
@@ -18,14 +18,14 @@ pub(super) struct Rate {
 
 impl Rate {
     /// A limit of `rate` events a second.
-    pub(super) fn new(rate: NonZeroU32) -> Self {
+    pub(crate) fn new(rate: NonZeroU32) -> Self {
         let interval = Duration::from_secs(1) / rate.get();
         let burst = (rate.get() as f64 * BURST.as_secs_f64()) as u32;
         Self { interval, burst: burst.max(1), next: None }
     }
 
     /// Waits until an event may be sent, and returns how many may be.
-    pub(super) async fn wait(&mut self) -> usize {
+    pub(crate) async fn wait(&mut self) -> usize {
         if let Some(next) = self.next {
             tokio::time::sleep_until(next).await;
         }
@@ -46,7 +46,7 @@ impl Rate {
     }
 
     /// Records that `count` events are sent.
-    pub(super) fn sent(&mut self, count: usize) {
+    pub(crate) fn sent(&mut self, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.next = self.next.map(|next| next + self.interval.saturating_mul(count));
     }

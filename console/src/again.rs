@@ -5,7 +5,7 @@ use hourlog::{LogId, Metadata, header};
 
 /// Takes off the metadata of an event that it was replayed from `log`, where it is to be written: an import does not feed
 /// itself, because it stores no event twice.
-pub(super) fn without_own_replays(metadata: &mut Metadata, log: &LogId) {
+pub(crate) fn without_own_replays(metadata: &mut Metadata, log: &LogId) {
     for event in metadata.remove_any_case(header::REPLAY) {
         if event.rsplit_once('@').is_none_or(|(of, _)| of != log.as_str()) {
             metadata.push(header::REPLAY, event);
@@ -15,7 +15,7 @@ pub(super) fn without_own_replays(metadata: &mut Metadata, log: &LogId) {
 
 /// Returns the metadata of a rejected event without what cannot be sent again. It holds every header as it
 /// was published: also those that were meant for the stream, and those for which it was rejected.
-pub(super) fn without_rejected_names(metadata: &Metadata) -> Metadata {
+pub(crate) fn without_rejected_names(metadata: &Metadata) -> Metadata {
     let is_sendable =
         |name: &str, value: &str| name.parse::<HeaderName>().is_ok() && value.parse::<HeaderValue>().is_ok();
     let mut headers = Metadata::new();

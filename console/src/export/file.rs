@@ -1,6 +1,7 @@
-//! Where a table goes: a file that is there once it is complete, standard output, or a stream.
+//! An export that is never continued: a file that is there once it is complete, standard output, or a stream.
 
 use std::{
+    fmt,
     fs::{self, OpenOptions, Permissions},
     io::{self, BufWriter, IsTerminal, Write},
     os::unix::fs::PermissionsExt,
@@ -11,19 +12,20 @@ use tempfile::NamedTempFile;
 
 use crate::{exit::Failure, sanitize::sanitize_byte_lines};
 
-use super::super::target::{BUFFER_BYTES, Target};
+use super::target::{BUFFER_BYTES, Target};
 
 /// The permissions of a new file, of which the system takes away those that the user never gives.
 const PERMISSIONS: u32 = 0o666;
 
 /// An open destination.
-pub(super) trait Output: Write + Send {
+pub(crate) trait Output: Write + Send + fmt::Debug {
     /// Writes what is in memory, and makes a file complete.
     fn complete(self: Box<Self>) -> Result<(), Failure>;
 }
 
 /// A file that takes its name once it is complete. Before that, it goes when it is dropped.
-pub(super) struct NewFile {
+#[derive(Debug)]
+pub(crate) struct NewFile {
     path: PathBuf,
     replaced: Option<Permissions>,
     replaces: bool,
@@ -31,6 +33,7 @@ pub(super) struct NewFile {
 }
 
 /// Standard output, a pipe or a device.
+#[derive(Debug)]
 struct Stream<W: Write> {
     writer: BufWriter<W>,
     is_terminal: bool,
@@ -41,7 +44,7 @@ impl NewFile {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](hourlog::ErrorKind::Invalid) for bytes that a terminal would show, if `is_binary`.
-    pub(super) async fn open(target: Target, is_binary: bool) -> Result<Box<dyn Output>, Failure> {
+    pub(crate) async fn open(target: Target, is_binary: bool) -> Result<Box<dyn Output>, Failure> {
         let (output, is_terminal): (Box<dyn Output>, bool) = match target {
             Target::Stdout => {
                 let is_terminal = io::stdout().is_terminal();
@@ -116,7 +119,7 @@ impl<W: Write> Write for Stream<W> {
     }
 }
 
-impl<W: Write + Send> Output for Stream<W> {
+impl<W: Write + Send + fmt::Debug> Output for Stream<W> {
     fn complete(mut self: Box<Self>) -> Result<(), Failure> {
         self.flush().map_err(Failure::output)
     }

@@ -8,19 +8,19 @@ use std::{
 
 use hourlog::{Error, ErrorKind};
 
-use crate::{cli::input::FileOrStdin, exit::Failure};
+use crate::exit::Failure;
 
 /// Size of the buffer of a file.
-pub(super) const BUFFER_BYTES: usize = 256 * 1024;
-/// Other names of the standard output. Opening one of them again would lose the place in a file that it is
+pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
+/// Names of the standard output. Opening one of them again would lose the place in a file that it is
 /// redirected to.
-const STDOUT_NAMES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+const STDOUT_NAMES: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 /// Places whose files this process has open.
 const DEVICE_DIRECTORIES: [&str; 3] = ["/dev/fd", "/dev/stderr", "/proc"];
 
 /// The place that the user named.
 #[derive(Debug)]
-pub(super) enum Target {
+pub(crate) enum Target {
     /// Standard output.
     Stdout,
     /// A pipe, a device, or a file that was opened by a shell: written as it is.
@@ -31,13 +31,13 @@ pub(super) enum Target {
 
 /// A file to make.
 #[derive(Debug)]
-pub(super) struct FileTarget {
+pub(crate) struct FileTarget {
     /// Its path, without links.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The permissions of the file that it replaces, which is empty or was given up with `--force`.
-    pub(super) replaced: Option<Permissions>,
+    pub(crate) replaced: Option<Permissions>,
     /// Replaces whatever is there.
-    pub(super) force: bool,
+    pub(crate) force: bool,
 }
 
 impl Target {
@@ -45,9 +45,9 @@ impl Target {
     ///
     /// # Errors
     /// [`ErrorKind::Refused`] for a file that has content, unless `force`.
-    pub(super) fn find(path: Option<&Path>, force: bool) -> Result<Self, Failure> {
+    pub(crate) fn find(path: Option<&Path>, force: bool) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self::Stdout) };
-        if FileOrStdin::from(path) == FileOrStdin::Stdin || STDOUT_NAMES.iter().any(|name| path == Path::new(name)) {
+        if STDOUT_NAMES.iter().any(|name| path == Path::new(name)) {
             return Ok(Self::Stdout);
         }
         let shown = path.display();
@@ -78,12 +78,12 @@ impl Target {
 }
 
 /// An error that leaves everything as it was.
-pub(super) fn refused(context: String) -> Failure {
+pub(crate) fn refused(context: String) -> Failure {
     Error::new(ErrorKind::Refused, context).into()
 }
 
 /// Returns the metadata of a file itself, not of one that it links to; `None` if there is none.
-pub(super) fn metadata(path: &Path) -> Result<Option<fs::Metadata>, Failure> {
+pub(crate) fn metadata(path: &Path) -> Result<Option<fs::Metadata>, Failure> {
     match path.symlink_metadata() {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == IoErrorKind::NotFound => Ok(None),
