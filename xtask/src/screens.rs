@@ -1,16 +1,18 @@
 //! `cargo xtask screens`: updates the pictures of the console in its documentation, drawn by the
 //! console itself.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::{demo, print, process, servers::Archive, workspace::Workspace};
 
-/// A recorded session, and the pictures that are made of its last screen.
+/// A moment of a recorded session, and the pictures that are made of its screen.
 struct Picture {
     /// The keys to press.
     tape: &'static str,
+    /// The time of the picture; without it, the end of the tape.
+    at: Option<Duration>,
     /// The file of the picture with colours.
     svg: &'static str,
     /// The document that has the screen as text.
@@ -21,25 +23,29 @@ struct Picture {
 
 const PICTURES: [Picture; 4] = [
     Picture {
-        tape: "examples/logs.tape",
+        tape: "examples/demo.tape",
+        at: Some(Duration::from_millis(5_900)),
         svg: "docs/logs.svg",
         document: "docs/console.md",
         begin: "<!-- the logs, by `cargo xtask screens` -->\n```text\n",
     },
     Picture {
         tape: "examples/console.tape",
+        at: None,
         svg: "docs/console.svg",
         document: "docs/console.md",
         begin: "<!-- a log, by `cargo xtask screens` -->\n```text\n",
     },
     Picture {
-        tape: "examples/lanes.tape",
+        tape: "examples/demo.tape",
+        at: Some(Duration::from_millis(23_000)),
         svg: "docs/lanes.svg",
         document: "docs/console.md",
         begin: "<!-- lanes, by `cargo xtask screens` -->\n```text\n",
     },
     Picture {
         tape: "examples/service.tape",
+        at: None,
         svg: "docs/service.svg",
         document: "docs/console.md",
         begin: "<!-- the service, by `cargo xtask screens` -->\n```text\n",
@@ -63,7 +69,10 @@ pub(crate) fn run() -> Result<()> {
     let context = format!(r#"{{"url":"{}"}}"#, servers.url);
     fs::write(contexts.join("demo.json"), context).context("cannot write the context")?;
     for picture in PICTURES {
-        let tape = workspace.root.join(picture.tape).to_string_lossy().into_owned();
+        let tape = settings.path().join("picture.tape");
+        fs::write(&tape, lines_until(&workspace.root.join(picture.tape), picture.at)?)
+            .context("cannot write the tape of a picture")?;
+        let tape = tape.to_string_lossy().into_owned();
         let drawn = |form: &str| -> Result<String> {
             let mut command = Command::new(&programs.hourlog);
             command.args(["--context", "demo", "--tz", "UTC", "--replay", &tape, "--print", form]);
@@ -80,6 +89,20 @@ pub(crate) fn run() -> Result<()> {
         fs::write(&svg, drawn("svg")?).with_context(|| format!("cannot write {}", picture.svg))?;
     }
     servers.stop()
+}
+
+/// Returns the lines of a tape up to a moment, at which the size is set again, so that the console is there until then.
+fn lines_until(tape: &Path, at: Option<Duration>) -> Result<String> {
+    let lines = fs::read_to_string(tape).with_context(|| format!("cannot read {}", tape.display()))?;
+    let Some(at) = at.map(|at| at.as_millis()) else { return Ok(lines) };
+    let is_before = |line: &&str| {
+        let millis = line.split(' ').next().and_then(|millis| millis.parse::<u128>().ok());
+        millis.is_some_and(|millis| millis <= at)
+    };
+    let size = lines.lines().find_map(|line| line.split_once(" resize ")).map(|(_, size)| size);
+    let size = size.with_context(|| format!("{} does not set the size of the screen", tape.display()))?;
+    let before: Vec<&str> = lines.lines().filter(is_before).collect();
+    Ok(format!("{}\n{at} resize {size}\n", before.join("\n")))
 }
 
 /// Replaces a screen in a document.

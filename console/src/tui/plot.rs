@@ -26,6 +26,11 @@ pub(crate) fn spread(rising: &[f64], parts: usize) -> Vec<u64> {
     counts
 }
 
+/// Returns how many different numbers there are.
+pub(crate) fn values(rising: &[f64]) -> usize {
+    rising.chunk_by(|one, next| one == next).count()
+}
+
 /// Returns the part of the spread that has a number.
 pub(crate) fn part(rising: &[f64], number: f64, parts: usize) -> Option<usize> {
     let (least, most) = (*rising.first()?, *rising.last()?);

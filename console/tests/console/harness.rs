@@ -117,7 +117,7 @@ impl Source for Archive {
     async fn logs(&self) -> Result<LogsReply> {
         self.count_request()?;
         let mut logs = Vec::new();
-        for (id, _) in self.store.logs(None, 1_000).await? {
+        for (id, _) in self.store.logs(None, 100_000).await? {
             let found = describe(&self.store, &id).await?;
             let (first, last) = (found.first, found.last);
             logs.push(LogReply {

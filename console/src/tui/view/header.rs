@@ -67,7 +67,9 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
     match log {
         Some(log) if area.width >= DATE_COLUMNS => {
             pen.put("hourlog", looks.name());
-            if area.width >= WIDE_COLUMNS {
+            let logs = pen::width(&log.lanes.to_string());
+            // The names of several logs may leave no room for that of the service.
+            if area.width >= WIDE_COLUMNS && pen.room() >= logs + pen::width(&state.label) + 2 * pen::width(arrow) {
                 pen.put(arrow, looks.aside()).foreign(&state.label, Style::new());
             }
             pen.put(arrow, looks.aside()).foreign(&log.lanes.to_string(), looks.name());

@@ -26,7 +26,9 @@ pub(super) fn draw(log: &Log, numbers: &Numbers, looks: Looks, buffer: &mut Buff
     let number = |number: f64| plot::short(number, NUMBER_COLUMNS);
     draw_title(numbers, &rising, looks, buffer, area);
     let (Some(least), Some(most)) = (rising.first(), rising.last()) else { return };
-    let columns = usize::from(area.width.saturating_sub(2));
+    // Few values are wide bars without gaps.
+    let (room, values) = (usize::from(area.width.saturating_sub(2)), plot::values(&rising));
+    let (columns, width) = if values < room { (values, room / values.max(1)) } else { (room, 1) };
     let counts = plot::spread(&rising, columns);
     let peak = counts.iter().copied().max().unwrap_or(0);
     let heights = bars::heights_of(counts.iter().copied());
@@ -43,18 +45,20 @@ pub(super) fn draw(log: &Log, numbers: &Numbers, looks: Looks, buffer: &mut Buff
             let height = bars::height(*count, peak, rows * EIGHTHS, heights);
             let eighths = height.saturating_sub((rows - 1 - row) * EIGHTHS).min(EIGHTHS);
             let style = if Some(column) == here_at { Looks::here() } else { Style::new() };
-            pen.put(looks.bar(eighths), style);
+            let end = pen.x() + width as u16;
+            pen.fill(end, looks.bar(eighths), style);
         }
     }
     let last = area.height.saturating_sub(1);
     let mut pen = Pen::new(buffer, area, last);
     pen.put(" ", Style::new()).put(&number(*least), looks.aside());
     let most = number(*most);
-    let most_at = area.right().saturating_sub(pen::width(&most) as u16 + 1);
+    let end = area.x + 1 + (columns * width) as u16;
+    let most_at = end.saturating_sub(pen::width(&most) as u16);
     Pen::new(buffer, area, last).go_to(most_at).put(&most, looks.aside());
     if let (Some(here), Some(at)) = (here, here_at) {
         let text = format!("{}{}", looks.drawn("▲", "^"), number(here));
-        let at = (area.x + 1 + at as u16).min(area.right().saturating_sub(pen::width(&text) as u16));
+        let at = (area.x + 1 + (at * width) as u16).min(area.right().saturating_sub(pen::width(&text) as u16));
         Pen::new(buffer, area, last).go_to(at).put(&text, Style::new());
     }
 }
