@@ -118,6 +118,8 @@ use self::{
 
 /// Interval between ticks: short enough for a playing log to move smoothly.
 const TICK: Duration = Duration::from_millis(50);
+/// Shortest time between two pictures that only show more arrivals: rows that move faster cannot be read.
+const ARRIVALS_EVERY: Duration = Duration::from_millis(125);
 /// Time that `--print` waits for the last answers after the tape has ended.
 const PRINT_DELAY: Duration = Duration::from_millis(700);
 /// Limit of the answers that wait to be processed.
@@ -308,10 +310,11 @@ pub async fn run<S: Outlet, W: Write>(
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut signals = Signals::caught();
-    let mut is_dirty = true;
+    let (mut is_dirty, mut has_arrivals, mut drawn_at) = (true, false, Instant::now());
     loop {
-        if std::mem::take(&mut is_dirty) {
+        if std::mem::take(&mut is_dirty) || has_arrivals && drawn_at.elapsed() >= ARRIVALS_EVERY {
             screen.draw(state, looks).map_err(Failure::output)?;
+            (has_arrivals, drawn_at) = (false, Instant::now());
         }
         // Process everything that is ready before drawing again, so that a held key is not slowed
         // down by drawing.
@@ -336,7 +339,10 @@ pub async fn run<S: Outlet, W: Write>(
             }
         });
         while let Some(msg) = next {
-            is_dirty |= changes_screen(state, &msg);
+            match msg {
+                Msg::Arrived { .. } => has_arrivals = true,
+                _ => is_dirty |= changes_screen(state, &msg),
+            }
             if let Msg::Resize(columns, rows) = msg {
                 screen.resize(columns, rows);
             }

@@ -38,7 +38,7 @@ const PICTURES: [Picture; 4] = [
     },
     Picture {
         tape: "examples/demo.tape",
-        at: Some(Duration::from_millis(23_000)),
+        at: Some(Duration::from_millis(20_200)),
         svg: "docs/lanes.svg",
         document: "docs/console.md",
         begin: "<!-- lanes, by `cargo xtask screens` -->\n```text\n",
