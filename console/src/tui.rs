@@ -10,6 +10,7 @@
 //! - [`keymap`] is the table of keys; help, footer and palette are made from it. [`pages`] holds
 //!   the loaded events, [`scale`] the bars of the scrubber. [`pattern`] and [`scan`] are for searching, [`filter`] for
 //!   what the service selects. [`finding`] finds an error or a burst (`bursts`) that is not loaded.
+//! - `palette` finds actions by their names, and `typed_command` reads those that are typed with what they are for.
 //! - `json` reads JSON as it was written; `pretty` indents it, `columns` finds a table in it, and [`table`] keeps that of a
 //!   log.
 //! - [`backend`] performs effects on a [`source`]: the [`service`], or a test's
@@ -67,6 +68,7 @@ pub mod tape;
 pub mod terminal;
 mod ticks;
 mod times;
+mod typed_command;
 pub mod update;
 pub mod view;
 pub mod work;

@@ -58,6 +58,8 @@ pub struct Backend<S> {
     lasting: JoinSet<()>,
     follower: Option<AbortHandle>,
     scanner: Option<AbortHandle>,
+    /// The request for a place, which may take long.
+    finder: Option<AbortHandle>,
     /// The surveys that sort, and that read numbers.
     surveyors: [Option<AbortHandle>; 2],
     worker: Option<AbortHandle>,
@@ -70,9 +72,9 @@ impl<S: Outlet> Backend<S> {
     pub fn new(source: S, messages: mpsc::Sender<Msg>) -> Self {
         let (listing, asking, lasting) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let (follower, scanner, worker, stop) = (None, None, None, None);
-        let surveyors = [None, None];
+        let (finder, surveyors) = (None, [None, None]);
         let source = Arc::new(source);
-        Self { source, messages, listing, asking, lasting, follower, scanner, surveyors, worker, stop }
+        Self { source, messages, listing, asking, lasting, follower, scanner, finder, surveyors, worker, stop }
     }
 
     /// Starts an effect. Effects on the terminal are ignored here.
@@ -88,10 +90,14 @@ impl<S: Outlet> Backend<S> {
                     Request::Logs | Request::Strips(_) | Request::Preview { .. } | Request::Service { .. }
                 );
                 let tasks = if is_of_list { &mut self.listing } else { &mut self.asking };
-                tasks.spawn(async move {
+                let is_find = matches!(request, Request::Find { .. });
+                let task = tasks.spawn(async move {
                     // If nobody receives the answer, the console has been left.
                     let _ = messages.send(answer(&*source, request).await).await;
                 });
+                if is_find {
+                    replace(&mut self.finder, Some(task));
+                }
             }
             Effect::Follow { number, lanes, selection } => {
                 let follower = self
@@ -139,6 +145,7 @@ impl<S: Outlet> Backend<S> {
             // Without its sender, the worker stops.
             Effect::StopWork => self.stop = None,
             Effect::StopFollowing => replace(&mut self.follower, None),
+            Effect::StopFinding => replace(&mut self.finder, None),
             Effect::StopScanning => replace(&mut self.scanner, None),
             Effect::StopAsking => self.asking.abort_all(),
             Effect::Copy(_) | Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Mouse(_) => {}
@@ -170,7 +177,8 @@ pub async fn answer(source: &impl Source, request: Request) -> Msg {
                     None => Ok(None),
                 }
             };
-            Msg::Previewed { number, preview: try_join(newest, counts).await }
+            let preview = try_join(newest, counts).await;
+            Msg::Previewed { number, lanes, preview }
         }
         Request::Service { number } => Msg::Service { number, report: Box::new(source.service().await) },
         Request::Load { number, lanes, fetch, selection } => {

@@ -13,6 +13,8 @@ mod words;
 
 use std::{iter::repeat_n, ops::Range};
 
+use hourlog::Event;
+
 pub(crate) use choice::choose;
 pub(crate) use fields::{Field, fields, find};
 pub(crate) use level::{Level, level};
@@ -55,6 +57,12 @@ pub(crate) struct Choice {
     pub(crate) others: Vec<Column>,
     /// Paths and values of the fields that are the same in all events.
     pub(crate) constant: Vec<(String, String)>,
+}
+
+/// Returns true for an event with the severity of an error.
+pub(crate) fn is_error(event: &Event) -> bool {
+    let data = &event.record.data;
+    level(&fields(data), data) == Some(Level::Error)
 }
 
 /// Returns the place of each column in a row that is `room` wide. A column that does not fit has an

@@ -84,7 +84,8 @@ async fn write(
 /// Returns a failure as an obstacle.
 fn obstacle(failure: Failure) -> Obstacle {
     match failure {
-        Failure::Log(error) if error.kind() == ErrorKind::Refused => {
+        // Only a file that the command replaces with --force may be replaced.
+        Failure::Log(error) if error.kind() == ErrorKind::Refused && error.context().contains("--force") => {
             // Behind the reason stand options of the command, for which the dialog has keys.
             let reason = error.context().split("; ").next().unwrap_or_default();
             Obstacle::InTheWay(reason.to_owned())

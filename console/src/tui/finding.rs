@@ -7,7 +7,7 @@ use hourlog::{
 
 use crate::tui::{
     bursts::{BARS_BEFORE, bursts},
-    columns::{self, Level},
+    columns,
     filter::Selection,
     lanes::Lanes,
     merging,
@@ -94,10 +94,7 @@ async fn event(
 ) -> Result<Found> {
     loop {
         let page = merging::page(source, lanes, from, direction, PAGE, selection).await?;
-        let is_meant = |event: &&Event| {
-            let data = &event.record.data;
-            !is_error || columns::level(&columns::fields(data), data) == Some(Level::Error)
-        };
+        let is_meant = |event: &&Event| !is_error || columns::is_error(event);
         let (found, next, end) = match direction {
             Direction::Forward => (page.events.iter().find(is_meant), page.to, Position::MAX),
             Direction::Backward => (page.events.iter().rev().find(is_meant), page.from, Position::MIN),

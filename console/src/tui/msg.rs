@@ -65,6 +65,8 @@ pub enum Msg {
     Previewed {
         /// Number of the request.
         number: u64,
+        /// The logs.
+        lanes: Lanes,
         /// The newest events, and their counts if they were asked for.
         preview: Result<(Fetched, Option<TimelineReply>)>,
     },
@@ -172,6 +174,8 @@ pub enum Effect {
     },
     /// Stop the search.
     StopScanning,
+    /// Stop looking for a place.
+    StopFinding,
     /// Read all events of a window, until another survey of this kind begins.
     Survey {
         /// Number of the survey.

@@ -82,7 +82,7 @@ pub(crate) fn place(number: f64, least: f64, most: f64, axis: Heights) -> f64 {
     if span > 0.0 { ((scaled(number) - scaled(least)) / span).clamp(0.0, 1.0) } else { 0.5 }
 }
 
-/// Returns a number in at most `room` letters, where that is possible without another unit than `k`, `M` and `G`.
+/// Returns a number in at most `room` letters, where that is possible without another unit than `k`, `M`, `G` and `T`.
 pub(crate) fn short(number: f64, room: usize) -> String {
     let whole = number.to_string();
     if whole.len() <= room {
@@ -91,7 +91,9 @@ pub(crate) fn short(number: f64, room: usize) -> String {
     let units = [(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")];
     let (unit, name) = units.into_iter().rev().find(|(unit, _)| number.abs() >= *unit).unwrap_or((1.0, ""));
     let texts = (0..=3).rev().map(|decimals| format!("{:.decimals$}{name}", number / unit));
-    texts.clone().find(|text| text.len() <= room).or_else(|| texts.clone().next_back()).unwrap_or(whole)
+    let is_rounded_away = |text: &String| number != 0.0 && text.trim_matches(['-', '0', '.']).is_empty();
+    let power = || format!("{number:.0e}").chars().take(room).collect();
+    texts.into_iter().find(|text| text.len() <= room && !is_rounded_away(text)).unwrap_or_else(power)
 }
 
 #[cfg(test)]
@@ -134,5 +136,6 @@ mod tests {
     fn a_long_number_is_shortened_as_far_as_there_is_room() {
         let shown = [6.4, 12_345.0, 0.123_456, 2_500_000.0, -3.25].map(|number| short(number, 4));
         assert_eq!(shown, ["6.4", "12k", "0.12", "2.5M", "-3.2"]);
+        assert_eq!([1e-7, 1e20].map(|number| short(number, 4)), ["1e-7", "1e20"]);
     }
 }

@@ -62,6 +62,8 @@ pub struct Surveyed {
     pub numbers: Vec<(Offset, f64)>,
     /// It goes on.
     pub goes_on: bool,
+    /// It has ended before the end of the window.
+    pub is_cut: bool,
 }
 
 impl Surveyed {
@@ -70,7 +72,7 @@ impl Surveyed {
         self.read += page.read;
         self.having += page.having;
         self.numbers.extend(page.numbers);
-        self.goes_on = page.goes_on;
+        (self.goes_on, self.is_cut) = (page.goes_on, page.is_cut);
         if !page.events.is_empty() {
             self.events.extend(page.events);
             keep(&mut self.events, kind, path);
@@ -82,16 +84,18 @@ impl Surveyed {
 pub fn survey(source: &impl Source, survey: &Survey) -> impl Stream<Item = Result<Surveyed>> {
     let (from, to) = survey.window;
     let pages = stream::try_unfold(Some((Position::at(from), 0)), move |state| async move {
-        let Some((at, read)) = state else { return Ok(None) };
+        let Some((at, scanned)) = state else { return Ok(None) };
         let page =
             merging::page(source, &survey.lanes, at, Direction::Forward, PAGE_EVENTS_MAX, &survey.selection).await?;
         let inside =
             page.events.len() - page.events.iter().rev().take_while(|event| event.position.offset >= to).count();
         let mut surveyed = take(survey, page.events.into_iter().take(inside));
-        let read = read + surveyed.read;
-        let is_enough = survey.kind == SurveyKind::Numbers && read >= NUMBERS_MAX;
-        surveyed.goes_on = page.to < Position::at(to) && !is_enough;
-        let next = surveyed.goes_on.then_some((page.to, read));
+        // Events that a filter passes over are read, too.
+        let scanned = scanned + page.scanned;
+        let is_enough = survey.kind == SurveyKind::Numbers && scanned >= NUMBERS_MAX;
+        let is_at_end = page.to >= Position::at(to);
+        (surveyed.goes_on, surveyed.is_cut) = (!is_at_end && !is_enough, !is_at_end && is_enough);
+        let next = surveyed.goes_on.then_some((page.to, scanned));
         Ok(Some((surveyed, next)))
     });
     // After an error nothing follows.

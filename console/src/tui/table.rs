@@ -63,6 +63,11 @@ impl Table {
         self.pick(Some(picked));
     }
 
+    /// Shows exactly these columns, as far as the sample has them.
+    pub(crate) fn show(&mut self, paths: Vec<String>) {
+        self.pick(Some(paths));
+    }
+
     /// Moves a shown column to the left or to the right.
     pub(crate) fn shift(&mut self, path: &str, by: isize) {
         let mut picked = self.picked();

@@ -59,7 +59,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::Logs(logs) => logs::answered(state, logs),
         Msg::Strips { request, strips } => logs::stripped(state, &request, strips),
-        Msg::Previewed { number, preview } => preview::previewed(state, number, preview),
+        Msg::Previewed { number, lanes, preview } => preview::previewed(state, number, &lanes, preview),
         Msg::Service { number, report } => instances::answered(state, number, *report),
         Msg::Loaded { number, events } => loading::loaded(state, number, events),
         Msg::Checked { number, result } => selection::checked(state, number, result, &mut effects),
@@ -92,11 +92,12 @@ fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     if let Some(action) = handle_key(state, key, effects) {
         perform(state, action, effects);
     }
-    if playhead(state) != before
-        && let Some(search) = state.log.as_mut().and_then(|log| log.search.as_mut())
-    {
-        // If the user has moved the playhead, a hit that is found later must not move it again.
-        search.wanted = None;
+    if playhead(state) != before {
+        // If the user has moved the playhead, what is found later must not move it again.
+        finding::forget(state, effects);
+        if let Some(search) = state.log.as_mut().and_then(|log| log.search.as_mut()) {
+            search.wanted = None;
+        }
     }
 }
 

@@ -162,11 +162,11 @@ async fn a_dry_run_publishes_nothing_and_a_second_enter_publishes_all() {
         .await;
     assert!(console.archive.outbox.sent().is_empty(), "the dry run has published");
     // Another speed is another plan.
-    console.press("right right").await;
+    console.press("left left left left left").await;
     console.shows(&["speed     ×10", "enter makes a dry run"]).await;
     console.press("enter").await;
     console.shows(&["in 12m 0s"]).await;
-    console.press("left left enter enter").await;
+    console.press("right right right right right enter enter").await;
     console.shows(&["published 121 events"]).await;
     let sent = console.archive.outbox.sent();
     assert_eq!(sent.len(), 121);
@@ -337,7 +337,9 @@ async fn a_replay_that_is_stopped_says_how_many_events_it_has_published() {
     console.until("enter publishes 500 events", "enter").await;
     assert!(outbox.sent().is_empty());
     // The second event is due after minutes.
-    console.press("right");
+    for _ in 0..6 {
+        console.press("left");
+    }
     console.until("in 23h 57m", "enter").await;
     console.until("1 of 500 events sent", "enter").await;
     console.until("stopped: published 1 event", "esc").await;

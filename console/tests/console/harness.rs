@@ -565,6 +565,7 @@ impl Harness {
                 | Effect::StopWork
                 | Effect::StopAsking
                 | Effect::StopSurvey { .. }
+                | Effect::StopFinding
                 | Effect::Suspend
                 | Effect::Redraw
                 | Effect::Mouse(_) => {}

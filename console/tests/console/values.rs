@@ -162,3 +162,31 @@ async fn a_list_of_thirty_thousand_logs_is_folded_and_one_of_them_is_found() {
     console.press("enter").await;
     console.shows(&["group12.host.12345"]).await;
 }
+
+#[tokio::test]
+async fn the_palette_runs_commands_with_what_they_are_for() {
+    let mut console = magnitudes(120, 40).await;
+    console.press(":").await;
+    console.type_text("columns place,mag").await;
+    console.shows(&["show these columns, in this order"]).await;
+    console.press("enter").await;
+    assert!(
+        console
+            .text()
+            .lines()
+            .nth(1)
+            .is_some_and(|head| head.contains("place  mag") || head.contains("place") && !head.contains("type "))
+    );
+    console.press(":").await;
+    console.type_text("goto 00:05").await;
+    console.press("enter").await;
+    assert!(console.cursor_row().contains("00:05:00.000"), "{}", console.text());
+    console.press(":").await;
+    console.type_text("speed fast").await;
+    console.press("enter").await;
+    console.shows(&["speed fast", "a speed is a number"]).await;
+    console.press("esc :").await;
+    console.type_text("open nothing.*").await;
+    console.press("enter").await;
+    console.shows(&["no log matches"]).await;
+}

@@ -49,7 +49,8 @@ impl LevelFields {
             }
             for field in &fields {
                 let (is_level, is_status) = (words::is_level(&field.path), words::is_status(&field.path));
-                if (is_level || is_status) && access(&field.path).contains('[') {
+                let is_odd = || access(&field.path).contains('[') || is_one_key(&field.path, data);
+                if (is_level || is_status) && is_odd() {
                     // An expression cannot ask whether a field with such a name is there.
                     known.has_text = true;
                 } else if is_level {
@@ -104,6 +105,11 @@ impl LevelFields {
         let names = self.named.iter().map(|path| named(path, &[wanted]));
         either(names.chain(self.statuses.iter().map(|path| status(path, hundreds))))
     }
+}
+
+/// Returns true if a path with a dot is the name of a single field in the data.
+fn is_one_key(path: &str, data: &[u8]) -> bool {
+    path.contains('.') && hourlog::text::Text::new(&format!("\"{path}\"")).is_ok_and(|key| key.is_in(data))
 }
 
 /// Returns an expression that is true if one of these is.
@@ -185,6 +191,9 @@ mod tests {
         let known = of(&["2026-01-01 ERROR disk full", r#"{"level":"info"}"#]);
         assert_eq!(known.exactly(Level::Error), None);
         assert!(known.perhaps(Level::Error).is_some_and(|text| text.starts_with("data.matches(\"(?i)(error|")));
+        let flat = of(&[r#"{"log.level":"error"}"#]);
+        assert_eq!(flat.exactly(Level::Error), None, "the path is not that of an object in an object");
+        assert!(flat.perhaps(Level::Error).is_some_and(|text| text.starts_with("data.matches")));
         let nothing = of(&[r#"{"mag":5.1}"#, "plain"]);
         assert_eq!((nothing.exactly(Level::Error), nothing.perhaps(Level::Error)), (None, None));
     }

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// The speeds of a replay, behind the one that is as fast as possible.
+/// The speeds of a replay, before the one that is as fast as possible.
 const SPEEDS: [f64; 6] = [1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0];
 
 /// A dialog about an excerpt of the open log.
@@ -60,15 +60,15 @@ pub enum Stage {
 impl Dialog {
     /// Returns a dialog in which nothing is chosen yet.
     pub(crate) fn new(excerpt: Excerpt, is_editing: bool) -> Self {
-        Self { excerpt, total: None, is_editing, is_into_log: false, stage: Stage::Choosing, speed: 0 }
+        Self { excerpt, total: None, is_editing, is_into_log: false, stage: Stage::Choosing, speed: SPEEDS.len() }
     }
 
     /// Returns the speed of a replay; `None` for as fast as possible.
     pub(crate) fn speed(&self) -> Option<Speed> {
-        Some(Speed::NORMAL.times(*SPEEDS.get(self.speed.checked_sub(1)?)?))
+        Some(Speed::NORMAL.times(*SPEEDS.get(self.speed)?))
     }
 
-    /// Chooses the next faster or slower speed. Nothing is slower than time was.
+    /// Chooses the next faster or slower speed. Nothing is slower than time was, or faster than without pauses.
     pub(crate) fn change_speed(&mut self, by: isize) {
         self.speed = self.speed.saturating_add_signed(by).min(SPEEDS.len());
         self.stage = Stage::Choosing;

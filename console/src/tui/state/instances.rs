@@ -108,7 +108,8 @@ impl Instances {
             if instance.endpoints.is_none() {
                 instance.meters.values_mut().for_each(Meter::pause);
             }
-            if !instance.answers {
+            // Its counts may come too late, although its status has come.
+            if !instance.answers || is_counted && instance.endpoints.is_none() {
                 instance.requests.pause();
             }
         }
@@ -132,7 +133,10 @@ impl Instances {
     /// Returns the instance that has just answered; `None` if there are too many.
     fn answering(&mut self, id: &str, now: Offset) -> Option<&mut Instance> {
         if self.known.len() >= INSTANCES_MAX && !self.known.contains_key(id) {
-            return None;
+            // A run that answers takes the place of one that does not any more.
+            let silent = self.known.iter().filter(|(_, instance)| !instance.answers);
+            let silent = silent.min_by_key(|(_, instance)| instance.answered).map(|(id, _)| id.clone())?;
+            self.known.remove(&silent);
         }
         let instance = self.known.entry(id.to_owned()).or_default();
         id.clone_into(&mut instance.id);

@@ -133,9 +133,9 @@ impl Requests {
         self.track(kind).asked_at = None;
     }
 
-    /// Forgets all requests of a kind, so that the next one may be sent at once.
-    pub(crate) fn renew(&mut self, kind: RequestKind) {
-        self.tracks.remove(&kind);
+    /// Lets the next request of a kind be sent as soon as none is outstanding.
+    pub(crate) fn hasten(&mut self, kind: RequestKind) {
+        self.track(kind).not_before = None;
     }
 
     /// Returns when the outstanding request was sent.
@@ -162,7 +162,8 @@ impl Requests {
     /// Notes a failure, and schedules the retry. Returns true if it is an outage; otherwise the
     /// service is there, and the request itself failed.
     pub(crate) fn failed(&mut self, kind: RequestKind, error: &Error, now: Offset) -> bool {
-        let is_outage = kind.outlives_log()
+        // A log that was shown in the preview may be gone, or a limit may be reached: neither is an outage.
+        let is_outage = (kind.outlives_log() && kind != RequestKind::Preview)
             || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::NotAllowed);
         let pause = if kind.outlives_log() { LOGS_EVERY_NANOS } else { RETRY_NANOS };
         let track = self.track(kind);

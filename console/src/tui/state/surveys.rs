@@ -13,6 +13,8 @@ pub struct Sorted {
     pub(crate) survey: Survey,
     /// Its result so far.
     pub(crate) result: Surveyed,
+    /// Index of the event under the cursor, as far as that is known.
+    pub(crate) cursor: usize,
     /// The playhead stays at the first event, until the user moves it.
     pub(crate) stays_first: bool,
     /// The place from which the user came.
@@ -26,6 +28,8 @@ pub struct Numbers {
     pub(crate) survey: Survey,
     /// Its result so far.
     pub(crate) result: Surveyed,
+    /// The numbers in rising order.
+    pub(crate) rising: Vec<f64>,
     /// The time at which it began.
     pub(crate) begun: Offset,
 }
@@ -33,12 +37,16 @@ pub struct Numbers {
 impl Sorted {
     /// Returns the list before the first answer.
     pub(crate) fn new(survey: Survey, back: Place) -> Self {
-        Self { survey, result: Surveyed { goes_on: true, ..Surveyed::default() }, stays_first: true, back }
+        Self { survey, result: Surveyed { goes_on: true, ..Surveyed::default() }, cursor: 0, stays_first: true, back }
     }
 
-    /// Returns the index of the event at a position.
+    /// Returns the index of the event at a position: the one under the cursor, if several logs have one there.
     pub(crate) fn index(&self, at: Position) -> Option<usize> {
-        self.result.events.iter().position(|event| event.position == at)
+        let is_at = |event: &Event| event.position == at;
+        if self.result.events.get(self.cursor).is_some_and(is_at) {
+            return Some(self.cursor);
+        }
+        self.result.events.iter().position(is_at)
     }
 
     /// Returns the event at a position.
@@ -55,14 +63,13 @@ impl Sorted {
 impl Numbers {
     /// Returns the numbers before the first answer.
     pub(crate) fn new(survey: Survey, begun: Offset) -> Self {
-        Self { survey, result: Surveyed { goes_on: true, ..Surveyed::default() }, begun }
+        Self { survey, result: Surveyed { goes_on: true, ..Surveyed::default() }, rising: Vec::new(), begun }
     }
 
-    /// Returns the numbers in rising order.
-    pub(crate) fn rising(&self) -> Vec<f64> {
-        let mut numbers: Vec<f64> = self.result.numbers.iter().map(|(_, number)| *number).collect();
-        numbers.sort_unstable_by(f64::total_cmp);
-        numbers
+    /// Sorts the numbers, after more were read.
+    pub(crate) fn sort(&mut self) {
+        self.rising = self.result.numbers.iter().map(|(_, number)| *number).collect();
+        self.rising.sort_unstable_by(f64::total_cmp);
     }
 }
 

@@ -19,6 +19,9 @@ use super::copying;
 /// Opens the dialog for an export or a replay of the range, or else of the whole log.
 pub(super) fn open(state: &mut State, kind: PromptKind, effects: &mut Vec<Effect>) {
     let Some(log) = &state.log else { return };
+    if log.filters_wanted.is_some() {
+        return state.say("the service is checking a filter; again in a moment");
+    }
     let range = log.range_times();
     // A range includes its last event. A replay ends at now, as events may come in faster than they are sent.
     let until = match range {

@@ -26,10 +26,7 @@ pub(super) fn error(state: &mut State, direction: Direction, effects: &mut Vec<E
     let Some(condition) = log.table.levels().perhaps(Level::Error) else {
         return state.say("no event here has a level, a status or a word such as ERROR");
     };
-    let is_error = |event: &&Event| {
-        let data = &event.record.data;
-        columns::level(&columns::fields(data), data) == Some(Level::Error)
-    };
+    let is_error = |event: &&Event| columns::is_error(event);
     let loaded = match direction {
         Direction::Forward => log.pages.from(log.playhead.next()).find(is_error),
         Direction::Backward => log.pages.before(log.playhead).find(is_error),
@@ -69,7 +66,10 @@ pub(super) fn burst(state: &mut State, direction: Direction, effects: &mut Vec<E
     let (Some(grid), Some(within), Some(counts)) = (&scrubber.grid, scrubber.extent, scrubber.counts.known()) else {
         return;
     };
-    if let Some(to) = burst_in(log, counts, direction) {
+    let query = log.counts_query(Selection::default(), &zone);
+    // The counts may be those of another window.
+    let shown = query.and_then(|query| scrubber.counts.answer(&query));
+    if let Some(to) = shown.and_then(|counts| burst_in(log, counts, direction)) {
         return jump(state, Position::at(to));
     }
     let here = log.playhead.offset;
@@ -79,9 +79,10 @@ pub(super) fn burst(state: &mut State, direction: Direction, effects: &mut Vec<E
         _ => Step::Nanos(counts.grain.0),
     };
     // What the window shows was looked at, as far as the playhead is in it.
-    let is_shown = grid.bar(here).is_some() && step == grid.scale.step;
+    let is_shown = shown.is_some() && grid.bar(here).is_some() && step == grid.scale.step;
     let from = match direction {
-        Direction::Forward if is_shown => grid.window().1,
+        // The first bar behind the window may be one.
+        Direction::Forward if is_shown => grid.window().1.saturating_add_nanos(-1),
         Direction::Backward if is_shown => grid.window().0,
         _ => here,
     };
@@ -126,6 +127,8 @@ pub(super) fn found(state: &mut State, number: u64, found: Result<Found>) {
             state.hush();
             jump(state, position);
         }
+        // The fields that tell it are those of the events around the playhead.
+        Ok(Found::Nowhere) if thing == "error" => state.say(format!("no error like those of these events {side} this")),
         Ok(Found::Nowhere) => state.say(format!("no {thing} {side} this")),
         Ok(Found::NotUntil(at)) => {
             let at = when::zoned(at, state.shown_zone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
@@ -135,12 +138,21 @@ pub(super) fn found(state: &mut State, number: u64, found: Result<Found>) {
     }
 }
 
-/// Stops looking. Returns true if it was under way.
+/// Stops looking, and says so. Returns true if it was under way.
 pub(super) fn stop(state: &mut State, effects: &mut Vec<Effect>) -> bool {
-    let is_asked = state.requests.asked_at(RequestKind::Find).is_some();
-    let Some(log) = state.log.as_mut().filter(|_| is_asked) else { return false };
+    let was_looking = forget(state, effects);
+    if was_looking {
+        state.say("stopped looking");
+    }
+    was_looking
+}
+
+/// Stops looking, because it is not wanted any more. Returns true if it was under way.
+pub(super) fn forget(state: &mut State, effects: &mut Vec<Effect>) -> bool {
+    let Some(log) = state.log.as_mut().filter(|log| log.sought.is_some()) else { return false };
     log.sought = None;
-    super::selection::stop_asking(state, effects);
-    state.say("stopped looking");
+    state.requests.forget(RequestKind::Find);
+    effects.push(Effect::StopFinding);
+    state.hush();
     true
 }

@@ -8,6 +8,7 @@ use hourlog::{
 use crate::tui::{
     columns::Level,
     filter::Selection,
+    folds::Fold,
     layout,
     msg::{Effect, Request},
     pages::{Fetch, Fetched},
@@ -78,7 +79,7 @@ fn ask_for_events(state: &mut State, effects: &mut Vec<Effect>) {
     if log.empty || !state.requests.is_due(RequestKind::Events, now) {
         return;
     }
-    match missing_events(log, rows * MARGIN_SCREENS) {
+    match missing_events(log, rows) {
         Some(fetch) => {
             let number = state.requests.asked(RequestKind::Events, now);
             log.pages.asked();
@@ -89,8 +90,9 @@ fn ask_for_events(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Returns the events to load next.
-fn missing_events(log: &mut Log, margin: usize) -> Option<Fetch> {
+/// Returns the events to load next for a list of this many rows.
+fn missing_events(log: &mut Log, rows: usize) -> Option<Fetch> {
+    let margin = rows * MARGIN_SCREENS;
     // A sorted list has its events.
     if log.is_stopped_reading || log.sorted.is_some() {
         return None;
@@ -104,10 +106,25 @@ fn missing_events(log: &mut Log, margin: usize) -> Option<Fetch> {
         Some(Fetch::Around(_)) if log.goal == Some(Goal::Newest) => Some(Fetch::Newest),
         missing => missing,
     };
+    let missing = missing.or_else(|| missing_for_folds(log, at, rows));
     let Mode::Playing { .. } = log.mode else { return missing };
     let ahead = (READ_AHEAD_NANOS as f64 * log.speed().factor()) as i64;
     let until = Position::at(log.playhead.offset.saturating_add_nanos(ahead));
     missing.or_else(|| log.pages.missing_until(log.playhead, until))
+}
+
+/// Returns the events to load next where equal events fill so few rows that the loaded ones do not fill the screen.
+fn missing_for_folds(log: &Log, at: Position, rows: usize) -> Option<Fetch> {
+    let rule = log.fold_rule();
+    let end = log.pages.end_of(at).filter(|end| *end < Position::MAX);
+    let start = log.pages.start_of(at).filter(|start| *start > Position::MIN);
+    let lacks = |folds: Vec<Fold<'_>>| folds.len() < rows && folds.iter().any(|fold| fold.count > 1);
+    if let Some(end) = end
+        && lacks(rule.forward(log.pages.from(at)).take(rows).collect())
+    {
+        return Some(Fetch::From(end));
+    }
+    start.filter(|_| lacks(rule.backward(log.pages.before(at)).take(rows).collect())).map(Fetch::Before)
 }
 
 /// Takes in the answer to a request for events.

@@ -61,8 +61,12 @@ fn go_to_row(state: &mut State, row: usize) {
     let Some(log) = &state.log else { return };
     let drawn = rows(state, log);
     let Some(Row::Event(fold, _)) = drawn.rows.get(row) else { return };
-    let to = fold.first.position;
+    let (to, of) = (fold.first.position, fold.first.log.clone());
     let Some(log) = &mut state.log else { return };
+    if let Some(sorted) = &mut log.sorted {
+        let index = sorted.result.events.iter().position(|event| event.position == to && event.log == of);
+        (sorted.cursor, sorted.stays_first) = (index.unwrap_or(0), false);
+    }
     (log.playhead, log.goal, log.mode) = (to, None, Mode::Paused);
     log.cursor_row = CursorRow::At(row);
     keep_in_window(state);

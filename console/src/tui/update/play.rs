@@ -87,6 +87,8 @@ pub(super) fn play(state: &mut State) {
     let now = state.now;
     let Some(log) = &mut state.log else { return };
     let (Some(here), Some(grid)) = (log.time(), &log.scrubber.grid) else { return };
+    // Playing goes through time.
+    log.sorted = None;
     match log.mode {
         Mode::Playing { .. } => {
             log.mode = Mode::Paused;
@@ -115,7 +117,6 @@ pub(super) fn play(state: &mut State) {
 
 /// Chooses the next or the previous speed.
 pub(super) fn change_speed(state: &mut State, by: isize) {
-    let now = state.now;
     let Some(log) = &mut state.log else { return };
     let factor = log.speed().factor();
     let index = SPEEDS.iter().position(|speed| *speed >= factor).unwrap_or(SPEEDS.len() - 1);
@@ -124,7 +125,13 @@ pub(super) fn change_speed(state: &mut State, by: isize) {
         let end = if by > 0 { "fastest" } else { "slowest" };
         return state.say(format!("this is the {end} speed"));
     };
-    let speed = Speed::new(factor).expect("all of these are speeds");
+    set_speed(state, Speed::new(factor).expect("all of these are speeds"));
+}
+
+/// Plays at a speed from now on.
+pub(super) fn set_speed(state: &mut State, speed: Speed) {
+    let now = state.now;
+    let Some(log) = &mut state.log else { return };
     log.speed = Some(speed);
     if let Mode::Playing { buffering, .. } = log.mode {
         let from = log.playhead.offset;

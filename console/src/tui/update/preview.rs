@@ -31,7 +31,7 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
     };
     if state.logs.preview.as_ref().is_none_or(|preview| preview.lanes != here) {
         state.logs.preview = Some(Log::new(here));
-        state.requests.renew(RequestKind::Preview);
+        state.requests.hasten(RequestKind::Preview);
     }
     if !state.requests.is_due(RequestKind::Preview, state.now) {
         return;
@@ -48,9 +48,19 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 /// Takes in the newest events.
-pub(super) fn previewed(state: &mut State, number: u64, preview: Result<(Fetched, Option<TimelineReply>)>) {
+pub(super) fn previewed(
+    state: &mut State,
+    number: u64,
+    lanes: &Lanes,
+    preview: Result<(Fetched, Option<TimelineReply>)>,
+) {
     if !state.requests.waits_for(RequestKind::Preview, number) {
         return;
+    }
+    if state.logs.preview.as_ref().is_none_or(|shown| shown.lanes != *lanes) {
+        // The cursor has moved on.
+        state.requests.succeeded(RequestKind::Preview, state.now);
+        return state.requests.hasten(RequestKind::Preview);
     }
     let (newest, counts) = match preview {
         Ok(preview) => preview,

@@ -13,11 +13,12 @@ use crate::{
         pattern::Pattern,
         prompt::{COPIES, WINDOWS, moment},
         state::{Cover, Goal, Prompt, PromptKind, State, prompt::LETTERS_MAX},
+        typed_command::{self, TypedCommand},
     },
     when::{self, Moment},
 };
 
-use super::{copying, dialog, logs, search, selection, surveys, travel};
+use super::{copying, dialog, logs, play, search, selection, surveys, travel};
 
 /// Handles a key. Returns the action that was chosen from the palette.
 pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) -> Option<Action> {
@@ -173,6 +174,15 @@ fn find(state: &mut State) {
 fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
     let Prompt { kind, text, choice, .. } = state.prompt.take()?;
     state.remember(kind, &text);
+    let typed = (kind == PromptKind::Palette)
+        .then(|| typed_command::read(&text, state.logs.rows().into_iter().flatten().map(|row| &row.log)))
+        .flatten();
+    if let Some(command) = typed {
+        if let Err(error) = command.and_then(|command| run(state, command, effects)) {
+            state.prompt = Some(Prompt::refused(kind, text, error));
+        }
+        return None;
+    }
     if kind == PromptKind::Palette {
         match choices(state, &text).into_iter().nth(choice)?.target {
             Target::Action(action) => return Some(action),
@@ -201,6 +211,22 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) -> Option<Action> {
         state.prompt = Some(Prompt::refused(kind, text, error));
     }
     None
+}
+
+/// Runs a command that was typed into the palette.
+fn run(state: &mut State, command: TypedCommand, effects: &mut Vec<Effect>) -> Result<(), String> {
+    match command {
+        TypedCommand::Open(lanes) => logs::open(state, lanes, effects),
+        _ if state.log.is_none() => return Err("open a log first".to_owned()),
+        TypedCommand::GoTo(text) => go_to(state, &text).map_err(|error| error.to_string())?,
+        TypedCommand::Speed(speed) => play::set_speed(state, speed),
+        TypedCommand::Columns(paths) => {
+            if let Some(log) = &mut state.log {
+                log.table.show(paths);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn go_to(state: &mut State, text: &str) -> Result<(), Error> {

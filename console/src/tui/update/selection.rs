@@ -9,7 +9,7 @@ use crate::tui::{
     state::{Mode, Prompt, PromptKind, RequestKind, State, Tail},
 };
 
-use super::{following::start_following, search};
+use super::{finding, following::start_following, search};
 
 /// Asks whether the service takes these filters. Until it answers, what is shown stays.
 pub(super) fn check(state: &mut State, filters: Vec<Filter>, effects: &mut Vec<Effect>) {
@@ -54,6 +54,7 @@ pub(super) fn selection_changed(state: &mut State, effects: &mut Vec<Effect>) {
         (log.mode, log.goal) = (Mode::Paused, None);
     }
     search::restart(state, effects);
+    finding::forget(state, effects);
     let Some(log) = &mut state.log else { return };
     log.sorted = None;
     (log.pages, log.looked_at, log.is_stopped_reading, log.unseen) = (Pages::default(), 0, false, 0);
@@ -76,15 +77,11 @@ pub(super) fn stop_reading(state: &mut State, effects: &mut Vec<Effect>) -> bool
     }
     log.scrubber.matches.stop();
     log.is_stopped_reading = looks;
-    stop_asking(state, effects);
-    state.say("looking for matches was stopped");
-    true
-}
-
-/// Drops all requests that wait for an answer. Those that are still needed are sent again.
-pub(super) fn stop_asking(state: &mut State, effects: &mut Vec<Effect>) {
     effects.push(Effect::StopAsking);
+    // Those that are still needed are sent again.
     for kind in RequestKind::OF_LOG_ONCE {
         state.requests.forget(kind);
     }
+    state.say("looking for matches was stopped");
+    true
 }

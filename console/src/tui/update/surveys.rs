@@ -15,6 +15,8 @@ use super::{
     travel::{go, keep_in_window, step},
 };
 
+/// Shortest time between two surveys of numbers.
+const REST_NANOS: i64 = 250_000_000;
 /// Time after which the numbers of a followed window are read again.
 const AGAIN_NANOS: i64 = 5_000_000_000;
 
@@ -63,6 +65,7 @@ pub(super) fn step_in_sorted(state: &mut State, by: i64) -> bool {
     let Some(last) = sorted.result.events.len().checked_sub(1) else { return true };
     let index = sorted.index(log.playhead).unwrap_or(0);
     let to = index.saturating_add_signed(isize::try_from(by).unwrap_or(isize::MAX)).min(last);
+    sorted.cursor = to;
     log.playhead = sorted.result.events[to].position;
     log.cursor_row = log.cursor_row.step(to as i64 - index as i64, rows);
     keep_in_window(state);
@@ -74,6 +77,7 @@ pub(super) fn back(state: &mut State) -> bool {
     let Some(log) = &mut state.log else { return false };
     let Some(sorted) = &mut log.sorted else { return false };
     if std::mem::take(&mut sorted.result.goes_on) {
+        sorted.result.is_cut = true;
         state.say("sorting was stopped; these are the first of what was read");
         return true;
     }
@@ -115,8 +119,10 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
             let is_moved = Survey { window: wanted.window, ..known.survey.clone() } == wanted;
             let is_recent = known.result.goes_on || now.nanos().saturating_sub(known.begun.nanos()) < AGAIN_NANOS;
             // A followed window moves with every bar.
-            let waits = log.tail != Tail::Stopped && log.mode == Mode::Live && is_moved && is_recent;
-            (!waits).then_some(wanted)
+            let is_followed = log.tail != Tail::Stopped && log.mode == Mode::Live && is_moved && is_recent;
+            // A held key asks for the numbers of where it ends.
+            let is_hasty = now.nanos().saturating_sub(known.begun.nanos()) < REST_NANOS;
+            (!is_followed && !is_hasty).then_some(wanted)
         }
         (None, Some(wanted)) => Some(wanted),
     };
@@ -153,13 +159,16 @@ pub(super) fn surveyed(state: &mut State, number: u64, page: Result<Surveyed>) {
             }
         }
         Err(error) => {
-            result.goes_on = false;
+            (result.goes_on, result.is_cut) = (false, true);
             state.requests.forget(kind);
             state.say(format!("reading the window stopped: {error}"));
         }
     }
     let Some(log) = &mut state.log else { return };
-    if let Some(sorted) = log.sorted.as_ref().filter(|sorted| sorted.stays_first)
+    if let Some(numbers) = log.numbers.as_mut().filter(|_| kind == RequestKind::Numbers) {
+        numbers.sort();
+    }
+    if let Some(sorted) = log.sorted.as_ref().filter(|sorted| sorted.stays_first && kind == RequestKind::Sort)
         && let Some(first) = sorted.result.events.first()
     {
         log.playhead = first.position;

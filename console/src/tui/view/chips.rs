@@ -61,7 +61,7 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
 
 /// Returns how much of the window is in a sorted list.
 fn sorted_text(state: &State, log: &Log, sorted: &Sorted) -> String {
-    let Surveyed { read, having, goes_on, ref events, .. } = sorted.result;
+    let Surveyed { read, having, goes_on, is_cut, ref events, .. } = sorted.result;
     if goes_on {
         let all = log.counts_query(Selection::default(), state.bars_zone());
         let of = all.and_then(|query| log.scrubber.counts.answer(&query)).filter(|_| !log.is_filtered());
@@ -76,7 +76,8 @@ fn sorted_text(state: &State, log: &Log, sorted: &Sorted) -> String {
         0 => String::new(),
         without => format!(", {} without it", human_count(without)),
     };
-    format!("  {first} in the window{without} · enter goes there")
+    let scope = if is_cut { "in what was read of the window" } else { "in the window" };
+    format!("  {first} {scope}{without} · enter goes there")
 }
 
 /// Returns the number of events in the window that pass the filters, of how many, and how far they are counted.

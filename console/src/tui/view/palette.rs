@@ -5,6 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use crate::tui::{
     palette::{CHOICES_MAX, choices},
     state::{Prompt, State},
+    typed_command,
 };
 
 use super::{
@@ -20,6 +21,12 @@ pub(super) fn draw(state: &State, prompt: &Prompt, looks: Looks, buffer: &mut Bu
     let height = u16::try_from(CHOICES_MAX).unwrap_or(u16::MAX).min(area.height);
     let area = Rect { y: area.bottom() - height, height, ..area };
     overlay::clear(buffer, area);
+    if let Some(help) = typed_command::help(&prompt.text) {
+        let mut pen = Pen::new(buffer, area, 0);
+        pen.put("      enter  ", looks.found()).foreign(prompt.text.trim(), Looks::here());
+        pen.put("  ", Style::new()).put(help, looks.aside());
+        return;
+    }
     let choices = choices(state, &prompt.text);
     if choices.is_empty() {
         Pen::new(buffer, area, 0).put(" nothing matches; Esc goes back", Style::new());

@@ -16,7 +16,6 @@ use crate::{
         plot as numbers,
         scale::Grid,
         state::{Heights, Log, Numbers, RequestKind, State, TimeRange},
-        survey::NUMBERS_MAX,
         ticks::ticks,
         times,
     },
@@ -137,7 +136,7 @@ impl<'a> Drawing<'a> {
             let name = sanitize(&numbers.survey.path);
             text.push_str(&format!(" · {name}: median, min–max"));
             let read = numbers.result.read;
-            if numbers.result.goes_on || read >= NUMBERS_MAX {
+            if numbers.result.goes_on || numbers.result.is_cut {
                 text.push_str(&format!(" of the first {} events", human_count(read)));
             }
         } else if let Some((count, bar)) = self.peak.filter(|(count, _)| *count > 0) {

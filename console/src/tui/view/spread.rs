@@ -7,7 +7,6 @@ use crate::{
     tui::{
         bars, columns, plot,
         state::{Log, Numbers, surveys::percentile},
-        survey::NUMBERS_MAX,
     },
 };
 
@@ -22,21 +21,21 @@ const EIGHTHS: usize = 8;
 const NUMBER_COLUMNS: usize = 8;
 
 pub(super) fn draw(log: &Log, numbers: &Numbers, looks: Looks, buffer: &mut Buffer, area: Rect) {
-    let rising = numbers.rising();
+    let rising = &numbers.rising[..];
     let number = |number: f64| plot::short(number, NUMBER_COLUMNS);
-    draw_title(numbers, &rising, looks, buffer, area);
+    draw_title(numbers, rising, looks, buffer, area);
     let (Some(least), Some(most)) = (rising.first(), rising.last()) else { return };
     // Few values are wide bars without gaps.
-    let (room, values) = (usize::from(area.width.saturating_sub(2)), plot::values(&rising));
+    let (room, values) = (usize::from(area.width.saturating_sub(2)), plot::values(rising));
     let (columns, width) = if values < room { (values, room / values.max(1)) } else { (room, 1) };
-    let counts = plot::spread(&rising, columns);
+    let counts = plot::spread(rising, columns);
     let peak = counts.iter().copied().max().unwrap_or(0);
     let heights = bars::heights_of(counts.iter().copied());
     let here = log.detail_event().and_then(|event| {
         let fields = columns::fields(&event.record.data);
         columns::find(&fields, &numbers.survey.path)?.text.parse::<f64>().ok()
     });
-    let here_at = here.and_then(|here| plot::part(&rising, here, columns));
+    let here_at = here.and_then(|here| plot::part(rising, here, columns));
     let rows = usize::from(area.height.saturating_sub(2));
     for row in 0..rows {
         let mut pen = Pen::new(buffer, area, row as u16 + 1);
@@ -69,7 +68,7 @@ fn draw_title(numbers: &Numbers, rising: &[f64], looks: Looks, buffer: &mut Buff
     let mut pen = Pen::new(buffer, area, 0);
     pen.put(rule, looks.aside()).put(" ", Style::new()).foreign(&numbers.survey.path, looks.name());
     let read = numbers.result.read;
-    let scope = match (numbers.result.goes_on, read >= NUMBERS_MAX) {
+    let scope = match (numbers.result.goes_on, numbers.result.is_cut) {
         (true, _) => format!(", {} read ", human_count(read)),
         (false, true) => format!(", first {} events ", human_count(read)),
         (false, false) => ", this window ".to_owned(),
