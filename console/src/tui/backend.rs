@@ -42,6 +42,8 @@ use crate::tui::{
 const PAGE: u32 = 400;
 /// Number of events in a preview.
 const PREVIEW: u32 = 40;
+/// Pause of a follower after events: shorter than the time between two pictures.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(100);
 /// Pause before a failed follower retries.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -297,8 +299,13 @@ async fn follow(
             }
             Err(error) => Msg::Arrived { number, events: Err(error) },
         };
+        let has_arrivals = matches!(&msg, Msg::Arrived { events: Ok(events), .. } if !events.is_empty());
         if messages.send(msg).await.is_err() {
             return;
+        }
+        if has_arrivals {
+            // Events that come in meanwhile are in the next answer, so a fast log needs few requests.
+            tokio::time::sleep(FOLLOW_PAUSE).await;
         }
         if asks_for_newest {
             tokio::time::sleep(RETRY_AFTER).await;

@@ -63,9 +63,18 @@ pub fn bars(log: &Log) -> Vec<Bar> {
     bars
 }
 
-/// Returns the counts of a lane in the bars of the window, as far as they are known.
-pub(crate) fn lane(log: &Log, lane: &LogId) -> Vec<Option<u64>> {
-    let (Some(grid), Some(reply)) = (&log.scrubber.grid, log.scrubber.counts.known()) else { return Vec::new() };
+/// Returns the bars of a lane in the window, as far as they are known.
+pub(crate) fn lane(log: &Log, lane: &LogId) -> Vec<Bar> {
+    let all = lane_counts(log, &log.scrubber.counts, lane);
+    let mut matches = if log.is_filtered() { lane_counts(log, &log.scrubber.matches, lane) } else { Vec::new() };
+    matches.resize(all.len(), None);
+    let bar =
+        |(count, matches): (Option<u64>, Option<u64>)| Bar { count, matches: matches.unwrap_or(0), ..Bar::default() };
+    all.into_iter().zip(matches).map(bar).collect()
+}
+
+fn lane_counts(log: &Log, counting: &Counting, lane: &LogId) -> Vec<Option<u64>> {
+    let (Some(grid), Some(reply)) = (&log.scrubber.grid, counting.known()) else { return Vec::new() };
     let groups = reply.groups.iter().flatten();
     let Some(group) = groups.into_iter().find(|group| group.value.as_deref() == Some(lane.as_str())) else {
         return Vec::new();
@@ -119,7 +128,8 @@ pub(crate) fn columns(reply: &TimelineReply, (from, to): (Offset, Offset), colum
         let part = reply.grain.0.max(1);
         let is_finer = !reply.exact && bin.to.nanos().saturating_sub(bin.from.nanos()) < part;
         let (start, end) = if is_finer {
-            let start = bin.from.nanos().div_euclid(part) * part;
+            // Of such short bins, the one in which a part begins has its count, and so has the first of all.
+            let start = bin.to.nanos().saturating_sub(1).div_euclid(part) * part;
             (start.max(from.nanos()), start.saturating_add(part).min(to.nanos()))
         } else {
             (bin.from.nanos(), bin.to.nanos())

@@ -8,7 +8,10 @@ static MATCHER: LazyLock<SkimMatcherV2> = LazyLock::new(SkimMatcherV2::default);
 
 /// Returns how well `item` has the letters of `text` in this order.
 pub(crate) fn score(item: &str, text: &str) -> Option<i64> {
-    MATCHER.fuzzy_match(item, text)
+    /// Score of the whole text in one piece, above all that its letters apart get.
+    const WHOLE: i64 = 1_000;
+    let is_whole = item.to_lowercase().contains(&text.to_lowercase());
+    MATCHER.fuzzy_match(item, text).map(|score| if is_whole { score + WHOLE } else { score })
 }
 
 /// Returns the items that have the letters of `text` in this order, best match first. An empty text
@@ -35,5 +38,6 @@ mod tests {
         assert_eq!(find(ids(), "us"), ["orders.us", "quakes.us", "quakes.uw"]);
         assert_eq!(find(ids(), "  "), ids());
         assert!(find(ids(), "usq").is_empty());
+        assert_eq!(find(vec!["debian.pkgconf", "debian.dpkg"], "dpkg"), ["debian.dpkg", "debian.pkgconf"]);
     }
 }

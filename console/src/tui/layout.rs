@@ -104,7 +104,7 @@ pub(crate) fn log_areas(log: &Log, screen: (u16, u16)) -> LogAreas {
     let around = u16::from(bars > 1);
     let has_marks = !log.marks.is_empty() || log.range.is_some();
     // Lanes take rows of the sum, and of the list only as many as leave it half of the screen.
-    let are_shown = around > 0 && log.lanes.are_several() && log.shows_lanes;
+    let are_shown = around > 0 && log.lanes.are_several() && log.shows_lanes && log.plot.is_none();
     let lanes = if are_shown { (log.lanes.logs().len() as u16).min(body.height / 3) } else { 0 };
     let bars = if are_shown { bars.min(2) } else { bars };
     let scrubber = [around, lanes, bars, around * u16::from(has_marks), around, around];

@@ -89,7 +89,7 @@ pub(crate) fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<
             Vec::new(),
             usize::from(log.pages.before(log.playhead.next()).next().is_some()),
             height,
-            zone,
+            (zone, log.playhead.offset),
         );
     }
     let (mut day_above, mut day_below) = (None, None);
@@ -126,19 +126,27 @@ pub(crate) fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<
     let room_above = anchor.max(height.saturating_sub(1).saturating_sub(below.len()));
     let mut up = vec![cursor];
     up.extend(day_above.into_iter().chain(above).take(room_above));
-    finish(up, below, 0, height, zone)
+    finish(up, below, 0, height, (zone, log.playhead.offset))
 }
 
 /// Puts the rows together: those from the cursor upwards, and those below it.
-fn finish<'a>(up: Vec<Row<'a>>, below: Vec<Row<'a>>, cursor: usize, height: usize, zone: &TimeZone) -> Rows<'a> {
+fn finish<'a>(
+    up: Vec<Row<'a>>,
+    below: Vec<Row<'a>>,
+    cursor: usize,
+    height: usize,
+    (zone, here): (&TimeZone, Offset),
+) -> Rows<'a> {
     let mut cursor = up.len() - 1 - cursor.min(up.len() - 1);
     let mut rows: Vec<Row<'a>> = up.into_iter().rev().chain(below).take(height).collect();
     let first = rows.iter().find_map(|row| match row {
         Row::Event(fold, _) => Some(fold.first.position.offset),
+        Row::Playhead(_) => Some(here),
         _ => None,
     });
-    // The first row names the day, so that it is always seen.
-    if let Some(first) = first.filter(|_| height > 4 && !matches!(rows[0], Row::Day(_))) {
+    // The first row names the day, so that it is always seen: but not in the place of the only event of that day.
+    let is_alone = rows.len() >= height && cursor > 0 && matches!(rows.get(1), Some(Row::Day(_)));
+    if let Some(first) = first.filter(|_| height > 4 && !is_alone && !matches!(rows[0], Row::Day(_))) {
         let day = start_of_day(first, zone).unwrap_or(first);
         if rows.len() < height || cursor == 0 {
             rows.insert(0, Row::Day(day));

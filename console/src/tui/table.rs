@@ -117,6 +117,11 @@ impl Table {
         self.digits.max(3)
     }
 
+    /// Returns the number of events in the sample.
+    pub(crate) fn sampled(&self) -> usize {
+        self.sampled
+    }
+
     /// Forgets the sample, because other events are shown.
     pub(crate) fn resample(&mut self) {
         self.sampled = 0;

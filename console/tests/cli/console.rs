@@ -48,7 +48,7 @@ async fn the_service_finds_and_counts_severities_as_the_console_tells_them() {
         assert!(screen.contains(&format!("\"n\": {found}")), "{keys}\n{screen}");
     }
     let screen = screen_after(&stage, "app", "g e e e e e").await;
-    assert!(screen.contains("no error behind this"), "{screen}");
+    assert!(screen.contains("no error like those of these events after this"), "{screen}");
     assert!(screen.contains("█ error") && screen.contains("█ warn"), "{screen}");
 }
 

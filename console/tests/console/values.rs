@@ -131,7 +131,7 @@ async fn bursts_are_found_in_the_whole_log() {
     console.press("g W 3 }").await;
     assert!(console.text().contains("2018-02-04 Sun 16:40:00.000"), "{}", console.text());
     console.press("}").await;
-    console.shows(&["no burst behind this"]).await;
+    console.shows(&["no burst after this"]).await;
     console.press("end {").await;
     assert!(console.text().contains("2018-02-04 Sun 16:40:00.000"), "{}", console.text());
 }

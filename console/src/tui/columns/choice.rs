@@ -207,7 +207,10 @@ fn pick(ranked: &[(usize, &Column)], room: usize) -> Vec<usize> {
     let texts = || picked.iter().filter(|(_, column)| can_be_flexible(column));
     // With no room for anything, the best text is shown as far as it goes.
     let only = || ranked.iter().filter(|_| picked.is_empty()).find(|(_, column)| can_be_flexible(column));
-    let last = flexible.or_else(|| texts().max_by_key(|(_, column)| column.width)).or_else(only).copied();
+    let last = flexible
+        .or_else(|| texts().max_by_key(|(_, column)| (words::is_message(&column.path), column.width)))
+        .or_else(only)
+        .copied();
     let mut order: Vec<(usize, usize)> = picked.iter().map(|(index, column)| (rank(column), *index)).collect();
     order.sort_unstable();
     let before = order.into_iter().map(|(_, index)| index).filter(|index| last.is_none_or(|(last, _)| last != *index));

@@ -11,7 +11,7 @@ use hourlog::{
     wire::{LogReply, LogsOrder, StripReply},
 };
 
-use crate::tui::{fuzzy, scale::Window};
+use crate::tui::{fuzzy, lanes::Lanes, scale::Window};
 
 use super::{cursor_row::CursorRow, log::Log};
 
@@ -130,6 +130,16 @@ impl Logs {
         let last = self.rows.iter().flatten().filter_map(|row| row.last).max()?.min(now);
         let to = last.saturating_add_nanos(1);
         Some((to.saturating_add_nanos(-self.strip_nanos), to))
+    }
+
+    /// Returns the time in which logs are previewed: that of the strips, or all of their time if it lies before.
+    pub(crate) fn axis_of(&self, lanes: &Lanes, axis: Window) -> Window {
+        let rows = || self.rows.iter().flatten().filter(|row| lanes.logs().contains(&row.log));
+        let (first, last) = (rows().filter_map(|row| row.first).min(), rows().filter_map(|row| row.last).max());
+        match (first, last) {
+            (Some(first), Some(last)) if last < axis.0 => (first, last.saturating_add_nanos(1)),
+            _ => axis,
+        }
     }
 
     /// Takes the strips of some logs on an axis. Those on another one are forgotten.

@@ -55,7 +55,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
             }
         }
         Action::Plot => surveys::plot(state),
-        Action::AsColumn => as_column(log),
+        Action::AsColumn => as_column(state),
         Action::NextHit => differing(state, Direction::Forward, effects),
         Action::PreviousHit => differing(state, Direction::Backward, effects),
         Action::CopyPath => {
@@ -112,10 +112,14 @@ pub(super) fn number_path(log: &Log) -> Option<String> {
 }
 
 /// Shows the value under the cursor as a column of the list, or no longer.
-fn as_column(log: &mut Log) {
-    if let Some(path) = here(log).and_then(|value| value.column) {
-        log.table.toggle(&path);
-    }
+fn as_column(state: &mut State) {
+    let Some(log) = &mut state.log else { return };
+    let Some(path) = here(log).and_then(|value| value.column) else {
+        return state.say("columns are fields of two levels, without elements of arrays");
+    };
+    log.table.toggle(&path);
+    let is_shown = log.table.choice().chosen.iter().any(|column| column.path == path);
+    state.say(if is_shown { format!("{path} is a column") } else { format!("{path} is not a column any more") });
 }
 
 /// Goes to the next event in which the value under the cursor is another one.

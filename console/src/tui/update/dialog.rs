@@ -36,7 +36,8 @@ pub(super) fn open(state: &mut State, kind: PromptKind, effects: &mut Vec<Effect
     };
     let number = state.requests.asked(RequestKind::Total, state.now);
     effects.push(Effect::Ask(Request::Total { number, excerpt: excerpt.clone() }));
-    state.dialog = Some(Dialog::new(excerpt, text.is_empty()));
+    // A subject is typed each time, so that nothing is sent to that of the last replay by mistake.
+    state.dialog = Some(Dialog::new(excerpt, text.is_empty() || kind == PromptKind::Replay));
     state.prompt = Some(Prompt::new(kind, text));
 }
 
@@ -70,6 +71,11 @@ pub(super) fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         KeyCode::Char('i') if is_replay => {
             dialog.is_into_log = !dialog.is_into_log;
             dialog.stage = Stage::Choosing;
+        }
+        // Other letters are meant for the text. Enter must not begin what was planned for the one of before.
+        KeyCode::Char(_) => {
+            dialog.is_editing = true;
+            edit(dialog, prompt, key);
         }
         _ => {}
     }

@@ -121,7 +121,7 @@ pub(super) fn found(state: &mut State, number: u64, found: Result<Found>) {
         Sought::Event { is_error: false, .. } => "other value",
         Sought::Burst { .. } => "burst",
     };
-    let side = if find.direction == Direction::Forward { "behind" } else { "before" };
+    let side = if find.direction == Direction::Forward { "after" } else { "before" };
     match found {
         Ok(Found::At(position)) => {
             state.hush();

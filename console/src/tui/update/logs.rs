@@ -143,9 +143,9 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
             state.prompt = Some(Prompt::new(PromptKind::Find, text));
             return;
         }
-        Action::Back if !state.logs.picked.is_empty() => return state.logs.picked.clear(),
-        Action::Back if state.logs.find.is_empty() => return state.say("q quits"),
-        Action::Back => return state.logs.find.clear(),
+        Action::Back if !state.logs.find.is_empty() => return state.logs.find.clear(),
+        Action::Back if state.logs.picked.is_empty() => return state.say("q quits"),
+        Action::Back => return state.logs.picked.clear(),
         _ => return,
     };
     let to = to.min(count.saturating_sub(1));

@@ -30,14 +30,14 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
         return;
     };
     if state.logs.preview.as_ref().is_none_or(|preview| preview.lanes != here) {
-        state.logs.preview = Some(Log::new(here));
+        state.logs.preview = Some(Log::new(here.clone()));
         state.requests.hasten(RequestKind::Preview);
     }
     if !state.requests.is_due(RequestKind::Preview, state.now) {
         return;
     }
     let (width, zone) = (layout::bars_width(state.size), state.bars_zone().clone());
-    let axis = state.logs.strip_axis(state.service_now());
+    let axis = state.logs.strip_axis(state.service_now()).map(|axis| state.logs.axis_of(&here, axis));
     let now = state.now;
     let number = state.requests.asked(RequestKind::Preview, now);
     let Some(log) = &mut state.logs.preview else { return };

@@ -6,7 +6,7 @@ use crate::{
     output::{counted, human_count},
     tui::{
         filter::Selection,
-        state::{Log, Sorted, State},
+        state::{Log, Mode, Sorted, State},
         survey::Surveyed,
     },
 };
@@ -41,7 +41,8 @@ pub(super) fn draw(state: &State, log: &Log, looks: Looks, buffer: &mut Buffer, 
         } else {
             counted(hits.len() as u64, "hit")
         };
-        let scanned = progress.percent().map_or_else(String::new, |percent| format!("{percent} % searched · "));
+        let percent = progress.percent().map(|percent| if progress.is_complete() { percent } else { percent.min(99) });
+        let scanned = percent.map_or_else(String::new, |percent| format!("{percent} % searched · "));
         let text = match (search.runs(), progress.is_complete()) {
             (true, _) => format!("  {scanned}{hits} · esc stops"),
             (false, true) => format!("  {hits}"),
@@ -99,6 +100,8 @@ fn counts(state: &State, log: &Log) -> String {
                 human_count(of)
             )
         }
+        // While events come in, the two counts are of different moments.
+        None if log.mode == Mode::Live => format!("  {matches} in the window"),
         None => format!("  {matches} of {all} in the window"),
     }
 }

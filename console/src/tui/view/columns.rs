@@ -23,7 +23,8 @@ pub(super) fn draw(log: &Log, here: usize, looks: Looks, buffer: &mut Buffer, ar
     let rule = looks.drawn("─", "-");
     let mut pen = Pen::new(buffer, area, 0);
     pen.put(" columns ", looks.name()).foreign(&log.lanes.to_string(), looks.name()).put(" ", Style::new());
-    pen.rest(rule, looks.aside());
+    let sample = format!("in {} events around here ", log.table.sampled());
+    pen.put(&sample, looks.aside()).rest(rule, looks.aside());
     let room = usize::from(height.saturating_sub(1)).max(1);
     let first = (here + 1).saturating_sub(room);
     for (row, (column, is_shown)) in all.into_iter().skip(first).take(room).enumerate() {

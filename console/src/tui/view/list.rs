@@ -208,7 +208,10 @@ fn draw_row(state: &State, log: &Log, form: &Form<'_>, row: &Row<'_>, is_cursor:
             let time = time_text(form, log.playhead.offset, None, state);
             let text = match next {
                 Some(nanos) => format!("{gap} next event in {} {gap}", times::pause(*nanos)),
-                None => format!("{gap} no later event {gap}"),
+                None if log.pages.end_of(log.playhead) == Some(hourlog::Position::MAX) => {
+                    format!("{gap} no later event {gap}")
+                }
+                None => format!("{gap} loading {gap}"),
             };
             pen.put(mark, Style::new());
             if form.has_levels {

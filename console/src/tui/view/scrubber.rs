@@ -197,22 +197,24 @@ impl<'a> Drawing<'a> {
 
     /// Draws a row of bars for each lane, all on one scale.
     fn lanes(&self, buffer: &mut Buffer, area: Rect) {
-        let lanes: Vec<(&LogId, Vec<Option<u64>>)> =
+        let lanes: Vec<(&LogId, Vec<Bar>)> =
             self.log.lanes.logs().iter().map(|lane| (lane, bars::lane(self.log, lane))).collect();
-        let peak = lanes.iter().flat_map(|(_, counts)| counts).flatten().copied().max().unwrap_or(0);
+        let peak = lanes.iter().flat_map(|(_, bars)| bars).filter_map(|bar| bar.count).max().unwrap_or(0);
         let playhead = self.playhead_bar();
-        for (row, (lane, counts)) in lanes.iter().enumerate().take(usize::from(area.height)) {
+        for (row, (lane, bars)) in lanes.iter().enumerate().take(usize::from(area.height)) {
             let name = self.log.lanes.short(lane);
             let room = usize::from(SCALE_COLUMNS) - 1;
             let name: String = name.chars().take(room).collect();
             let mut pen = Pen::new(buffer, area, row as u16);
             pen.put(&" ".repeat(room.saturating_sub(pen::width(&name))), Style::new());
             pen.foreign(&name, self.looks.name()).put(self.looks.drawn("│", "|"), self.looks.aside());
-            for (index, count) in counts.iter().enumerate() {
-                let eighths = bars::height(count.unwrap_or(0), peak, EIGHTHS, Heights::Root);
-                let style = if Some(index) == playhead { Looks::here() } else { Style::new() };
+            for (index, bar) in bars.iter().enumerate() {
+                let height = |count: u64| bars::height(count, peak, EIGHTHS, self.heights);
+                let heights = [0, height(bar.matches), height(bar.count.unwrap_or(0))];
+                let (symbol, style) = self.cell(bar, heights, false);
+                let style = if Some(index) == playhead { style.patch(Looks::here()) } else { style };
                 let x = self.column(area, index);
-                pen.go_to(x).fill(x + self.grid.scale.columns as u16, self.looks.bar(eighths), style);
+                pen.go_to(x).fill(x + self.grid.scale.columns as u16, symbol, style);
             }
         }
     }
@@ -256,6 +258,11 @@ impl<'a> Drawing<'a> {
                 let (symbol, mut style) = self.cell(bar, heights.map(part), is_open);
                 if is_in_range {
                     style = style.patch(looks.style(Role::Mine));
+                }
+                // The height of what is not counted yet is not known.
+                let symbol = if bar.count.is_none() && from_ground == 0 { "?" } else { symbol };
+                if bar.count.is_none() {
+                    style = looks.aside();
                 }
                 let symbol = if Some(index) == playhead && symbol == " " { looks.drawn("╎", "|") } else { symbol };
                 if Some(index) == playhead {

@@ -36,7 +36,7 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
     }
     lag::draw(state, looks, buffer, areas.lag);
     if areas.messages.height > 0 {
-        rule::draw(looks, buffer, areas.messages, "messages", "4 all of them");
+        rule::draw(looks, buffer, areas.messages, "messages", "4 shows all");
         messages::draw_newest(state, looks, buffer, areas.messages);
     }
 }
