@@ -122,7 +122,14 @@ impl Logs {
 
     /// Returns the number of groups.
     pub(crate) fn groups(&self) -> usize {
-        self.rows.iter().flatten().map(|row| group_of(&row.log)).collect::<BTreeSet<_>>().len()
+        self.runs().map(|(name, _)| name).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Returns the logs by id, in runs of one group. A group may have several runs: `a-b` is between `a` and `a.b`.
+    fn runs(&self) -> impl Iterator<Item = (&str, &[LogReply])> {
+        let rows = self.rows.as_deref().unwrap_or_default();
+        let runs = rows.chunk_by(|one, next| group_of(&one.log) == group_of(&next.log));
+        runs.map(|run| (group_of(&run[0].log), run))
     }
 
     /// Returns the time of all strips: it ends with the newest event of all logs.
@@ -184,24 +191,21 @@ impl Logs {
             return found.into_iter().map(|ById(row)| LogRow::Log(row, 0)).collect();
         }
         let mut groups: BTreeMap<&str, Vec<&LogReply>> = BTreeMap::new();
-        for row in all {
-            groups.entry(group_of(&row.log)).or_default().push(row);
+        for (name, logs) in self.runs() {
+            groups.entry(name).or_default().extend(logs);
         }
         let mut sorted: Vec<(&str, Vec<&LogReply>)> = groups.into_iter().collect();
-        for (_, logs) in &mut sorted {
-            self.sort(logs, |log| Facts::of_log(log));
-        }
         self.sort(&mut sorted, |(_, logs)| Facts::of_all(logs));
         let mut rows = Vec::new();
-        for (name, logs) in sorted {
+        for (name, mut logs) in sorted {
             if logs.len() == 1 {
                 rows.push(LogRow::Log(logs[0], 0));
                 continue;
             }
             let is_folded = self.folded.get(name).copied().unwrap_or(logs.len() > FOLDED_FROM);
             let facts = Facts::of_all(&logs);
-            let strips: Vec<&[u64]> = logs.iter().filter_map(|log| self.strip(&log.log)).collect();
-            let strip = (strips.len() == logs.len()).then(|| sum(&strips));
+            let strips: Option<Vec<&[u64]>> = logs.iter().map(|log| self.strip(&log.log)).collect();
+            let strip = strips.map(|strips| sum(&strips));
             rows.push(LogRow::Group(Group {
                 name: name.to_owned(),
                 logs: logs.len(),
@@ -213,6 +217,7 @@ impl Logs {
                 strip,
             }));
             if !is_folded {
+                self.sort(&mut logs, |log| Facts::of_log(log));
                 rows.extend(logs.into_iter().map(|log| LogRow::Log(log, name.len() + 1)));
             }
         }
