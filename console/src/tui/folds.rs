@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_has_opened_is_not_folded() {
+    fn rows_that_the_user_has_opened_stay_open() {
         let events = events(&[(1, "x"), (2, "x"), (3, "x")]);
         let opened = [(events[0].position, events[2].position)];
         for rule in [FoldRule { unit_nanos: Some(10), opened: &opened }, FoldRule { unit_nanos: None, opened: &[] }] {

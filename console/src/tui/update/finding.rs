@@ -78,7 +78,7 @@ pub(super) fn burst(state: &mut State, direction: Direction, effects: &mut Vec<E
         step if step.about_nanos() >= counts.grain.0 => step,
         _ => Step::Nanos(counts.grain.0),
     };
-    // What the window shows was looked at, as far as the playhead is in it.
+    // Without a burst behind the playhead in the window, the search begins at its edge.
     let is_shown = shown.is_some() && grid.bar(here).is_some() && step == grid.scale.step;
     let from = match direction {
         // The first bar behind the window may be one.
