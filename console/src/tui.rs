@@ -9,7 +9,8 @@
 //!   each other.
 //! - [`keymap`] is the table of keys; help, footer and palette are made from it. [`pages`] holds
 //!   the loaded events, [`scale`] the bars of the scrubber. [`pattern`] and [`scan`] are for searching, [`filter`] for
-//!   what the service selects. [`finding`] finds an error or a burst (`bursts`) that is not loaded.
+//!   what the service selects. `finder` finds a place
+//!   that is not loaded ([`finding`]): an error, or a burst (`bursts`). `surveyor` reads a window for a [`survey`].
 //! - `palette` finds actions by their names, and `typed_command` reads those that are typed with what they are for.
 //! - `json` reads JSON as it was written; `pretty` indents it, `columns` finds a table in it, and [`table`] keeps that of a
 //!   log.
@@ -32,6 +33,7 @@ mod escape;
 pub mod excerpt;
 mod exporting;
 pub mod filter;
+mod finder;
 pub mod finding;
 mod folds;
 mod fuzzy;
@@ -62,6 +64,7 @@ pub mod service;
 pub mod source;
 pub mod state;
 pub mod survey;
+pub mod surveyor;
 mod svg;
 pub mod table;
 pub mod tape;

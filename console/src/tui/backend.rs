@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::tui::{
     filter::Selection,
-    finding,
+    finder,
     lanes::Lanes,
     merging,
     msg::{Effect, Msg, Request, Scan},
@@ -34,7 +34,8 @@ use crate::tui::{
     scan::{Direction, ScanPage, ScanProgress},
     source::{Arrivals, Source},
     state::HITS_MAX,
-    survey::{SurveyKind, survey},
+    survey::SurveyKind,
+    surveyor::survey,
     working,
 };
 
@@ -190,7 +191,7 @@ pub async fn answer(source: &impl Source, request: Request) -> Msg {
             Msg::Checked { number, result: source.check(lanes.first(), &selection).await }
         }
         Request::Find { number, lanes, find } => {
-            Msg::Found { number, found: finding::find(source, &lanes, &find).await }
+            Msg::Found { number, found: finder::find(source, &lanes, &find).await }
         }
         Request::Count { number, kind, lanes, request } => {
             Msg::Counted { number, kind, counts: merging::count(source, &lanes, &request).await }

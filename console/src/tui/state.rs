@@ -11,6 +11,7 @@ mod log;
 mod logs;
 mod messages;
 mod meter;
+mod place;
 pub(crate) mod prompt;
 mod requests;
 mod search;
@@ -20,9 +21,10 @@ pub use self::{
     cursor_row::CursorRow,
     dialog::{Dialog, Stage},
     instances::Instances,
-    log::{Detail, DetailTab, Goal, Heights, Jumps, Log, Mode, Scrubber, Tail, TimeRange},
+    log::{Detail, DetailTab, Heights, Log, Mode, Scrubber, Tail, TimeRange},
     logs::{Logs, RowKey},
     messages::Messages,
+    place::{Goal, Jumps},
     prompt::{Prompt, PromptKind},
     requests::{Outage, RequestKind, Requests},
     search::{HITS_MAX, NearestHit, Search},
@@ -33,10 +35,10 @@ pub(crate) use self::{
     cover::{Cover, Covers},
     instances::{Instance, StreamFacts, Trouble},
     levels::LEVELS_NANOS,
-    log::Place,
     logs::{Group, LogRow},
     messages::{Message, MessageKind},
     meter::Meter,
+    place::Place,
 };
 
 use std::collections::BTreeMap;

@@ -1,19 +1,15 @@
 //! A survey reads all events of a window, page by page, and keeps little of them: those with the greatest values of a field,
 //! or the numbers of a field over time.
 
-use std::{cmp::Ordering, future::ready};
+use std::cmp::Ordering;
 
-use futures_util::{Stream, StreamExt, stream};
-use hourlog::{Event, Offset, Position, Result, wire::PAGE_EVENTS_MAX};
+use hourlog::{Event, Offset};
 
 use crate::tui::{
     columns::{fields, find},
     filter::Selection,
     lanes::Lanes,
-    merging,
     scale::Window,
-    scan::Direction,
-    source::Source,
 };
 
 /// Limit of the events in a list that is sorted by a field.
@@ -80,33 +76,8 @@ impl Surveyed {
     }
 }
 
-/// Reads a window, page by page.
-pub fn survey(source: &impl Source, survey: &Survey) -> impl Stream<Item = Result<Surveyed>> {
-    let (from, to) = survey.window;
-    let pages = stream::try_unfold(Some((Position::at(from), 0)), move |state| async move {
-        let Some((at, scanned)) = state else { return Ok(None) };
-        let page =
-            merging::page(source, &survey.lanes, at, Direction::Forward, PAGE_EVENTS_MAX, &survey.selection).await?;
-        let inside =
-            page.events.len() - page.events.iter().rev().take_while(|event| event.position.offset >= to).count();
-        let mut surveyed = take(survey, page.events.into_iter().take(inside));
-        // Events that a filter passes over are read, too.
-        let scanned = scanned + page.scanned;
-        let is_enough = survey.kind == SurveyKind::Numbers && scanned >= NUMBERS_MAX;
-        let is_at_end = page.to >= Position::at(to);
-        (surveyed.goes_on, surveyed.is_cut) = (!is_at_end && !is_enough, !is_at_end && is_enough);
-        let next = surveyed.goes_on.then_some((page.to, scanned));
-        Ok(Some((surveyed, next)))
-    });
-    // After an error nothing follows.
-    pages.scan(false, |has_failed, page| {
-        let is_after = std::mem::replace(has_failed, page.is_err());
-        ready((!is_after).then_some(page))
-    })
-}
-
 /// Takes from the events of a page.
-fn take(survey: &Survey, events: impl Iterator<Item = Event>) -> Surveyed {
+pub(super) fn take(survey: &Survey, events: impl Iterator<Item = Event>) -> Surveyed {
     let mut surveyed = Surveyed::default();
     for event in events {
         surveyed.read += 1;
@@ -191,7 +162,7 @@ impl Ord for Directed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hourlog::{Record, Seq};
+    use hourlog::{Position, Record, Seq};
 
     fn event(at: i64, data: &str) -> Event {
         let position = Position { offset: Offset::from_nanos(at), seq: Seq::from_number(at) };

@@ -25,7 +25,7 @@ use console::tui::{
     screen::Screen,
     source::{Arrivals, Source},
     state::State,
-    survey::survey,
+    surveyor::survey,
     update::update,
     view::{Looks, Theme},
     working::work,

@@ -25,12 +25,11 @@ use crate::tui::{
 use super::{
     counting::{Counting, CountsQuery, Overview, READS_MAX},
     cursor_row::CursorRow,
+    place::{Goal, Jumps, Place},
     search::Search,
     surveys::{Numbers, Sorted},
 };
 
-/// Number of jumps that can be undone.
-const UNDO_MAX: usize = 100;
 /// The speed from which silence is skipped, unless the user says otherwise.
 const SKIPPING_FROM: f64 = 60.0;
 
@@ -103,15 +102,6 @@ pub struct Log {
     pub(crate) opened: Vec<(Position, Position)>,
     /// Number of columns by which events are scrolled to the right.
     pub sideways: usize,
-}
-
-/// A place that is known once it is loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Goal {
-    /// The oldest event.
-    Oldest,
-    /// The newest event that does not lie ahead of now.
-    Newest,
 }
 
 /// Reports of the events that arrive in a log.
@@ -222,21 +212,6 @@ pub enum DetailTab {
     Changes,
 }
 
-/// The places before each jump, to undo and redo jumps.
-#[derive(Debug, Default)]
-pub struct Jumps {
-    undo: Vec<Place>,
-    redo: Vec<Place>,
-}
-
-/// A playhead, and the window around it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Place {
-    pub(crate) playhead: Position,
-    pub(crate) goal: Option<Goal>,
-    pub(crate) grid: Option<Grid>,
-}
-
 impl DetailTab {
     /// All tabs, in order.
     pub const ALL: [Self; 4] = [Self::Pretty, Self::Raw, Self::Hex, Self::Changes];
@@ -266,31 +241,6 @@ impl Detail {
     pub(crate) fn show(&mut self, tab: DetailTab) {
         self.tab = tab;
         self.scroll = (Position::MIN, 0);
-    }
-}
-
-impl Jumps {
-    /// Notes a jump away from `from`. Jumps that were undone cannot be redone any more.
-    pub(crate) fn push(&mut self, from: Place) {
-        self.undo.push(from);
-        if self.undo.len() > UNDO_MAX {
-            self.undo.remove(0);
-        }
-        self.redo.clear();
-    }
-
-    /// Returns the place before the last jump, and keeps `here` for a redo.
-    pub(crate) fn undo(&mut self, here: Place) -> Option<Place> {
-        let to = self.undo.pop()?;
-        self.redo.push(here);
-        Some(to)
-    }
-
-    /// Returns the place before the last undo, and keeps `here` for an undo.
-    pub(crate) fn redo(&mut self, here: Place) -> Option<Place> {
-        let to = self.redo.pop()?;
-        self.undo.push(here);
-        Some(to)
     }
 }
 

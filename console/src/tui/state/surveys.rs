@@ -4,7 +4,7 @@ use hourlog::{Event, Offset, Position};
 
 use crate::tui::survey::{Survey, SurveyKind, Surveyed};
 
-use super::log::Place;
+use super::place::Place;
 
 /// A list of events in the order of a field's values.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::tui::{
     state::{Log, State},
 };
 
-use super::{copying, finding, selection, surveys};
+use super::{copying, finding, selection};
 
 /// A value, and the number of its line.
 struct Value {
@@ -54,7 +54,7 @@ pub(super) fn perform(state: &mut State, action: Action, effects: &mut Vec<Effec
                 copying::send(state, effects, "the value", json::unquoted(&value.text).into_owned());
             }
         }
-        Action::Plot => surveys::plot(state),
+        Action::Plot => plot(state),
         Action::AsColumn => as_column(state),
         Action::NextHit => differing(state, Direction::Forward, effects),
         Action::PreviousHit => differing(state, Direction::Backward, effects),
@@ -109,6 +109,18 @@ pub(super) fn number_path(log: &Log) -> Option<String> {
     let value = here(log).filter(|_| log.detail.is_open)?;
     let is_number = value.text.starts_with(|letter: char| letter.is_ascii_digit() || letter == '-');
     value.column.filter(|_| is_number)
+}
+
+/// Plots the number under the detail's cursor over time, or no longer.
+fn plot(state: &mut State) {
+    let path = state.log.as_ref().and_then(number_path);
+    let Some(log) = &mut state.log else { return };
+    match (path, log.plot.take()) {
+        (None, Some(_)) => {}
+        (None, None) => state.say("the cursor is not on a number that a column can have"),
+        (Some(path), Some(plotted)) if path == plotted => {}
+        (Some(path), _) => log.plot = Some(path),
+    }
 }
 
 /// Shows the value under the cursor as a column of the list, or no longer.

@@ -4,7 +4,6 @@ use hourlog::Result;
 
 use crate::tui::{
     keymap::Action,
-    layout,
     msg::Effect,
     state::{CursorRow, Goal, Log, Mode, Numbers, RequestKind, Sorted, State, Tail},
     survey::{Survey, SurveyKind, Surveyed},
@@ -56,22 +55,6 @@ pub(super) fn perform(state: &mut State, action: Action) -> bool {
     true
 }
 
-/// Moves the playhead in a sorted list. Returns false if the list is by time.
-pub(super) fn step_in_sorted(state: &mut State, by: i64) -> bool {
-    let rows = layout::list_rows(state);
-    let Some(log) = &mut state.log else { return false };
-    let Some(sorted) = &mut log.sorted else { return false };
-    sorted.stays_first = false;
-    let Some(last) = sorted.result.events.len().checked_sub(1) else { return true };
-    let index = sorted.index(log.playhead).unwrap_or(0);
-    let to = index.saturating_add_signed(isize::try_from(by).unwrap_or(isize::MAX)).min(last);
-    sorted.cursor = to;
-    log.playhead = sorted.result.events[to].position;
-    log.cursor_row = log.cursor_row.step(to as i64 - index as i64, rows);
-    keep_in_window(state);
-    true
-}
-
 /// Ends a sorted list, or the survey that still fills it. Returns false if there is none.
 pub(super) fn back(state: &mut State) -> bool {
     let Some(log) = &mut state.log else { return false };
@@ -88,18 +71,6 @@ pub(super) fn back(state: &mut State) -> bool {
         log.mode = Mode::Live;
     }
     true
-}
-
-/// Plots the number under the detail's cursor over time, or no longer.
-pub(super) fn plot(state: &mut State) {
-    let path = state.log.as_ref().and_then(detail::number_path);
-    let Some(log) = &mut state.log else { return };
-    match (path, log.plot.take()) {
-        (None, Some(_)) => {}
-        (None, None) => state.say("the cursor is not on a number that a column can have"),
-        (Some(path), Some(plotted)) if path == plotted => {}
-        (Some(path), _) => log.plot = Some(path),
-    }
 }
 
 /// Starts the survey of the numbers that are shown, and stops surveys that nothing shows.

@@ -11,7 +11,7 @@ use crate::tui::{
     state::{CursorRow, Goal, Log, Mode, Place, State, Tail},
 };
 
-use super::{following::start_following, surveys::step_in_sorted};
+use super::following::start_following;
 
 /// Moves by a number of events.
 pub(super) fn step(state: &mut State, by: i64) {
@@ -49,6 +49,22 @@ pub(super) fn step(state: &mut State, by: i64) {
     }
     (log.playhead, log.cursor_row) = (to, cursor_row);
     keep_in_window(state);
+}
+
+/// Moves the playhead in a sorted list. Returns false if the list is by time.
+fn step_in_sorted(state: &mut State, by: i64) -> bool {
+    let rows = layout::list_rows(state);
+    let Some(log) = &mut state.log else { return false };
+    let Some(sorted) = &mut log.sorted else { return false };
+    sorted.stays_first = false;
+    let Some(last) = sorted.result.events.len().checked_sub(1) else { return true };
+    let index = sorted.index(log.playhead).unwrap_or(0);
+    let to = index.saturating_add_signed(isize::try_from(by).unwrap_or(isize::MAX)).min(last);
+    sorted.cursor = to;
+    log.playhead = sorted.result.events[to].position;
+    log.cursor_row = log.cursor_row.step(to as i64 - index as i64, rows);
+    keep_in_window(state);
+    true
 }
 
 /// Moves by a number of bars of the scrubber: to the start of a bar.
