@@ -101,7 +101,9 @@ impl Counting {
         }
         let read_nanos =
             self.begun.zip(self.done).map_or(0, |(begun, done)| done.nanos().saturating_sub(begun.nanos()));
-        let every = if reads { EVERY_NANOS.max(read_nanos.saturating_mul(READING_PARTS)) } else { EVERY_NANOS };
+        // Exact counts of short bars are read, too.
+        let has_read = reads || self.partial.is_some();
+        let every = if has_read { EVERY_NANOS.max(read_nanos.saturating_mul(READING_PARTS)) } else { EVERY_NANOS };
         let is_outdated = |done: Offset| follows && now.nanos().saturating_sub(done.nanos()) >= every;
         if self.is_stopped || self.done.is_some_and(|done| !is_outdated(done)) {
             return None;
@@ -240,6 +242,17 @@ mod tests {
         assert_eq!(counting.request(&query, true, at(1)), None);
         assert!(counting.request(&query, true, at(2)).is_some_and(|request| request.exact && request.after.is_none()));
         assert_eq!(counting.request(&query, false, at(9)), None, "only a followed log is counted again");
+    }
+
+    #[test]
+    fn counts_of_a_followed_log_that_take_long_to_read_are_rarely_read_again() {
+        let (mut counting, query) = (Counting::default(), query(None));
+        counting.request(&query, true, at(0)).expect("nothing is known");
+        counting.add(reply(10, false, None), at(0));
+        counting.request(&query, true, at(0)).expect("it is not exact");
+        counting.add(reply(10, true, None), at(1));
+        assert_eq!(counting.request(&query, true, at(20)), None, "reading took a second");
+        assert!(counting.request(&query, true, at(21)).is_some());
     }
 
     #[test]
