@@ -24,7 +24,7 @@ use super::travel::jump;
 pub(super) fn error(state: &mut State, direction: Direction, effects: &mut Vec<Effect>) {
     let Some(log) = &state.log else { return };
     let Some(condition) = log.table.levels().perhaps(Level::Error) else {
-        return state.say("no event here has a level, a status or a word such as ERROR");
+        return state.say("no event here has a level or a status");
     };
     let is_error = |event: &&Event| columns::is_error(event);
     let loaded = match direction {
