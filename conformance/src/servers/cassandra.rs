@@ -6,6 +6,11 @@ use tempfile::TempDir;
 
 use super::files::{copy_directory, replace_directory};
 
+/// Limit of the starts of a node whose port is taken.
+const STARTS_MAX: usize = 5;
+/// The text with which Cassandra ends if its port is taken.
+const PORT_TAKEN: &str = "Failed to bind port";
+
 /// A running node. Keeps its port and its directory over restarts, and is killed on drop.
 #[derive(Debug)]
 pub struct CassandraNode(Cassandra);
@@ -114,7 +119,17 @@ impl CassandraNode {
 
     async fn wait(&mut self) {
         let ready = tokio::time::timeout(READY_TIME_MAX, async {
-            while !self.0.ready().expect("Cassandra starts") || !self.answers().await {
+            let mut starts_left = STARTS_MAX;
+            loop {
+                match self.0.ready() {
+                    Ok(true) if self.answers().await => return,
+                    // A client that tried to connect meanwhile may have got the node's port as its own.
+                    Err(error) if starts_left > 0 && error.to_string().contains(PORT_TAKEN) => {
+                        starts_left -= 1;
+                        self.0.start_again().expect("Cassandra starts");
+                    }
+                    state => drop(state.expect("Cassandra starts")),
+                }
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
         });
