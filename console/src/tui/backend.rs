@@ -110,24 +110,16 @@ impl<S: Outlet> Backend<S> {
             }
             Effect::Scan { number, scan: scanned } => {
                 let scanner = self.lasting.spawn(async move {
-                    let mut pages = pin!(scan(&*source, &scanned));
-                    while let Some(page) = pages.next().await {
-                        if messages.send(Msg::Scanned { number, page }).await.is_err() {
-                            return;
-                        }
-                    }
+                    let pages = scan(&*source, &scanned);
+                    send_all(&messages, pages.map(|page| Msg::Scanned { number, page })).await;
                 });
                 replace(&mut self.scanner, Some(scanner));
             }
             Effect::Survey { number, survey: wanted } => {
                 let numbers = wanted.kind == SurveyKind::Numbers;
                 let surveyor = self.lasting.spawn(async move {
-                    let mut pages = pin!(survey(&*source, &wanted));
-                    while let Some(page) = pages.next().await {
-                        if messages.send(Msg::Surveyed { number, page }).await.is_err() {
-                            return;
-                        }
-                    }
+                    let pages = survey(&*source, &wanted);
+                    send_all(&messages, pages.map(|page| Msg::Surveyed { number, page })).await;
                 });
                 replace(&mut self.surveyors[usize::from(numbers)], Some(surveyor));
             }
@@ -136,12 +128,8 @@ impl<S: Outlet> Backend<S> {
                 let (stop, stopped) = oneshot::channel();
                 self.stop = Some(stop);
                 let worker = self.lasting.spawn(async move {
-                    let mut reports = pin!(working::work(&*source, &work, stopped.map(drop)));
-                    while let Some(worked) = reports.next().await {
-                        if messages.send(Msg::Worked { number, worked }).await.is_err() {
-                            return;
-                        }
-                    }
+                    let reports = working::work(&*source, &work, stopped.map(drop));
+                    send_all(&messages, reports.map(|worked| Msg::Worked { number, worked })).await;
                 });
                 replace(&mut self.worker, Some(worker));
             }
@@ -152,6 +140,16 @@ impl<S: Outlet> Backend<S> {
             Effect::StopScanning => replace(&mut self.scanner, None),
             Effect::StopAsking => self.asking.abort_all(),
             Effect::Copy(_) | Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Mouse(_) => {}
+        }
+    }
+}
+
+/// Sends all messages of a stream, until the console has been left.
+async fn send_all(messages: &mpsc::Sender<Msg>, stream: impl Stream<Item = Msg>) {
+    let mut stream = pin!(stream);
+    while let Some(msg) = stream.next().await {
+        if messages.send(msg).await.is_err() {
+            return;
         }
     }
 }

@@ -128,7 +128,7 @@ pub(crate) fn columns(reply: &TimelineReply, (from, to): (Offset, Offset), colum
         let part = reply.grain.0.max(1);
         let is_finer = !reply.exact && bin.to.nanos().saturating_sub(bin.from.nanos()) < part;
         let (start, end) = if is_finer {
-            // Of such short bins, the one in which a part begins has its count, and so has the first of all.
+            // The reply puts the count of a part into the bin in which the part begins; the first bin may begin later.
             let start = bin.to.nanos().saturating_sub(1).div_euclid(part) * part;
             (start.max(from.nanos()), start.saturating_add(part).min(to.nanos()))
         } else {

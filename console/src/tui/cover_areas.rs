@@ -75,7 +75,7 @@ pub(crate) fn list(state: &State, cover: Cover) -> ListRows {
 
 fn list_rows(top: u16, rows: u16, index: usize, cursor_row: CursorRow, count: usize) -> ListRows {
     let rows = usize::from(rows);
-    let first = index.saturating_sub(cursor_row.index(rows)).min(count.saturating_sub(rows));
+    let first = cursor_row.first(index, rows, count);
     ListRows { top: usize::from(top), rows, first, index, count }
 }
 

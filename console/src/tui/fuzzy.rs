@@ -10,8 +10,9 @@ static MATCHER: LazyLock<SkimMatcherV2> = LazyLock::new(SkimMatcherV2::default);
 pub(crate) fn score(item: &str, text: &str) -> Option<i64> {
     /// Score of the whole text in one piece, above all that its letters apart get.
     const WHOLE: i64 = 1_000;
+    let score = MATCHER.fuzzy_match(item, text)?;
     let is_whole = item.to_lowercase().contains(&text.to_lowercase());
-    MATCHER.fuzzy_match(item, text).map(|score| if is_whole { score + WHOLE } else { score })
+    Some(if is_whole { score + WHOLE } else { score })
 }
 
 /// Returns the items that have the letters of `text` in this order, best match first. An empty text

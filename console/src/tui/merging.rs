@@ -1,6 +1,10 @@
 //! Several logs as one: their pages are merged by time, and their counts are added.
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::{
+    Stream,
+    future::{join_all, try_join_all},
+    stream,
+};
 use hourlog::{
     Error, ErrorKind, LogId, Offset, Position, Result,
     wire::{BinReply, GroupReply, Span, TimelineReply, TimelineRequest, When},
@@ -22,6 +26,26 @@ pub(super) async fn page(
 ) -> Result<Fetched> {
     let pages = lanes.logs().iter().map(|log| source.page(log, at, direction, limit, selection));
     merged(join_all(pages).await, direction.rest(at))
+}
+
+/// Returns the selected events of all lanes in a stretch of the timeline, page by page. A page knows how far it reads, which
+/// may be beyond the stretch.
+pub(super) fn stretch<'a>(
+    source: &'a impl Source,
+    lanes: &'a Lanes,
+    (from, to): (Position, Position),
+    limit: u32,
+    selection: &'a Selection,
+) -> impl Stream<Item = Result<Fetched>> + Send + 'a {
+    stream::try_unfold(from, move |at| async move {
+        if at >= to {
+            return Ok(None);
+        }
+        let mut page = page(source, lanes, at, Direction::Forward, limit, selection).await?;
+        page.events.retain(|event| event.position < to);
+        let next = page.to;
+        Ok(Some((page, next)))
+    })
 }
 
 /// Returns the newest selected events of all lanes that do not lie ahead of now.
@@ -90,8 +114,20 @@ async fn extent(source: &impl Source, lanes: &Lanes) -> Result<Option<(Offset, O
     Ok(with_events().map(|reply| reply.from).min().zip(with_events().map(|reply| reply.to).max()))
 }
 
-/// Counts the events of one log in as many requests as that takes; `None` for a log that does not exist.
+/// Counts the events of one log; `None` for one that does not exist.
 async fn complete(source: &impl Source, log: &LogId, request: &TimelineRequest) -> Result<Option<TimelineReply>> {
+    let counted = counted(source, log, request).await?;
+    // The timelines have no counts for the events that were left out, so the sum is not exact.
+    Ok(counted.map(|(sum, is_complete)| TimelineReply { exact: sum.exact && is_complete, ..sum }))
+}
+
+/// Counts the events of one log in as many requests as that takes, and returns true if that was enough to count all of them;
+/// `None` for a log that does not exist.
+pub(super) async fn counted(
+    source: &impl Source,
+    log: &LogId,
+    request: &TimelineRequest,
+) -> Result<Option<(TimelineReply, bool)>> {
     let (mut sum, mut after): (Option<TimelineReply>, _) = (None, request.after);
     for _ in 0..REQUESTS_MAX {
         let reply = match source.count(log, &TimelineRequest { after, ..request.clone() }).await {
@@ -107,8 +143,7 @@ async fn complete(source: &impl Source, log: &LogId, request: &TimelineRequest) 
             break;
         }
     }
-    // The timelines have no counts for the events that were left out, so the sum is not exact.
-    Ok(sum.map(|sum| TimelineReply { exact: sum.exact && after.is_none(), next: None, ..sum }))
+    Ok(sum.map(|sum| (TimelineReply { next: None, ..sum }, after.is_none())))
 }
 
 /// Returns the counts of both.

@@ -15,7 +15,6 @@ use crate::{
         excerpt::Excerpt,
         merging,
         outlet::{Outlet, Route},
-        scan::Direction,
         source::Source,
         work::{Plan, Progress, Replay, Replayed},
     },
@@ -117,14 +116,7 @@ async fn route(source: &impl Outlet, replay: &Replay) -> Result<(Route, Option<S
 fn events_of<'a>(source: &'a impl Source, excerpt: &'a Excerpt) -> Events<'a> {
     let from = excerpt.from.map_or(Position::MIN, Position::at);
     let until = excerpt.until.map_or(Position::MAX, Position::at);
-    let pages = stream::try_unfold(from, move |at| async move {
-        if at >= until {
-            return Ok(None);
-        }
-        let Excerpt { lanes, selection, .. } = excerpt;
-        let page = merging::page(source, lanes, at, Direction::Forward, PAGE_EVENTS_DEFAULT, selection).await?;
-        let events = page.events.into_iter().filter(move |event| event.position < until).map(Ok);
-        Ok(Some((stream::iter(events), page.to)))
-    });
-    pages.try_flatten().boxed()
+    let Excerpt { lanes, selection, .. } = excerpt;
+    let pages = merging::stretch(source, lanes, (from, until), PAGE_EVENTS_DEFAULT, selection);
+    pages.map_ok(|page| stream::iter(page.events.into_iter().map(Ok))).try_flatten().boxed()
 }

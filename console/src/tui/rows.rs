@@ -60,7 +60,7 @@ pub(crate) fn rows_of<'a>(log: &'a Log, height: usize, zone: &TimeZone) -> Rows<
     if let Some(sorted) = &log.sorted {
         let events = &sorted.result.events;
         let index = sorted.index(log.playhead).unwrap_or(0);
-        let first = index.saturating_sub(log.cursor_row.index(height)).min(events.len().saturating_sub(height));
+        let first = log.cursor_row.first(index, height, events.len());
         let rows = events.iter().skip(first).take(height).map(|event| Row::Event(Fold::of(event), None));
         return Rows { rows: rows.collect(), cursor: index - first };
     }

@@ -76,6 +76,11 @@ impl Surveyed {
     }
 }
 
+/// Returns a text as a number, if it is a finite one.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    text.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
 /// Takes from the events of a page.
 pub(super) fn take(survey: &Survey, events: impl Iterator<Item = Event>) -> Surveyed {
     let mut surveyed = Surveyed::default();
@@ -84,7 +89,7 @@ pub(super) fn take(survey: &Survey, events: impl Iterator<Item = Event>) -> Surv
         let number = {
             let fields = fields(&event.record.data);
             let Some(field) = find(&fields, &survey.path) else { continue };
-            field.text.parse::<f64>().ok().filter(|number| number.is_finite())
+            number(&field.text)
         };
         match (survey.kind, number) {
             (SurveyKind::Numbers, Some(number)) => surveyed.numbers.push((event.position.offset, number)),
@@ -123,10 +128,7 @@ enum SortKey {
 
 impl SortKey {
     fn of(text: &str) -> Self {
-        match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Self::Number(number),
-            _ => Self::Text(text.to_owned()),
-        }
+        number(text).map_or_else(|| Self::Text(text.to_owned()), Self::Number)
     }
 }
 

@@ -25,7 +25,7 @@ use crate::tui::{
     key::Key,
     keymap::{self, Action, KeyScope},
     msg::{Effect, Msg},
-    state::{Prompt, PromptKind, State},
+    state::{Prompt, PromptKind, RequestKind, State},
 };
 
 /// Number of lines in a page of the help.
@@ -78,7 +78,10 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         loading::choose_columns(state);
     }
     logs::ask(state, &mut effects);
-    preview::ask(state, &mut effects);
+    // Time alone does not move the cursor, and to find the row under it among many takes time.
+    if !is_tick || state.requests.is_due(RequestKind::Preview, state.now) {
+        preview::ask(state, &mut effects);
+    }
     instances::ask(state, &mut effects);
     loading::ask(state, &mut effects);
     surveys::ask(state, &mut effects);

@@ -1,20 +1,17 @@
 //! Does work on an excerpt, and counts its events.
 
 use futures_util::{Stream, stream};
-use hourlog::{ErrorKind, Result, wire::TimelineRequest};
+use hourlog::Result;
 use tokio::sync::watch;
 
 use crate::tui::{
     excerpt::{Excerpt, Total},
-    exporting,
+    exporting, merging,
     outlet::Outlet,
     replaying,
     source::Source,
     work::{Progress, Work, Worked},
 };
-
-/// Limit of the requests with which the events of one log are counted.
-const REQUESTS_MAX: usize = 100;
 
 /// Does work, and returns reports on it, until it is done or `stop` is ready.
 pub fn work<'a>(
@@ -22,7 +19,7 @@ pub fn work<'a>(
     work: &'a Work,
     stop: impl Future<Output = ()> + Send + 'a,
 ) -> impl Stream<Item = Worked> + Send + 'a {
-    // Of the reports that nobody has taken yet, only the newest is of use.
+    // A newer report replaces one that nobody has taken yet.
     let (sender, reports) = watch::channel(Progress::default());
     let report = move |progress: Progress| {
         sender.send_replace(progress);
@@ -50,20 +47,10 @@ pub fn work<'a>(
 pub async fn total(source: &impl Source, excerpt: &Excerpt) -> Result<Total> {
     let mut total = Total { events: 0, is_exact: true };
     for log in excerpt.lanes.logs() {
-        let mut after = None;
-        for _ in 0..REQUESTS_MAX {
-            let reply = match source.count(log, &TimelineRequest { after, ..excerpt.counting() }).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => break,
-                reply => reply?,
-            };
+        if let Some((reply, is_complete)) = merging::counted(source, log, &excerpt.counting()).await? {
             total.events += reply.count + reply.edge;
-            total.is_exact &= reply.edge == 0;
-            after = reply.next;
-            if after.is_none() {
-                break;
-            }
+            total.is_exact &= reply.edge == 0 && is_complete;
         }
-        total.is_exact &= after.is_none();
     }
     Ok(total)
 }

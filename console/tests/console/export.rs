@@ -106,7 +106,7 @@ async fn a_file_is_replaced_only_by_a_second_enter() {
     console.press("enter").await;
     console.shows(&["wrote 1,440 events ("]).await;
     assert_eq!(lines(&path).len(), 1_441);
-    // What cannot be written says why.
+    // The dialog says why it cannot write.
     console.press("enter X").await;
     name_file(&mut console, &work.path().join("nowhere/a.jsonl")).await;
     console.press("enter").await;

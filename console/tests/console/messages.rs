@@ -75,7 +75,7 @@ async fn a_denied_request_is_a_message_with_its_subject() {
     console.press("4").await;
     console.shows(&["! the server does not let you publish to hourlog.logs", "NOT ALLOWED"]).await;
     assert!(!console.text().contains('×'), "an outage that lasts is one message\n{}", console.text());
-    // What comes while one looks is seen.
+    // The user sees a message that comes while the screen is open.
     console.set_denied(false);
     console.set_down(true);
     console.advance(3_000).await;

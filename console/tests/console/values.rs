@@ -127,7 +127,7 @@ async fn bursts_are_found_in_the_whole_log() {
     times.sort_unstable();
     let records: Vec<(i64, &str)> = times.iter().map(|nanos| (*nanos, "x")).collect();
     let mut console = Harness::with_records(&records, 120, 40).await;
-    // An hour around the beginning, in which there is no burst.
+    // The window is an hour around the beginning, and has no burst.
     console.press("g W 3 }").await;
     assert!(console.text().contains("2018-02-04 Sun 16:40:00.000"), "{}", console.text());
     console.press("}").await;

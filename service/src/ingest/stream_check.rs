@@ -133,7 +133,7 @@ impl<S: Store> Ingest<S> {
             decoder: Decoder::new(&self.args.source, &self.args.sources),
             read: ReadSoFar { head, archived, max_time },
         };
-        // What was handed out in an epoch that is lost is not in the archive under the keys of the present ones.
+        // The archive has the events of a lost epoch under other keys than those of the present epochs.
         let archived = archived.max(lost_to);
         let verdict = self.fork_rule.compare(ends, read_to, archived, &mut messages, Instant::now()).await?;
         match verdict {

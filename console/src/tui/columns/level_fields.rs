@@ -70,7 +70,7 @@ impl LevelFields {
 
     /// Returns an expression that is true for exactly the events with this severity; `None` if an expression cannot tell.
     pub(crate) fn exactly(&self, wanted: Level) -> Option<String> {
-        // Of several names, the first one in the data decides.
+        // The first name in the data decides, and an expression does not know which one that is.
         if self.has_text || self.named.len() > 1 || self.statuses.len() > FIELDS_MAX {
             return None;
         }

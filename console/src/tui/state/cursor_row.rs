@@ -23,6 +23,11 @@ impl CursorRow {
         }
     }
 
+    /// Returns the index of the item in the first row, if the cursor is on the item with this index of `count`.
+    pub fn first(self, index: usize, rows: usize, count: usize) -> usize {
+        index.saturating_sub(self.index(rows)).min(count.saturating_sub(rows))
+    }
+
     /// Returns the row after `steps` steps. The list does not scroll until the cursor leaves it.
     #[must_use]
     pub fn step(self, steps: i64, rows: usize) -> Self {

@@ -156,7 +156,7 @@ impl Instances {
             };
             let known = self.streams.entry(source.stream.clone()).or_default();
             let waiting_seconds = [known.waiting_seconds, facts.waiting_seconds];
-            // Of several instances that read a stream, one is furthest behind.
+            // Several instances may read a stream: the lag is that of the slowest.
             *known = StreamFacts { waiting_seconds: waiting_seconds.into_iter().flatten().reduce(f64::max), ..facts };
         }
         for (name, stream) in streams {

@@ -106,7 +106,7 @@ fn column(segments: &[Segment<'_>]) -> Option<String> {
 
 /// Returns the path of the number under the cursor, if a column can have it.
 pub(super) fn number_path(log: &Log) -> Option<String> {
-    let value = here(log).filter(|_| log.detail.is_open)?;
+    let value = log.detail.is_open.then(|| here(log)).flatten()?;
     let is_number = value.text.starts_with(|letter: char| letter.is_ascii_digit() || letter == '-');
     value.column.filter(|_| is_number)
 }

@@ -116,10 +116,11 @@ pub(super) fn found(state: &mut State, number: u64, found: Result<Found>) {
     }
     state.requests.succeeded(RequestKind::Find, state.now);
     let Some(find) = state.log.as_mut().and_then(|log| log.sought.take()) else { return };
-    let thing = match find.sought {
-        Sought::Event { is_error: true, .. } => "error",
-        Sought::Event { is_error: false, .. } => "other value",
-        Sought::Burst { .. } => "burst",
+    // The fields that tell an error are those of the events around the playhead.
+    let (thing, like) = match find.sought {
+        Sought::Event { is_error: true, .. } => ("error", " like those of these events"),
+        Sought::Event { is_error: false, .. } => ("other value", ""),
+        Sought::Burst { .. } => ("burst", ""),
     };
     let side = if find.direction == Direction::Forward { "after" } else { "before" };
     match found {
@@ -127,9 +128,7 @@ pub(super) fn found(state: &mut State, number: u64, found: Result<Found>) {
             state.hush();
             jump(state, position);
         }
-        // The fields that tell it are those of the events around the playhead.
-        Ok(Found::Nowhere) if thing == "error" => state.say(format!("no error like those of these events {side} this")),
-        Ok(Found::Nowhere) => state.say(format!("no {thing} {side} this")),
+        Ok(Found::Nowhere) => state.say(format!("no {thing}{like} {side} this")),
         Ok(Found::NotUntil(at)) => {
             let at = when::zoned(at, state.shown_zone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
             state.say(format!("no {thing} {side} this up to {at}; longer bars reach further"));

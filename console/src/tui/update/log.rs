@@ -202,7 +202,7 @@ pub(super) fn leave(state: &mut State, effects: &mut Vec<Effect>) {
     search::stop(state, effects);
     state.close();
     effects.extend([Effect::StopFollowing, Effect::StopAsking]);
-    effects.extend([false, true].map(|numbers| Effect::StopSurvey { numbers }));
+    effects.extend(surveys::stopped());
 }
 
 fn turn_following(state: &mut State, effects: &mut Vec<Effect>) {

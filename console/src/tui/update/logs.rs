@@ -13,7 +13,7 @@ use crate::tui::{
     state::{CursorRow, LogRow, Prompt, PromptKind, RequestKind, RowKey, State, Tail},
 };
 
-use super::following::start_following;
+use super::{following::start_following, surveys};
 
 /// The most logs whose strips are asked for at a time.
 const STRIPS_MAX: usize = 60;
@@ -44,7 +44,7 @@ pub(super) fn ask(state: &mut State, effects: &mut Vec<Effect>) {
 fn seen(state: &State) -> Vec<LogId> {
     let (shown, rows) = (state.logs.shown(), layout::list_rows(state));
     let index = state.logs.cursor_index(&shown);
-    let first = index.saturating_sub(state.logs.cursor_row.index(rows)).min(shown.len().saturating_sub(rows));
+    let first = state.logs.cursor_row.first(index, rows, shown.len());
     let logs = shown.iter().skip(first).take(rows).filter_map(|row| match row {
         LogRow::Log(log, _) => Some(log.log.clone()),
         LogRow::Group(_) => None,
@@ -191,7 +191,7 @@ pub(super) fn show_around(state: &mut State, nanos: i64) {
 pub(super) fn open(state: &mut State, lanes: Lanes, effects: &mut Vec<Effect>) {
     state.open(lanes);
     effects.extend([Effect::StopScanning, Effect::StopFollowing, Effect::StopAsking]);
-    effects.extend([false, true].map(|numbers| Effect::StopSurvey { numbers }));
+    effects.extend(surveys::stopped());
     if state.log.as_ref().is_some_and(|log| log.tail != Tail::Stopped) {
         start_following(state, effects);
     }

@@ -99,7 +99,7 @@ fn drag(state: &mut State, from: Offset, to: Offset) {
 fn handle_in_list(state: &mut State, input: MouseInput, effects: &mut Vec<Effect>) {
     let shown = state.logs.shown();
     let (index, room) = (state.logs.cursor_index(&shown), layout::list_rows(state));
-    let first = index.saturating_sub(state.logs.cursor_row.index(room)).min(shown.len().saturating_sub(room));
+    let first = state.logs.cursor_row.first(index, room, shown.len());
     // The header, the summary and the names of the columns are above.
     let row = usize::from(input.row).checked_sub(3).map(|row| first + row);
     let to = match input.kind {

@@ -19,6 +19,11 @@ const REST_NANOS: i64 = 250_000_000;
 /// Time after which the numbers of a followed window are read again.
 const AGAIN_NANOS: i64 = 5_000_000_000;
 
+/// Returns the effects that stop both surveys.
+pub(super) fn stopped() -> [Effect; 2] {
+    [false, true].map(|numbers| Effect::StopSurvey { numbers })
+}
+
 /// Sorts the events of the window by a field: the greatest values first; asked again, the least.
 pub(super) fn sort(state: &mut State, path: String, effects: &mut Vec<Effect>) {
     let Some(log) = &mut state.log else { return };

@@ -47,7 +47,7 @@ pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect)
     // Only the visible rows are made, because there may be a hundred thousand.
     let logs = &state.logs;
     let (index, room) = (logs.cursor_index(&shown), usize::from(area.height.saturating_sub(2)));
-    let first = index.saturating_sub(logs.cursor_row.index(room)).min(shown.len().saturating_sub(room));
+    let first = logs.cursor_row.first(index, room, shown.len());
     let visible: Vec<&LogRow<'_>> = shown.iter().skip(first).take(room).collect();
     let fixed: u16 = columns.iter().map(|column| column.width() + GAP).sum();
     let id_at = area.x + SIGN_COLUMNS;

@@ -10,29 +10,48 @@ use crate::tui::{
     layout::SCALE_COLUMNS,
     plot::{self, PlotBar},
     scale::Grid,
-    state::{Heights, Numbers},
+    state::{Heights, Log, Numbers},
 };
 
 use super::{looks::Looks, pen::Pen};
 
+/// The numbers that are plotted.
+#[derive(Debug)]
+pub(super) struct Plot<'a> {
+    /// The numbers of the window.
+    pub(super) numbers: &'a Numbers,
+    /// Those of each bar.
+    bars: Vec<Option<PlotBar>>,
+    /// The places of numbers on the axis.
+    pub(super) axis: Heights,
+}
+
+impl<'a> Plot<'a> {
+    /// Returns the plot of a log; `None` if it draws bars.
+    pub(super) fn of(log: &'a Log, grid: &Grid) -> Option<Self> {
+        let numbers = log.numbers.as_ref().filter(|numbers| log.plot.as_ref() == Some(&numbers.survey.path))?;
+        let bars = plot::plot(&numbers.result.numbers, grid);
+        let axis = plot::axis_of(log.scrubber.heights, &bars);
+        Some(Self { numbers, bars, axis })
+    }
+}
+
 /// Draws from the least to the greatest number of each bar, with its median.
 pub(super) fn draw(
-    numbers: &Numbers,
-    (grid, axis): (&Grid, Heights),
+    Plot { bars, axis, .. }: &Plot<'_>,
+    grid: &Grid,
     playhead: Option<usize>,
     looks: Looks,
     buffer: &mut Buffer,
     area: Rect,
 ) {
-    let bars = plot::plot(&numbers.result.numbers, grid);
     let known = || bars.iter().flatten();
     let least = known().map(|bar| bar.least).fold(f64::INFINITY, f64::min);
     let most = known().map(|bar| bar.most).fold(f64::NEG_INFINITY, f64::max);
     let rows = usize::from(area.height);
     // The row of a number, from the top.
-    let axis = plot::axis_of(axis, &bars);
     let row_of = |number: f64| {
-        let share = plot::place(number, least, most, axis);
+        let share = plot::place(number, least, most, *axis);
         rows - 1 - ((share * rows as f64) as usize).min(rows - 1)
     };
     for row in 0..rows {

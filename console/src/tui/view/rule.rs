@@ -7,6 +7,11 @@ use super::{
     pen::{self, Pen},
 };
 
+/// Draws a rule without a title in the first row of an area.
+pub(super) fn draw_plain(looks: Looks, buffer: &mut Buffer, area: Rect) {
+    Pen::new(buffer, area, 0).rest(looks.drawn("─", "-"), looks.aside());
+}
+
 /// Draws a rule in the first row of an area, with a title and with facts at the right, as far as they fit.
 pub(super) fn draw(looks: Looks, buffer: &mut Buffer, area: Rect, title: &str, facts: &str) {
     let line = looks.drawn("─", "-");

@@ -13,9 +13,8 @@ use crate::{
     tui::{
         bars::{self, Bar, bars},
         layout::{self, DATE_COLUMNS, SCALE_COLUMNS, ScrubberAreas},
-        plot as numbers,
         scale::Grid,
-        state::{Heights, Log, Numbers, RequestKind, State, TimeRange},
+        state::{Heights, Log, RequestKind, State, TimeRange},
         ticks::ticks,
         times,
     },
@@ -25,7 +24,7 @@ use crate::{
 use super::{
     looks::{Looks, Role},
     pen::{self, Pen},
-    plot,
+    plot::{self, Plot},
 };
 
 /// Eighths of a row.
@@ -65,11 +64,6 @@ pub(super) fn draw_preview(state: &State, log: &Log, looks: Looks, buffer: &mut 
     drawing.axis(buffer, axis);
 }
 
-/// Returns the axis of the numbers that are plotted.
-fn plotted_axis(chosen: Heights, plotted: &Numbers, grid: &Grid) -> Heights {
-    numbers::axis_of(chosen, &numbers::plot(&plotted.result.numbers, grid))
-}
-
 fn scale_name(heights: Heights) -> &'static str {
     match heights {
         Heights::Automatic | Heights::Linear => "linear",
@@ -86,6 +80,8 @@ struct Drawing<'a> {
     grid: &'a Grid,
     bars: Vec<Bar>,
     heights: Heights,
+    /// The numbers that are drawn in place of the bars.
+    plot: Option<Plot<'a>>,
     /// The highest count, and its bar.
     peak: Option<(u64, usize)>,
 }
@@ -97,7 +93,8 @@ impl<'a> Drawing<'a> {
         // If several bars are the highest, the peak is the first of them.
         let counted = bars.iter().enumerate().rev().filter_map(|(bar, shown)| Some((shown.count?, bar)));
         let peak = counted.max_by_key(|peak| peak.0);
-        Self { state, log, looks, grid, bars, heights, peak }
+        let plot = Plot::of(log, grid);
+        Self { state, log, looks, grid, bars, heights, plot, peak }
     }
 
     fn peak_count(&self) -> u64 {
@@ -132,7 +129,7 @@ impl<'a> Drawing<'a> {
         let length = times::pause(to.nanos().saturating_sub(from.nanos()));
         let approximate = if self.bars.iter().any(|bar| bar.is_mean) { "~" } else { "" };
         let mut text = format!("{length} · bars of {}", times::step(self.grid.scale.step));
-        if let Some(numbers) = self.plotted() {
+        if let Some(Plot { numbers, .. }) = &self.plot {
             let name = sanitize(&numbers.survey.path);
             text.push_str(&format!(" · {name}: median, min–max"));
             let read = numbers.result.read;
@@ -149,9 +146,8 @@ impl<'a> Drawing<'a> {
             text.push_str(&format!(" · peak {approximate}{} at {}", human_count(count), at.strftime(format)));
         }
         let heights = scale_name(self.heights);
-        if let Some(numbers) = self.plotted() {
-            let axis = plotted_axis(self.log.scrubber.heights, numbers, self.grid);
-            let scale = format!(" {} {} ", looks.drawn("·", "-"), scale_name(axis));
+        if let Some(plot) = &self.plot {
+            let scale = format!(" {} {} ", looks.drawn("·", "-"), scale_name(plot.axis));
             pen.put(&looks.spelled(&text), Style::new()).put(" ", Style::new());
             let scale_at = area.right().saturating_sub(pen::width(&scale) as u16 + 1);
             if pen.x() < scale_at {
@@ -219,16 +215,10 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// Returns the numbers that are plotted in place of the bars.
-    fn plotted(&self) -> Option<&Numbers> {
-        self.log.numbers.as_ref().filter(|numbers| self.log.plot.as_ref() == Some(&numbers.survey.path))
-    }
-
     /// Draws all rows of bars, with the scale at the left.
     fn bars(&self, buffer: &mut Buffer, area: Rect) {
-        if let Some(numbers) = self.plotted() {
-            let (grid, axis) = (self.grid, self.log.scrubber.heights);
-            return plot::draw(numbers, (grid, axis), self.playhead_bar(), self.looks, buffer, area);
+        if let Some(plot) = &self.plot {
+            return plot::draw(plot, self.grid, self.playhead_bar(), self.looks, buffer, area);
         }
         let (looks, rows) = (self.looks, usize::from(area.height));
         let levels = rows * EIGHTHS;

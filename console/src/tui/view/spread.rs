@@ -7,6 +7,7 @@ use crate::{
     tui::{
         bars, columns, plot,
         state::{Log, Numbers, surveys::percentile},
+        survey,
     },
 };
 
@@ -33,7 +34,7 @@ pub(super) fn draw(log: &Log, numbers: &Numbers, looks: Looks, buffer: &mut Buff
     let heights = bars::heights_of(counts.iter().copied());
     let here = log.detail_event().and_then(|event| {
         let fields = columns::fields(&event.record.data);
-        columns::find(&fields, &numbers.survey.path)?.text.parse::<f64>().ok()
+        survey::number(&columns::find(&fields, &numbers.survey.path)?.text)
     });
     let here_at = here.and_then(|here| plot::part(rising, here, columns));
     let rows = usize::from(area.height.saturating_sub(2));
