@@ -166,6 +166,7 @@ impl Scylla {
 impl Store for Scylla {
     const KIND: &'static str = "cql";
     const WRITES_ARE_ATOMIC: bool = false;
+    const IS_SHARED: bool = true;
     const DURABLE_AFTER: Duration = DURABLE_AFTER;
     const CONCURRENT_WRITES: Option<usize> = Some(CONCURRENT_WRITES);
     const EVENTS_PER_WRITE: usize = batches::BATCH_ROWS_MAX;
@@ -294,6 +295,27 @@ impl Store for Scylla {
         self.cache().clear();
         self.0.heads.clear();
         self.0.nodes.accept_restarts().await;
+    }
+
+    async fn forget_slots(&self, is_forgotten: &(dyn Fn(u8) -> bool + Sync)) {
+        self.cache().remove_logs(|id| is_forgotten(id.slot()));
+    }
+
+    fn unwritten(&self, after: Option<&LogId>, limit: usize) -> Vec<(LogId, Vec<BucketRow>)> {
+        let mut unwritten = self.cache().unwritten_rows();
+        unwritten.retain(|(id, _, _)| after.is_none_or(|after| id > after));
+        unwritten.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
+        let mut count = 0;
+        let few = unwritten.into_iter().take_while(|(_, _, rows)| {
+            let is_few = count < limit;
+            count += rows.len();
+            is_few
+        });
+        few.map(|(id, _, rows)| (id, rows)).collect()
+    }
+
+    fn show_unwritten_of(&self, lender: &str, rows: Vec<(LogId, Vec<BucketRow>)>) {
+        self.cache().put_borrowed(lender, rows);
     }
 
     async fn sources(&self, stream: &str) -> Result<Vec<(u8, SourceRow)>> {

@@ -68,6 +68,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// True if the archive is lost once its last clone is dropped.
     const IS_TEMPORARY: bool = false;
 
+    /// True if several processes can use the archive at the same time.
+    const IS_SHARED: bool = false;
+
     /// The time after [`flush`](Self::flush) during which a node may still lose earlier writes in a crash.
     ///
     /// A checkpoint must not be stored before it has passed.
@@ -246,6 +249,22 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn forget(&self) -> impl Future<Output = ()> + Send {
         ready(())
     }
+
+    /// Drops everything cached about the logs of these slots, because another process may have written them. Must be
+    /// called while none of these logs is being written.
+    fn forget_slots(&self, _is_forgotten: &(dyn Fn(u8) -> bool + Sync)) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// Returns the rows of the index that are newer here than in the archive, of an archive that stores counts later:
+    /// those of logs after `after`, by id, about `limit`. A log's rows are not divided.
+    fn unwritten(&self, _after: Option<&LogId>, _limit: usize) -> Vec<(LogId, Vec<BucketRow>)> {
+        Vec::new()
+    }
+
+    /// Takes the [`unwritten`](Self::unwritten) rows of another process, named `lender`, in place of those it lent
+    /// before. Reads show them where they are newer than what is stored.
+    fn show_unwritten_of(&self, _lender: &str, _rows: Vec<(LogId, Vec<BucketRow>)>) {}
 }
 
 /// One item of a write.

@@ -9,6 +9,7 @@ mod describe;
 mod discovery;
 mod filtered;
 mod fresh;
+mod held;
 mod inbox;
 pub(crate) mod lasting;
 mod logs;
@@ -19,6 +20,7 @@ mod newest;
 mod page;
 mod pages;
 mod receipt;
+mod relay;
 mod replay;
 mod reply;
 mod schema;
@@ -45,13 +47,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admission::{Admission, Requester, Turn},
+    admission::{Admission, Place, Requester, Turn},
     archive_id::{ArchiveId, Instance},
     config::Settings,
     health::Health,
     log_actor::{LogMsg, jobs::Job},
     logs::{LogsMsg, LogsRef},
     message_ids::MessageIds,
+    ownership::SlotSet,
+    peers::Peers,
     rules::Rules,
     sources::Sources,
     stream::connect,
@@ -59,6 +63,7 @@ use crate::{
 };
 
 use append::Progress;
+use relay::Answered;
 pub(crate) use discovery::find_instances;
 use discovery::{OwnInstance, Question};
 use reply::{Reply, Request};
@@ -131,6 +136,17 @@ struct Endpoint {
     of_each: bool,
 }
 
+/// The instance that answers a request, and what it must know before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Any instance can answer.
+    Any,
+    /// The owner of the log in the subject.
+    Owner,
+    /// Any instance, once it knows what the others hold.
+    All,
+}
+
 impl Verb {
     const ALL: [Self; 24] = [
         Self::Append,
@@ -189,6 +205,41 @@ impl Verb {
         Endpoint { name, subject, reads, of_each: self == Self::Status }
     }
 
+    fn scope(self) -> Scope {
+        match self {
+            Self::Append
+            | Self::Replay
+            | Self::Describe
+            | Self::Near
+            | Self::Timeline
+            | Self::AdminCreate
+            | Self::AdminAlter
+            | Self::AdminPurge
+            | Self::AdminDelete
+            | Self::AdminRequeue => Scope::Owner,
+            Self::Merge
+            | Self::MergeAll
+            | Self::Timelines
+            | Self::TimelinesAll
+            | Self::Logs
+            | Self::Newest
+            | Self::NewestAll => Scope::All,
+            Self::Status
+            | Self::Schema
+            | Self::Receipt
+            | Self::CursorGet
+            | Self::CursorSet
+            | Self::CursorList
+            | Self::CursorDelete => Scope::Any,
+        }
+    }
+
+    /// Returns the verb of a subject behind the prefix, if it has a log.
+    fn of_subject(tail: &str) -> Option<Self> {
+        let subjects = Self::ALL.into_iter().filter(|verb| verb.scope() == Scope::Owner);
+        subjects.into_iter().find(|verb| tail.starts_with(verb.endpoint().subject))
+    }
+
     /// Returns the queue group that shares the requests; `None` if each instance replies.
     fn queue_group(self) -> Option<&'static str> {
         (!self.endpoint().of_each).then_some(discovery::QUEUE_GROUP)
@@ -206,7 +257,7 @@ async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) -> Result<Joi
     };
     let (client, answers_client) = (api.client.clone(), api.answers_client.clone());
     let presented = Instance { prefix: api.settings.prefix.clone(), archive: api.archive.clone() };
-    let instance = OwnInstance::new(presented, (api.settings.clock)());
+    let instance = OwnInstance::new(&api.health.ownership.id, presented, (api.settings.clock)());
     let served = Arc::new(Served { api, instance, shutdown });
     let (requests, mut endpoints) = (TaskTracker::new(), JoinSet::new());
     for verb in Verb::ALL {
@@ -217,6 +268,11 @@ async fn start<S: Store>(api: Api<S>, shutdown: CancellationToken) -> Result<Joi
         };
         let endpoint = endpoint.map_err(|error| unavailable(error.into()))?;
         endpoints.spawn(Arc::clone(&served).serve(verb, endpoint, requests.clone()));
+    }
+    if served.api.health.ownership.is_shared() {
+        let subject = Peers::subject(&served.api.settings.prefix, &served.instance.id, ">");
+        let messages = client.subscribe(subject).await.map_err(|error| unavailable(error.into()))?;
+        endpoints.spawn(Arc::clone(&served).serve_peers(messages, requests.clone()));
     }
     for question in Question::ALL {
         for questions in served.instance.subscribe(&client, question).await.map_err(unavailable)? {
@@ -255,34 +311,50 @@ impl<S: Store> Served<S> {
     async fn serve(self: Arc<Self>, verb: Verb, mut endpoint: Subscriber, requests: TaskTracker) {
         while let Some((message, requester)) = self.next(&mut endpoint).await {
             let (served, place) = (Arc::clone(&self), self.api.admission.places.take(requester, message.payload.len()));
-            requests.spawn(async move {
-                let begun = Instant::now();
-                let (message, place, outcome, is_one_of_several) = match place {
-                    Ok(place) => {
-                        let (progress, has_replied) = (Progress::default(), AtomicBool::default());
-                        let request = Request { message: compact(message), place, progress, has_replied };
-                        let outcome = tokio::select! {
-                            outcome = served.api.answer(verb, &request, &served.instance) => outcome,
-                            // A replay may wait for events for longer than the service has to stop.
-                            () = grace_ended(&served.shutdown) => Err(stopping()),
-                        };
-                        let outcome = outcome.map_err(|error| served.api.with_sent(verb, error, &request.progress));
-                        (request.message, Some(request.place), outcome, request.has_replied.into_inner())
-                    }
-                    Err(refused) => {
-                        let error = served.api.with_sent(verb, refused, &Progress::default());
-                        (message, None, Err(error), false)
-                    }
+            requests.spawn(served.handle(verb, message, place, false));
+        }
+    }
+
+    /// Answers a request that was given a place, or refuses it. It is `relayed` if another instance has sent it.
+    async fn handle(self: Arc<Self>, verb: Verb, message: Message, place: Result<Place>, is_relayed: bool) {
+        let begun = Instant::now();
+        let (message, place, answered, is_one_of_several) = match place {
+            Ok(place) => {
+                let append_id = if verb == Verb::Append { relay::append_id(&message) } else { String::new() };
+                let (progress, has_replied) = (Progress::default(), AtomicBool::default());
+                let request = Request { message: compact(message), place, progress, has_replied, append_id };
+                let answered = tokio::select! {
+                    answered = self.answer(verb, &request, is_relayed) => answered,
+                    // A replay may wait for events for longer than the service has to stop.
+                    () = grace_ended(&self.shutdown) => Answered::Here(Err(stopping())),
                 };
+                let answered = match answered {
+                    Answered::Here(Err(error)) => {
+                        Answered::Here(Err(self.api.with_sent(verb, error, &request.progress)))
+                    }
+                    answered => answered,
+                };
+                (request.message, Some(request.place), answered, request.has_replied.into_inner())
+            }
+            Err(refused) => {
+                let error = self.api.with_sent(verb, refused, &Progress::default());
+                (message, None, Answered::Here(Err(error)), false)
+            }
+        };
+        let (code, error) = match answered {
+            Answered::Here(outcome) => {
                 let code = outcome.as_ref().err().map(|error| u32::from(error.kind().code()));
                 let error = outcome.as_ref().err().map(|error| format!("{}:{error}", error.kind().code()));
-                served.api.respond(&message, outcome, is_one_of_several).await;
-                drop(place);
-                let took = begun.elapsed();
-                served.api.health.counters.answered(verb.endpoint().name, took, code);
-                served.instance.count(verb, took, error);
-            });
-        }
+                self.api.respond(&message, outcome, is_one_of_several).await;
+                (code, error)
+            }
+            Answered::Relayed(code) => (code, code.map(|code| format!("{code}:another instance has answered"))),
+            Answered::NotOwner => return self.disown(&message).await,
+        };
+        drop(place);
+        let took = begun.elapsed();
+        self.api.health.counters.answered(verb.endpoint().name, took, code);
+        self.instance.count(verb, took, error);
     }
 
     /// Answers discovery questions about this instance.
@@ -359,7 +431,10 @@ impl<S: Store> Api<S> {
             // Another source that cannot be read must not keep this log's readers out.
             self.wait_for_catch_up_of(&log()?).await?;
         } else if reads {
-            fresh::wait_for_catch_up(&self.health.sources).await?;
+            fresh::wait_for_catch_up(&self.health.sources, SlotSet::ALL).await?;
+        }
+        if verb.scope() == Scope::All {
+            self.gather(false).await?;
         }
         match verb {
             Verb::Append => append::answer(self, &log()?, request).await,
@@ -432,7 +507,8 @@ impl<S: Store> Api<S> {
     /// Waits until the source of `log` has caught up.
     async fn wait_for_catch_up_of(&self, log: &LogId) -> Result<()> {
         let source = self.sources.of_log(&self.store, log).await?;
-        fresh::wait_for_catch_up(std::slice::from_ref(&source.health)).await
+        let slot = SlotSet::from_iter([log.slot()]);
+        fresh::wait_for_catch_up(std::slice::from_ref(&source.health), slot).await
     }
 
     /// Has a log's actor carry out a job. One that has not begun when the wait ends is dropped.
@@ -465,8 +541,8 @@ impl<S: Store> Api<S> {
         self.admission.turn(request.place.requester(), bytes, large).await
     }
 
-    /// Returns the events of each of `logs` that arrived during the last minute.
-    async fn recent(&self, logs: Vec<LogId>) -> Vec<RecentReply> {
+    /// Returns the events of each of `logs` that arrived during the last minute, as far as this instance knows.
+    async fn own_recent(&self, logs: Vec<LogId>) -> Vec<RecentReply> {
         let unknown = RecentReply { to: self.health.time.now(), counts: Vec::new() };
         let (unknown, (reply, recent)) = (vec![unknown; logs.len()], tokio::sync::oneshot::channel());
         let _ = self.logs.send_message(LogsMsg::Recent { logs, reply });

@@ -36,6 +36,10 @@ pub(crate) struct Counters {
     request_errors: Family<EndpointError, Counter>,
     request_seconds: Family<Endpoint, Histogram, fn() -> Histogram>,
     rejected: Family<Rejected, Counter>,
+    /// Requests that were sent on to the instance that owns their log.
+    pub(crate) relayed: Counter,
+    /// Requests that were sent on, or answered here, once more, because the owner of their log had changed.
+    pub(crate) relayed_again: Counter,
     /// Requests in progress, and those that a limit refused.
     pub(crate) admitted: Admitted,
     /// Logs in the archive, counted once a minute.
@@ -134,6 +138,8 @@ impl Default for Counters {
         }
         Self {
             rejected,
+            relayed: Counter::default(),
+            relayed_again: Counter::default(),
             admitted: Admitted::new(),
             ingested: Traffic::default(),
             archived: Traffic::default(),
@@ -217,6 +223,10 @@ impl Counters {
             "Time until a request was answered, including the time that it asked to wait for events",
             self.request_seconds.clone(),
         );
+        let help = "Requests that were sent on to the instance that owns their log";
+        registry.register("requests_relayed", help, self.relayed.clone());
+        let help = "Requests that were answered again because the owner of their log had changed";
+        registry.register("requests_relayed_again", help, self.relayed_again.clone());
         self.admitted.register(registry);
         registry.register("logs", "Logs in the archive, counted once a minute", self.logs.clone());
     }

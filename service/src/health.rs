@@ -2,21 +2,23 @@
 //! the start. Every endpoint's statistics and `GET /readyz` report it.
 //!
 //! - `component`: the health of one component.
-//! - `source`: the state of one source.
+//! - `source`: the state of one source. `reached`: how far its slots are archived.
 
 mod component;
+mod reached;
 mod source;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use hourlog::time::Clock;
 use serde_json::{Value, json};
 
-use crate::{changes::Changes, counters::Counters, server_time::ServerTime};
+use crate::{changes::Changes, counters::Counters, ownership::Ownership, server_time::ServerTime};
 pub(crate) use component::Component;
+pub(crate) use reached::Reached;
 pub(crate) use source::SourceHealth;
 
 /// The state of the service, shared by all of its tasks.
@@ -42,6 +44,10 @@ pub(crate) struct Health {
     pub(crate) actors: AtomicUsize,
     /// Number of actors that failed and were restarted.
     pub(crate) actors_failed: AtomicU64,
+    /// The instances that share the work, and the slots of this one.
+    pub(crate) ownership: Ownership,
+    /// True once the service stops.
+    pub(crate) is_stopping: AtomicBool,
     /// Counters since the start.
     pub(crate) counters: Counters,
     /// The logs that have changed lately.
@@ -51,7 +57,7 @@ pub(crate) struct Health {
 impl Health {
     /// Returns the state at the start: everything is healthy. `sources` begins with the service's
     /// own stream.
-    pub(crate) fn new(clock: Clock, sources: Vec<Arc<SourceHealth>>) -> Self {
+    pub(crate) fn new(clock: Clock, sources: Vec<Arc<SourceHealth>>, ownership: Ownership) -> Self {
         Self {
             archive: Component::new(clock),
             time: ServerTime::new(clock),
@@ -63,6 +69,8 @@ impl Health {
             events_removed: AtomicU64::new(0),
             actors: AtomicUsize::new(0),
             actors_failed: AtomicU64::new(0),
+            ownership,
+            is_stopping: AtomicBool::new(false),
             counters: Counters::default(),
             changes: Changes::default(),
         }
@@ -77,6 +85,11 @@ impl Health {
     /// Returns true if every component is healthy.
     pub(crate) fn all_healthy(&self) -> bool {
         self.archive.is_healthy() && self.sources.iter().all(|source| source.is_healthy())
+    }
+
+    /// Returns true if the service takes requests: every component is healthy, and it is not stopping.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.all_healthy() && !self.is_stopping.load(Relaxed)
     }
 
     /// Returns the number of messages of all sources that are not archived yet; `None` while one of them

@@ -135,7 +135,7 @@ async fn livez() -> &'static str {
 
 /// Returns the same state as the endpoints' statistics, with 503 while a component is degraded.
 async fn readyz(State(state): State<Arc<Monitored>>) -> impl IntoResponse {
-    let code = if state.health.all_healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if state.health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(state.health.report()))
 }
 

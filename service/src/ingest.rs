@@ -13,12 +13,13 @@ mod chunk;
 mod consumer;
 mod gaps;
 mod losses;
+mod neighbours;
 mod raw_reader;
 mod reader;
 mod stream_check;
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -38,6 +39,7 @@ use crate::{
     losses::Losses,
     new_logs::{NewLogRate, NewLogs},
     origin::Origin,
+    ownership::{Assignment, Handover, Ownership, SlotSet},
     receipts::Tally,
     repeats::Repeats,
     rollbacks::Rollbacks,
@@ -53,11 +55,13 @@ use crate::{
     trace::sentence,
     waiters::{Outcome, Waiters},
 };
+pub(crate) use checkpoint::stored_of_all;
 use caution::Caution;
 use checkpoint::{CATCH_UP_CHECK_INTERVAL, Checkpoint, Due, Progress};
 use chunk::{Chunk, InFlight};
 use consumer::{Delivered, Messages, Received};
 use gaps::Gaps;
+use neighbours::Part;
 use reader::Reader;
 use stream_check::{AWAITED_STREAM_INTERVAL, CheckedStream};
 
@@ -82,6 +86,8 @@ pub(crate) struct IngestArgs<S> {
     pub(crate) source: Arc<Source>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) rollbacks: Arc<Rollbacks>,
+    pub(crate) ownership: Ownership,
+    pub(crate) handover: Arc<Handover>,
     pub(crate) health: Arc<Health>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) new_logs: Arc<NewLogs>,
@@ -112,6 +118,8 @@ enum ReadEnd {
     Shutdown,
     /// The archive may have lost its newest events.
     NeedsCatchUp,
+    /// Slots have moved between instances.
+    Reassigned,
 }
 
 /// The running ingest.
@@ -123,6 +131,8 @@ pub(crate) struct Ingest<S> {
     archive_request: Option<ArchiveRequest>,
     /// The generation for which the refusals of messages that are read again were loaded.
     refusals_of: Option<u64>,
+    /// The logs of other instances that were let in with the messages at hand.
+    let_in: BTreeSet<LogId>,
     /// The limit on new logs a second. Of this source alone: the times of two streams say nothing about each other.
     new_log_rate: NewLogRate,
     /// When to read messages raw.
@@ -147,6 +157,10 @@ pub(crate) struct Ingest<S> {
     epochs_may_be_lost: bool,
     /// Number of rollbacks that this ingest has caught up after.
     rollbacks_seen: u64,
+    /// The assignment of the slots that are read.
+    assignment: Arc<Assignment>,
+    /// Slots, and the sequence up to which another instance has counted their messages in receipts.
+    receipts_leave_out: (SlotSet, u64),
     /// Compares the stream with what was read from it.
     fork_rule: ForkRule,
     /// The time since which the stream is gone.
@@ -171,6 +185,10 @@ pub(crate) async fn run<S: Store>(mut ingest: Ingest<S>) -> Result<()> {
                 ingest.catch_up().await;
                 continue;
             }
+            Ok(ReadEnd::Reassigned) => match ingest.reassign().await {
+                Ok(()) => continue,
+                Err(error) => error,
+            },
             Err(error) => error,
         };
         if ingest.checkpoint.taken() != before {
@@ -200,18 +218,27 @@ impl<S: Store> Ingest<S> {
     pub(crate) async fn new(args: IngestArgs<S>) -> Result<Self> {
         let stream = args.source.stream();
         let sources = args.store.sources(stream).await?;
-        let checkpoint = Checkpoint::load(&sources, &args.source.epochs(), S::DURABLE_AFTER, Instant::now());
+        let assignment = args.ownership.assignment();
+        let epochs = args.source.epochs();
+        let checkpoint = Checkpoint::load(&sources, &epochs, assignment.own, S::DURABLE_AFTER, Instant::now());
         let archived = checkpoint.archived().message.sequence;
         let health = &args.source.health;
         let losses = Losses::load(&args.store, stream).await?;
         let gaps = Gaps::new(losses.reported.clone());
         let new_log_rate = NewLogRate::new(&args.settings);
         health.restore_losses(losses);
-        args.source.receipts.load(&args.store, stream).await?;
+        if assignment.others.is_empty() {
+            args.source.receipts.load(&args.store, stream).await?;
+        }
         health.archived_to(checkpoint.archived().message);
         health.read_up_to(checkpoint.taken().max_time);
+        let receipts_leave_out = match assignment.others.is_empty() {
+            true => (SlotSet::NONE, 0),
+            false => (assignment.own, checkpoint.head().map_or(0, |head| head.sequence)),
+        };
+        health.slots.assign(checkpoint.floors());
         if !S::WRITES_ARE_ATOMIC {
-            health.catch_up_to.send_replace(checkpoint.head().map_or(0, |head| head.sequence));
+            health.catch_up(SlotSet::ALL, checkpoint.head().map_or(0, |head| head.sequence));
         }
         if let lost @ 1.. = checkpoint.lost().to {
             tracing::warn!(
@@ -224,11 +251,14 @@ impl<S: Store> Ingest<S> {
         Ok(Self {
             decoder: Decoder::new(&args.source, &args.sources),
             rollbacks_seen: *args.rollbacks.subscribe().borrow(),
+            assignment,
+            receipts_leave_out,
             args,
             checkpoint,
             in_flight: InFlight::new(S::IN_FLIGHT_BYTES, S::CONCURRENT_WRITES.is_none()),
             archive_request: None,
             refusals_of: None,
+            let_in: BTreeSet::new(),
             new_log_rate,
             caution: Caution::default(),
             gaps,
@@ -264,10 +294,16 @@ impl<S: Store> Ingest<S> {
         {
             return Ok(ReadEnd::NeedsCatchUp);
         }
+        let mut assignments = self.args.ownership.subscribe();
+        if assignments.borrow_and_update().number != self.assignment.number {
+            return Ok(ReadEnd::Reassigned);
+        }
         if self.epochs_may_be_lost {
             // As when an epoch begins: the record of a fork comes first.
             self.source().losses_may_be_lost();
-            self.source().save_losses(&self.args.store).await?;
+            if self.leads() {
+                self.source().save_losses(&self.args.store).await?;
+            }
             self.decoder.epochs().restore(&self.args.store, self.name()).await?;
             self.epochs_may_be_lost = false;
         }
@@ -295,6 +331,7 @@ impl<S: Store> Ingest<S> {
                 () = shutdown.cancelled() => return Ok(ReadEnd::Shutdown),
                 _ = losses.changed() => return Err(self.lost_connection(&mut reader).await),
                 _ = rollbacks.changed() => return Ok(ReadEnd::NeedsCatchUp),
+                Ok(()) = assignments.changed() => return Ok(ReadEnd::Reassigned),
                 Some(archived) = self.in_flight.next() => self.end_oldest_chunk(archived)?,
                 reply = reply_of(&mut self.archive_request) => match reply {
                     ArchiveReply::NeedsCatchUp(true) => return Ok(ReadEnd::NeedsCatchUp),
@@ -332,10 +369,12 @@ impl<S: Store> Ingest<S> {
         let generation = self.checkpoint.generation();
         let number = self.source().stream_checks_begun.fetch_add(1, Relaxed) + 1;
         self.awaits_stream = false;
+        self.learn().await?;
         let handle = match self.check_settings_and_head().await? {
             CheckedStream::Readable(handle) => *handle,
             CheckedStream::Awaited { reason, is_archived } => {
                 self.awaits_stream = true;
+                self.args.ownership.pause(self.args.source.stream(), true);
                 if is_archived {
                     self.source().stream_checks_done.send_replace(number);
                 }
@@ -343,13 +382,14 @@ impl<S: Store> Ingest<S> {
             }
         };
         if self.checkpoint.generation() == generation {
-            if !self.marks_compared {
+            if !self.marks_compared && self.leads() {
                 self.compare_marks(&handle).await?;
             }
             self.skip_removed(&handle, reader).await?;
             self.explain_gaps().await;
         }
-        self.marks_compared = true;
+        self.args.ownership.pause(self.args.source.stream(), false);
+        self.marks_compared |= self.leads();
         self.source().stream_checks_done.send_replace(number);
         Ok(handle)
     }
@@ -403,6 +443,11 @@ impl<S: Store> Ingest<S> {
         self.claim_logs(received.iter().flatten().map(|delivered| delivered.message.subject.as_str())).await?;
         let keys = received.iter().flatten().map(|delivered| (delivered.message.subject.as_str(), delivered.key));
         self.admit_logs(keys).await?;
+        let parts = received.iter().flatten().map(|delivered| {
+            let message = &delivered.message;
+            (message.subject.as_str(), message.headers.as_ref(), &message.payload, delivered.key)
+        });
+        self.create_let_in(parts).await?;
         let mut chunk = Chunk::default();
         let outcome = received.into_iter().try_for_each(|message| self.take_one(message, messages, &mut chunk));
         self.explain_gaps().await;
@@ -444,12 +489,19 @@ impl<S: Store> Ingest<S> {
         if sequence > expected {
             self.note_gap(expected, sequence - 1);
         }
-        let waiter = if is_wal { self.args.waiters.take(message.headers.as_ref()) } else { None };
         let key = MessageKey { sequence, time };
+        let part = self.part(&message.subject, sequence);
+        let is_decoded = part.writes
+            || (part.rejects && self.may_reject(&message.subject, message.headers.as_ref(), &message.payload));
+        if !is_decoded {
+            self.checkpoint.take(key);
+            return Ok(());
+        }
+        let waiter = if is_wal && part.writes { self.args.waiters.take(message.headers.as_ref()) } else { None };
         let message =
             Message { subject: &message.subject, headers: message.headers.as_ref(), payload: message.payload, key };
         let decoded = self.decoder.decode(message, self.checkpoint.max_time_with(time));
-        self.add(chunk, key, decoded, waiter);
+        self.add(chunk, key, part, decoded, waiter);
         Ok(())
     }
 
@@ -458,24 +510,34 @@ impl<S: Store> Ingest<S> {
         &mut self,
         chunk: &mut Chunk,
         message: MessageKey,
-        decoded: Decoded,
+        part: Part,
+        mut decoded: Decoded,
         waiter: Option<oneshot::Sender<Outcome>>,
     ) {
         self.checkpoint.take(message);
-        if let Some(Rejection { reason, error }) = &decoded.rejected {
+        if !part.counts {
+            decoded.receipt = None;
+        }
+        if let Some(Rejection { reason, error }) = decoded.rejected.as_ref().filter(|_| part.rejects) {
             self.args.health.counters.reject(*reason);
             if let Some(left_out) = self.rejections.count(Instant::now()) {
                 let log = &self.args.source.rejected_log;
                 tracing::warn!(stream = self.name(), sequence = message.sequence, %error, left_out, "event rejected; it is in the log {log}");
             }
         }
-        chunk.add(decoded, waiter);
+        let is_stored = if decoded.rejected.is_some() { part.rejects } else { part.writes };
+        chunk.add(decoded, waiter, is_stored);
     }
 
     /// Takes messages that were read raw and hands them out.
     async fn take_raw(&mut self, batch: Vec<RawMessage>) -> Result<()> {
         self.claim_logs(batch.iter().map(RawMessage::subject)).await?;
         self.admit_logs(batch.iter().map(|raw| (raw.subject(), raw.key))).await?;
+        let headers: Vec<_> = batch.iter().map(|raw| raw.headers().ok()).collect();
+        let parts = batch.iter().zip(&headers).filter_map(|(raw, headers)| {
+            Some((raw.subject(), Some(headers.as_ref()?), raw.payload(), raw.key))
+        });
+        self.create_let_in(parts).await?;
         let (mut chunk, mut poison) = (Chunk::default(), 0);
         for raw in &batch {
             poison += u64::from(self.take_one_raw(raw, &mut chunk));
@@ -513,9 +575,14 @@ impl<S: Store> Ingest<S> {
         }
         let headers = raw.headers();
         let is_poison = headers.is_err() || raw.has_unreadable_subject();
-        let waiter = if is_wal { self.args.waiters.take(headers.as_ref().ok()) } else { None };
+        let part = self.part(raw.subject(), sequence);
+        if !part.writes && !part.rejects {
+            self.checkpoint.take(raw.key);
+            return is_poison;
+        }
+        let waiter = if is_wal && part.writes { self.args.waiters.take(headers.as_ref().ok()) } else { None };
         let decoded = self.decoder.decode_parsed(raw, headers, self.checkpoint.max_time_with(raw.key.time));
-        self.add(chunk, raw.key, decoded, waiter);
+        self.add(chunk, raw.key, part, decoded, waiter);
         is_poison
     }
 
@@ -527,10 +594,15 @@ impl<S: Store> Ingest<S> {
                 source: Arc::clone(&self.args.source),
                 generation: self.checkpoint.generation(),
                 rollbacks: self.rollbacks_seen,
+                assignment: self.assignment.number,
             };
             self.in_flight.dispatch(chunk, origin, &self.args.logs);
             self.source().waits_since(self.in_flight.oldest());
             self.source().read_up_to(self.checkpoint.taken().max_time);
+        } else if self.checkpoint.has_untold() {
+            // Messages that were passed over need no log.
+            self.checkpoint.hand_out();
+            self.in_flight.push_archived();
         }
     }
 
@@ -540,7 +612,10 @@ impl<S: Store> Ingest<S> {
         if let Some(tally) = archived {
             self.checkpoint.mark_oldest_chunk_archived();
             let archived = self.checkpoint.archived().message;
-            self.args.source.receipts.count(tally, archived.time);
+            // Who may have been taken for dead leaves it out: another instance counts it, too.
+            if self.args.ownership.is_valid() {
+                self.args.source.receipts.count(tally, archived.time);
+            }
             self.source().archived_to(archived);
             self.source().waits_since(self.in_flight.oldest());
             return Ok(());
@@ -557,10 +632,11 @@ impl<S: Store> Ingest<S> {
         // First, so that no reader goes on as if nothing were missing.
         let until = self.checkpoint.taken().message.sequence;
         let source = Arc::clone(&self.args.source);
-        source.health.catch_up_to.send_modify(|catch_up_to| *catch_up_to = until.max(*catch_up_to));
+        source.health.catch_up(SlotSet::ALL, until);
         end(&mut self.archive_request).await;
         self.rollbacks_seen = self.args.rollbacks.handle(self.rollbacks_seen, &self.args.store).await;
         self.checkpoint.catch_up();
+        source.health.slots.assign(self.checkpoint.floors());
         self.in_flight.clear();
         source.receipts.may_be_lost();
         source.health.archived_to(self.checkpoint.archived().message);
@@ -571,6 +647,38 @@ impl<S: Store> Ingest<S> {
             until,
             "a node of the archive restarted and may have lost its newest events; reading them from the stream again"
         );
+    }
+
+    /// Takes the slots of the present assignment in place of those before. Ends everything that is in flight.
+    async fn reassign(&mut self) -> Result<()> {
+        let assignment = self.args.ownership.assignment();
+        let source = Arc::clone(&self.args.source);
+        end(&mut self.archive_request).await;
+        self.args.handover.handle(&assignment, &self.args.store).await;
+        // After the logs have stopped: what this instance has handed out is stored.
+        let sources = self.args.store.sources(source.stream()).await?;
+        let kept = if assignment.is_regained { SlotSet::NONE } else { self.assignment.own };
+        let gained = assignment.own.without(kept);
+        self.checkpoint.reassign(assignment.own, assignment.is_regained, &sources, self.decoder.epochs());
+        self.in_flight.clear();
+        let until = self.checkpoint.head().map_or(0, |head| head.sequence);
+        let from = self.checkpoint.taken().message.sequence + 1;
+        // Before the slots are shown as own ones: readers must not miss what they have seen from another instance. The
+        // first assignment is the one under which they come here.
+        source.health.catch_up(if assignment.number == 1 { assignment.own } else { gained }, until);
+        self.leave_out_of_receipts(gained, until);
+        source.health.slots.assign(self.checkpoint.floors());
+        source.health.archived_to(self.checkpoint.archived().message);
+        self.assignment = assignment;
+        tracing::info!(
+            stream = self.name(),
+            slots = self.assignment.own.len(),
+            gained = gained.len(),
+            from,
+            until,
+            "reading the stream for other slots"
+        );
+        Ok(())
     }
 
     /// Sends the archive the next request that is due, unless one is under way.
@@ -584,13 +692,18 @@ impl<S: Store> Ingest<S> {
             Some(Due::Store(progress)) => {
                 let progress =
                     if Failpoint::CheckpointBeforeRows.is_active() { self.checkpoint.taken() } else { progress };
-                let writes = progress.writes(self.args.source.stream(), self.decoder.epochs());
+                let writes = self.checkpoint.writes(progress, self.args.source.stream(), self.decoder.epochs());
                 let source = Arc::clone(&self.args.source);
+                let (leads, keeps_receipts) = (self.leads(), self.assignment.others.is_empty());
                 Some(spawn(async move {
                     // A loss is stored before a checkpoint behind it, and so is a receipt.
                     let stored = async {
-                        source.health.save_losses(&store).await?;
-                        source.receipts.save(&store, source.stream()).await?;
+                        if leads {
+                            source.health.save_losses(&store).await?;
+                        }
+                        if keeps_receipts {
+                            source.receipts.save(&store, source.stream()).await?;
+                        }
                         store.write(writes).await
                     };
                     ArchiveReply::Stored(progress, stored.await)
@@ -650,9 +763,14 @@ impl<S: Store> Ingest<S> {
         self.explain_gaps().await;
         let may_store = !self.epochs_may_be_lost && !self.gaps.hold_checkpoint();
         if let Some(progress) = self.checkpoint.storable(Instant::now()).filter(|_| may_store) {
-            self.source().save_losses(&self.args.store).await?;
-            self.args.source.receipts.save(&self.args.store, self.name()).await?;
-            self.args.store.write(progress.writes(self.args.source.stream(), self.decoder.epochs())).await?;
+            if self.leads() {
+                self.source().save_losses(&self.args.store).await?;
+            }
+            if self.assignment.others.is_empty() {
+                self.args.source.receipts.save(&self.args.store, self.name()).await?;
+            }
+            let writes = self.checkpoint.writes(progress, self.args.source.stream(), self.decoder.epochs());
+            self.args.store.write(writes).await?;
         }
         let archived = self.checkpoint.archived().message.sequence;
         tracing::info!(stream = self.name(), archived, "stopped reading the stream");

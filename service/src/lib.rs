@@ -15,6 +15,7 @@
 //!   from; `completion`: tells when a chunk is archived; `once`: events that are stored once.
 //! - `sweeper`: has each log remove what it no longer keeps; `rules`: settings of logs by their ids;
 //!   `pattern`: patterns of ids.
+//! - `ownership`: which instance writes which slots, among several over one archive; `peers`: requests between them.
 //! - `losses`: the losses of a source, which outlive the process; `new_logs`: the limits on new logs;
 //!   `open_files`: the process's limit of open files.
 //! - `archive_id`: keeps two archives off one stream; `message_ids`: the message ids of appends.
@@ -53,7 +54,9 @@ mod new_logs;
 mod once;
 pub mod open_files;
 mod origin;
+mod ownership;
 mod pattern;
+mod peers;
 mod pending;
 mod properties;
 mod reading;
@@ -72,7 +75,7 @@ mod waiters;
 mod watch;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -100,6 +103,7 @@ use crate::{
     logs::{Logs, LogsArgs, LogsMsg},
     message_ids::MessageIds,
     new_logs::NewLogs,
+    ownership::{Handover, Join, Lease, Ownership},
     rollbacks::Rollbacks,
     stream::{
         connect::{self, Connection},
@@ -129,6 +133,7 @@ pub struct Running {
     sweeper: JoinHandle<()>,
     watches: JoinSet<()>,
     logs: ActorRef<LogsMsg>,
+    lease: Option<Lease>,
     health: Arc<Health>,
 }
 
@@ -181,8 +186,22 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
     };
     let streams: Vec<SourceStream> = std::iter::once(own).chain(existing).collect();
 
-    let health =
-        Arc::new(Health::new(settings.clock, sources.iter().map(|source| Arc::clone(&source.health)).collect()));
+    let (ownership, lease) = if S::IS_SHARED {
+        let join = Join {
+            client: &jetstream.client(),
+            jetstream: &jetstream,
+            stream: &settings.stream,
+            archive: &archive,
+            replicas: settings.wal_replicas,
+            clock: settings.clock,
+        };
+        let (ownership, lease) = join.join().await?;
+        (ownership, Some(lease))
+    } else {
+        (Ownership::alone((settings.clock)()), None)
+    };
+    let healths = sources.iter().map(|source| Arc::clone(&source.health)).collect();
+    let health = Arc::new(Health::new(settings.clock, healths, ownership.clone()));
     // Before the endpoints start: relative times go by it. Without a stream, nobody tells it yet.
     if let Some((asked, state)) = state {
         health.time.observed(asked, state.time);
@@ -208,6 +227,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         .await
         .map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start the supervisor of the logs").because(error))?;
     let rollbacks = Arc::new(Rollbacks::new(logs.clone(), Arc::clone(&health)));
+    let handover = Arc::new(Handover::new(logs.clone(), &ownership.assignment()));
     let mut ingests = JoinSet::new();
     for (source, stream) in sources.iter().zip(streams) {
         let Connection { client, losses } = connect::connect(&settings, "ingest").await?;
@@ -221,6 +241,8 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
             source: Arc::clone(source),
             sources: Arc::clone(&sources),
             rollbacks: Arc::clone(&rollbacks),
+            ownership: ownership.clone(),
+            handover: Arc::clone(&handover),
             health: Arc::clone(&health),
             waiters: Arc::clone(&waiters),
             new_logs: Arc::clone(&new_logs),
@@ -248,6 +270,9 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         archive: archive.clone(),
         margin: settings.margin,
         checkpoint: sources.wal().health.checkpoint.subscribe(),
+        store: store.clone(),
+        source: Arc::clone(sources.wal()),
+        ownership: ownership.clone(),
     };
     let janitor = tokio::spawn(janitor.run(shutdown.clone()));
     let sweeper = Sweeper {
@@ -257,6 +282,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         health: Arc::clone(&health),
         rules: Arc::clone(&rules),
         every: settings.sweep_every,
+        ownership,
     };
     let sweeper = tokio::spawn(sweeper.run(shutdown.clone()));
     let message_ids = MessageIds::load(&store).await?;
@@ -275,8 +301,11 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         settings,
     };
     let api = api::lasting::start(api, shutdown.clone()).await?;
+    if let Some(lease) = &lease {
+        lease.live();
+    }
     tracing::info!(server = server.server_name, version = server.version, "hourlogd ready");
-    Ok(Running { shutdown, ingest, api, janitor, census, sweeper, watches, logs, health })
+    Ok(Running { shutdown, ingest, api, janitor, census, sweeper, watches, logs, lease, health })
 }
 
 /// Makes sure that the service's own stream and subjects belong to this archive alone, or may be taken
@@ -314,6 +343,11 @@ impl Running {
     /// archive does not answer. No event is lost: events that are not archived are read again at
     /// the next start.
     pub async fn stop(mut self) -> Result<()> {
+        self.health.is_stopping.store(true, Relaxed);
+        if let Some(lease) = self.lease.take() {
+            // The others take the slots over, while this instance ends what is under way.
+            lease.end().await;
+        }
         self.shutdown.cancel();
         let stopped = tokio::time::timeout(STOP_MAX, async {
             let _ = (&mut self.api).await;

@@ -19,6 +19,7 @@ use crate::{
     log_actor::{LogActor, LogArgs, LogMsg, LogRef, WhenIdle, jobs::Job},
     once,
     origin::Origin,
+    ownership::SlotSet,
     pending::PendingEvent,
     recent::Recent,
     rules::Rules,
@@ -68,6 +69,9 @@ pub(crate) enum LogsMsg {
     /// is started again when it is needed. Events that were handed out before this rollback are
     /// dropped from here on.
     Restart { rollback: u64, reply: oneshot::Sender<()> },
+    /// Stops the logs in `slots`, which have moved between instances, with everything they have under way, and replies
+    /// once they have ended. Events that were handed out under an earlier assignment are dropped from here on.
+    HandOver { assignment: u64, slots: SlotSet, reply: oneshot::Sender<()> },
 }
 
 /// Events for one log.
@@ -118,6 +122,8 @@ pub(crate) struct LogsState<S> {
     waiting: VecDeque<LogId>,
     /// The newest rollback of the archive.
     rollbacks: u64,
+    /// The newest assignment of slots.
+    assignment: u64,
     /// The time since which a log that is not among `logs` has had no event: the start, or the last time at which
     /// one with recent events was forgotten.
     counted_since: Instant,
@@ -229,6 +235,7 @@ impl<S: Store> Actor for Logs<S> {
             awake: Awake::default(),
             waiting: VecDeque::new(),
             rollbacks: 0,
+            assignment: 0,
             counted_since: Instant::now(),
         })
     }
@@ -245,8 +252,15 @@ impl<S: Store> Actor for Logs<S> {
             LogsMsg::Sweep => state.sweep(&myself),
             LogsMsg::Restart { rollback, reply } => {
                 state.rollbacks = rollback;
-                state.stop_all().await;
+                state.stop_all(SlotSet::ALL).await;
                 let _ = reply.send(());
+            }
+            LogsMsg::HandOver { assignment, slots, reply } => {
+                state.assignment = assignment;
+                state.stop_all(slots).await;
+                state.forget(slots);
+                let _ = reply.send(());
+                state.start_waiting(&myself);
             }
         }
         Ok(())
@@ -276,9 +290,9 @@ impl<S: Store> Actor for Logs<S> {
 
 impl<S: Store> LogsState<S> {
     fn deliver(&mut self, myself: &LogsRef, origin: &Origin, deliveries: Vec<Delivery>) {
-        // The ingest of another source may not have noticed the rollback yet. Its events must not
-        // be written before it reads them again.
-        if origin.rollbacks != self.rollbacks {
+        // The ingest of another source may not have noticed the rollback, or the handover of slots, yet. Its events
+        // must not be written before it reads them again.
+        if origin.rollbacks != self.rollbacks || origin.assignment != self.assignment {
             return;
         }
         for Delivery { log, events, guard } in deliveries {
@@ -412,17 +426,20 @@ impl<S: Store> LogsState<S> {
         }
     }
 
-    /// Stops all actors and waits. Once an actor has ended, so has its write.
-    async fn stop_all(&mut self) {
-        let actors: Vec<LogRef> = self.logs.values_mut().filter_map(|entry| entry.actor.take()).collect();
-        self.args.health.actors.fetch_sub(actors.len(), Relaxed);
-        self.awake = Awake::default();
-        self.waiting.clear();
-        for entry in self.logs.values_mut() {
+    /// Stops all actors in `slots` and waits. Once an actor has ended, so has its write.
+    async fn stop_all(&mut self, slots: SlotSet) {
+        let mut actors: Vec<LogRef> = Vec::new();
+        self.waiting.retain(|log| !slots.contains(log.slot()));
+        for entry in self.logs.values_mut().filter(|entry| slots.contains(entry.id.slot())) {
+            if let Some(actor) = entry.actor.take() {
+                drop(self.awake.remove(actor.get_id()));
+                actors.push(actor);
+            }
             entry.waiting.clear();
             // The archive may have lost what was written.
             entry.written = Seq::MIN;
         }
+        self.args.health.actors.fetch_sub(actors.len(), Relaxed);
         // Requests that wait for a log see a dropped reply.
         let stops = actors.iter().map(|actor| actor.stop_and_wait(None, Some(STOP_MAX)));
         for stopped in join_all(stops).await {
@@ -430,6 +447,12 @@ impl<S: Store> LogsState<S> {
                 tracing::error!("a log did not stop in time");
             }
         }
+    }
+
+    /// Forgets the logs in `slots`, which are stopped: another instance has written them, or is going to.
+    fn forget(&mut self, slots: SlotSet) {
+        self.logs.retain(|log, _| !slots.contains(log.slot()));
+        self.counted_since = Instant::now();
     }
 
     fn recent(&self, logs: &[LogId], reply: oneshot::Sender<Vec<RecentReply>>) {
@@ -630,6 +653,7 @@ mod tests {
 
     use crate::{
         config::Settings,
+        ownership::Ownership,
         reading::{Read, Reading},
         sources,
     };
@@ -650,7 +674,7 @@ mod tests {
 
     async fn start_over(store: impl Store) -> Fixture {
         let sources = sources::load(&Settings::default(), &store).await.expect("the archive answers");
-        let health = Arc::new(Health::new(system_clock, Vec::new()));
+        let health = Arc::new(Health::new(system_clock, Vec::new(), Ownership::alone(Offset::MIN)));
         let args = LogsArgs {
             store,
             idle: RECOVERED_AFTER,
@@ -675,7 +699,7 @@ mod tests {
             receipt: None,
         }];
         let deliveries = vec![Delivery { log: log.clone(), events, guard }];
-        let origin = Origin { source: Arc::clone(&fixture.source), generation, rollbacks: 0 };
+        let origin = Origin { source: Arc::clone(&fixture.source), generation, rollbacks: 0, assignment: 0 };
         fixture.logs.send_message(LogsMsg::Deliver { origin, deliveries }).expect("the supervisor runs");
         completed.await.expect("a guard always reports").then_some(()).ok_or(())
     }
@@ -767,7 +791,7 @@ mod tests {
                 vec![PendingEvent { row: EventRow::new(&log, arrived, Record::new("x")), once: None, receipt: None }];
             Delivery { log, events, guard: guard.clone() }
         });
-        let origin = Origin { source: Arc::clone(&fixture.source), generation: 1, rollbacks: 0 };
+        let origin = Origin { source: Arc::clone(&fixture.source), generation: 1, rollbacks: 0, assignment: 0 };
         let deliver = LogsMsg::Deliver { origin, deliveries: deliveries.collect() };
         guard.archived();
         fixture.logs.send_message(deliver).expect("the supervisor runs");

@@ -12,4 +12,6 @@ pub(crate) struct Origin {
     pub(crate) generation: u64,
     /// Number of rollbacks that the ingest has caught up after.
     pub(crate) rollbacks: u64,
+    /// The number of the assignment of slots that the ingest reads under.
+    pub(crate) assignment: u64,
 }

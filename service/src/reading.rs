@@ -163,6 +163,13 @@ pub(crate) async fn visible<S: Store>(
     Ok(ReadPage { read, expired })
 }
 
+/// Reads a page of the log of another instance, which has archived it up to the seq `visible`.
+pub(crate) async fn of_other<S: Store>(store: &S, id: &LogId, reading: &Reading, visible: Seq) -> Result<ReadPage> {
+    let read = page(store, id, reading, visible).await?;
+    let expired = expired::expired(None, store, id, reading).await?;
+    Ok(ReadPage { read, expired })
+}
+
 /// Reads a page of what is archived up to the seq `visible`.
 async fn page<S: Store>(store: &S, id: &LogId, reading: &Reading, visible: Seq) -> Result<Read> {
     Ok(match reading {

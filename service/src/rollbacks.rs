@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use crate::{
     health::Health,
     logs::{LogsMsg, LogsRef},
+    ownership::SlotSet,
 };
 
 /// The rollbacks that all sources share.
@@ -48,7 +49,8 @@ impl Rollbacks {
         // Before the logs, so that no reader goes on as if nothing were missing.
         for source in &self.health.sources {
             let until = source.published.load(Relaxed);
-            source.catch_up_to.send_modify(|catch_up_to| *catch_up_to = until.max(*catch_up_to));
+            source.catch_up(SlotSet::ALL, until);
+            source.slots.forget();
             let stored = source.checkpoint.borrow().map_or(0, |checkpoint| checkpoint.sequence);
             source.archived.send_modify(|archived| *archived = stored.min(*archived));
         }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::{Settings, SourceOption},
-    health::SourceHealth,
+    health::{Reached, SourceHealth},
     receipts::Receipts,
     stream::{
         epochs::{Epochs, LoadedEpochs},
@@ -60,9 +60,25 @@ impl Source {
         Arc::clone(&self.epochs.borrow())
     }
 
-    /// Returns the seq of `log` up to which everything is archived.
+    /// Returns the seq of `log` up to which everything is archived, as far as is known.
     pub(crate) fn archived(&self, log: &LogId) -> Seq {
-        self.epochs.borrow().archived(log.slot(), *self.health.archived.borrow())
+        let slot = log.slot();
+        match self.health.slots.of(slot) {
+            Reached::Own(_) => self.archived_here(slot).unwrap_or(Seq::MIN),
+            Reached::Other(seq) => seq,
+        }
+    }
+}
+
+impl Source {
+    /// Returns the seq up to which a slot is archived by this instance; `None` for a slot of another one.
+    pub(crate) fn archived_here(&self, slot: u8) -> Option<Seq> {
+        match self.health.slots.of(slot) {
+            Reached::Own(before) => {
+                Some(self.epochs.borrow().archived(slot, before.max(*self.health.archived.borrow())))
+            }
+            Reached::Other(_) => None,
+        }
     }
 }
 
@@ -129,7 +145,11 @@ impl Sources {
         let own = self.list.iter().position(|other| Arc::ptr_eq(other, source)).expect("the source is one of these");
         let found: Vec<(LogId, usize)> = stream::iter(logs)
             .map(|log| async move {
-                let owner = self.stored_owner(store, &log).await?.unwrap_or(own);
+                let owner = match self.stored_owner(store, &log).await? {
+                    Some(owner) => owner,
+                    None if S::IS_SHARED => self.claim_stored(store, &log, own).await?,
+                    None => own,
+                };
                 Result::Ok((log, owner))
             })
             .buffer_unordered(LOOKUPS_AT_ONCE)
@@ -137,6 +157,14 @@ impl Sources {
             .await?;
         self.remember(found);
         Ok(())
+    }
+
+    /// Claims a log in the archive, because another instance may claim it for another source. Returns the source that
+    /// has got it.
+    async fn claim_stored<S: Store>(&self, store: &S, log: &LogId, own: usize) -> Result<usize> {
+        let stream = store.set_property(&format!("source/{log}"), self.list[own].stream(), None).await?;
+        // A stream that is not read any more has left no event of the log.
+        Ok(self.list.iter().position(|source| **source.stream() == *stream).unwrap_or(own))
     }
 
     fn remember(&self, found: impl IntoIterator<Item = (LogId, usize)>) {

@@ -20,6 +20,7 @@ use crate::{
         jobs::{Job, horizon},
     },
     logs::{LogsMsg, LogsRef},
+    ownership::Ownership,
     repeats::Repeats,
     rules::Rules,
     sources::Sources,
@@ -47,6 +48,8 @@ pub(crate) struct Sweeper<S> {
     pub(crate) rules: Arc<Rules>,
     /// The time between the beginnings of two passes over all logs.
     pub(crate) every: Duration,
+    /// Each instance sweeps the logs that it writes.
+    pub(crate) ownership: Ownership,
 }
 
 impl<S: Store> Sweeper<S> {
@@ -90,7 +93,7 @@ impl<S: Store> Sweeper<S> {
             let rows = self.store.logs(after.as_ref(), ROWS_PER_READ).await?;
             let Some((last, _)) = rows.last() else { return Ok(due) };
             after = Some(last.clone());
-            for (id, row) in rows {
+            for (id, row) in rows.into_iter().filter(|(id, _)| self.ownership.owns(id.slot())) {
                 match self.has_old_bucket(&id, &row).await {
                     Ok(true) => due.push(id),
                     Ok(false) => {}

@@ -1,6 +1,7 @@
 //! A cache of log and index rows, which holds the counts that are not written yet.
 //!
-//! A log has one writer, so no other process changes its rows while they are cached.
+//! A log has one writer, so no other process changes its rows while they are cached. When the writer changes, the rows
+//! of its logs are dropped. Rows that other writers have not stored yet are borrowed from them, for reads only.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -29,6 +30,8 @@ pub(super) struct Cache {
     rows: usize,
     /// The number of rows that are newer than the stored ones.
     unwritten: usize,
+    /// Rows that other writers have not stored yet, by writer and log.
+    borrowed: HashMap<String, HashMap<LogId, Vec<BucketRow>>>,
 }
 
 #[derive(Debug, Default)]
@@ -207,6 +210,22 @@ impl Cache {
         self.rows = self.unwritten;
     }
 
+    /// Removes the logs that are chosen, and their index rows.
+    pub(super) fn remove_logs(&mut self, is_chosen: impl Fn(&LogId) -> bool) {
+        let chosen: Vec<LogId> = self.logs.keys().filter(|id| is_chosen(id)).cloned().collect();
+        chosen.iter().for_each(|id| self.remove_log(id));
+        self.missing.retain(|id| !is_chosen(id));
+    }
+
+    /// Takes the rows that a writer has not stored yet, in place of those that it lent before.
+    pub(super) fn put_borrowed(&mut self, lender: &str, rows: Vec<(LogId, Vec<BucketRow>)>) {
+        if rows.is_empty() {
+            self.borrowed.remove(lender);
+        } else {
+            self.borrowed.insert(lender.to_owned(), rows.into_iter().collect());
+        }
+    }
+
     /// Removes a log and its index rows.
     pub(super) fn remove_log(&mut self, id: &LogId) {
         let Some(log) = self.logs.remove(id) else { return };
@@ -223,12 +242,18 @@ impl Cache {
 
     /// Replaces stored rows by newer ones that must still be written.
     pub(super) fn apply_unwritten(&self, id: &LogId, rows: &mut [BucketRow]) {
-        let Some(log) = self.logs.get(id) else { return };
+        let own = self.logs.get(id);
+        let borrowed: Vec<&BucketRow> = self.borrowed.values().filter_map(|lent| lent.get(id)).flatten().collect();
+        if own.is_none() && borrowed.is_empty() {
+            return;
+        }
         for row in rows {
-            if let Some(newer) =
-                log.buckets.get(&row.bucket.start).filter(|newer| newer.row.counted_to > row.counted_to)
-            {
-                *row = newer.row.clone();
+            let start = row.bucket.start;
+            let own = own.and_then(|log| log.buckets.get(&start)).map(|bucket| &bucket.row);
+            let lent = borrowed.iter().copied().filter(|lent| lent.bucket == row.bucket);
+            let newest = own.into_iter().chain(lent).max_by_key(|newer| newer.counted_to);
+            if let Some(newer) = newest.filter(|newer| newer.counted_to > row.counted_to) {
+                *row = newer.clone();
             }
         }
     }
@@ -268,6 +293,26 @@ mod tests {
         cache.clear();
         cache.put_unwritten(0, &id, &log_row, [row(0, 3, 3)]);
         assert_eq!(cache.unwritten(), 0, "the write began before the cache was cleared");
+    }
+
+    #[test]
+    fn rows_of_another_writer_are_shown_where_they_are_newer_and_are_gone_when_it_lends_others() {
+        let (mut cache, id): (_, LogId) = (Cache::default(), "a".parse().expect("a valid id"));
+        let shown = |cache: &Cache| {
+            let mut stored = [row(0, 1, 1), row(1, 5, 9)];
+            cache.apply_unwritten(&id, &mut stored);
+            stored.map(|row| row.count)
+        };
+        cache.put_borrowed("b", vec![(id.clone(), vec![row(0, 2, 2), row(1, 4, 8)])]);
+        assert_eq!(shown(&cache), [2, 5], "the stored row of the second bucket is newer");
+        let log_row = LogRow::new(Offset::MIN, crate::store::Widths::default());
+        cache.put_log(0, &id, log_row.clone());
+        cache.put_unwritten(0, &id, &log_row, [row(0, 3, 3)]);
+        assert_eq!(shown(&cache), [3, 5], "the own row is newer");
+        cache.remove_logs(|_| true);
+        assert_eq!((cache.unwritten(), shown(&cache)), (0, [2, 5]));
+        cache.put_borrowed("b", Vec::new());
+        assert_eq!(shown(&cache), [1, 5]);
     }
 
     #[test]

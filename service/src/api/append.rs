@@ -16,6 +16,7 @@ use hourlog::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::peers::{APPEND_ID, REQUESTER};
 use crate::stream::{
     decode::{Decoded, Decoder},
     headers::one_value,
@@ -70,7 +71,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
     // Before the record is published: an append that is in the stream cannot be refused.
     request.place.begin_wait()?;
     let id = one_value(request.headers(), header::MSG_ID)?;
-    let id = id.map_or_else(|| nuid::next().to_string(), str::to_owned);
+    let id = id.map_or_else(|| request.append_id.clone(), str::to_owned);
     let mut headers = headers(request.headers())?;
     for attempt in 0..ATTEMPTS_MAX {
         let message_id = api.message_ids.of(log, &id, attempt);
@@ -303,7 +304,7 @@ fn headers(requested: Option<&HeaderMap>) -> Result<HeaderMap> {
         let name_text: &str = name.as_ref();
         // `Hourlog-Once` could skip the record, but an append must store it to return a position. `Hourlog-Wait` is
         // for this request.
-        let is_replaced = [header::ONCE, header::RECEIPT, header::STORED_MSG_ID, WAIT]
+        let is_replaced = [header::ONCE, header::RECEIPT, header::STORED_MSG_ID, WAIT, REQUESTER, APPEND_ID]
             .iter()
             .any(|own| name_text.eq_ignore_ascii_case(own));
         if !is_replaced && !header::is_nats(name_text) {

@@ -94,9 +94,9 @@ impl Question {
 
 impl OwnInstance {
     /// Creates an instance that was started at `now`.
-    pub(super) fn new(presented: Instance, now: Offset) -> Self {
+    pub(super) fn new(id: &str, presented: Instance, now: Offset) -> Self {
         Self {
-            id: nuid::next().to_string(),
+            id: id.to_owned(),
             presented,
             started: now,
             endpoints: std::array::from_fn(|_| Counters::default()),

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use hourlog::{Error, ErrorKind, Result, store::Store};
 use tokio::time::{Instant, timeout_at};
 
-use crate::health::SourceHealth;
+use crate::{health::SourceHealth, ownership::SlotSet};
 
 use super::{Api, stopping};
 
@@ -78,17 +78,17 @@ pub(super) async fn wait_until_archived(source: &SourceHealth, sequence: u64, li
     }
 }
 
-/// Waits until `sources` have caught up after a start or a rollback of the archive. Before that, a
+/// Waits until `sources` have caught up in `slots` after a start or a rollback of the archive. Before that, a
 /// reader could miss events that the archive held earlier.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] after two seconds.
-pub(super) async fn wait_for_catch_up(sources: &[Arc<SourceHealth>]) -> Result<()> {
-    let lag = || sources.iter().map(|source| source.catch_up_lag()).sum::<u64>();
+pub(super) async fn wait_for_catch_up(sources: &[Arc<SourceHealth>], slots: SlotSet) -> Result<()> {
+    let lag = || sources.iter().map(|source| source.catch_up_lag_in(slots)).sum::<u64>();
     if lag() == 0 {
         return Ok(());
     }
-    let caught_up = join_all(sources.iter().map(|source| source.caught_up()));
+    let caught_up = join_all(sources.iter().map(|source| source.caught_up_in(slots)));
     match tokio::time::timeout(CATCH_UP_MAX, caught_up).await {
         Ok(_) => Ok(()),
         Err(_) => {

@@ -71,6 +71,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, prefix: Option<&LogId>, reque
         for source in api.sources.iter() {
             fresh::wait_until_fresh(api, &source.health).await?;
         }
+        api.gather(true).await?;
     }
     let size = (limit + SLICE.0, bytes + SLICE.1);
     let mut merge = Merge { api, below, query, after: requested.after.clone(), filter: filter.map(Arc::new) };
@@ -94,6 +95,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, prefix: Option<&LogId>, reque
                 break;
             }
             let begun = Instant::now();
+            api.gather(false).await?;
             let scanned = page.scanned;
             merge.after = page.next;
             page = merge.page().await?;

@@ -1,12 +1,15 @@
 //! `receipt`: tells how many messages of an import were stored, and how many were there already.
 
+use futures_util::future::try_join_all;
 use hourlog::{
     Error, ErrorKind, Result,
     store::Store,
-    wire::{ReceiptReply, ReceiptRequest, ReceiptToken},
+    wire::{ReceiptReply, ReceiptRequest, ReceiptToken, RejectedCount},
 };
 
-use super::{Api, Reply, Request, fresh};
+use crate::peers::{Peers, ReceiptQuestion};
+
+use super::{Api, Reply, Request, fresh, held::{ANSWER_MAX, FRESH_MAX}};
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, token: &str, request: &Request) -> Result<Reply> {
     let requested: ReceiptRequest = request.body()?;
@@ -14,6 +17,42 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, token: &str, request: &Reques
     if requested.fresh {
         request.place.begin_wait()?;
     }
+    let assignment = api.health.ownership.assignment();
+    let question = ReceiptQuestion { token, fresh: requested.fresh };
+    let peers = Peers::new(&api.client, &api.settings.prefix);
+    let limit = if requested.fresh { FRESH_MAX } else { ANSWER_MAX };
+    let others = try_join_all(assignment.others.iter().map(|instance| peers.ask(instance, &question, limit))).await?;
+    let parts = others.into_iter().chain([own(api, &question).await?]).flatten();
+    let whole = parts.reduce(|whole, part| ReceiptReply {
+        archived: whole.archived.min(part.archived),
+        new: whole.new + part.new,
+        known: whole.known + part.known,
+        rejected: whole.rejected + part.rejected,
+        reasons: added(whole.reasons, part.reasons),
+        ..whole
+    });
+    let Some(whole) = whole else {
+        let context = format!("no message of the receipt {token} is archived, or its last one is too long ago");
+        return Err(Error::new(ErrorKind::NotFound, context));
+    };
+    Reply::json(&whole)
+}
+
+/// Adds the rejected events of two instances, by the beginnings of their reasons.
+fn added(mut reasons: Vec<RejectedCount>, others: Vec<RejectedCount>) -> Vec<RejectedCount> {
+    for other in others {
+        match reasons.iter_mut().find(|reason| reason.reason == other.reason) {
+            Some(reason) => reason.count += other.count,
+            None => reasons.push(other),
+        }
+    }
+    reasons.sort_unstable_by_key(|reason| reason.number);
+    reasons
+}
+
+/// Returns the part of this instance in a receipt.
+pub(super) async fn own<S: Store>(api: &Api<S>, question: &ReceiptQuestion) -> Result<Option<ReceiptReply>> {
+    let (token, requested) = (question.token, question);
     // A source that has nothing to do with the receipt must not hold up the answer.
     let known = api.sources.iter().find(|source| source.receipts.get(&token).is_some());
     let asked: Vec<_> = known.map_or_else(|| api.sources.iter().collect(), |source| vec![source]);
@@ -24,7 +63,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, token: &str, request: &Reques
         // Before the receipt, which has then counted everything up to here.
         let archived = *source.health.archived.borrow();
         if let Some(receipt) = source.receipts.get(&token) {
-            return Reply::json(&ReceiptReply {
+            return Ok(Some(ReceiptReply {
                 receipt: token,
                 stream: source.stream().to_string(),
                 archived,
@@ -33,9 +72,8 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, token: &str, request: &Reques
                 rejected: receipt.rejected,
                 rejected_log: source.rejected_log.clone(),
                 reasons: receipt.reasons(),
-            });
+            }));
         }
     }
-    let context = format!("no message of the receipt {token} is archived, or its last one is too long ago");
-    Err(Error::new(ErrorKind::NotFound, context))
+    Ok(None)
 }

@@ -307,6 +307,10 @@ impl<S: Store> Api<S> {
     pub(super) async fn read(&self, log: &LogId, reading: &Reading) -> Result<ReadPage> {
         match self.store.snapshot()? {
             Some(snapshot) => reading::of_snapshot(snapshot, None, log, reading).await,
+            None if !self.health.ownership.owns(log.slot()) => {
+                let visible = self.sources.of_log(&self.store, log).await?.archived(log);
+                reading::of_other(&self.store, log, reading, visible).await
+            }
             None => Ok(self.read_or_wait(log, reading).await?.0),
         }
     }

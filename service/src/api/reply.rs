@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::AtomicBool, time::Duration};
 
-use async_nats::{HeaderMap, Message};
+use async_nats::{HeaderMap, Message, Subject};
 use bytes::Bytes;
 use hourlog::{
     Error, Result,
@@ -39,6 +39,8 @@ pub(super) struct Request {
     pub(super) progress: Progress,
     /// A reply was sent, and another follows.
     pub(super) has_replied: AtomicBool,
+    /// The id of an append whose requester gives none.
+    pub(super) append_id: String,
 }
 
 /// The body of a successful reply.
@@ -167,6 +169,17 @@ impl<S> Api<S> {
                 (Bytes::new(), None)
             }
         };
+        self.send(subject, reply, headers, body, is_one_of_several).await;
+        drop(turn);
+    }
+
+    /// Hands on the reply of another instance.
+    pub(super) async fn hand_on(&self, message: &Message, reply: Message, is_one_of_several: bool) {
+        let Message { subject, reply: Some(inbox), .. } = message else { return };
+        self.send(subject, inbox, reply.headers.unwrap_or_default(), reply.payload, is_one_of_several).await;
+    }
+
+    async fn send(&self, subject: &Subject, reply: &Subject, headers: HeaderMap, body: Bytes, is_one_of_several: bool) {
         let is_large = is_one_of_several || body.len() >= LARGE_BYTES_MIN;
         let client = if is_large { &self.answers_client } else { &self.client };
         if let Err(error) = client.publish_with_headers(reply.clone(), headers, body).await {
@@ -175,6 +188,5 @@ impl<S> Api<S> {
             // An error means that the connection has ended, and its queue with it.
             let _ = tokio::time::timeout(FLUSH_MAX, client.flush()).await;
         }
-        drop(turn);
     }
 }

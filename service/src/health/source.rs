@@ -18,9 +18,10 @@ use hourlog::{
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
-use super::component::Component;
+use super::{component::Component, reached::SlotsReached};
 use crate::{
     losses::{Fork, Losses, Removed, SetBack},
+    ownership::SlotSet,
     stream::message::MessageKey,
 };
 
@@ -65,6 +66,8 @@ pub(crate) struct SourceHealth {
     /// Events between `archived` and this may be incomplete in the archive, or lost from it. Until
     /// they are archived again, readers would see less than they have seen before.
     pub(crate) catch_up_to: watch::Sender<u64>,
+    /// How far each slot is archived, and which slots are read again.
+    pub(crate) slots: SlotsReached,
     /// The message at the stored checkpoint; `None` until a checkpoint is stored, and again after a
     /// fork.
     pub(crate) checkpoint: watch::Sender<Option<MessageKey>>,
@@ -109,6 +112,7 @@ impl SourceHealth {
             bytes: AtomicU64::new(0),
             bytes_max: AtomicU64::new(0),
             catch_up_to: watch::Sender::new(0),
+            slots: SlotsReached::default(),
             checkpoint: watch::Sender::new(None),
             losses: Mutex::default(),
             losses_changed: AtomicU64::new(0),
@@ -221,13 +225,29 @@ impl SourceHealth {
     /// Returns the number of messages to read again before readers see everything that they have
     /// seen before.
     pub(crate) fn catch_up_lag(&self) -> u64 {
-        self.catch_up_to.borrow().saturating_sub(*self.archived.borrow())
+        self.catch_up_lag_in(SlotSet::ALL)
     }
 
-    /// Waits until there is nothing to catch up on, or the service ends.
-    pub(crate) async fn caught_up(&self) {
+    /// Returns the same for readers of logs in `slots`.
+    pub(crate) fn catch_up_lag_in(&self, slots: SlotSet) -> u64 {
+        if self.slots.catching_up().intersects(slots) {
+            self.catch_up_to.borrow().saturating_sub(*self.archived.borrow())
+        } else {
+            0
+        }
+    }
+
+    /// Begins a catch-up of `slots` to the message `until`, besides those that are under way.
+    pub(crate) fn catch_up(&self, slots: SlotSet, until: u64) {
+        let before = if self.catch_up_lag() > 0 { self.slots.catching_up() } else { SlotSet::NONE };
+        self.slots.catch_up(before.union(slots));
+        self.catch_up_to.send_modify(|catch_up_to| *catch_up_to = until.max(*catch_up_to));
+    }
+
+    /// Waits until there is nothing to catch up on in `slots`, or the service ends.
+    pub(crate) async fn caught_up_in(&self, slots: SlotSet) {
         let (mut archived, mut catch_up_to) = (self.archived.subscribe(), self.catch_up_to.subscribe());
-        while self.catch_up_lag() > 0 {
+        while self.catch_up_lag_in(slots) > 0 {
             let changed = tokio::select! {
                 changed = archived.changed() => changed,
                 changed = catch_up_to.changed() => changed,

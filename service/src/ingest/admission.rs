@@ -23,16 +23,33 @@ const PAGE_BYTES: usize = 8 << 20;
 impl<S: Store> Ingest<S> {
     /// Decides about the logs of `messages`, given as subjects and keys.
     pub(super) async fn admit_logs<'a>(&mut self, messages: impl Iterator<Item = (&'a str, MessageKey)>) -> Result<()> {
-        self.load_refusals().await?;
-        let unknown = self.unknown_logs(messages);
+        let admits = self.admits();
+        if admits {
+            self.load_refusals().await?;
+        }
+        let (unknown, last) = self.unknown_logs(messages);
         let archived = self.checkpoint.archived().message.sequence;
-        let mut refused = HashMap::new();
+        let (mut refused, mut undecided) = (HashMap::new(), Vec::new());
         if !unknown.is_empty() {
             for (log, key, exists) in self.look_up(unknown).await? {
+                let is_own = self.assignment.own.contains(log.slot());
                 if exists {
                     self.args.new_logs.know(&log);
+                } else if !admits {
+                    undecided.push((log, key.sequence));
                 } else if let Err(limit) = self.args.new_logs.admit(&log, &mut self.new_log_rate, key.time) {
                     refused.insert(log, Arc::from(limit.reason()));
+                } else if !is_own {
+                    self.let_in.insert(log);
+                }
+            }
+        }
+        if let Some(first) = undecided.iter().map(|(_, sequence)| *sequence).min() {
+            self.wait_for_decision(last).await?;
+            self.read_refusals(first.saturating_sub(1), last).await?;
+            for (log, sequence) in &undecided {
+                if !self.decoder.refusals().contains(*sequence) {
+                    self.args.new_logs.know(log);
                 }
             }
         }
@@ -41,24 +58,27 @@ impl<S: Store> Ingest<S> {
     }
 
     /// Returns the logs of `messages` that are not known to exist, each with its first message that was
-    /// not refused before: one that was says nothing about its log.
+    /// not refused before: one that was says nothing about its log. Leaves those of other instances out unless this one
+    /// decides about them. Returns also the last sequence of `messages`.
     fn unknown_logs<'a>(
         &mut self,
         messages: impl Iterator<Item = (&'a str, MessageKey)>,
-    ) -> HashMap<LogId, MessageKey> {
-        let mut unknown = HashMap::new();
+    ) -> (HashMap<LogId, MessageKey>, u64) {
+        let (mut unknown, mut last, admits) = (HashMap::new(), 0, self.admits());
         let IngestArgs { sources, source, new_logs, .. } = &self.args;
         for (subject, key) in messages {
+            last = last.max(key.sequence);
             let Some(log) = self.decoder.unseen(subject) else { continue };
             let is_other = sources.owner(&log).is_some_and(|owner| !Arc::ptr_eq(owner, source));
-            if is_other || log.is_system() || unknown.contains_key(&log) || new_logs.knows(&log) {
+            let is_own = admits || self.checkpoint.wants(log.slot(), key.sequence);
+            if !is_own || is_other || log.is_system() || unknown.contains_key(&log) || new_logs.knows(&log) {
                 continue;
             }
             if !self.decoder.refusals().contains(key.sequence) {
                 unknown.insert(log, key);
             }
         }
-        unknown
+        (unknown, last)
     }
 
     /// Looks up which of these logs exist, in the order of their first messages.
@@ -83,14 +103,23 @@ impl<S: Store> Ingest<S> {
         if self.refusals_of == Some(generation) {
             return Ok(());
         }
-        let (taken, log) = (self.checkpoint.taken(), self.args.source.rejected_log.clone());
+        // Up to the end: right after a fork, no head tells how far the messages were handed out.
+        self.read_refusals(self.checkpoint.taken().message.sequence, u64::MAX).await?;
+        self.refusals_of = Some(generation);
+        Ok(())
+    }
+
+    /// Reads which of the messages after `after` up to `last` were refused. All of them come after those that were
+    /// taken.
+    async fn read_refusals(&mut self, after: u64, last: u64) -> Result<()> {
+        let log = self.args.source.rejected_log.clone();
         // A rejected event comes after `max_time`, or is listed in its bucket.
-        let first = self.decoder.epochs().seq(log.slot(), taken.message.sequence);
-        let after = ArrivalCursor { time: taken.max_time, seq: first };
+        let epochs = self.decoder.epochs();
+        let after = ArrivalCursor { time: self.checkpoint.taken().max_time, seq: epochs.seq(log.slot(), after) };
+        let to = if last == u64::MAX { Seq::MAX } else { epochs.seq(log.slot(), last) };
         let mut query = ArrivalQuery { after, limit: PAGE_EVENTS, bytes: PAGE_BYTES };
         loop {
-            // Up to the end: right after a fork, no head tells how far the messages were handed out.
-            let page = match arrivals_page(&self.args.store, &log, &query, Seq::MAX).await {
+            let page = match arrivals_page(&self.args.store, &log, &query, to).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => break,
                 page => page?,
             };
@@ -108,7 +137,6 @@ impl<S: Store> Ingest<S> {
                 break;
             }
         }
-        self.refusals_of = Some(generation);
         Ok(())
     }
 }

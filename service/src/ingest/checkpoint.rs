@@ -1,6 +1,10 @@
 //! The checkpoint: how far a source has been read and archived, and how much of that may be stored.
 //!
 //! Pure rules: no store, no client, no clock. Time is an argument.
+//!
+//! - `slots`: the progress of each slot by itself, which matters after slots have moved between instances.
+
+mod slots;
 
 use std::{
     collections::VecDeque,
@@ -13,7 +17,11 @@ use hourlog::{
     store::{SLOTS, SourceRow, Write},
 };
 
-use crate::stream::{epochs::Epochs, message::MessageKey};
+use crate::{
+    ownership::SlotSet,
+    stream::{epochs::Epochs, message::MessageKey},
+};
+use slots::Slots;
 
 /// Interval between checks that the archive has lost no events.
 pub(super) const CATCH_UP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -28,20 +36,6 @@ pub(super) struct Progress {
     pub(super) message: MessageKey,
     /// The greatest time of a message so far.
     pub(super) max_time: Offset,
-}
-
-impl Progress {
-    /// Returns the writes that store this progress: one row per slot.
-    pub(super) fn writes(&self, stream: &Arc<str>, epochs: &Epochs) -> Vec<Write> {
-        let write = |slot| Write::Archived {
-            stream: Arc::clone(stream),
-            slot,
-            seq: epochs.seq(slot, self.message.sequence),
-            time: self.message.time,
-            max_time: self.max_time,
-        };
-        (0..SLOTS).map(write).collect()
-    }
 }
 
 /// The next request to the archive.
@@ -84,6 +78,8 @@ pub(super) struct Checkpoint {
     /// The ends of the chunks that are handed out but not archived yet.
     in_flight: VecDeque<Progress>,
     archived: Progress,
+    /// The slots that are written here, and what each had when reading began anew.
+    slots: Slots,
     /// Flushed progress with the time of its flush. Each may be stored once it is durable.
     flushed: VecDeque<(Instant, Progress)>,
     stored: Progress,
@@ -92,32 +88,30 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Returns the checkpoint in the archive's rows of the source.
-    pub(super) fn load(sources: &[(u8, SourceRow)], epochs: &Epochs, durable_after: Duration, now: Instant) -> Self {
-        let covered = |(slot, row): &(u8, SourceRow)| (epochs.sequence(*slot, row.checkpoint), *row);
-        // The slot that lags most decides. A slot without a row has nothing.
-        let (sequence, row) = match sources.iter().map(covered).min_by_key(|(sequence, _)| *sequence) {
-            Some(least) if sources.len() == usize::from(SLOTS) => least,
-            _ => (0, SourceRow::NOTHING),
-        };
-        // Over a database, a write that was under way during a rollback may outlive the epoch that it belongs to.
-        let handed_out = sources.iter().flat_map(|(slot, row)| [row.head, row.checkpoint].map(|seq| (*slot, seq)));
-        let lost = handed_out.filter(|(slot, seq)| seq.epoch() > epochs.newest(*slot));
-        let lost = lost.fold(LostEpochs::default(), |LostEpochs { to, count }, (slot, seq)| LostEpochs {
-            to: to.max(seq.sequence()),
-            count: count.max(seq.epoch() - epochs.newest(slot)),
+    /// Returns the checkpoint of the slots `own` in the archive's rows of the source.
+    pub(super) fn load(
+        sources: &[(u8, SourceRow)],
+        epochs: &Epochs,
+        own: SlotSet,
+        durable_after: Duration,
+        now: Instant,
+    ) -> Self {
+        let slots = Slots::load(own, sources, epochs);
+        // The slot that lags most decides.
+        let (stored, _) = slots.least().unwrap_or_else(|| {
+            let furthest = slots::stored_furthest(sources, epochs);
+            (furthest, furthest)
         });
-        let heads = sources.iter().filter(|(slot, row)| row.head > Seq::ZERO && epochs.is_newest(*slot, row.head));
-        let heads = heads.map(|(_, row)| MessageKey { sequence: row.head.sequence(), time: row.head_time });
-        let stored = Progress { message: MessageKey { sequence, time: row.checkpoint_time }, max_time: row.max_time };
+        let (head, lost) = handed_out(sources, epochs);
         Self {
             durable_after,
             generation: 0,
             taken: stored,
-            head: heads.max_by_key(|head| head.sequence),
+            head,
             lost,
             in_flight: VecDeque::new(),
             archived: stored,
+            slots,
             flushed: VecDeque::new(),
             stored,
             flush_at: now + FLUSH_INTERVAL,
@@ -154,6 +148,47 @@ impl Checkpoint {
         self.taken.max_time.max(time)
     }
 
+    /// Returns true if this instance writes the message `sequence` of a slot, and has not yet done so.
+    pub(super) fn wants(&self, slot: u8, sequence: u64) -> bool {
+        self.slots.archived(slot).is_some_and(|archived| sequence > archived)
+    }
+
+    /// Returns the sequence up to which each slot was archived when reading began anew; `None` for a slot of another
+    /// instance.
+    pub(super) fn floors(&self) -> [Option<u64>; SLOTS as usize] {
+        std::array::from_fn(|slot| self.slots.archived(slot as u8))
+    }
+
+    /// Returns the writes that store a progress: one row for each slot that is behind it.
+    pub(super) fn writes(&self, progress: Progress, stream: &Arc<str>, epochs: &Epochs) -> Vec<Write> {
+        let Progress { message: MessageKey { sequence, time }, max_time } = progress;
+        let is_behind = |slot: &u8| self.slots.stored(*slot).is_some_and(|stored| stored < sequence);
+        let write = |slot| {
+            let (stream, seq) = (Arc::clone(stream), epochs.seq(slot, sequence));
+            Write::Archived { stream, slot, seq, time, max_time }
+        };
+        (0..SLOTS).filter(is_behind).map(write).collect()
+    }
+
+    /// Takes the slots `own` in place of those before: reads again from where the slot that lags most was stored.
+    /// Slots that stay go on with what they have, unless others may have written them, as `regained` tells.
+    pub(super) fn reassign(&mut self, own: SlotSet, regained: bool, sources: &[(u8, SourceRow)], epochs: &Epochs) {
+        self.slots.raise(self.archived, self.stored);
+        self.slots.reassign(own, regained, sources, epochs);
+        self.learn_heads(sources, epochs);
+        // What was flushed before says nothing about the slots that have come.
+        self.flushed.clear();
+        let (archived, stored) = self.slots.least().unwrap_or((self.taken, self.taken));
+        self.stored = stored;
+        self.restart_from(archived);
+    }
+
+    /// Notes the newest message that other instances have handed out.
+    pub(super) fn learn_heads(&mut self, sources: &[(u8, SourceRow)], epochs: &Epochs) {
+        let (head, _) = handed_out(sources, epochs);
+        self.head = self.head.into_iter().chain(head).max_by_key(|head| head.sequence);
+    }
+
     /// Takes the next message.
     pub(super) fn take(&mut self, message: MessageKey) {
         self.taken = Progress { message, max_time: self.max_time_with(message.time) };
@@ -165,6 +200,11 @@ impl Checkpoint {
     /// Ends a chunk with the message that was taken last: the chunk is handed out.
     pub(super) fn hand_out(&mut self) {
         self.in_flight.push_back(self.taken);
+    }
+
+    /// Returns true if messages were taken since the last chunk.
+    pub(super) fn has_untold(&self) -> bool {
+        self.taken != *self.in_flight.back().unwrap_or(&self.archived)
     }
 
     /// Notes that the oldest chunk in flight is archived.
@@ -180,7 +220,9 @@ impl Checkpoint {
 
     /// Goes back to what is stored, because the archive may have lost everything after it.
     pub(super) fn catch_up(&mut self) {
-        self.restart_from(self.stored);
+        self.slots.raise(self.stored, self.stored);
+        self.slots.catch_up();
+        self.restart_from(self.slots.least().map_or(self.stored, |(archived, _)| archived));
         self.flushed.clear();
     }
 
@@ -200,6 +242,7 @@ impl Checkpoint {
         self.lost = LostEpochs::default();
         // Progress in the old epoch means nothing in the new one.
         self.flushed.clear();
+        self.slots.fork(from);
         for progress in [&mut self.taken, &mut self.archived, &mut self.stored] {
             progress.message.sequence = progress.message.sequence.min(from - 1);
         }
@@ -257,6 +300,25 @@ impl Checkpoint {
     }
 }
 
+/// Returns the newest message that any instance has handed out in the newest epoch, and the epochs that were lost.
+fn handed_out(sources: &[(u8, SourceRow)], epochs: &Epochs) -> (Option<MessageKey>, LostEpochs) {
+    // Over a database, a write that was under way during a rollback may outlive the epoch that it belongs to.
+    let handed_out = sources.iter().flat_map(|(slot, row)| [row.head, row.checkpoint].map(|seq| (*slot, seq)));
+    let lost = handed_out.filter(|(slot, seq)| seq.epoch() > epochs.newest(*slot));
+    let lost = lost.fold(LostEpochs::default(), |LostEpochs { to, count }, (slot, seq)| LostEpochs {
+        to: to.max(seq.sequence()),
+        count: count.max(seq.epoch() - epochs.newest(slot)),
+    });
+    let heads = sources.iter().filter(|(slot, row)| row.head > Seq::ZERO && epochs.is_newest(*slot, row.head));
+    let heads = heads.map(|(_, row)| MessageKey { sequence: row.head.sequence(), time: row.head_time });
+    (heads.max_by_key(|head| head.sequence), lost)
+}
+
+/// Returns the message up to which all slots are stored, of all instances.
+pub(crate) fn stored_of_all(sources: &[(u8, SourceRow)], epochs: &Epochs) -> MessageKey {
+    slots::stored_of_all(sources, epochs).message
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,7 +334,7 @@ mod tests {
 
     /// A checkpoint at the start of an empty archive.
     fn checkpoint(durable_after: Duration, now: Instant) -> Checkpoint {
-        Checkpoint::load(&[], &epochs(), durable_after, now)
+        Checkpoint::load(&[], &epochs(), SlotSet::ALL, durable_after, now)
     }
 
     fn message(sequence: u64) -> MessageKey {
@@ -313,7 +375,7 @@ mod tests {
             ..SourceRow::NOTHING
         };
         let mut sources: Vec<_> = (0..SLOTS).map(|slot| (slot, row(100 + u64::from(slot)))).collect();
-        let load = |sources: &[_]| Checkpoint::load(sources, &epochs(), Duration::ZERO, Instant::now());
+        let load = |sources: &[_]| Checkpoint::load(sources, &epochs(), SlotSet::ALL, Duration::ZERO, Instant::now());
         assert_eq!(load(&sources).taken().message.sequence, 100);
         assert_eq!(load(&sources).head().map(|head| head.sequence), Some(109 + u64::from(SLOTS) - 1));
         sources.pop();
@@ -323,7 +385,7 @@ mod tests {
     #[test]
     fn a_head_of_an_unknown_epoch_shows_that_the_archive_has_lost_it() {
         let row = |epoch: u32| SourceRow { head: Seq::new(epoch, 40 + u64::from(epoch)), ..SourceRow::NOTHING };
-        let load = |sources: &[_]| Checkpoint::load(sources, &epochs(), DURABLE_AFTER, Instant::now());
+        let load = |sources: &[_]| Checkpoint::load(sources, &epochs(), SlotSet::ALL, DURABLE_AFTER, Instant::now());
         let known = load(&[(0, row(1)), (1, row(1))]);
         assert_eq!((known.head().map(|head| head.sequence), known.lost()), (Some(41), LostEpochs::default()));
         let mut lost = load(&[(0, row(1)), (1, row(2)), (2, row(4))]);
@@ -469,6 +531,69 @@ mod tests {
         assert_eq!(checkpoint.storable(now + DURABLE_AFTER), None, "the flush may be lost");
         archive(&mut checkpoint, 5);
         assert_eq!(checkpoint.archived(), progress(5), "no chunk of before the rollback is counted");
+    }
+
+    /// The rows of a source whose slots are stored up to these sequences; the last one is that of all others.
+    fn rows(stored: &[u64]) -> Vec<(u8, SourceRow)> {
+        let row = |slot: u8| {
+            let sequence = *stored.get(usize::from(slot)).or(stored.last()).expect("there is a sequence");
+            let time = message(sequence).time;
+            let checkpoint = Seq::new(1, sequence);
+            (slot, SourceRow { checkpoint, checkpoint_time: time, max_time: time, ..SourceRow::NOTHING })
+        };
+        (0..SLOTS).map(row).collect()
+    }
+
+    fn slots(slots: &[u8]) -> SlotSet {
+        slots.iter().copied().collect()
+    }
+
+    #[test]
+    fn a_slot_that_comes_is_read_from_its_stored_checkpoint_and_the_others_are_passed_over() {
+        let now = Instant::now();
+        let mut checkpoint = Checkpoint::load(&rows(&[20]), &epochs(), slots(&[0, 1]), DURABLE_AFTER, now);
+        archive(&mut checkpoint, 30);
+        checkpoint.flushed(progress(30), now);
+        checkpoint.reassign(slots(&[1, 2]), false, &rows(&[20, 20, 24]), &epochs());
+        assert_eq!(checkpoint.taken(), progress(24));
+        let wants = |checkpoint: &Checkpoint, slot| (1..=40).find(|sequence| checkpoint.wants(slot, *sequence));
+        assert_eq!([0, 1, 2, 3].map(|slot| wants(&checkpoint, slot)), [None, Some(31), Some(25), None]);
+        assert_eq!(checkpoint.storable(now + DURABLE_AFTER), None, "the flush says nothing about the slot that came");
+        // After a rollback, each goes back to what is stored of it.
+        archive(&mut checkpoint, 28);
+        checkpoint.catch_up();
+        assert_eq!(checkpoint.taken(), progress(20));
+        assert_eq!([1, 2].map(|slot| wants(&checkpoint, slot)), [Some(21), Some(25)]);
+    }
+
+    #[test]
+    fn an_instance_that_was_taken_for_dead_begins_all_its_slots_anew() {
+        let now = Instant::now();
+        let mut checkpoint = Checkpoint::load(&rows(&[20]), &epochs(), slots(&[0, 1]), DURABLE_AFTER, now);
+        archive(&mut checkpoint, 30);
+        checkpoint.reassign(slots(&[0, 1]), true, &rows(&[22, 40]), &epochs());
+        assert_eq!(checkpoint.taken(), progress(22));
+        assert!(checkpoint.wants(0, 23) && !checkpoint.wants(1, 40) && checkpoint.wants(1, 41));
+    }
+
+    #[test]
+    fn a_progress_is_stored_for_the_slots_that_are_behind_it() {
+        let now = Instant::now();
+        let checkpoint = Checkpoint::load(&rows(&[20, 50, 20]), &epochs(), slots(&[0, 1]), DURABLE_AFTER, now);
+        let stored = |sequence| {
+            let writes = checkpoint.writes(progress(sequence), &Arc::from("S"), &epochs());
+            let slot = |write| if let Write::Archived { slot, .. } = write { slot } else { panic!("no checkpoint") };
+            writes.into_iter().map(slot).collect::<Vec<_>>()
+        };
+        assert_eq!((stored(20), stored(30), stored(60)), (vec![], vec![0], vec![0, 1]));
+        assert_eq!(stored_of_all(&rows(&[30, 25, 40]), &epochs()), message(25));
+    }
+
+    #[test]
+    fn an_instance_without_slots_reads_on_from_the_slot_that_is_furthest() {
+        let checkpoint = Checkpoint::load(&rows(&[20, 50, 20]), &epochs(), SlotSet::NONE, DURABLE_AFTER, Instant::now());
+        assert_eq!(checkpoint.taken(), progress(50));
+        assert!(!checkpoint.wants(1, 51));
     }
 
     #[test]

@@ -54,8 +54,9 @@ impl Chunk {
         self.count == 0
     }
 
-    /// Adds a decoded message. `waiter` gets the outcome once the chunk is archived.
-    pub(super) fn add(&mut self, decoded: Decoded, waiter: Option<oneshot::Sender<Outcome>>) {
+    /// Adds a decoded message. `waiter` gets the outcome once the chunk is archived. Another instance stores the event
+    /// if this one does not, as `is_stored` tells: a rejected event of a log that is written here.
+    pub(super) fn add(&mut self, decoded: Decoded, waiter: Option<oneshot::Sender<Outcome>>, is_stored: bool) {
         let position: Position = decoded.row.event.position;
         if let Some(waiter) = waiter {
             self.answers.push((
@@ -73,6 +74,9 @@ impl Chunk {
                 None
             }
         });
+        if !is_stored {
+            return;
+        }
         let event = PendingEvent { row: decoded.row, once: decoded.once, receipt };
         match self.events.get_mut(&event.row.event.log) {
             Some(events) => events.push(event),

@@ -67,7 +67,10 @@ impl<S: Store> Ingest<S> {
         };
         match verdict {
             Verdict::Same => {}
-            Verdict::Forked { from } => self.begin_epoch(from, read_to).await?,
+            Verdict::Forked { from } => match self.epoch_waits_for() {
+                None => self.begin_epoch(from, read_to).await?,
+                Some(reason) => return Ok(CheckedStream::Awaited { reason, is_archived: false }),
+            },
             Verdict::Shorter { old_to, is_undecided, stands_still } => {
                 let last = handle.cached_info().state.last_sequence;
                 self.source().awaited.store(read_to - last, Relaxed);

@@ -208,7 +208,7 @@ fn fitted(row: &LogRow, fits: Width, now: Offset) -> Option<Width> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Settings, health::Health, sources};
+    use crate::{config::Settings, health::Health, ownership::Ownership, sources};
     use conformance::rows::{self, RowSource};
     use hourlog::{Memory, time::HOUR};
     use std::sync::Arc;
@@ -229,7 +229,7 @@ mod tests {
             id,
             source: Arc::clone(sources.wal()),
             store,
-            health: Arc::new(Health::new(hourlog::time::system_clock, Vec::new())),
+            health: Arc::new(Health::new(hourlog::time::system_clock, Vec::new(), Ownership::alone(Offset::MIN))),
             write_permits: None,
             ahead_permits: Arc::new(Semaphore::new(1)),
             rules: Arc::default(),

@@ -91,6 +91,8 @@ pub(crate) struct Decoder {
     sources: Option<Arc<Sources>>,
     epochs: Arc<Epochs>,
     subjects: HashMap<String, LogId, foldhash::fast::RandomState>,
+    /// The slot of the log that a subject names; `None` for a subject that names no log.
+    slots: HashMap<String, Option<u8>, foldhash::fast::RandomState>,
     refusals: Refusals,
 }
 
@@ -102,6 +104,7 @@ impl Decoder {
             sources: sources.must_claim().then(|| Arc::clone(sources)),
             epochs: source.epochs(),
             subjects: HashMap::default(),
+            slots: HashMap::default(),
             refusals: Refusals::default(),
         }
     }
@@ -115,9 +118,27 @@ impl Decoder {
         &mut self.refusals
     }
 
+    /// Returns the slot of the log that `subject` names; `None` if it names no log.
+    pub(crate) fn slot(&mut self, subject: &str) -> Option<u8> {
+        if let Some(slot) = self.slots.get(subject) {
+            return *slot;
+        }
+        if self.slots.len() >= SUBJECTS_MAX {
+            self.slots.clear();
+        }
+        let slot = self.source.mapping.log(subject).ok().map(|log| log.slot());
+        self.slots.insert(subject.to_owned(), slot);
+        slot
+    }
+
     /// Returns the log of `subject` if it was not decoded before.
     pub(crate) fn unseen(&self, subject: &str) -> Option<LogId> {
         if self.subjects.contains_key(subject) { None } else { self.source.mapping.log(subject).ok() }
+    }
+
+    /// Returns true if a message may be rejected for what came before it.
+    pub(crate) fn may_refuse(&self) -> bool {
+        self.sources.is_some() || !self.refusals.is_empty()
     }
 
     /// Returns the log of `subject` if its source is not known yet.

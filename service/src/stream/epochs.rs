@@ -1,5 +1,6 @@
 //! The epochs of a source: they make seqs rise even when the stream uses sequences again.
 
+use futures_util::future::try_join_all;
 use hourlog::{
     Offset, Result, Seq,
     store::{EpochRow, SLOTS, Store},
@@ -70,6 +71,31 @@ impl Epochs {
     pub(crate) async fn load<S: Store>(store: &S, stream: &str, now: Offset) -> Result<Self> {
         let loaded = LoadedEpochs::load(store, &[stream], now).await?;
         Ok(loaded.epochs.into_iter().next().expect("one stream was asked for"))
+    }
+
+    /// Reads the epochs of a stream as they are stored.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub(crate) async fn read<S: Store>(store: &S, stream: &str) -> Result<Self> {
+        let rows = try_join_all((0..SLOTS).map(|slot| store.epochs(slot))).await?;
+        let mut epochs = Self(Vec::with_capacity(usize::from(SLOTS)));
+        rows.iter().for_each(|rows| epochs.push_slot(rows, stream));
+        Ok(epochs)
+    }
+
+    /// Returns the first sequence of the epochs that `before` lacks; `None` if it lacks none, or if not all slots have
+    /// the newest one yet.
+    pub(crate) fn begun_since(&self, before: &Self) -> Option<u64> {
+        let is_later = |slot: u8| self.newest(slot) > before.newest(slot);
+        if !(0..SLOTS).all(is_later) {
+            return None;
+        }
+        let begun = |slot: u8| {
+            let known = before.newest(slot);
+            self.0[usize::from(slot)].iter().filter(move |epoch| epoch.number > known).map(|epoch| epoch.from)
+        };
+        (0..SLOTS).flat_map(begun).min()
     }
 
     /// Adds the next slot, which has these rows.

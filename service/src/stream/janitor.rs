@@ -10,15 +10,18 @@ use std::{
 };
 
 use async_nats::jetstream;
-use hourlog::{Error, ErrorKind, Offset, Result};
+use hourlog::{Error, ErrorKind, Offset, Result, failpoint::Failpoint, store::Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{ends::CurrentStream, message::MessageKey, raw};
 use crate::{
     archive_id::{self, ArchiveId},
+    ingest::stored_of_all,
     margin::Margin,
+    ownership::Ownership,
     repeats::Repeats,
+    sources::Source,
     trace::sentence,
 };
 
@@ -31,7 +34,7 @@ const PAUSE_WHILE_FULL: Duration = Duration::from_millis(100);
 
 /// The janitor of one stream.
 #[derive(Debug)]
-pub(crate) struct Janitor {
+pub(crate) struct Janitor<S> {
     pub(crate) jetstream: jetstream::Context,
     pub(crate) stream: Arc<str>,
     /// The archive's id. The janitor deletes nothing from a stream of another archive.
@@ -39,6 +42,10 @@ pub(crate) struct Janitor {
     pub(crate) margin: Margin,
     /// The message at the stored checkpoint; `None` while none is known.
     pub(crate) checkpoint: watch::Receiver<Option<MessageKey>>,
+    pub(crate) store: S,
+    pub(crate) source: Arc<Source>,
+    /// Of several instances, the owner of slot 0 purges.
+    pub(crate) ownership: Ownership,
 }
 
 /// The outcome of a purge.
@@ -50,7 +57,7 @@ struct Purged {
     is_nearly_full: bool,
 }
 
-impl Janitor {
+impl<S: Store> Janitor<S> {
     /// Purges the stream whenever the checkpoint moves, until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         self.checkpoint.mark_changed();
@@ -90,9 +97,26 @@ impl Janitor {
         }
     }
 
+    /// Returns the message up to which all instances have stored checkpoints; `None` if none is known, or another one
+    /// purges.
+    async fn checkpoint(&self) -> Result<Option<MessageKey>> {
+        let own = *self.checkpoint.borrow();
+        if !self.ownership.is_shared() {
+            return Ok(own);
+        }
+        if !self.ownership.owns(0) || own.is_none() {
+            return Ok(None);
+        }
+        if Failpoint::OwnCheckpointPurged.is_active() {
+            return Ok(own);
+        }
+        let rows = self.store.sources(&self.stream).await?;
+        Ok(Some(stored_of_all(&rows, &self.source.epochs())))
+    }
+
     /// Deletes the messages outside the margin.
     async fn purge(&self) -> Result<Purged> {
-        let Some(checkpoint) = *self.checkpoint.borrow() else { return Ok(Purged::default()) };
+        let Some(checkpoint) = self.checkpoint().await? else { return Ok(Purged::default()) };
         let unavailable = |error: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Unavailable, format!("the stream {} does not answer: {error}", self.stream))
         };

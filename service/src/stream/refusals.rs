@@ -28,6 +28,11 @@ impl Refusals {
         }
     }
 
+    /// Returns true if no message is to be refused.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.logs.is_empty() && self.messages.is_empty()
+    }
+
     /// Adds a message that was refused before.
     pub(crate) fn add(&mut self, sequence: u64, reason: Arc<str>) {
         self.messages.insert(sequence, reason);

@@ -16,12 +16,12 @@ pub(crate) struct Progress(AtomicU64);
 
 impl Progress {
     /// The record is not in the stream.
-    pub(super) fn not_sent(&self) {
+    pub(in crate::api) fn not_sent(&self) {
         self.0.store(NOT_SENT, Relaxed);
     }
 
     /// The record is about to be published.
-    pub(super) fn publishing(&self) {
+    pub(in crate::api) fn publishing(&self) {
         self.0.store(PUBLISHING, Relaxed);
     }
 

@@ -1,0 +1,174 @@
+//! Ownership: which instance writes which slots, among several over one archive.
+//!
+//! Each instance keeps a key in a KV bucket alive, and all listen to the bucket's subjects. So every instance knows
+//! the others, and computes the owner of each slot by itself. This is a hint: two owners for a moment write the
+//! same rows, because a row is a function of its message.
+//!
+//! - `members`: the pure rule. `lease`: the key, and the task that renews it. `handover`: what happens when slots move.
+
+mod handover;
+mod lease;
+mod members;
+mod slot_set;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use hourlog::Offset;
+use tokio::sync::watch;
+
+pub(crate) use handover::Handover;
+pub(crate) use lease::{Join, Lease};
+pub(crate) use members::InstanceId;
+pub(crate) use slot_set::SlotSet;
+
+/// Time after its last heartbeat that it has seen, for which an instance answers for its slots. The others take them
+/// over after that.
+const ANSWERS_FOR: Duration = Duration::from_secs(5);
+
+/// The owners of all slots, as this instance knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    /// Number of changes before it.
+    pub(crate) number: u64,
+    /// The owner of each slot; `None` while nobody is alive.
+    owners: Vec<Option<InstanceId>>,
+    /// The slots of this instance.
+    pub(crate) own: SlotSet,
+    /// The other instances.
+    pub(crate) others: Vec<InstanceId>,
+    /// True if others may have owned slots of this instance since the assignment before.
+    pub(crate) is_regained: bool,
+    /// The time at which it was made.
+    pub(crate) since: Offset,
+}
+
+impl Assignment {
+    /// Returns the owner of a slot.
+    pub(crate) fn owner(&self, slot: u8) -> Option<&InstanceId> {
+        self.owners[usize::from(slot)].as_ref()
+    }
+}
+
+/// The owner of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// This instance.
+    Own,
+    /// Another instance.
+    Other(InstanceId),
+    /// Unknown: this instance has not heard itself for too long, so others may have taken its slots over.
+    Unknown,
+}
+
+/// The ownership of the slots. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Ownership {
+    pub(crate) id: InstanceId,
+    assignment: watch::Receiver<Arc<Assignment>>,
+    /// The time at which this instance last heard itself; `None` if there is only one instance by the kind of the
+    /// archive.
+    heard: Option<watch::Receiver<Instant>>,
+    /// The streams that the instances have stopped reading.
+    paused: Arc<Paused>,
+}
+
+/// The streams that each instance has stopped reading, with nothing of them under way.
+#[derive(Debug, Default)]
+struct Paused {
+    own: Mutex<BTreeSet<String>>,
+    others: Mutex<BTreeMap<String, BTreeSet<String>>>,
+}
+
+impl Ownership {
+    /// Returns the ownership of an instance whose archive no other one can use.
+    pub(crate) fn alone(now: Offset) -> Self {
+        let id: InstanceId = nuid::next().to_string().into();
+        let owners = vec![Some(Arc::clone(&id)); usize::from(hourlog::store::SLOTS)];
+        let assignment = Assignment { number: 0, owners, own: SlotSet::ALL, others: Vec::new(), is_regained: false, since: now };
+        // The sender is not needed: nothing changes.
+        Self { id, assignment: watch::channel(Arc::new(assignment)).1, heard: None, paused: Arc::default() }
+    }
+
+    /// Returns true if other instances can join.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.heard.is_some()
+    }
+
+    pub(crate) fn assignment(&self) -> Arc<Assignment> {
+        Arc::clone(&self.assignment.borrow())
+    }
+
+    /// Returns the assignment as it changes.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Assignment>> {
+        self.assignment.clone()
+    }
+
+    /// Returns true if this instance writes the slot.
+    pub(crate) fn owns(&self, slot: u8) -> bool {
+        self.assignment.borrow().own.contains(slot)
+    }
+
+    /// Returns true if the others take this instance for alive, as far as it can know.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.heard.as_ref().is_none_or(|heard| heard.borrow().elapsed() < ANSWERS_FOR)
+    }
+
+    /// Returns the instance that answers for a slot.
+    pub(crate) fn owner(&self, slot: u8) -> Owner {
+        if !self.is_valid() {
+            return Owner::Unknown;
+        }
+        match self.assignment.borrow().owner(slot) {
+            Some(owner) if *owner == self.id => Owner::Own,
+            Some(owner) => Owner::Other(Arc::clone(owner)),
+            None => Owner::Unknown,
+        }
+    }
+
+    /// Tells the others that this instance has stopped reading a stream, or reads it.
+    pub(crate) fn pause(&self, stream: &str, is_paused: bool) {
+        let mut own = self.paused.own.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_paused {
+            true => drop(own.insert(stream.to_owned())),
+            false => drop(own.remove(stream)),
+        }
+    }
+
+    /// Returns true if all others have stopped reading a stream.
+    pub(crate) fn others_have_paused(&self, stream: &str) -> bool {
+        let paused = self.paused.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_paused = |id: &InstanceId| paused.get(&**id).is_some_and(|streams| streams.contains(stream));
+        self.assignment.borrow().others.iter().all(has_paused)
+    }
+
+    /// Waits until another instance than `before` answers for a slot.
+    pub(crate) async fn moved(&self, slot: u8, before: &Owner) {
+        let mut assignment = self.assignment.clone();
+        let mut heard = self.heard.clone();
+        loop {
+            assignment.mark_unchanged();
+            let now = self.owner(slot);
+            if now != *before && now != Owner::Unknown {
+                return;
+            }
+            let heard_again = async {
+                match &mut heard {
+                    Some(heard) => heard.changed().await.is_ok(),
+                    None => false,
+                }
+            };
+            let is_running = tokio::select! {
+                changed = assignment.changed() => changed.is_ok(),
+                is_running = heard_again => is_running,
+            };
+            if !is_running {
+                // Nothing changes any more.
+                return std::future::pending().await;
+            }
+        }
+    }
+}

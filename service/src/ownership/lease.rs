@@ -1,0 +1,386 @@
+//! The lease of an instance: a key in a KV bucket, renewed each second, whose changes all instances hear.
+//!
+//! The instances listen to the subjects of the bucket, not to its stream: a heartbeat is heard even while the
+//! stream has no leader. The bucket itself shows people who is alive (`nats kv ls`).
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_nats::{
+    Client, HeaderMap,
+    jetstream::{
+        self,
+        stream::{Config, DiscardPolicy, StorageType},
+    },
+};
+use futures_util::StreamExt;
+use hourlog::{Error, ErrorKind, Offset, Result, time::Clock};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Assignment, Ownership, Paused,
+    members::{InstanceId, LEASE_BEATS, Members},
+};
+use crate::repeats::Repeats;
+
+/// Interval between two heartbeats.
+const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// Silence of its own heartbeats after which an instance takes its slots as if it had lost them: the others may have
+/// taken it for dead. A little shorter than the time after which they do.
+const LAPSED_AFTER: Duration = Duration::from_secs(4);
+/// Wait of a starting instance for the heartbeats of the others, which answer its first one.
+const ANSWERS_MAX: Duration = Duration::from_millis(500);
+/// Wait of a starting instance for its own first heartbeat.
+const HEARD_MAX: Duration = Duration::from_secs(5);
+/// Version of the state that instances share. Those of neighbouring versions understand each other.
+const VERSION: u32 = 1;
+/// The header by which a message of a bucket deletes its key.
+const OPERATION: &str = "KV-Operation";
+/// Its value.
+const DELETED: &str = "DEL";
+
+/// The value of an instance's key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Heartbeat {
+    /// Version of the shared state.
+    v: u32,
+    /// The archive of the instance.
+    archive: String,
+    /// The time of its start.
+    since: Offset,
+    /// Version of the program.
+    version: String,
+    /// True for the first one, which the others answer. The instance does not take slots over yet.
+    #[serde(default)]
+    is_first: bool,
+    /// The streams that the instance has stopped reading, with nothing of them under way.
+    #[serde(default)]
+    paused: BTreeSet<String>,
+}
+
+/// What a starting instance needs to join the others.
+#[derive(Debug)]
+pub(crate) struct Join<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) jetstream: &'a jetstream::Context,
+    /// The stream whose slots the instances share.
+    pub(crate) stream: &'a str,
+    pub(crate) archive: &'a str,
+    pub(crate) replicas: usize,
+    pub(crate) clock: Clock,
+}
+
+/// The lease of this instance. Dropping it without [`end`](Self::end) leaves the key to expire.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    renewal: Renewal,
+    task: JoinHandle<()>,
+    live: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+/// The key, and how it is renewed.
+#[derive(Debug, Clone)]
+struct Renewal {
+    client: Client,
+    jetstream: jetstream::Context,
+    bucket: String,
+    replicas: usize,
+    id: InstanceId,
+    heartbeat: Heartbeat,
+}
+
+impl Join<'_> {
+    /// Joins the instances over this archive: says that this one is coming, and listens for the others. Returns once
+    /// this instance has heard itself, and who answers. Until it [lives](Lease::live), it reads the slots that it will
+    /// own, and the others go on with them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] if the bucket cannot be made, [`ErrorKind::Unavailable`] if NATS does not answer.
+    pub(crate) async fn join(self) -> Result<(Ownership, Lease)> {
+        let Self { client, jetstream, stream, archive, replicas, clock } = self;
+        let now = clock();
+        let id: InstanceId = nuid::next().to_string().into();
+        let heartbeat = Heartbeat {
+            v: VERSION,
+            archive: archive.to_owned(),
+            since: now,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            is_first: true,
+            paused: BTreeSet::new(),
+        };
+        let renewal = Renewal {
+            client: client.clone(),
+            jetstream: jetstream.clone(),
+            bucket: bucket(stream),
+            replicas,
+            id: Arc::clone(&id),
+            heartbeat,
+        };
+        renewal.make_bucket().await?;
+        let mut heard = client.subscribe(renewal.subject(">")).await.map_err(unavailable)?;
+        renewal.beat(&renewal.heartbeat).await?;
+        let mut members = Members::new(Arc::clone(&id));
+        let begun = Instant::now();
+        let mut wait = HEARD_MAX;
+        while let Ok(Some(message)) = timeout(wait.saturating_sub(begun.elapsed()), heard.next()).await {
+            renewal.note(&mut members, &message);
+            if members.contains(&id) {
+                wait = wait.min(begun.elapsed() + ANSWERS_MAX).min(HEARD_MAX);
+            }
+        }
+        if !members.contains(&id) {
+            let subject = renewal.subject(">");
+            return Err(Error::new(
+                ErrorKind::NotAllowed,
+                format!("the service does not hear its own heartbeat; allow its user to publish and subscribe to {subject}"),
+            ));
+        }
+        let assignment = watch::Sender::new(Arc::new(assignment(0, &members, false, clock)));
+        let heard_at = watch::Sender::new(Instant::now());
+        let ownership = Ownership {
+            id: Arc::clone(&id),
+            assignment: assignment.subscribe(),
+            heard: Some(heard_at.subscribe()),
+            paused: Arc::default(),
+        };
+        tracing::info!(
+            instance = &*id,
+            others = members.others().len(),
+            slots = ownership.assignment().own.len(),
+            "joined the instances of this archive"
+        );
+        let stop = CancellationToken::new();
+        let live = Arc::new(Notify::new());
+        let listening = Listening {
+            live: Arc::clone(&live),
+            renewal: renewal.clone(),
+            members,
+            assignment,
+            heard_at,
+            beats_since_lapse: LEASE_BEATS,
+            paused: Arc::clone(&ownership.paused),
+            clock,
+        };
+        let task = tokio::spawn(listening.run(heard, stop.clone()));
+        Ok((ownership, Lease { renewal, task, live, stop }))
+    }
+}
+
+impl Lease {
+    /// Takes the slots over from the others, once this instance answers requests.
+    pub(crate) fn live(&self) {
+        self.live.notify_one();
+    }
+
+    /// Gives the slots up: deletes the key, which the others hear at once.
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        let _ = self.task.await;
+        let mut headers = HeaderMap::new();
+        headers.insert(OPERATION, DELETED);
+        let renewal = &self.renewal;
+        // Without an answer, the key expires.
+        let _ = renewal.client.publish_with_headers(renewal.subject(&renewal.id), headers, "".into()).await;
+        let _ = timeout(BEAT_INTERVAL, renewal.client.flush()).await;
+    }
+}
+
+impl Renewal {
+    fn subject(&self, key: &str) -> String {
+        format!("$KV.{}.{key}", self.bucket)
+    }
+
+    /// Makes the bucket unless it exists. It holds one value a key, for as long as an instance is taken for alive
+    /// without a heartbeat.
+    async fn make_bucket(&self) -> Result<()> {
+        let config = Config {
+            name: format!("KV_{}", self.bucket),
+            description: Some("The running instances of Hourlog".to_owned()),
+            subjects: vec![self.subject(">")],
+            max_messages_per_subject: 1,
+            max_age: BEAT_INTERVAL * u32::try_from(LEASE_BEATS).expect("a small number"),
+            storage: StorageType::Memory,
+            discard: DiscardPolicy::New,
+            allow_rollup: true,
+            deny_delete: true,
+            allow_direct: true,
+            duplicate_window: BEAT_INTERVAL,
+            num_replicas: self.replicas,
+            ..Config::default()
+        };
+        let name = config.name.clone();
+        match self.jetstream.get_or_create_stream(config).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let context = format!(
+                    "cannot make the bucket {name} of the running instances; allow $JS.API.STREAM.INFO.{name} and \
+                     $JS.API.STREAM.CREATE.{name}"
+                );
+                Err(Error::new(ErrorKind::NotAllowed, context).because(error))
+            }
+        }
+    }
+
+    /// Sends a heartbeat. It is stored, too, if the bucket has a leader.
+    async fn beat(&self, heartbeat: &Heartbeat) -> Result<()> {
+        let value = serde_json::to_vec(heartbeat).expect("a heartbeat has no map with other keys than text");
+        self.client.publish(self.subject(&self.id), value.into()).await.map_err(unavailable)
+    }
+
+    /// Notes a message of the bucket. Returns what it means.
+    fn note(&self, members: &mut Members, message: &async_nats::Message) -> Heard {
+        let Some(id) = message.subject.rsplit('.').next() else { return Heard::default() };
+        if message.headers.as_ref().is_some_and(|headers| headers.get(OPERATION).is_some()) {
+            return Heard { has_changed: members.leave(id), ..Heard::default() };
+        }
+        // A later version may say more, and less is needed to know that an instance is alive.
+        let heartbeat: Option<Heartbeat> = serde_json::from_slice(&message.payload).ok();
+        if heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.archive != self.heartbeat.archive) {
+            return Heard::default();
+        }
+        let is_own = *id == *self.id;
+        let is_coming = heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_first);
+        let has_changed = (is_own || !is_coming) && members.beat(id);
+        let is_question = !is_own && is_coming;
+        let paused = heartbeat.filter(|_| !is_own).map(|heartbeat| (id.to_owned(), heartbeat.paused));
+        Heard { has_changed, is_own, is_question, paused }
+    }
+}
+
+/// The meaning of a message of the bucket.
+#[derive(Debug, Default)]
+struct Heard {
+    has_changed: bool,
+    is_own: bool,
+    /// An instance starts and wants to hear the others.
+    is_question: bool,
+    /// The streams that another instance has stopped reading.
+    paused: Option<(String, BTreeSet<String>)>,
+}
+
+/// The task that renews the lease and hears the others.
+struct Listening {
+    live: Arc<Notify>,
+    renewal: Renewal,
+    members: Members,
+    assignment: watch::Sender<Arc<Assignment>>,
+    heard_at: watch::Sender<Instant>,
+    /// Number of own heartbeats since the last silence. While there are few, those that have taken the slots over
+    /// meanwhile may not have been heard yet.
+    beats_since_lapse: u64,
+    paused: Arc<Paused>,
+    clock: Clock,
+}
+
+impl Listening {
+    async fn run(mut self, mut heard: async_nats::Subscriber, stop: CancellationToken) {
+        let (mut failures, mut silent_beats, mut is_alive, mut has_lived) = (Repeats::default(), 0, false, false);
+        let mut beats = interval(BEAT_INTERVAL);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.live.notified() => {
+                    is_alive = true;
+                    self.heard_at.send_replace(Instant::now());
+                    beats.reset_immediately();
+                }
+                _ = beats.tick(), if is_alive => {
+                    silent_beats += 1;
+                    if !is_stopped_by_test() {
+                        // While NATS is away, the client keeps it until it is back.
+                        let _ = self.renewal.beat(&self.heartbeat()).await;
+                    }
+                    if silent_beats == LEASE_BEATS
+                        && let Some(left_out) = failures.count(Instant::now())
+                    {
+                        tracing::warn!(left_out, "no own heartbeat heard for five seconds; other instances may take the slots over");
+                    }
+                }
+                message = heard.next() => {
+                    let Some(message) = message else { return };
+                    let Heard { has_changed, is_own, is_question, paused } =
+                        self.renewal.note(&mut self.members, &message);
+                    if let Some((id, paused)) = paused {
+                        self.paused.others.lock().unwrap_or_else(PoisonError::into_inner).insert(id, paused);
+                    }
+                    let mut must_assign = false;
+                    if is_own {
+                        silent_beats = 0;
+                        self.beats_since_lapse = self.beats_since_lapse.saturating_add(1);
+                        let before = self.heard_at.send_replace(Instant::now());
+                        if before.elapsed() > LAPSED_AFTER {
+                            self.beats_since_lapse = 0;
+                            must_assign = !self.members.others().is_empty();
+                        }
+                        // The others have heard it, too: from now on, readers come here.
+                        must_assign |= is_alive && !std::mem::replace(&mut has_lived, is_alive);
+                    }
+                    if is_question && is_alive && !is_stopped_by_test() {
+                        let _ = self.renewal.beat(&self.heartbeat()).await;
+                    }
+                    if has_changed || must_assign {
+                        self.assign();
+                    }
+                }
+            }
+        }
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        let paused = self.paused.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Heartbeat { is_first: false, paused, ..self.renewal.heartbeat.clone() }
+    }
+
+    fn assign(&mut self) {
+        let number = self.assignment.borrow().number + 1;
+        let assignment = assignment(number, &self.members, self.beats_since_lapse < LEASE_BEATS, self.clock);
+        tracing::info!(
+            others = assignment.others.len(),
+            slots = assignment.own.len(),
+            "the instances of this archive have changed"
+        );
+        self.assignment.send_replace(Arc::new(assignment));
+    }
+}
+
+fn assignment(number: u64, members: &Members, is_regained: bool, clock: Clock) -> Assignment {
+    Assignment {
+        number,
+        owners: members.owners(),
+        own: members.own_slots(),
+        others: members.others(),
+        is_regained,
+        since: clock(),
+    }
+}
+
+/// Returns the name of the bucket for the instances that read `stream`.
+fn bucket(stream: &str) -> String {
+    format!("{stream}_INSTANCES")
+}
+
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Unavailable, "NATS does not take a heartbeat").because(error)
+}
+
+/// Returns true while the file named by `HOURLOG_LEASE_FAULT_FILE` exists: a test stops the renewal of the lease.
+fn is_stopped_by_test() -> bool {
+    static FILE: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
+    cfg!(feature = "chaos")
+        && FILE
+            .get_or_init(|| std::env::var_os("HOURLOG_LEASE_FAULT_FILE").map(PathBuf::from))
+            .as_ref()
+            .is_some_and(|file| file.exists())
+}
