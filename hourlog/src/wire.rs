@@ -52,8 +52,8 @@ use request::is_default;
 pub use request::{AppendReply, DescribeReply, EmptyRequest, Order, ReplayRequest, SchemaRequest, WidthChange};
 pub use sent::{SENT, SENT_SEQUENCE, SENT_STREAM, sent_from, sent_headers};
 pub use status::{
-    ArchiveStatus, ComponentStatus, CounterStatus, DiskStatus, ForkStatus, MissingStatus, SetBackStatus, SourceStatus,
-    StatusReply,
+    ArchiveStatus, ComponentStatus, CounterStatus, DiskStatus, ForkStatus, MissingStatus, SetBackStatus, ShareStatus,
+    SourceStatus, StatusReply,
 };
 pub use step::Step;
 pub use timeline::{BinReply, GroupReply, TimelineReply, TimelineRequest, TimelinesReply, TimelinesRequest};

@@ -63,9 +63,9 @@ use crate::{
 };
 
 use append::Progress;
-use relay::Answered;
 pub(crate) use discovery::find_instances;
 use discovery::{OwnInstance, Question};
+use relay::Answered;
 use reply::{Reply, Request};
 
 /// Size of a payload below which a request gets a copy of its own.

@@ -55,8 +55,8 @@ use crate::{
     trace::sentence,
     waiters::{Outcome, Waiters},
 };
-pub(crate) use checkpoint::stored_of_all;
 use caution::Caution;
+pub(crate) use checkpoint::stored_of_all;
 use checkpoint::{CATCH_UP_CHECK_INTERVAL, Checkpoint, Due, Progress};
 use chunk::{Chunk, InFlight};
 use consumer::{Delivered, Messages, Received};
@@ -429,6 +429,7 @@ impl<S: Store> Ingest<S> {
         // Before the logs learn the epochs: a log must not take the old epoch's progress for
         // progress in the new one.
         health.archived.send_modify(|archived| *archived = (*archived).min(from - 1));
+        health.slots.limit(from - 1);
         source.epochs.send_replace(epochs);
         self.decoder = Decoder::new(source, sources);
         self.checkpoint.fork(from);
@@ -534,9 +535,10 @@ impl<S: Store> Ingest<S> {
         self.claim_logs(batch.iter().map(RawMessage::subject)).await?;
         self.admit_logs(batch.iter().map(|raw| (raw.subject(), raw.key))).await?;
         let headers: Vec<_> = batch.iter().map(|raw| raw.headers().ok()).collect();
-        let parts = batch.iter().zip(&headers).filter_map(|(raw, headers)| {
-            Some((raw.subject(), Some(headers.as_ref()?), raw.payload(), raw.key))
-        });
+        let parts = batch
+            .iter()
+            .zip(&headers)
+            .filter_map(|(raw, headers)| Some((raw.subject(), Some(headers.as_ref()?), raw.payload(), raw.key)));
         self.create_let_in(parts).await?;
         let (mut chunk, mut poison) = (Chunk::default(), 0);
         for raw in &batch {
@@ -669,6 +671,7 @@ impl<S: Store> Ingest<S> {
         self.leave_out_of_receipts(gained, until);
         source.health.slots.assign(self.checkpoint.floors());
         source.health.archived_to(self.checkpoint.archived().message);
+        self.tell_stored();
         self.assignment = assignment;
         tracing::info!(
             stream = self.name(),
@@ -736,6 +739,7 @@ impl<S: Store> Ingest<S> {
                 self.checkpoint.mark_stored(progress);
                 self.gaps.forget_to(progress.message.sequence);
                 self.source().checkpoint.send_replace(Some(progress.message));
+                self.tell_stored();
             }
             // A later tick retries. Until then, a crash makes the ingest read more events twice;
             // nothing worse.

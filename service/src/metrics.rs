@@ -49,6 +49,11 @@ impl Collector for State {
         let help = "Seconds by which the service's clock is ahead of JetStream's";
         gauge(&mut encoder, "clock_ahead_seconds", help, clock_ahead)?;
         gauge(&mut encoder, "actors", "Logs with a running actor", number(health.actors.load(Relaxed) as u64))?;
+        let assignment = health.ownership.assignment();
+        let help = "Slots that this instance writes; 64 in all instances together";
+        gauge(&mut encoder, "slots_owned", help, number(assignment.own.len() as u64))?;
+        let help = "Instances over this archive that this one takes for alive, itself included";
+        gauge(&mut encoder, "instances", help, number(assignment.others.len() as u64 + 1))?;
         if let Some(disk) = health.counters.disk() {
             for (name, help, bytes) in [
                 ("archive_journal_bytes", "Bytes of the archive's journals", disk.journal_bytes),

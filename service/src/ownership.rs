@@ -12,12 +12,13 @@ mod members;
 mod slot_set;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use hourlog::Offset;
+use hourlog::{Offset, Seq};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub(crate) use handover::Handover;
@@ -72,15 +73,24 @@ pub(crate) struct Ownership {
     /// The time at which this instance last heard itself; `None` if there is only one instance by the kind of the
     /// archive.
     heard: Option<watch::Receiver<Instant>>,
-    /// The streams that the instances have stopped reading.
-    paused: Arc<Paused>,
+    told: Arc<Told>,
 }
 
-/// The streams that each instance has stopped reading, with nothing of them under way.
+/// How far each instance has come, as its heartbeats tell.
 #[derive(Debug, Default)]
-struct Paused {
-    own: Mutex<BTreeSet<String>>,
-    others: Mutex<BTreeMap<String, BTreeSet<String>>>,
+struct Told {
+    own: Mutex<BTreeMap<String, SourceState>>,
+    others: Mutex<BTreeMap<String, BTreeMap<String, SourceState>>>,
+}
+
+/// How far an instance has come with a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct SourceState {
+    /// True if it has stopped reading, with nothing under way.
+    is_paused: bool,
+    /// The seq in slot 0 of the message up to which all of its slots are stored, as a number.
+    stored: i64,
 }
 
 impl Ownership {
@@ -88,9 +98,10 @@ impl Ownership {
     pub(crate) fn alone(now: Offset) -> Self {
         let id: InstanceId = nuid::next().to_string().into();
         let owners = vec![Some(Arc::clone(&id)); usize::from(hourlog::store::SLOTS)];
-        let assignment = Assignment { number: 0, owners, own: SlotSet::ALL, others: Vec::new(), is_regained: false, since: now };
+        let assignment =
+            Assignment { number: 0, owners, own: SlotSet::ALL, others: Vec::new(), is_regained: false, since: now };
         // The sender is not needed: nothing changes.
-        Self { id, assignment: watch::channel(Arc::new(assignment)).1, heard: None, paused: Arc::default() }
+        Self { id, assignment: watch::channel(Arc::new(assignment)).1, heard: None, told: Arc::default() }
     }
 
     /// Returns true if other instances can join.
@@ -131,18 +142,28 @@ impl Ownership {
 
     /// Tells the others that this instance has stopped reading a stream, or reads it.
     pub(crate) fn pause(&self, stream: &str, is_paused: bool) {
-        let mut own = self.paused.own.lock().unwrap_or_else(PoisonError::into_inner);
-        match is_paused {
-            true => drop(own.insert(stream.to_owned())),
-            false => drop(own.remove(stream)),
-        }
+        self.tell(stream, |state| state.is_paused = is_paused);
+    }
+
+    /// Tells the others the seq in slot 0 up to which all slots of this instance are stored.
+    pub(crate) fn stored(&self, stream: &str, seq: Seq) {
+        self.tell(stream, |state| state.stored = seq.get());
+    }
+
+    fn tell(&self, stream: &str, change: impl FnOnce(&mut SourceState)) {
+        change(lock(&self.told.own).entry(stream.to_owned()).or_default());
     }
 
     /// Returns true if all others have stopped reading a stream.
     pub(crate) fn others_have_paused(&self, stream: &str) -> bool {
-        let paused = self.paused.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_paused = |id: &InstanceId| paused.get(&**id).is_some_and(|streams| streams.contains(stream));
-        self.assignment.borrow().others.iter().all(has_paused)
+        let told = lock(&self.told.others);
+        let has_paused = |id: &InstanceId| told.get(&**id)?.get(stream).map(|state| state.is_paused);
+        self.assignment.borrow().others.iter().all(|id| has_paused(id).unwrap_or(false))
+    }
+
+    /// Returns the seq in slot 0 up to which all slots of another instance are stored, as it has told last.
+    pub(crate) fn stored_by(&self, id: &str, stream: &str) -> Option<Seq> {
+        Some(Seq::from_number(lock(&self.told.others).get(id)?.get(stream)?.stored))
     }
 
     /// Waits until another instance than `before` answers for a slot.
@@ -171,4 +192,8 @@ impl Ownership {
             }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

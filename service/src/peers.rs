@@ -194,7 +194,9 @@ impl<'a> Peers<'a> {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<Subscriber> {
-        let failed = |error: async_nats::Error| Error::new(ErrorKind::Unavailable, "NATS does not take a request").because(error);
+        let failed = |error: async_nats::Error| {
+            Error::new(ErrorKind::Unavailable, "NATS does not take a request").because(error)
+        };
         let inbox = self.client.new_inbox();
         let replies = self.client.subscribe(inbox.clone()).await.map_err(|error| failed(error.into()))?;
         let subject = Self::subject(self.prefix, instance, &format!("{RELAYED}{tail}"));

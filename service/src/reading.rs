@@ -72,6 +72,15 @@ pub(crate) struct ReadPage {
 }
 
 impl Read {
+    /// Returns true if the page is the same whatever lies above the seq up to which it was read.
+    pub(crate) fn is_below(&self) -> bool {
+        match self {
+            Self::Timeline(page) => !page.held_back,
+            // A page that ends before its limit has reached what is not visible.
+            Self::Arrival(page) => page.end == End::More,
+        }
+    }
+
     /// Returns true if the page is empty because it begins at the end of the log.
     pub(crate) fn is_empty_end(&self) -> bool {
         match self {
@@ -113,6 +122,7 @@ async fn timeline_page<S: Store>(snapshot: S, id: &LogId, query: &Query) -> Resu
     let rest = elsewhere(move || page_of_runs(&snapshot, &id, &rest, Seq::MAX).now_or_never()).await?;
     page.events.extend(rest.events);
     page.scanned += rest.scanned;
+    page.held_back |= rest.held_back;
     page.end = match rest.end {
         // Only a page without events says this.
         End::Expired if query.reverse && query.from == Position::MIN => End::CaughtUp,

@@ -121,9 +121,14 @@ impl Checkup<'_> {
         };
         let statuses = statuses.unwrap_or_default();
         findings.extend(service_checks::archives(&statuses));
+        findings.extend(service_checks::shares(&statuses));
         for status in &statuses {
-            findings.extend(service_checks::instance(status, self.doctor.lag_max));
-            findings.push(self.rejections(status).await);
+            let mut of_instance = service_checks::instance(status, self.doctor.lag_max);
+            of_instance.push(self.rejections(status).await);
+            if statuses.len() > 1 {
+                of_instance.iter_mut().for_each(|finding| finding.found.push_str(&format!(" ({})", status.instance)));
+            }
+            findings.extend(of_instance);
         }
         let mut jetstream = None;
         for stream in self.streams(&statuses) {

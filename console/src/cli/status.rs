@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use hourlog::{
     Offset,
-    wire::{ArchiveStatus, ComponentStatus, MissingStatus, SourceStatus, Span, StatusReply},
+    wire::{ArchiveStatus, ComponentStatus, MissingStatus, ShareStatus, SourceStatus, Span, StatusReply},
 };
 
 use crate::{
@@ -25,7 +25,7 @@ Examples:
   hourlog status -o json | jq '.[].sources[].lag_seconds'")]
 pub(super) struct Status {}
 
-const COLUMNS: [TableColumn; 9] = [
+const COLUMNS: [TableColumn; 10] = [
     TableColumn("instance", Align::Left),
     TableColumn("version", Align::Left),
     TableColumn("started", Align::Left),
@@ -33,6 +33,7 @@ const COLUMNS: [TableColumn; 9] = [
     TableColumn("jetstream_now", Align::Left),
     TableColumn("prefix", Align::Left),
     TableColumn("archive", Align::Left),
+    TableColumn("share", Align::Left),
     TableColumn("sources", Align::Left),
     TableColumn("counters", Align::Left),
 ];
@@ -58,7 +59,8 @@ impl Status {
 
 /// Returns the status for people: names and values.
 fn lines(session: &Session, status: &StatusReply) -> Vec<(&'static str, String)> {
-    let StatusReply { instance, version, started, now, jetstream_now, prefix, archive, sources, counters } = status;
+    let StatusReply { instance, version, started, now, jetstream_now, prefix, archive, share, sources, counters } =
+        status;
     let up = Span(seconds_between(*started, *now).saturating_mul(hourlog::time::SECOND));
     let mut lines = vec![
         ("instance", format!("{instance}, hourlogd {version}, below {prefix}")),
@@ -72,6 +74,7 @@ fn lines(session: &Session, status: &StatusReply) -> Vec<(&'static str, String)>
             [disk.table_bytes, disk.journal_bytes, disk.free_bytes, disk.total_bytes].map(human_bytes);
         ("disk", format!("tables {tables}, journals {journals}, {free} of {total} free"))
     }));
+    lines.extend(share.as_ref().map(|share| ("slots", share_cell(session, share))));
     for source in sources {
         lines.extend(source_lines(session, source));
     }
@@ -102,6 +105,17 @@ fn lines(session: &Session, status: &StatusReply) -> Vec<(&'static str, String)>
 
 fn archive_cell(archive: &ArchiveStatus) -> String {
     format!("{} {}, {}", archive.kind, archive.id, state(&archive.state))
+}
+
+fn share_cell(session: &Session, share: &ShareStatus) -> String {
+    let ShareStatus { slots, since, others, alive, relayed } = share;
+    let others = match others {
+        0 => "no other instance".to_owned(),
+        others => format!("beside {}", counted(u64::from(*others), "other instance")),
+    };
+    let alive = if *alive { "" } else { "; it does not hear its own heartbeats" };
+    let since = session.time_cell(Some(*since));
+    format!("{slots} of 64 since {since}, {others}{alive}; {} relayed", counted(*relayed, "request"))
 }
 
 fn source_lines(session: &Session, source: &SourceStatus) -> Vec<(&'static str, String)> {

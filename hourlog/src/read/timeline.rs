@@ -91,6 +91,8 @@ pub struct Page<E = Event> {
     pub end: End,
     /// The number of events that were read to build the page.
     pub scanned: u64,
+    /// True if something above the seq `visible` was held back, or may have been: nothing was if it is false.
+    pub held_back: bool,
 }
 
 /// Reads one page in timeline order.
@@ -114,7 +116,7 @@ impl Page<Run> {
         for run in self.events {
             events.extend(run.into_events()?.iter().map(|event| event.decode(log)));
         }
-        Ok(Page { events, end: self.end, scanned: self.scanned })
+        Ok(Page { events, end: self.end, scanned: self.scanned, held_back: self.held_back })
     }
 }
 
@@ -123,7 +125,7 @@ impl Page<Run> {
 /// # Errors
 /// Those of [`page`].
 pub async fn page_of_runs<S: Store>(store: &S, id: &LogId, query: &Query, visible: Seq) -> Result<Page<Run>> {
-    let mut page = Page { events: Vec::new(), end: End::More, scanned: 0 };
+    let mut page = Page { events: Vec::new(), end: End::More, scanned: 0, held_back: false };
     let (mut count, mut bytes) = (0, 0);
     // A page of zero bytes would never end.
     let bytes_max = query.bytes.max(1);
@@ -141,6 +143,8 @@ pub async fn page_of_runs<S: Store>(store: &S, id: &LogId, query: &Query, visibl
     while let Some(row) = index.next(store).await? {
         found_any_bucket = true;
         if is_known_empty(&row) {
+            // Another process may have written events that its row does not count yet.
+            page.held_back = true;
             continue;
         }
         let mut scan = Scan { from: query.from, to: last, reverse: query.reverse, limit: 0, bytes: 0 };
@@ -168,6 +172,7 @@ pub async fn page_of_runs<S: Store>(store: &S, id: &LogId, query: &Query, visibl
                 for event in run.into_events()? {
                     page.scanned += 1;
                     if event.position().seq > visible {
+                        page.held_back = true;
                         // Skipping a late event is safe: it could have arrived a moment later. Skipping an
                         // on-time one would move the cursor past it. In reverse nothing is read after it.
                         if event.arrived().is_none() && !query.reverse {

@@ -39,6 +39,9 @@ pub struct StatusReply {
     pub prefix: String,
     /// Its archive.
     pub archive: ArchiveStatus,
+    /// The part of the instance in an archive that several can share; absent for another archive.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub share: Option<ShareStatus>,
     /// The streams that it reads.
     pub sources: Vec<SourceStatus>,
     /// Its counters since its start.
@@ -75,6 +78,30 @@ pub struct ComponentStatus {
     /// The reason: a sentence.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+}
+
+/// The part of an instance in the work over a shared archive.
+///
+/// ```
+/// use hourlog::wire::ShareStatus;
+/// let share: ShareStatus =
+///     serde_json::from_str(r#"{"slots":32,"since":"2018-02-04T10:00:00Z","others":1,"alive":true,"relayed":7}"#)?;
+/// assert_eq!((share.slots, share.others), (32, 1));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ShareStatus {
+    /// The number of slots that it writes, of 64.
+    pub slots: u32,
+    /// The time since which it writes these.
+    pub since: Offset,
+    /// The number of other instances that it knows.
+    pub others: u32,
+    /// False while it does not hear its own heartbeats, so that others may have taken its slots over.
+    pub alive: bool,
+    /// The number of requests that it has sent on to the owner of their log, since its start.
+    pub relayed: u64,
 }
 
 /// The archive of a service.

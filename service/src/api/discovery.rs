@@ -95,12 +95,7 @@ impl Question {
 impl OwnInstance {
     /// Creates an instance that was started at `now`.
     pub(super) fn new(id: &str, presented: Instance, now: Offset) -> Self {
-        Self {
-            id: id.to_owned(),
-            presented,
-            started: now,
-            endpoints: std::array::from_fn(|_| Counters::default()),
-        }
+        Self { id: id.to_owned(), presented, started: now, endpoints: std::array::from_fn(|_| Counters::default()) }
     }
 
     /// Subscribes to `question` on its three subjects: for all services, for this name, for this

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     ownership::{Assignment, SlotSet},
-    peers::{ArchivedRequest, Held, HeldRequest, LentRow, Peers, Question, RecentRequest, ReceiptQuestion},
+    peers::{ArchivedRequest, Held, HeldRequest, LentRow, Peers, Question, ReceiptQuestion, RecentRequest},
 };
 
 use super::{Api, fresh, receipt, reply::Reply};
@@ -40,7 +40,9 @@ impl<S: Store> Api<S> {
             let assignment = ownership.assignment();
             let error = match self.gather_from(&assignment, fresh).await {
                 Ok(answered) if answered == SlotSet::ALL && ownership.is_valid() => return Ok(()),
-                Ok(_) => Error::new(ErrorKind::Unavailable, "some slots have no owner at the moment; retry in a moment"),
+                Ok(_) => {
+                    Error::new(ErrorKind::Unavailable, "some slots have no owner at the moment; retry in a moment")
+                }
                 Err(error) => error,
             };
             if begun.elapsed() > GATHER_MAX {

@@ -9,7 +9,11 @@ use hourlog::{
     wire::{PAGES_MAX, ReplayRequest},
 };
 
-use super::{Api, Reply, Request, replay, reply::at_least_one};
+use super::{
+    Api, Reply, Request,
+    replay::{self, Below},
+    reply::at_least_one,
+};
 
 /// Answers with as many pages as the request wants. Sends all of them but the last one, which it returns.
 pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Request) -> Result<Reply> {
@@ -26,4 +30,30 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
         (reply, rest) = page?;
     }
     Ok(reply)
+}
+
+/// Answers for a log that `instance` writes, with as many pages as the request wants and the stored checkpoint of that
+/// instance covers. Returns `None` if it does not cover the first one.
+///
+/// # Errors
+/// Those of a page.
+pub(super) async fn answer_below<S: Store>(
+    api: &Api<S>,
+    log: &LogId,
+    request: &Request,
+    instance: &str,
+) -> Result<Option<Reply>> {
+    let mut requested: ReplayRequest = request.body()?;
+    let Some(below) = Below::new(api, log, instance, &requested).await? else { return Ok(None) };
+    let pages = at_least_one("pages", requested.pages)?.unwrap_or(1).min(PAGES_MAX);
+    let Some((mut reply, mut rest)) = below.page(request, &requested).await? else { return Ok(None) };
+    for _ in 1..pages {
+        let Some(next) = rest else { break };
+        requested = ReplayRequest { wait: None, ..requested.after_page(next) };
+        let Some((page, after)) = below.page(request, &requested).await? else { break };
+        request.has_replied.store(true, Relaxed);
+        api.respond(&request.message, Ok(Reply { is_followed: true, ..reply }), true).await;
+        (reply, rest) = (page, after);
+    }
+    Ok(Some(reply))
 }

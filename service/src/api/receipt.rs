@@ -9,7 +9,10 @@ use hourlog::{
 
 use crate::peers::{Peers, ReceiptQuestion};
 
-use super::{Api, Reply, Request, fresh, held::{ANSWER_MAX, FRESH_MAX}};
+use super::{
+    Api, Reply, Request, fresh,
+    held::{ANSWER_MAX, FRESH_MAX},
+};
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, token: &str, request: &Request) -> Result<Reply> {
     let requested: ReceiptRequest = request.body()?;

@@ -25,7 +25,7 @@ use crate::{
     peers::{APPEND_ID, NOT_OWNER, Peers, RELAYED, REQUESTER, Replied},
 };
 
-use super::{Request, Scope, Served, Verb, reply::Reply};
+use super::{Request, Scope, Served, Verb, pages, reply::Reply};
 
 /// Longest wait for another owner of a log, after the instance that owns it has gone. Longer than others take it for
 /// alive.
@@ -79,6 +79,16 @@ impl<S: Store> Served<S> {
                 _ if is_relayed => return Answered::NotOwner,
                 Owner::Other(_) if Failpoint::RelayForgotten.is_active() => return here().await,
                 Owner::Other(id) => {
+                    if verb == Verb::Replay && !request.has_replied.load(Relaxed) {
+                        match pages::answer_below(api, &log, request, id).await {
+                            Ok(Some(reply)) => return Answered::Here(Ok(reply)),
+                            // The owner may know the log, or answer with the same error.
+                            Ok(None) | Err(_) => {}
+                        }
+                        if request.has_replied.load(Relaxed) {
+                            break;
+                        }
+                    }
                     api.health.counters.relayed.inc();
                     let relayed = tokio::select! {
                         relayed = self.relay(verb, request, id) => relayed,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hourlog::{
-    ArrivalCursor, Cursor, Error, ErrorKind, LogId, Offset, Position, Reason, Result,
+    ArrivalCursor, Cursor, Error, ErrorKind, LogId, Offset, Position, Reason, Result, Seq,
     read::{ArrivalQuery, End, Query},
     store::Store,
     wire::{HEADROOM_BYTES, Order, PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX, ReplayRequest, When},
@@ -122,6 +122,81 @@ fn request_at(position: Position, requested: ReplayRequest) -> Result<ReplayRequ
     }
     let after = position.previous().map(Cursor::Timeline);
     Ok(ReplayRequest { position: None, after, limit: Some(1), ..alone })
+}
+
+/// A log of another instance, as far as that one has stored it: what is archived up to there, every instance reads.
+pub(super) struct Below<'a, S> {
+    api: &'a Api<S>,
+    log: &'a LogId,
+    visible: Seq,
+}
+
+impl<'a, S: Store> Below<'a, S> {
+    /// Returns `None` if only the owner can answer the request.
+    pub(super) async fn new(
+        api: &'a Api<S>,
+        log: &'a LogId,
+        instance: &str,
+        requested: &ReplayRequest,
+    ) -> Result<Option<Self>> {
+        let is_last = |when: Option<When>| matches!(when, Some(When::Last));
+        let needs_owner = requested.fresh
+            || requested.seek
+            || requested.position.is_some()
+            || requested.condition.is_some()
+            || requested.text.is_some()
+            || requested.header.is_some()
+            || is_last(requested.from)
+            || is_last(requested.to)
+            || begins_at_newest(requested);
+        if needs_owner {
+            return Ok(None);
+        }
+        let source = api.sources.of_log(&api.store, log).await?;
+        let Some(stored) = api.health.ownership.stored_by(instance, source.stream()) else { return Ok(None) };
+        let epochs = source.epochs();
+        // An instance that has not learned of an epoch yet tells nothing about it.
+        if !epochs.is_newest(0, stored) {
+            return Ok(None);
+        }
+        Ok(Some(Self { api, log, visible: epochs.archived(log.slot(), stored.sequence()) }))
+    }
+
+    /// Reads and encodes a page. Returns also the cursor after which there may be more; `None` if the page would hold
+    /// something that is not stored yet.
+    pub(super) async fn page(
+        &self,
+        request: &Request,
+        requested: &ReplayRequest,
+    ) -> Result<Option<(Reply, Option<Cursor>)>> {
+        let Self { api, log, visible } = *self;
+        if let Some(Cursor::Arrival(cursor)) = requested.after
+            && (cursor.seq > visible || moved::moved(api, log, cursor).await?.is_some())
+        {
+            return Ok(None);
+        }
+        let limit =
+            at_least_one("limit", requested.limit)?.unwrap_or(PAGE_EVENTS_DEFAULT).min(PAGE_EVENTS_MAX) as usize;
+        let bytes = at_least_one("max_bytes", requested.max_bytes)?.map_or(PAGE_BYTES_DEFAULT, |bytes| bytes as usize);
+        let reply_bytes_max = api.client.max_payload().saturating_sub(HEADROOM_BYTES / 2);
+        let form = Form::of(request);
+        let (limit, bytes) = (limit.min(form.events_max(reply_bytes_max)), bytes.min(form.bytes_max(reply_bytes_max)));
+        let mut asked = Asked { request, size: (limit, bytes), wait: Duration::ZERO, turn: None };
+        asked.take_turn(api).await?;
+        let reading = api.reading(log, requested, limit, bytes).await?;
+        let read = reading::of_other(&api.store, log, &reading, visible).await?;
+        if !read.read.is_below() {
+            return Ok(None);
+        }
+        let (log, health, page) = (log.clone(), Arc::clone(&api.health), AnyPage::new(read, requested.after));
+        let encode = move || page.encode(&log, form, reply_bytes_max, &health.counters.replayed);
+        let (reply, rest) = encoded_elsewhere(encode).await?;
+        let reply = match asked.turn {
+            Some(turn) => reply.with_turn(turn),
+            None => reply,
+        };
+        Ok(Some((reply, rest)))
+    }
 }
 
 /// A request for a page, while it is answered.

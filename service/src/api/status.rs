@@ -7,11 +7,11 @@ use futures_util::future::join_all;
 use hourlog::{
     Result,
     store::Store,
-    wire::{ArchiveStatus, CounterStatus, DiskStatus, EmptyRequest, StatusReply},
+    wire::{ArchiveStatus, CounterStatus, DiskStatus, EmptyRequest, ShareStatus, StatusReply},
 };
 use tokio::time::timeout;
 
-use crate::health::SourceHealth;
+use crate::health::{Health, SourceHealth};
 
 use super::{Api, Reply, Request, discovery::OwnInstance};
 
@@ -44,6 +44,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, instance: &OwnInstance, reque
             rollbacks: health.rollbacks.load(Relaxed),
             disk,
         },
+        share: share(health),
         sources: health.sources.iter().map(|source| source.status(health.time.now())).collect(),
         counters: CounterStatus {
             ingested: counters.ingested.events.get(),
@@ -60,6 +61,20 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, instance: &OwnInstance, reque
             logs_awake: health.actors.load(Relaxed) as u64,
             logs_failed: health.actors_failed.load(Relaxed),
         },
+    })
+}
+
+/// Returns the part of this instance in a shared archive.
+fn share(health: &Health) -> Option<ShareStatus> {
+    let ownership = &health.ownership;
+    let assignment = ownership.assignment();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    ownership.is_shared().then(|| ShareStatus {
+        slots: count(assignment.own.len()),
+        since: assignment.since,
+        others: count(assignment.others.len()),
+        alive: ownership.is_valid(),
+        relayed: health.counters.relayed.get(),
     })
 }
 

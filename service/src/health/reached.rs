@@ -56,6 +56,15 @@ impl SlotsReached {
         }
     }
 
+    /// Limits what is archived of own slots, because the stream uses later sequences again.
+    pub(crate) fn limit(&self, to: u64) {
+        for slot in &mut self.lock().slots {
+            if let Reached::Own(sequence) = slot {
+                *sequence = to.min(*sequence);
+            }
+        }
+    }
+
     /// Forgets what is archived of own slots, because the archive may have lost it.
     pub(crate) fn forget(&self) {
         for slot in &mut self.lock().slots {
@@ -94,6 +103,10 @@ mod tests {
         assert_eq!((reached.of(0), reached.of(1)), (Reached::Own(40), Reached::Other(Seq::new(1, 7))));
         reached.assign(std::array::from_fn(|slot| (slot == 1).then_some(8)));
         assert_eq!((reached.of(0), reached.of(1)), (Reached::Other(Seq::MIN), Reached::Own(8)));
+        reached.limit(9);
+        assert_eq!(reached.of(1), Reached::Own(8));
+        reached.limit(3);
+        assert_eq!(reached.of(1), Reached::Own(3));
         reached.forget();
         assert_eq!(reached.of(1), Reached::Own(0));
     }

@@ -591,7 +591,8 @@ mod tests {
 
     #[test]
     fn an_instance_without_slots_reads_on_from_the_slot_that_is_furthest() {
-        let checkpoint = Checkpoint::load(&rows(&[20, 50, 20]), &epochs(), SlotSet::NONE, DURABLE_AFTER, Instant::now());
+        let checkpoint =
+            Checkpoint::load(&rows(&[20, 50, 20]), &epochs(), SlotSet::NONE, DURABLE_AFTER, Instant::now());
         assert_eq!(checkpoint.taken(), progress(50));
         assert!(!checkpoint.wants(1, 51));
     }

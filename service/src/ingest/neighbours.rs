@@ -79,6 +79,12 @@ impl<S: Store> Ingest<S> {
             || self.decoder.may_refuse()
     }
 
+    /// Tells the other instances how far this one is stored, so that they can read up to there.
+    pub(super) fn tell_stored(&self) {
+        let stored = self.checkpoint.stored().message.sequence;
+        self.args.ownership.stored(self.name(), self.decoder.epochs().seq(0, stored));
+    }
+
     /// Takes the epochs that another instance has begun, and the newest messages that others have handed out.
     pub(super) async fn learn(&mut self) -> Result<()> {
         if !self.args.ownership.is_shared() || self.assignment.others.is_empty() {
@@ -92,10 +98,10 @@ impl<S: Store> Ingest<S> {
             let (source, sources) = (Arc::clone(source), Arc::clone(sources));
             self.drain_in_flight().await?;
             source.health.archived.send_modify(|archived| *archived = (*archived).min(from - 1));
+            source.health.slots.limit(from - 1);
             source.epochs.send_replace(Arc::new(stored));
             self.decoder = Decoder::new(&source, &sources);
             self.checkpoint.fork(from);
-            source.health.slots.assign(self.checkpoint.floors());
             source.health.limit_catch_up(from - 1);
         }
         self.checkpoint.learn_heads(&rows, self.decoder.epochs());

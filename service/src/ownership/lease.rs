@@ -4,9 +4,9 @@
 //! stream has no leader. The bucket itself shows people who is alive (`nats kv ls`).
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -28,7 +28,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Assignment, Ownership, Paused,
+    Assignment, Ownership, SourceState, Told, lock,
     members::{InstanceId, LEASE_BEATS, Members},
 };
 use crate::repeats::Repeats;
@@ -63,9 +63,9 @@ struct Heartbeat {
     /// True for the first one, which the others answer. The instance does not take slots over yet.
     #[serde(default)]
     is_first: bool,
-    /// The streams that the instance has stopped reading, with nothing of them under way.
+    /// How far it has come with each source.
     #[serde(default)]
-    paused: BTreeSet<String>,
+    sources: BTreeMap<String, SourceState>,
 }
 
 /// What a starting instance needs to join the others.
@@ -117,7 +117,7 @@ impl Join<'_> {
             since: now,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             is_first: true,
-            paused: BTreeSet::new(),
+            sources: BTreeMap::new(),
         };
         let renewal = Renewal {
             client: client.clone(),
@@ -143,7 +143,9 @@ impl Join<'_> {
             let subject = renewal.subject(">");
             return Err(Error::new(
                 ErrorKind::NotAllowed,
-                format!("the service does not hear its own heartbeat; allow its user to publish and subscribe to {subject}"),
+                format!(
+                    "the service does not hear its own heartbeat; allow its user to publish and subscribe to {subject}"
+                ),
             ));
         }
         let assignment = watch::Sender::new(Arc::new(assignment(0, &members, false, clock)));
@@ -152,7 +154,7 @@ impl Join<'_> {
             id: Arc::clone(&id),
             assignment: assignment.subscribe(),
             heard: Some(heard_at.subscribe()),
-            paused: Arc::default(),
+            told: Arc::default(),
         };
         tracing::info!(
             instance = &*id,
@@ -169,7 +171,7 @@ impl Join<'_> {
             assignment,
             heard_at,
             beats_since_lapse: LEASE_BEATS,
-            paused: Arc::clone(&ownership.paused),
+            told: Arc::clone(&ownership.told),
             clock,
         };
         let task = tokio::spawn(listening.run(heard, stop.clone()));
@@ -253,8 +255,8 @@ impl Renewal {
         let is_coming = heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_first);
         let has_changed = (is_own || !is_coming) && members.beat(id);
         let is_question = !is_own && is_coming;
-        let paused = heartbeat.filter(|_| !is_own).map(|heartbeat| (id.to_owned(), heartbeat.paused));
-        Heard { has_changed, is_own, is_question, paused }
+        let told = heartbeat.filter(|_| !is_own).map(|heartbeat| (id.to_owned(), heartbeat.sources));
+        Heard { has_changed, is_own, is_question, told }
     }
 }
 
@@ -265,8 +267,8 @@ struct Heard {
     is_own: bool,
     /// An instance starts and wants to hear the others.
     is_question: bool,
-    /// The streams that another instance has stopped reading.
-    paused: Option<(String, BTreeSet<String>)>,
+    /// How far another instance has come.
+    told: Option<(String, BTreeMap<String, SourceState>)>,
 }
 
 /// The task that renews the lease and hears the others.
@@ -279,7 +281,7 @@ struct Listening {
     /// Number of own heartbeats since the last silence. While there are few, those that have taken the slots over
     /// meanwhile may not have been heard yet.
     beats_since_lapse: u64,
-    paused: Arc<Paused>,
+    told: Arc<Told>,
     clock: Clock,
 }
 
@@ -310,10 +312,10 @@ impl Listening {
                 }
                 message = heard.next() => {
                     let Some(message) = message else { return };
-                    let Heard { has_changed, is_own, is_question, paused } =
+                    let Heard { has_changed, is_own, is_question, told } =
                         self.renewal.note(&mut self.members, &message);
-                    if let Some((id, paused)) = paused {
-                        self.paused.others.lock().unwrap_or_else(PoisonError::into_inner).insert(id, paused);
+                    if let Some((id, sources)) = told {
+                        lock(&self.told.others).insert(id, sources);
                     }
                     let mut must_assign = false;
                     if is_own {
@@ -330,6 +332,10 @@ impl Listening {
                     if is_question && is_alive && !is_stopped_by_test() {
                         let _ = self.renewal.beat(&self.heartbeat()).await;
                     }
+                    let alive = &self.members;
+                    if has_changed {
+                        lock(&self.told.others).retain(|id, _| alive.contains(id));
+                    }
                     if has_changed || must_assign {
                         self.assign();
                     }
@@ -339,8 +345,8 @@ impl Listening {
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        let paused = self.paused.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Heartbeat { is_first: false, paused, ..self.renewal.heartbeat.clone() }
+        let sources = lock(&self.told.own).clone();
+        Heartbeat { is_first: false, sources, ..self.renewal.heartbeat.clone() }
     }
 
     fn assign(&mut self) {

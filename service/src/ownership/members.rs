@@ -143,7 +143,10 @@ mod tests {
                 *slots.entry(owner.expect("somebody is alive")).or_default() += 1;
             }
             let fair = usize::from(SLOTS) / count;
-            assert!(slots.len() == count && slots.values().all(|slots| (fair / 2..=fair * 2).contains(slots)), "{slots:?}");
+            assert!(
+                slots.len() == count && slots.values().all(|slots| (fair / 2..=fair * 2).contains(slots)),
+                "{slots:?}"
+            );
         }
     }
 

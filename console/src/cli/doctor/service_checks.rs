@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hourlog::{
     Error, ErrorKind, LogId, Offset, Record,
-    wire::{ComponentStatus, DiskStatus, LogReply, SourceStatus, Span, StatusReply},
+    wire::{ComponentStatus, DiskStatus, LogReply, ShareStatus, SourceStatus, Span, StatusReply},
 };
 
 use crate::{
@@ -71,6 +71,27 @@ pub(super) fn archives(statuses: &[StatusReply]) -> Option<Finding> {
             "stop one instance, or give it a --prefix and a --stream of its own",
         )
     })
+}
+
+/// Judges the division of work among the instances over a shared archive.
+pub(super) fn shares(statuses: &[StatusReply]) -> Option<Finding> {
+    let shares: Vec<&ShareStatus> = statuses.iter().filter_map(|status| status.share.as_ref()).collect();
+    if shares.is_empty() {
+        return None;
+    }
+    let slots: Vec<String> = shares.iter().map(|share| share.slots.to_string()).collect();
+    let owned = format!("{} with {} of 64 slots", counted(shares.len() as u64, "instance"), slots.join(" and "));
+    let advice = "if this stays for more than ten seconds, read the trace of the instances; restart one that is stuck";
+    if let Some(deaf) = statuses.iter().find(|status| status.share.as_ref().is_some_and(|share| !share.alive)) {
+        let found = format!("{owned}; {} does not hear its own heartbeats", deaf.instance);
+        return Some(Finding::fail("instances", found, "check its connection to NATS and its permissions"));
+    }
+    let known = shares.iter().all(|share| share.others as usize + 1 == shares.len());
+    if !known || shares.iter().map(|share| share.slots).sum::<u32>() != 64 {
+        let found = format!("{owned}; they do not know each other, or one has not replied");
+        return Some(Finding::warn("instances", found, advice));
+    }
+    Some(Finding::ok("instances", owned))
 }
 
 /// Judges the status of one instance: its archive, its disk and its streams.
@@ -289,6 +310,7 @@ mod tests {
             poison_messages: 0,
         };
         StatusReply {
+            share: None,
             instance: "i".to_owned(),
             version: "0.1.0".to_owned(),
             started: at,
@@ -436,6 +458,26 @@ mod tests {
         ] {
             let status = DiskStatus { journal_bytes: 1, table_bytes: 2, free_bytes, total_bytes };
             assert_eq!(disk(&status).state, state, "{free_bytes} of {total_bytes}");
+        }
+    }
+
+    #[test]
+    fn instances_that_do_not_share_all_slots_are_reported() {
+        let share = |slots, others, alive| {
+            let since = "2018-02-04T21:56:42Z".parse().expect("a valid time");
+            let share = Some(ShareStatus { slots, since, others, alive, relayed: 0 });
+            StatusReply { share, ..healthy() }
+        };
+        let judged = |statuses: &[StatusReply]| shares(statuses).map(|finding| (finding.state, finding.found));
+        assert_eq!(judged(&[healthy()]), None);
+        let (state, found) = judged(&[share(40, 1, true), share(24, 1, true)]).expect("they share an archive");
+        assert_eq!((state, found.as_str()), (Severity::Ok, "2 instances with 40 and 24 of 64 slots"));
+        for (statuses, expected) in [
+            ([share(64, 0, true), share(24, 1, true)], Severity::Warn),
+            ([share(32, 2, true), share(32, 2, true)], Severity::Warn),
+            ([share(40, 1, true), share(24, 1, false)], Severity::Fail),
+        ] {
+            assert_eq!(judged(&statuses).map(|(state, _)| state), Some(expected));
         }
     }
 
