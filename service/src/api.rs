@@ -320,7 +320,8 @@ impl<S: Store> Served<S> {
         let begun = Instant::now();
         let (message, place, answered, is_one_of_several) = match place {
             Ok(place) => {
-                let append_id = if verb == Verb::Append { relay::append_id(&message) } else { String::new() };
+                let append_id =
+                    if verb == Verb::Append { relay::append_id(&message, is_relayed) } else { String::new() };
                 let (progress, has_replied) = (Progress::default(), AtomicBool::default());
                 let request = Request { message: compact(message), place, progress, has_replied, append_id };
                 let answered = tokio::select! {

@@ -320,6 +320,7 @@ impl<S: Store> Ingest<S> {
         checkpoint_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stream_check = interval_at(time::Instant::now() + STREAM_CHECK_INTERVAL, STREAM_CHECK_INTERVAL);
         let (shutdown, health) = (self.args.shutdown.clone(), Arc::clone(&self.args.source.health));
+        let mut pauses = self.args.ownership.pauses();
         if Failpoint::IngestStands.is_active() {
             std::future::pending::<()>().await;
         }
@@ -331,6 +332,8 @@ impl<S: Store> Ingest<S> {
                 () = shutdown.cancelled() => return Ok(ReadEnd::Shutdown),
                 _ = losses.changed() => return Err(self.lost_connection(&mut reader).await),
                 _ = rollbacks.changed() => return Ok(ReadEnd::NeedsCatchUp),
+                // Another instance has stopped reading, perhaps because the stream has forked.
+                Ok(()) = pauses.changed() => health.check_stream.notify_one(),
                 Ok(()) = assignments.changed() => return Ok(ReadEnd::Reassigned),
                 Some(archived) = self.in_flight.next() => self.end_oldest_chunk(archived)?,
                 reply = reply_of(&mut self.archive_request) => match reply {
@@ -663,6 +666,10 @@ impl<S: Store> Ingest<S> {
         let gained = assignment.own.without(kept);
         self.checkpoint.reassign(assignment.own, assignment.is_regained, &sources, self.decoder.epochs());
         self.in_flight.clear();
+        if gained.contains(0) {
+            // The former owner has kept the list.
+            source.health.restore_losses(Losses::load(&self.args.store, source.stream()).await?);
+        }
         let until = self.checkpoint.head().map_or(0, |head| head.sequence);
         let from = self.checkpoint.taken().message.sequence + 1;
         // Before the slots are shown as own ones: readers must not miss what they have seen from another instance. The

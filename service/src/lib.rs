@@ -192,6 +192,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
             jetstream: &jetstream,
             stream: &settings.stream,
             archive: &archive,
+            prefix: &settings.prefix,
             replicas: settings.wal_replicas,
             clock: settings.clock,
         };

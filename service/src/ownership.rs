@@ -81,6 +81,8 @@ pub(crate) struct Ownership {
 struct Told {
     own: Mutex<BTreeMap<String, SourceState>>,
     others: Mutex<BTreeMap<String, BTreeMap<String, SourceState>>>,
+    /// Number of heartbeats of others that have stopped reading a stream.
+    pauses: watch::Sender<u64>,
 }
 
 /// How far an instance has come with a source.
@@ -152,6 +154,11 @@ impl Ownership {
 
     fn tell(&self, stream: &str, change: impl FnOnce(&mut SourceState)) {
         change(lock(&self.told.own).entry(stream.to_owned()).or_default());
+    }
+
+    /// Returns the number of heartbeats of others that have stopped reading a stream, as it changes.
+    pub(crate) fn pauses(&self) -> watch::Receiver<u64> {
+        self.told.pauses.subscribe()
     }
 
     /// Returns true if all others have stopped reading a stream.

@@ -65,6 +65,8 @@ impl Question for HeldRequest {
 /// The part of an instance in what is archived.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Held {
+    /// The slots of the instance.
+    pub(crate) slots: Vec<u8>,
     /// For each source, the slots with the number of the seq up to which each is archived.
     pub(crate) archived: Vec<(String, Vec<(u8, i64)>)>,
     /// The unwritten rows.

@@ -43,6 +43,8 @@ mod header_case;
 mod http;
 #[path = "service/ids.rs"]
 mod ids;
+#[path = "service/instances.rs"]
+mod instances;
 #[path = "service/kit.rs"]
 mod kit;
 #[path = "service/life.rs"]

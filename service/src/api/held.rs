@@ -63,22 +63,20 @@ impl<S: Store> Api<S> {
     async fn held_by(&self, instance: &str, fresh: bool) -> Result<SlotSet> {
         let peers = Peers::new(&self.client, &self.settings.prefix);
         let (mut request, mut rows) = (HeldRequest { fresh, ..HeldRequest::default() }, Vec::new());
-        let mut slots = SlotSet::NONE;
-        loop {
+        let slots = loop {
             let limit = if request.fresh { FRESH_MAX } else { ANSWER_MAX };
             let held = peers.ask(instance, &request, limit).await?;
             for (stream, archived) in &held.archived {
                 let Some(source) = self.sources.iter().find(|source| **source.stream() == **stream) else { continue };
                 let numbers = archived.iter().map(|(slot, number)| (*slot, Seq::from_number(*number)));
                 numbers.for_each(|(slot, seq)| source.health.slots.note_other(slot, seq));
-                slots = archived.iter().map(|(slot, _)| *slot).collect();
             }
             rows.extend(held.rows);
             match held.next {
                 Some(next) => request = HeldRequest { after: Some(next), fresh: false },
-                None => break,
+                None => break held.slots.into_iter().collect(),
             }
-        }
+        };
         let rows = rows.into_iter().map(|(log, rows)| {
             let rows: Result<Vec<_>> = rows.into_iter().map(LentRow::into_row).collect();
             Ok((log, rows?))
@@ -126,7 +124,7 @@ impl<S: Store> Api<S> {
         let count: usize = rows.iter().map(|(_, rows)| rows.len()).sum();
         let next = rows.last().filter(|_| count >= ROWS_MAX).map(|(log, _)| log.clone());
         let rows = rows.into_iter().map(|(log, rows)| (log, rows.iter().map(LentRow::of).collect()));
-        Ok(Held { archived, rows: rows.collect(), next })
+        Ok(Held { slots: own.iter().collect(), archived, rows: rows.collect(), next })
     }
 
     /// Returns the events of each of `logs` that arrived during the last minute, as their owners know them.

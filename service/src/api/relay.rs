@@ -189,7 +189,7 @@ impl<S: Store> Served<S> {
 }
 
 /// Returns the id under which an append is published when its requester gives none: the same for each attempt.
-pub(super) fn append_id(message: &Message) -> String {
-    let given = message.headers.as_ref().and_then(|headers| headers.get(APPEND_ID));
+pub(super) fn append_id(message: &Message, is_relayed: bool) -> String {
+    let given = message.headers.as_ref().and_then(|headers| headers.get(APPEND_ID)).filter(|_| is_relayed);
     given.map_or_else(|| nuid::next().to_string(), ToString::to_string)
 }

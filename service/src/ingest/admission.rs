@@ -65,16 +65,25 @@ impl<S: Store> Ingest<S> {
         messages: impl Iterator<Item = (&'a str, MessageKey)>,
     ) -> (HashMap<LogId, MessageKey>, u64) {
         let (mut unknown, mut last, admits) = (HashMap::new(), 0, self.admits());
-        let IngestArgs { sources, source, new_logs, .. } = &self.args;
         for (subject, key) in messages {
             last = last.max(key.sequence);
-            let Some(log) = self.decoder.unseen(subject) else { continue };
+            let is_own = self.part(subject, key.sequence).writes;
+            let unseen = match (is_own, admits) {
+                (true, _) => self.decoder.unseen(subject),
+                (false, true) => self.decoder.unseen_elsewhere(subject),
+                (false, false) => None,
+            };
+            let Some(log) = unseen else { continue };
+            let IngestArgs { sources, source, new_logs, .. } = &self.args;
             let is_other = sources.owner(&log).is_some_and(|owner| !Arc::ptr_eq(owner, source));
-            let is_own = admits || self.checkpoint.wants(log.slot(), key.sequence);
-            if !is_own || is_other || log.is_system() || unknown.contains_key(&log) || new_logs.knows(&log) {
+            if is_other || log.is_system() || unknown.contains_key(&log) {
                 continue;
             }
-            if !self.decoder.refusals().contains(key.sequence) {
+            if new_logs.knows(&log) {
+                if !is_own {
+                    self.decoder.exists_elsewhere(subject);
+                }
+            } else if !self.decoder.refusals().contains(key.sequence) {
                 unknown.insert(log, key);
             }
         }
@@ -83,12 +92,13 @@ impl<S: Store> Ingest<S> {
 
     /// Looks up which of these logs exist, in the order of their first messages.
     async fn look_up(&self, unknown: HashMap<LogId, MessageKey>) -> Result<Vec<(LogId, MessageKey, bool)>> {
-        let (store, epochs) = (&self.args.store, self.decoder.epochs());
+        let store = &self.args.store;
         let (logs, keys): (Vec<LogId>, Vec<MessageKey>) = unknown.into_iter().unzip();
         let rows = store.look_up(&logs).await?;
         let found = logs.into_iter().zip(keys).zip(rows).map(|((log, key), (row, deleted_to))| {
-            // The events of a deleted log do not create it again, so they are not new.
-            let exists = row.is_some() || deleted_to >= epochs.seq(log.slot(), key.sequence);
+            // A log that was deleted was let in before, and is again: so all instances decide the same, whatever they
+            // remember.
+            let exists = row.is_some() || deleted_to > Seq::MIN;
             (log, key, exists)
         });
         let mut found: Vec<_> = found.collect();

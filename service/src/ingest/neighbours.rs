@@ -14,6 +14,7 @@ use hourlog::{
 
 use super::{Ingest, IngestArgs};
 use crate::{
+    losses::Losses,
     ownership::{Owner, SlotSet},
     peers::{ArchivedRequest, Peers},
     stream::{
@@ -91,6 +92,9 @@ impl<S: Store> Ingest<S> {
             return Ok(());
         }
         let IngestArgs { store, source, sources, .. } = &self.args;
+        if !self.leads() {
+            source.health.restore_losses(Losses::load(store, source.stream()).await?);
+        }
         let stored = Epochs::read(store, source.stream()).await?;
         let rows = store.sources(source.stream()).await?;
         if let Some(from) = stored.begun_since(self.decoder.epochs()) {

@@ -56,6 +56,8 @@ struct Heartbeat {
     v: u32,
     /// The archive of the instance.
     archive: String,
+    /// The prefix of its subjects.
+    prefix: String,
     /// The time of its start.
     since: Offset,
     /// Version of the program.
@@ -76,6 +78,7 @@ pub(crate) struct Join<'a> {
     /// The stream whose slots the instances share.
     pub(crate) stream: &'a str,
     pub(crate) archive: &'a str,
+    pub(crate) prefix: &'a str,
     pub(crate) replicas: usize,
     pub(crate) clock: Clock,
 }
@@ -108,12 +111,13 @@ impl Join<'_> {
     /// # Errors
     /// [`ErrorKind::NotAllowed`] if the bucket cannot be made, [`ErrorKind::Unavailable`] if NATS does not answer.
     pub(crate) async fn join(self) -> Result<(Ownership, Lease)> {
-        let Self { client, jetstream, stream, archive, replicas, clock } = self;
+        let Self { client, jetstream, stream, archive, prefix, replicas, clock } = self;
         let now = clock();
         let id: InstanceId = nuid::next().to_string().into();
         let heartbeat = Heartbeat {
             v: VERSION,
             archive: archive.to_owned(),
+            prefix: prefix.to_owned(),
             since: now,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             is_first: true,
@@ -134,6 +138,7 @@ impl Join<'_> {
         let begun = Instant::now();
         let mut wait = HEARD_MAX;
         while let Ok(Some(message)) = timeout(wait.saturating_sub(begun.elapsed()), heard.next()).await {
+            renewal.check(&message)?;
             renewal.note(&mut members, &message);
             if members.contains(&id) {
                 wait = wait.min(begun.elapsed() + ANSWERS_MAX).min(HEARD_MAX);
@@ -240,6 +245,24 @@ impl Renewal {
         self.client.publish(self.subject(&self.id), value.into()).await.map_err(unavailable)
     }
 
+    /// Refuses to start beside an instance whose requests this one would not get.
+    fn check(&self, message: &async_nats::Message) -> Result<()> {
+        let heartbeat: Option<Heartbeat> = serde_json::from_slice(&message.payload).ok();
+        match heartbeat.filter(|heartbeat| heartbeat.archive == self.heartbeat.archive) {
+            Some(Heartbeat { prefix, .. }) if prefix != self.heartbeat.prefix => Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "another instance over this archive answers below the subject {prefix}; give --prefix {prefix}"
+                ),
+            )),
+            Some(Heartbeat { v, version, .. }) if v > VERSION => {
+                tracing::warn!(version, "an instance of a newer version runs; upgrade this one soon");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Notes a message of the bucket. Returns what it means.
     fn note(&self, members: &mut Members, message: &async_nats::Message) -> Heard {
         let Some(id) = message.subject.rsplit('.').next() else { return Heard::default() };
@@ -315,6 +338,9 @@ impl Listening {
                     let Heard { has_changed, is_own, is_question, told } =
                         self.renewal.note(&mut self.members, &message);
                     if let Some((id, sources)) = told {
+                        if sources.values().any(|state| state.is_paused) {
+                            self.told.pauses.send_modify(|pauses| *pauses += 1);
+                        }
                         lock(&self.told.others).insert(id, sources);
                     }
                     let mut must_assign = false;

@@ -91,9 +91,18 @@ pub(crate) struct Decoder {
     sources: Option<Arc<Sources>>,
     epochs: Arc<Epochs>,
     subjects: HashMap<String, LogId, foldhash::fast::RandomState>,
-    /// The slot of the log that a subject names; `None` for a subject that names no log.
-    slots: HashMap<String, Option<u8>, foldhash::fast::RandomState>,
+    /// What a subject says to an instance that need not decode its messages.
+    slots: HashMap<String, Named, foldhash::fast::RandomState>,
     refusals: Refusals,
+}
+
+/// What is known of the log that a subject names.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    /// Its slot; `None` for a subject that names no log.
+    slot: Option<u8>,
+    /// True if the log is known to exist.
+    exists: bool,
 }
 
 impl Decoder {
@@ -120,15 +129,32 @@ impl Decoder {
 
     /// Returns the slot of the log that `subject` names; `None` if it names no log.
     pub(crate) fn slot(&mut self, subject: &str) -> Option<u8> {
-        if let Some(slot) = self.slots.get(subject) {
-            return *slot;
+        self.named(subject).slot
+    }
+
+    /// Returns the log of `subject`, which another instance writes, unless it is known to exist.
+    pub(crate) fn unseen_elsewhere(&mut self, subject: &str) -> Option<LogId> {
+        if self.named(subject).exists { None } else { self.source.mapping.log(subject).ok() }
+    }
+
+    /// Notes that the log of `subject`, which another instance writes, exists.
+    pub(crate) fn exists_elsewhere(&mut self, subject: &str) {
+        if let Some(named) = self.slots.get_mut(subject) {
+            named.exists = true;
+        }
+    }
+
+    fn named(&mut self, subject: &str) -> Named {
+        if let Some(named) = self.slots.get(subject) {
+            return *named;
         }
         if self.slots.len() >= SUBJECTS_MAX {
             self.slots.clear();
         }
         let slot = self.source.mapping.log(subject).ok().map(|log| log.slot());
-        self.slots.insert(subject.to_owned(), slot);
-        slot
+        let named = Named { slot, exists: false };
+        self.slots.insert(subject.to_owned(), named);
+        named
     }
 
     /// Returns the log of `subject` if it was not decoded before.
