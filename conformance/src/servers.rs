@@ -3,12 +3,14 @@
 
 mod backups;
 mod cassandra;
+mod cassandra_cluster;
 mod certificates;
 mod disk;
 mod files;
 mod hourlogd;
 mod identities;
 mod nats;
+mod nats_cluster;
 mod process;
 mod proxy;
 mod recorder;
@@ -17,12 +19,14 @@ mod service;
 pub use self::{
     backups::{StreamBackup, StreamMessage, StreamRestore, stream_messages},
     cassandra::CassandraNode,
+    cassandra_cluster::CassandraCluster,
     certificates::Certificates,
     disk::with_small_disk,
     files::{copy_directory, replace_directory},
     hourlogd::HourlogdProcess,
     identities::{Nkey, Operator},
     nats::{NatsOptions, NatsServer, nats_server_binary},
+    nats_cluster::NatsCluster,
     process::READY_TIMEOUT,
     proxy::Proxy,
     recorder::Recorder,
