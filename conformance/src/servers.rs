@@ -9,6 +9,7 @@ mod disk;
 mod files;
 mod hourlogd;
 mod identities;
+mod memory;
 mod nats;
 mod nats_cluster;
 mod process;
@@ -25,6 +26,7 @@ pub use self::{
     files::{copy_directory, replace_directory},
     hourlogd::HourlogdProcess,
     identities::{Nkey, Operator},
+    memory::Memory,
     nats::{NatsOptions, NatsServer, nats_server_binary},
     nats_cluster::NatsCluster,
     process::READY_TIMEOUT,

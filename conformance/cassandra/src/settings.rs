@@ -35,8 +35,9 @@ const PROPERTIES: [&str; 5] = [
 pub(crate) fn java(directory: &Path, libraries: &Path, place: &Place) -> Vec<String> {
     let memory: &[&str] = match place.is_alone() {
         true => &["-Xms512m", "-Xmx1g"],
-        // The nodes of a cluster share the memory and the processors of the machine.
-        false => &["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"],
+        // The nodes of a cluster share the memory and the processors of the machine. Optimising their code takes longer
+        // than most tests.
+        false => &["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
     };
     let mut arguments: Vec<String> = memory.iter().map(|&argument| argument.to_owned()).collect();
     for (flag, names) in [("--add-exports", EXPORTS), ("--add-opens", OPENS)] {
