@@ -110,6 +110,7 @@ impl ClusterNemesis<'_> {
                 self.instances[index].process().resume();
             }
             ClusterDisruption::StopLease => {
+                self.prober.begin("lease stopped");
                 self.instances[index].stop_lease(true);
                 sleep(LEASE_STOPPED).await;
                 self.instances[index].stop_lease(false);
