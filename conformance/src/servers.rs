@@ -3,12 +3,15 @@
 
 mod backups;
 mod cassandra;
+mod cassandra_cluster;
 mod certificates;
 mod disk;
 mod files;
 mod hourlogd;
 mod identities;
+mod memory;
 mod nats;
+mod nats_cluster;
 mod process;
 mod proxy;
 mod recorder;
@@ -17,12 +20,15 @@ mod service;
 pub use self::{
     backups::{StreamBackup, StreamMessage, StreamRestore, stream_messages},
     cassandra::CassandraNode,
+    cassandra_cluster::CassandraCluster,
     certificates::Certificates,
     disk::with_small_disk,
     files::{copy_directory, replace_directory},
     hourlogd::HourlogdProcess,
     identities::{Nkey, Operator},
+    memory::Memory,
     nats::{NatsOptions, NatsServer, nats_server_binary},
+    nats_cluster::NatsCluster,
     process::READY_TIMEOUT,
     proxy::Proxy,
     recorder::Recorder,

@@ -89,7 +89,8 @@ fn cassandra() -> Result<Cassandra> {
     Ok(node)
 }
 
-fn programs() -> Result<Programs> {
+/// Finds the programs of a node. Downloads Cassandra once.
+pub(crate) fn programs() -> Result<Programs> {
     Ok(Programs { java: java()?, libraries: libraries()? })
 }
 

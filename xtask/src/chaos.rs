@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let mut chaos = workspace.cargo();
     chaos.args(["run", "-p", "conformance", "--features", "chaos", "--bin", "chaos", "--", "--hourlogd"]);
     chaos.arg(hourlogd).args(arguments);
-    if arguments.iter().any(|argument| argument == "--cql") {
+    if arguments.iter().any(|argument| argument == "--cql" || argument == "--cluster") {
         cassandra::export_programs(&mut chaos)?;
     }
     process::run(chaos.env(tools::NATS_SERVER_VARIABLE, nats_server))

@@ -5,6 +5,7 @@ mod cassandra;
 mod chaos;
 mod ci;
 mod clients;
+mod cluster;
 mod demo;
 mod imports;
 mod instructions;
@@ -60,7 +61,7 @@ enum Task {
     Instructions(instructions::Options),
     /// Kill servers for some minutes, then check that every acknowledged event is in the archive
     Chaos {
-        /// Arguments for the chaos test, such as --minutes 10 --seed 1 or --cql
+        /// Arguments for the chaos test, such as --minutes 10 --seed 1, --cql or --cluster
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },

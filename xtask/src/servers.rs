@@ -35,7 +35,7 @@ pub(crate) struct Servers {
     database: Option<Node>,
     logs: [PathBuf; 2],
     /// Held while the directory is in use.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Options to start the servers with.
@@ -69,7 +69,7 @@ pub(crate) struct Archive {
 impl Servers {
     /// Starts both servers and waits until they answer.
     pub(crate) fn start(setup: &Setup) -> Result<Self> {
-        let lock = lock(&setup.directory)?;
+        let lock = Lock::take(&setup.directory)?;
         if setup.empty && setup.directory.exists() {
             fs::remove_dir_all(&setup.directory)?;
         }
@@ -185,17 +185,25 @@ fn start_nats_server(setup: &Setup, log: &Path) -> Result<(Server, String)> {
     Ok((server, url))
 }
 
-/// Locks the directory: two runs would delete each other's files.
-fn lock(directory: &Path) -> Result<File> {
-    let path = directory.with_extension("lock");
-    fs::create_dir_all(directory.parent().context("the directory has no parent")?)?;
-    let file = File::create(&path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => {
-            bail!("other servers already use {}; stop them first", Workspace::short_path(directory))
+/// The lock of a directory: two runs would delete each other's files.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+
+impl Lock {
+    /// Locks the directory until it is dropped. Fails if another run holds it.
+    pub(crate) fn take(directory: &Path) -> Result<Self> {
+        let path = directory.with_extension("lock");
+        fs::create_dir_all(directory.parent().context("the directory has no parent")?)?;
+        let file = File::create(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(fs::TryLockError::WouldBlock) => {
+                bail!("other servers already use {}; stop them first", Workspace::short_path(directory))
+            }
+            Err(fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
         }
-        Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }
 
@@ -205,7 +213,7 @@ fn log_output<'a>(command: &'a mut Command, log: &Path) -> Result<&'a mut Comman
 }
 
 /// Prints the last lines of a server's log, and returns the error.
-fn with_last_lines(error: anyhow::Error, log: &Path) -> anyhow::Error {
+pub(crate) fn with_last_lines(error: anyhow::Error, log: &Path) -> anyhow::Error {
     if error.is::<process::Interrupted>() {
         return error;
     }

@@ -1,15 +1,20 @@
-//! One real CQL node without a container: Apache Cassandra on the installed JDK.
+//! Real CQL nodes without a container: Apache Cassandra on the installed JDK.
 //!
 //! A node has its own directory and ports, and is killed when it is dropped. A test can kill it,
 //! pause it and roll back its files. The arguments are those of Cassandra's start script for JDK
 //! 17, without the ones that make a node wait for others.
+//!
+//! - [`Cassandra`]: a node, by itself or in a cluster; [`Place`]: its address and its share of the cluster.
+//! - [`free_ports`]: ports for it, and for other servers that restart.
 
+mod place;
+mod ports;
 mod settings;
 
 use std::{
+    collections::HashSet,
     env,
     fs::{self, File},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -22,11 +27,13 @@ use nix::{
 };
 use tempfile::TempDir;
 
+pub use self::{place::Place, ports::free_ports};
+
 /// The timeout of a start. It takes ten seconds, and longer on a busy machine.
 pub const READY_TIME_MAX: Duration = Duration::from_secs(120);
 /// The interval between checks that a node is ready.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// The user of every node, and its password.
+/// The user of a node by itself, and its password. Clusters accept every user.
 pub const USER: &str = "cassandra";
 
 /// The environment variable with the Java of [`Programs`].
@@ -38,6 +45,8 @@ const LIBRARIES_VARIABLE: &str = "HOURLOG_CASSANDRA";
 const READY: &str = "Starting listening for CQL clients";
 /// The line that a node logs on its first start, once its user exists.
 const USER_CREATED: &str = "Created default superuser role";
+/// The ends of the lines that a node logs about each other node of its cluster.
+const PEER_STATES: [(&str, bool); 2] = [(" is now UP", true), (" is now DOWN", false)];
 
 /// The programs that a node consists of.
 #[derive(Debug, Clone)]
@@ -76,9 +85,9 @@ pub struct Cassandra {
     directory: TempDir,
     /// The part of `cassandra.yaml` that every node needs.
     settings: String,
-    ports: [u16; 2],
+    place: Place,
     child: Child,
-    /// True once the node has created its user.
+    /// True once the node has created its user, or if it needs none.
     has_user: bool,
 }
 
@@ -97,14 +106,25 @@ impl Cassandra {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_with(programs: &Programs, more_settings: &str) -> Result<Self> {
+        Self::start_at(programs, Place::alone()?, more_settings)
+    }
+
+    /// As [`start_with`](Self::start_with), at a given place.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_at(programs: &Programs, place: Place, more_settings: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let ports = free_ports()?;
-        let certificate = settings::make_certificate(&programs.java, directory.path())?;
-        let settings = settings::node(&data_directory(directory.path()), ports, &certificate);
+        let certificate = match place.is_alone() {
+            true => Some(settings::make_certificate(&programs.java, directory.path())?),
+            false => None,
+        };
+        let settings = settings::node(&data_directory(directory.path()), &place, certificate.as_ref());
         write_settings(directory.path(), &settings, more_settings)?;
         fs::write(directory.path().join("logback.xml"), settings::LOGBACK)?;
-        let child = run(programs, directory.path())?;
-        Ok(Self { programs: programs.clone(), directory, settings, ports, child, has_user: false })
+        let child = run(programs, directory.path(), &place)?;
+        let has_user = !place.is_alone();
+        Ok(Self { programs: programs.clone(), directory, settings, place, child, has_user })
     }
 
     /// Replaces the additional settings. They apply once it is [started again](Self::start_again).
@@ -117,7 +137,7 @@ impl Cassandra {
 
     /// Returns its address, as `host:port`.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.ports[0])
+        format!("{}:{}", self.place.address, self.place.port)
     }
 
     /// Returns its user, password and address: the part of a URL between `cql://` and the keyspace.
@@ -125,7 +145,7 @@ impl Cassandra {
         format!("{USER}:{USER}@{}", self.address())
     }
 
-    /// Returns the PEM file with its CA certificate. Clients may use TLS or not.
+    /// Returns the PEM file with its CA certificate. Clients of a node by itself may use TLS or not.
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join(settings::AUTHORITY)
     }
@@ -143,15 +163,33 @@ impl Cassandra {
         if let Some(status) = self.child.try_wait()? {
             bail!("Cassandra exited ({status}):\n{}", self.last_log_lines());
         }
-        let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+        let log = self.log();
         self.has_user |= log.contains(USER_CREATED);
         Ok(self.has_user && log.contains(READY))
+    }
+
+    /// Returns the number of other nodes that it can reach now.
+    pub fn live_peers(&self) -> usize {
+        live_peers(&self.log())
+    }
+
+    /// Returns true if it has exited.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Returns the file with its output since the last start.
+    pub fn log_path(&self) -> PathBuf {
+        log_path(self.directory.path())
     }
 
     /// Returns the last lines of its output.
     pub fn last_log_lines(&self) -> String {
         const LINES: usize = 10;
-        let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
@@ -188,7 +226,7 @@ impl Cassandra {
     /// # Errors
     /// If Java cannot be started.
     pub fn start_again(&mut self) -> Result<()> {
-        self.child = run(&self.programs, self.directory.path())?;
+        self.child = run(&self.programs, self.directory.path(), &self.place)?;
         Ok(())
     }
 
@@ -197,8 +235,8 @@ impl Cassandra {
         data_directory(self.directory.path())
     }
 
-    fn log_path(&self) -> PathBuf {
-        self.directory.path().join("cassandra.log")
+    fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     fn signal(&mut self, signal: Signal) -> Result<()> {
@@ -217,10 +255,10 @@ impl Drop for Cassandra {
 }
 
 /// Starts the process. Its output replaces that of an earlier start.
-fn run(programs: &Programs, directory: &Path) -> Result<Child> {
-    let log = File::create(directory.join("cassandra.log"))?;
+fn run(programs: &Programs, directory: &Path, place: &Place) -> Result<Child> {
+    let log = File::create(log_path(directory))?;
     let mut command = Command::new(&programs.java);
-    command.args(settings::java(directory, &programs.libraries)).current_dir(directory);
+    command.args(settings::java(directory, &programs.libraries, place)).current_dir(directory);
     command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
     // Ctrl-C reaches the parent process, which then stops this one.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -235,9 +273,35 @@ fn data_directory(directory: &Path) -> PathBuf {
     directory.join("kept")
 }
 
-/// Returns two ports that are currently free.
-fn free_ports() -> Result<[u16; 2]> {
-    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    let [one, other] = &listeners;
-    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
+fn log_path(directory: &Path) -> PathBuf {
+    directory.join("cassandra.log")
+}
+
+/// Returns the number of other nodes that were last logged as reachable.
+fn live_peers(log: &str) -> usize {
+    let mut live = HashSet::new();
+    for line in log.lines() {
+        for (ending, is_live) in PEER_STATES {
+            // The line ends in `InetAddress /127.0.0.2:7000 is now UP`.
+            let Some((_, peer)) = line.strip_suffix(ending).and_then(|start| start.rsplit_once(' ')) else { continue };
+            if is_live {
+                live.insert(peer)
+            } else {
+                live.remove(peer)
+            };
+        }
+    }
+    live.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_live_while_the_last_line_about_it_says_so() {
+        let line = |peer: u8, state: &str| format!("INFO 2026-01-01 InetAddress /127.0.0.{peer}:7000 is now {state}\n");
+        let log = [line(2, "UP"), line(3, "UP"), line(2, "UP"), line(2, "DOWN")].concat();
+        assert_eq!((live_peers(""), live_peers(&log), live_peers(&(log + &line(2, "UP")))), (0, 1, 2));
+    }
 }

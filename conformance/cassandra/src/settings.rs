@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+use crate::Place;
+
 /// The file with the CA certificate. The certificate of the node is signed by itself.
 pub(crate) const AUTHORITY: &str = "authority.pem";
 
@@ -20,24 +22,30 @@ const OPENS: &str = "java.base/java.lang.module java.base/java.net java.base/jdk
     java.base/jdk.internal.reflect java.base/jdk.internal.math java.base/jdk.internal.module java.base/jdk.internal.util.jar \
     java.base/sun.nio.ch java.base/java.io java.base/java.lang java.base/java.util java.base/java.util.concurrent \
     java.base/java.util.concurrent.atomic java.base/java.nio jdk.management/com.sun.management.internal";
-const PROPERTIES: [&str; 6] = [
+const PROPERTIES: [&str; 5] = [
     "-Dcassandra-foreground=yes",
     "-Dcassandra.superuser_setup_delay_ms=0",
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
     "-Dcassandra.ring_delay_ms=100",
-    "-Dcassandra.initial_token=0",
     // Tests open hundreds of connections, and there is nothing to protect.
     "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4",
 ];
 
 /// Returns the arguments of Java.
-pub(crate) fn java(directory: &Path, libraries: &Path) -> Vec<String> {
-    let mut arguments = vec!["-Xms512m".to_owned(), "-Xmx1g".to_owned()];
+pub(crate) fn java(directory: &Path, libraries: &Path, place: &Place) -> Vec<String> {
+    let memory: &[&str] = match place.is_alone() {
+        true => &["-Xms512m", "-Xmx1g"],
+        // The nodes of a cluster share the memory and the processors of the machine. Optimising their code takes longer
+        // than most tests.
+        false => &["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+    };
+    let mut arguments: Vec<String> = memory.iter().map(|&argument| argument.to_owned()).collect();
     for (flag, names) in [("--add-exports", EXPORTS), ("--add-opens", OPENS)] {
         arguments.extend(names.split_whitespace().map(|name| format!("{flag}={name}=ALL-UNNAMED")));
     }
     let directory = directory.display();
     arguments.extend(PROPERTIES.map(str::to_owned));
+    arguments.push(format!("-Dcassandra.initial_token={}", place.token));
     arguments.push(format!("-Dcassandra.config=file://{directory}/cassandra.yaml"));
     arguments.push(format!("-Dcassandra.storagedir={directory}"));
     arguments.push(format!("-Dlogback.configurationFile={directory}/logback.xml"));
@@ -49,19 +57,23 @@ pub(crate) fn java(directory: &Path, libraries: &Path) -> Vec<String> {
 pub(crate) const LOGBACK: &str = "<configuration><appender name=\"OUT\" class=\"ch.qos.logback.core.ConsoleAppender\"><encoder>\
     <pattern>%level %date{ISO8601} %msg%n</pattern></encoder></appender><root level=\"WARN\"><appender-ref ref=\"OUT\"/></root>\
     <logger name=\"org.apache.cassandra.transport\" level=\"INFO\"/><logger name=\"org.apache.cassandra.auth\" level=\"INFO\"/>\
+    <logger name=\"org.apache.cassandra.gms.Gossiper\" level=\"INFO\"/>\
     </configuration>";
 
-/// Returns `cassandra.yaml`: passwords required, TLS optional, all data below `directory`.
-pub(crate) fn node(directory: &Path, [port, storage_port]: [u16; 2], certificate: &Certificate) -> String {
+/// Returns `cassandra.yaml`: all data below `directory`. With a certificate, passwords are required and TLS is
+/// optional; without one, there are neither.
+///
+/// A node joins a cluster without copying data, because the cluster is empty then.
+pub(crate) fn node(directory: &Path, place: &Place, certificate: Option<&Certificate>) -> String {
     let directory = directory.display();
-    let Certificate { file, password } = certificate;
-    let file = file.display();
+    let Place { address, seed, port, storage_port, .. } = place;
+    let access = certificate.map_or_else(|| "authenticator: AllowAllAuthenticator\n".to_owned(), passwords_and_tls);
     format!(
         "cluster_name: hourlog\n\
          num_tokens: 1\n\
          partitioner: org.apache.cassandra.dht.Murmur3Partitioner\n\
-         authenticator: PasswordAuthenticator\n\
          auto_snapshot: false\n\
+         auto_bootstrap: false\n\
          commitlog_sync: periodic\n\
          commitlog_sync_period: {SYNC_PERIOD_MILLIS}ms\n\
          data_file_directories: [\"{directory}/data\"]\n\
@@ -70,12 +82,20 @@ pub(crate) fn node(directory: &Path, [port, storage_port]: [u16; 2], certificate
          saved_caches_directory: \"{directory}/saved_caches\"\n\
          cdc_raw_directory: \"{directory}/cdc_raw\"\n\
          endpoint_snitch: SimpleSnitch\n\
-         listen_address: 127.0.0.1\n\
-         rpc_address: 127.0.0.1\n\
+         listen_address: {address}\n\
+         rpc_address: {address}\n\
          native_transport_port: {port}\n\
          storage_port: {storage_port}\n\
          seed_provider:\n  - class_name: org.apache.cassandra.locator.SimpleSeedProvider\n    parameters:\n      \
-         - seeds: \"127.0.0.1:{storage_port}\"\n\
+         - seeds: \"{seed}:{storage_port}\"\n\
+         {access}"
+    )
+}
+
+fn passwords_and_tls(Certificate { file, password }: &Certificate) -> String {
+    let file = file.display();
+    format!(
+        "authenticator: PasswordAuthenticator\n\
          client_encryption_options:\n  enabled: true\n  optional: true\n  keystore: \"{file}\"\n  \
          keystore_password: {password}\n  store_type: PKCS12\n"
     )
@@ -111,14 +131,28 @@ pub(crate) fn make_certificate(java: &Path, directory: &Path) -> Result<Certific
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
     fn each_node_has_its_own_directories_and_ports() {
-        let certificate = Certificate { file: PathBuf::from("/tmp/x/node.p12"), password: "p" };
-        let text = node(Path::new("/tmp/x"), [1, 2], &certificate);
+        let address = Ipv4Addr::new(127, 0, 0, 2);
+        let place = Place { address, seed: Ipv4Addr::LOCALHOST, port: 1, storage_port: 2, token: 5, nodes: 3 };
+        let text = node(Path::new("/tmp/x"), &place, None);
         assert!(text.contains("\nnative_transport_port: 1\n") && text.contains("seeds: \"127.0.0.1:2\""), "{text}");
+        assert!(text.contains("\nlisten_address: 127.0.0.2\n") && text.contains("AllowAll"), "{text}");
         let directories = ["data", "commitlog", "hints", "saved_caches"];
         assert!(directories.iter().all(|name| text.contains(&format!("/tmp/x/{name}\""))), "{text}");
+        let arguments = java(Path::new("/tmp/x"), Path::new("/lib"), &place);
+        assert!(arguments.contains(&"-Dcassandra.initial_token=5".to_owned()), "{arguments:?}");
+    }
+
+    #[test]
+    fn passwords_need_a_certificate() {
+        let certificate = Certificate { file: PathBuf::from("/tmp/x/node.p12"), password: "p" };
+        let place = Place::alone().expect("ports are free");
+        let text = node(Path::new("/tmp/x"), &place, Some(&certificate));
+        assert!(text.contains("PasswordAuthenticator") && text.contains("/tmp/x/node.p12"), "{text}");
     }
 }

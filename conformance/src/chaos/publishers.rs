@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_nats::jetstream;
@@ -14,7 +14,10 @@ use hourlog::{Error, Position, Record, Remote, header, remote::header_map, wire:
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::{sync::RwLock, task::JoinSet, time::timeout};
 
-use super::ledger::{self, Acknowledgement, Ledger, OperationId, PublishMethod};
+use super::{
+    ledger::{self, Acknowledgement, Ledger, OperationId, PublishMethod},
+    waits::Waits,
+};
 
 /// The number of publishers: equally many for each method.
 const PUBLISHERS: u32 = 16;
@@ -22,8 +25,6 @@ const PUBLISHERS: u32 = 16;
 const ATTEMPT_MAX: Duration = Duration::from_secs(2);
 /// The pause before a retry.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
-/// The longest pause between two operations.
-const PAUSE_MICROS_MAX: u64 = 4_000;
 
 /// The context that all publishers share.
 #[derive(Debug, Clone)]
@@ -34,6 +35,10 @@ pub struct PublisherContext {
     pub ledger: Arc<Ledger>,
     /// Held for reading by each operation; nothing is in flight while it is held for writing.
     pub gate: Arc<RwLock<()>>,
+    /// The longest pause of a publisher between two operations.
+    pub pause_max: Duration,
+    /// Notes how long the publishers wait for answers.
+    pub waits: Arc<Waits>,
     /// Tells the publishers to stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -70,12 +75,13 @@ impl ChaosPublisher {
                 let _in_flight = self.context.gate.read().await;
                 self.operate(id, log).await;
             }
-            tokio::time::sleep(Duration::from_micros(random.random_range(0..PAUSE_MICROS_MAX))).await;
+            tokio::time::sleep(random.random_range(Duration::ZERO..self.context.pause_max)).await;
         }
     }
 
     async fn operate(&self, id: OperationId, log: u32) {
         let record = self.context.ledger.send(id, log);
+        let begun = Instant::now();
         loop {
             let answer = match PublishMethod::of(self.publisher) {
                 PublishMethod::JetStream => self.publish(log, &record).await.ok().map(Acknowledgement::Sequence),
@@ -94,6 +100,9 @@ impl ChaosPublisher {
             };
             if let Some(answer) = answer {
                 self.context.ledger.answer(id, answer);
+                if let Acknowledgement::Position(position) = answer {
+                    self.context.waits.appended(log, position.seq, begun.elapsed());
+                }
                 return;
             }
             tokio::time::sleep(RETRY_INTERVAL).await;

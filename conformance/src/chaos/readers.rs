@@ -18,7 +18,7 @@ use hourlog::{
 };
 use tokio::task::JoinHandle;
 
-use super::ledger;
+use super::{ledger, waits::Waits};
 
 /// The time that the service waits for an event before it answers a follower.
 const WAIT: &str = "300ms";
@@ -27,9 +27,10 @@ const PAGES_UNTIL_RESTART: usize = 20;
 /// The pause before a failed request is retried.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Follows a log until `stop` is set and everything was read. Returns the positions in arrival
+/// Follows a log of the ledger until `stop` is set and everything was read. Returns the positions in arrival
 /// order.
-pub fn follow(url: String, log: LogId, stop: Arc<AtomicBool>) -> JoinHandle<Vec<Position>> {
+pub fn follow(url: String, number: u32, waits: Arc<Waits>, stop: Arc<AtomicBool>) -> JoinHandle<Vec<Position>> {
+    let log = ledger::log(number);
     tokio::spawn(async move {
         let mut found = Vec::new();
         let mut request =
@@ -47,6 +48,9 @@ pub fn follow(url: String, log: LogId, stop: Arc<AtomicBool>) -> JoinHandle<Vec<
                     Ok(page) => {
                         let ended = page.end == End::CaughtUp;
                         found.extend(page.events.iter().map(|event| event.position));
+                        if let Some(newest) = page.events.last() {
+                            waits.followed(number, newest.position.seq);
+                        }
                         request.after = page.next.or(request.after);
                         if ended && last {
                             return found;

@@ -33,6 +33,8 @@ pub enum Finding {
     Missed,
     /// Something did not recover after the disruptions ended.
     Stuck,
+    /// An instance of the service ended by itself.
+    Ended,
 }
 
 /// Everything that was found.

@@ -1,7 +1,9 @@
 //! A Cassandra node for one test, which may kill it.
 
-use cassandra_node::{Cassandra, POLL_INTERVAL, Programs, READY_TIME_MAX, USER};
-use scylla::client::session_builder::SessionBuilder;
+use std::sync::Arc;
+
+use cassandra_node::{Cassandra, POLL_INTERVAL, Place, Programs, READY_TIME_MAX, USER};
+use scylla::{client::session_builder::SessionBuilder, policies::host_filter::AllowListHostFilter};
 use tempfile::TempDir;
 
 use super::files::{copy_directory, replace_directory};
@@ -29,8 +31,16 @@ impl CassandraNode {
     /// # Panics
     /// As [`CassandraNode::start`].
     pub async fn start_with(settings: &str) -> Self {
+        Self::start_at(Place::alone().expect("ports are free"), settings).await
+    }
+
+    /// As [`CassandraNode::start_with`], at a given place.
+    ///
+    /// # Panics
+    /// As [`CassandraNode::start`].
+    pub async fn start_at(place: Place, settings: &str) -> Self {
         let programs = Programs::from_environment().expect("the programs for a node of the test's own are known");
-        let mut node = Self(Cassandra::start_with(&programs, settings).expect("Cassandra starts"));
+        let mut node = Self(Cassandra::start_at(&programs, place, settings).expect("Cassandra starts"));
         node.wait().await;
         node
     }
@@ -50,9 +60,24 @@ impl CassandraNode {
         self.0.address()
     }
 
+    /// Returns its user, password and address: the part of a URL between `cql://` and the keyspace.
+    pub(super) fn login(&self) -> String {
+        self.0.login()
+    }
+
+    /// Returns its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Returns the number of other nodes that it can reach now.
+    pub fn live_peers(&self) -> usize {
+        self.0.live_peers()
+    }
+
     /// Returns the URL of the keyspace `name`, as `hourlogd` accepts it.
     pub fn url(&self, name: &str) -> String {
-        format!("cql://{}/{name}", self.0.login())
+        format!("cql://{}/{name}", self.login())
     }
 
     /// Returns the URL of the keyspace `name` with TLS.
@@ -137,10 +162,14 @@ impl CassandraNode {
             panic!("Cassandra does not answer after {READY_TIME_MAX:?}:\n{}", self.0.last_log_lines());
         }
     }
+
     /// Returns true if a login succeeds. The first one after a start can take longer than a client
     /// waits, because the JVM is cold.
     async fn answers(&self) -> bool {
-        let builder = SessionBuilder::new().known_node(self.address()).user(USER, USER);
+        // Other nodes of the cluster may be down or paused.
+        let only_this = AllowListHostFilter::new([self.address()]).expect("the address is one of this machine");
+        let builder =
+            SessionBuilder::new().known_node(self.address()).user(USER, USER).host_filter(Arc::new(only_this));
         builder.connection_timeout(READY_TIME_MAX).build().await.is_ok()
     }
 }

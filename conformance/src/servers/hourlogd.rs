@@ -8,7 +8,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use super::process::Process;
+use super::{Memory, process::Process};
 
 /// The text that the service logs once its endpoints answer.
 const READY: &str = "hourlogd ready";
@@ -64,7 +64,7 @@ impl HourlogdProcess {
     /// If `/proc` does not have it.
     #[cfg(target_os = "linux")]
     pub fn resident_mib_max(&self) -> u64 {
-        self.memory_mib("VmHWM:")
+        Memory::of_process(self.id()).max_mib
     }
 
     /// Returns its memory now, in MiB.
@@ -72,14 +72,7 @@ impl HourlogdProcess {
     /// # Panics
     /// If it has ended.
     pub fn resident_mib(&self) -> u64 {
-        self.memory_mib("VmRSS:")
-    }
-
-    fn memory_mib(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process is running");
-        let value = status.lines().find_map(|line| line.strip_prefix(name));
-        let kib = value.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kib.expect("Linux reports memory in kB") / 1024
+        Memory::of_process(self.id()).now_mib
     }
 
     /// Returns the number of its open files.
