@@ -328,7 +328,8 @@ impl<S: Store> LogState<S> {
 
     /// Writes as many pending events as fit into one write.
     fn write(&mut self, myself: &LogRef, permit: Option<OwnedSemaphorePermit>) {
-        let mut events = Vec::new();
+        let seq = |event: &PendingEvent| event.row.event.position.seq;
+        let mut events: Vec<PendingEvent> = Vec::new();
         let mut guards = Vec::new();
         let mut bytes = 0;
         while bytes < WRITE_BYTES_MAX {
@@ -338,10 +339,12 @@ impl<S: Store> LogState<S> {
                 break;
             };
             bytes += append.events.iter().map(|event| event.row.event.record.bytes()).sum::<usize>();
-            if events.is_empty() {
-                events = append.events;
+            if let Some(last) = events.last().map(seq) {
+                // A write counts by what was counted before it, so it must have no event twice: after a restart of the
+                // ingest, these may wait here already.
+                events.extend(append.events.into_iter().filter(|event| seq(event) > last));
             } else {
-                events.extend(append.events);
+                events = append.events;
             }
             guards.push(append.guard);
         }

@@ -673,19 +673,36 @@ mod tests {
     }
 
     async fn start_over(store: impl Store) -> Fixture {
+        start_with(store, None).await
+    }
+
+    async fn start_with(store: impl Store, write_permits: Option<Arc<Semaphore>>) -> Fixture {
         let sources = sources::load(&Settings::default(), &store).await.expect("the archive answers");
         let health = Arc::new(Health::new(system_clock, Vec::new(), Ownership::alone(Offset::MIN)));
         let args = LogsArgs {
             store,
             idle: RECOVERED_AFTER,
             health: Arc::clone(&health),
-            write_permits: None,
+            write_permits,
             ahead_permits: Arc::new(Semaphore::new(1)),
             rules: Arc::default(),
             once_budget: Arc::default(),
         };
         let logs = Actor::spawn(None, Logs::new(), args).await.expect("the supervisor starts").0;
         Fixture { logs, source: Arc::clone(sources.wal()), health }
+    }
+
+    #[tokio::test]
+    async fn events_that_are_handed_out_again_before_they_were_written_are_counted_once() {
+        let (store, permits) = (Memory::new(), Arc::new(Semaphore::new(0)));
+        let fixture = start_with(store.clone(), Some(Arc::clone(&permits))).await;
+        let log: LogId = "a".parse().expect("a valid id");
+        let first = deliver(&fixture, 1, &log, 1);
+        let delivered = join_all([2, 3, 2, 3, 4].map(|sequence| deliver(&fixture, 1, &log, sequence)));
+        let permit = async { permits.add_permits(1) };
+        let (first, delivered, ()) = tokio::join!(first, delivered, permit);
+        assert!(first.is_ok() && delivered.iter().all(Result::is_ok));
+        assert_eq!(store.totals(&log).await.expect("memory answers").count, 4);
     }
 
     async fn deliver(fixture: &Fixture, generation: u64, log: &LogId, sequence: u64) -> Result<(), ()> {

@@ -72,10 +72,11 @@ pub(crate) struct ReadPage {
 }
 
 impl Read {
-    /// Returns true if the page is the same whatever lies above the seq up to which it was read.
+    /// Returns true if the page is the same whatever lies above the seq up to which it was read. A reader at the end of
+    /// the log may want to wait there, which only the owner of the log can.
     pub(crate) fn is_below(&self) -> bool {
         match self {
-            Self::Timeline(page) => !page.held_back,
+            Self::Timeline(page) => !page.held_back && !page.events.is_empty(),
             // A page that ends before its limit has reached what is not visible.
             Self::Arrival(page) => page.end == End::More,
         }

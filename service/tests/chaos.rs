@@ -8,7 +8,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use conformance::chaos::{
-    ChaosRun,
+    ChaosRun, ClusterRun,
+    cluster_nemesis::ClusterDisruption,
     nemesis::Disruption,
     verdict::{Finding, Verdict},
 };
@@ -74,6 +75,28 @@ async fn trusting_a_restarted_node_to_have_everything_is_detected() {
     let run = ChaosRun::over_database(hourlogd(), 7, Duration::ZERO);
     let verdict = verdict_over(run, Failpoint::RollbackUnseen, 1, &[Disruption::RollBackDatabase]).await;
     assert!(verdict.count(Finding::Lost) > 0, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_duplicated_or_changed_over_a_small_cluster() {
+    let seed = rand::random();
+    println!("repeat with: cargo xtask chaos --cluster --instances 2 --servers 1 --nodes 1 --seed {seed}");
+    let run = ClusterRun {
+        instances: 2,
+        nats_cluster: false,
+        nodes: 1,
+        disruptions: vec![
+            ClusterDisruption::KillInstance,
+            ClusterDisruption::ReplaceInstances,
+            ClusterDisruption::PauseInstance,
+            ClusterDisruption::CutInstance,
+            ClusterDisruption::KillNats,
+            ClusterDisruption::KillNode,
+        ],
+        ..ClusterRun::new(hourlogd(), seed, Duration::ZERO)
+    };
+    let (verdict, _) = run.run(|disrupted| println!("{disrupted}")).await;
+    assert!(verdict.is_clean(), "seed {seed}: {verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
         for source in api.sources.iter() {
             fresh::wait_until_fresh(api, &source.health).await?;
         }
+        api.gather(true).await?;
     }
     let strip_bytes = counting.as_ref().map_or(0, |counting| counting.edges.len() * BYTES_PER_COUNT);
     let bytes = (limit + requested.skip as usize).max(ROWS_PER_READ) * BYTES_PER_LOG + limit * strip_bytes;

@@ -586,7 +586,14 @@ mod tests {
             writes.into_iter().map(slot).collect::<Vec<_>>()
         };
         assert_eq!((stored(20), stored(30), stored(60)), (vec![], vec![0], vec![0, 1]));
+    }
+
+    #[test]
+    fn only_what_all_instances_have_archived_is_purged() {
         assert_eq!(stored_of_all(&rows(&[30, 25, 40]), &epochs()), message(25));
+        let mut rows = rows(&[30]);
+        rows.pop();
+        assert_eq!(stored_of_all(&rows, &epochs()).sequence, 0, "nothing is stored of one slot");
     }
 
     #[test]
