@@ -22,11 +22,10 @@ const OPENS: &str = "java.base/java.lang.module java.base/java.net java.base/jdk
     java.base/jdk.internal.reflect java.base/jdk.internal.math java.base/jdk.internal.module java.base/jdk.internal.util.jar \
     java.base/sun.nio.ch java.base/java.io java.base/java.lang java.base/java.util java.base/java.util.concurrent \
     java.base/java.util.concurrent.atomic java.base/java.nio jdk.management/com.sun.management.internal";
-const PROPERTIES: [&str; 5] = [
+const PROPERTIES: [&str; 4] = [
     "-Dcassandra-foreground=yes",
     "-Dcassandra.superuser_setup_delay_ms=0",
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
-    "-Dcassandra.ring_delay_ms=100",
     // Tests open hundreds of connections, and there is nothing to protect.
     "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4",
 ];
@@ -45,6 +44,9 @@ pub(crate) fn java(directory: &Path, libraries: &Path, place: &Place) -> Vec<Str
     }
     let directory = directory.display();
     arguments.extend(PROPERTIES.map(str::to_owned));
+    // A node of a cluster that starts again ends if no other one answers within this time.
+    let ring_delay_millis = if place.is_alone() { 100 } else { 30_000 };
+    arguments.push(format!("-Dcassandra.ring_delay_ms={ring_delay_millis}"));
     arguments.push(format!("-Dcassandra.initial_token={}", place.token));
     arguments.push(format!("-Dcassandra.config=file://{directory}/cassandra.yaml"));
     arguments.push(format!("-Dcassandra.storagedir={directory}"));

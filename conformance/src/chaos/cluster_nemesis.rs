@@ -54,6 +54,16 @@ impl ClusterDisruption {
         Self::PauseNode,
         Self::RollBackNode,
     ];
+
+    /// Returns true for a disruption of an instance. The time until another one answers for its slots is measured.
+    pub fn is_measured(self) -> bool {
+        match self {
+            Self::KillInstance | Self::ReplaceInstances | Self::PauseInstance | Self::StopLease | Self::CutInstance => {
+                true
+            }
+            Self::KillNats | Self::PauseNats | Self::KillNode | Self::PauseNode | Self::RollBackNode => false,
+        }
+    }
 }
 
 /// Disrupts instances, their NATS servers and their database.
@@ -85,6 +95,9 @@ impl ClusterNemesis<'_> {
     /// If a server does not restart.
     pub async fn disrupt(&mut self, disruption: ClusterDisruption) -> String {
         self.pause(300..1_200).await;
+        if disruption.is_measured() {
+            self.prober.settle().await;
+        }
         let index = self.random.random_range(0..self.count(disruption));
         match disruption {
             ClusterDisruption::KillInstance => {
@@ -95,6 +108,7 @@ impl ClusterNemesis<'_> {
             }
             ClusterDisruption::ReplaceInstances => {
                 for index in 0..self.instances.len() {
+                    self.prober.settle().await;
                     self.prober.begin("SIGTERM");
                     self.instances[index].process().terminate().await;
                     self.instances[index].start_again().await;
@@ -162,15 +176,11 @@ impl ClusterNemesis<'_> {
     /// Returns the number of instances, servers or nodes that a disruption can draw from.
     fn count(&self, disruption: ClusterDisruption) -> usize {
         match disruption {
-            ClusterDisruption::KillInstance
-            | ClusterDisruption::ReplaceInstances
-            | ClusterDisruption::PauseInstance
-            | ClusterDisruption::StopLease
-            | ClusterDisruption::CutInstance => self.instances.len(),
             ClusterDisruption::KillNats | ClusterDisruption::PauseNats => self.nats.servers().len(),
             ClusterDisruption::KillNode | ClusterDisruption::PauseNode | ClusterDisruption::RollBackNode => {
                 self.database.nodes().len()
             }
+            _ => self.instances.len(),
         }
     }
 

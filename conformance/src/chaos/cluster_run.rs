@@ -10,7 +10,6 @@ use futures_util::future::join_all;
 use hourlog::{Scylla, failpoint::Failpoint};
 use rand::{SeedableRng, rngs::StdRng};
 use tempfile::TempDir;
-use tokio::time::sleep;
 
 use super::{
     cluster_nemesis::{ClusterDisruption, ClusterNemesis},
@@ -26,8 +25,6 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest pause of a publisher between two operations. All servers share one machine; at full load, the run would
 /// measure how they wait for a processor.
 const PAUSE_MAX: Duration = Duration::from_millis(200);
-/// The time before the first disruption, once to create the logs and once to measure.
-const UNDISTURBED: Duration = Duration::from_secs(3);
 /// The time of a slot from which a summary counts it as late.
 const LATE: Duration = Duration::from_secs(1);
 
@@ -108,9 +105,8 @@ impl ClusterRun {
         let workload = Workload::start(&urls, self.seed, PAUSE_MAX).await;
         let (ledger, waits) = (workload.ledger(), workload.waits());
         let prober = Prober::start(&urls).await;
-        sleep(UNDISTURBED).await;
+        prober.settle().await;
         prober.begin("nothing, for comparison");
-        sleep(UNDISTURBED).await;
         let mut verdict = Verdict::default();
 
         let begun = Instant::now();

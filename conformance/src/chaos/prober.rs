@@ -18,8 +18,8 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 const PROBE_MAX: Duration = Duration::from_secs(5);
 /// The most appends to a slot at once.
 const PROBES_MAX: usize = 10;
-/// The time that the slots have at the end of a run to answer again.
-const LAST_ANSWERS_MAX: Duration = Duration::from_secs(60);
+/// The longest wait for the slots to answer again.
+const ANSWERS_MAX: Duration = Duration::from_secs(60);
 /// The interval between checks that they have.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -61,17 +61,28 @@ impl Prober {
         lock(&self.outages).push(Outage { cause, begun: Instant::now(), answered });
     }
 
+    /// Waits until each slot answers, so that the time after the next disruption is due to that one alone.
+    pub async fn settle(&self) {
+        self.begin("settling");
+        self.wait_until_over().await;
+        lock(&self.outages).pop();
+    }
+
     /// Waits until each slot has answered since the last disruption, and ends the probes.
     pub async fn finish(self) -> Vec<Outage> {
+        self.wait_until_over().await;
+        lock(&self.outages).clone()
+    }
+
+    /// Waits until all outages are over, or for [`ANSWERS_MAX`]: slots that do not answer are reported at the end.
+    async fn wait_until_over(&self) {
         let is_over = || lock(&self.outages).iter().all(|outage| outage.answered.iter().all(Option::is_some));
-        let all_over = timeout(LAST_ANSWERS_MAX, async {
+        let all_over = timeout(ANSWERS_MAX, async {
             while !is_over() {
                 sleep(CHECK_INTERVAL).await;
             }
         });
-        // The slots that do not answer are reported.
         let _ = all_over.await;
-        lock(&self.outages).clone()
     }
 }
 

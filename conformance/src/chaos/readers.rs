@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, Request};
 use bytes::Bytes;
 use hourlog::{
     ErrorKind, Event, LogId, Position, Remote,
@@ -19,6 +19,7 @@ use hourlog::{
 use tokio::task::JoinHandle;
 
 use super::{ledger, waits::Waits};
+use crate::servers::WAIT_MAX;
 
 /// The time that the service waits for an event before it answers a follower.
 const WAIT: &str = "300ms";
@@ -76,7 +77,9 @@ pub async fn replay(remote: &Remote, log: &LogId) -> Vec<Bytes> {
         headers.insert(wire::ACCEPT, wire::PROTOBUF);
         let body = serde_json::to_vec(&request).expect("a request can be serialized");
         let subject = remote.subjects().replay(log);
-        let reply = remote.client().request_with_headers(subject, headers, body.into()).await;
+        // The service may still be catching up on a busy machine.
+        let asked = Request::new().headers(headers).payload(body.into()).timeout(Some(WAIT_MAX));
+        let reply = remote.client().send_request(subject, asked).await;
         let reply = reply.expect("the service answers");
         let error = reply.headers.as_ref().and_then(|headers| headers.get(wire::ERROR));
         assert!(error.is_none(), "{log}: {error:?}");
