@@ -16,6 +16,10 @@ use hourlog::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
+/// Longest wait for the answer of an instance.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// The same for one that waits until everything is archived.
+pub(crate) const FRESH_ANSWER_MAX: Duration = Duration::from_secs(65);
 /// The header with the requester of a request that is relayed: the owner's limits hold for it, not for the instance
 /// that relays.
 pub(crate) const REQUESTER: &str = "Hourlog-Requester";

@@ -1,5 +1,5 @@
-//! What the other instances hold: before a request for several logs is answered, each of them tells how far its slots
-//! are archived, and which rows of the index are not written yet. So a reader sees the same from every instance.
+//! The unstored part of other instances: before a request for several logs is answered, each of them tells how far its
+//! slots are archived, and which rows of the index are not written yet. So a reader sees the same from every instance.
 
 use std::time::Duration;
 
@@ -9,15 +9,14 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     ownership::{Assignment, SlotSet},
-    peers::{ArchivedRequest, Held, HeldRequest, LentRow, Peers, Question, ReceiptQuestion, RecentRequest},
+    peers::{
+        ANSWER_MAX, ArchivedRequest, FRESH_ANSWER_MAX, Held, HeldRequest, LentRow, Peers, Question, ReceiptQuestion,
+        RecentRequest,
+    },
 };
 
 use super::{Api, fresh, receipt, reply::Reply};
 
-/// Longest wait for the answer of an instance.
-pub(super) const ANSWER_MAX: Duration = Duration::from_secs(3);
-/// The same for one that waits until everything is archived.
-pub(super) const FRESH_MAX: Duration = Duration::from_secs(65);
 /// Longest wait of a request until all slots have an owner that answers.
 const GATHER_MAX: Duration = Duration::from_secs(8);
 /// Pause before the instances are asked again.
@@ -64,7 +63,7 @@ impl<S: Store> Api<S> {
         let peers = Peers::new(&self.client, &self.settings.prefix);
         let (mut request, mut rows) = (HeldRequest { fresh, ..HeldRequest::default() }, Vec::new());
         let slots = loop {
-            let limit = if request.fresh { FRESH_MAX } else { ANSWER_MAX };
+            let limit = if request.fresh { FRESH_ANSWER_MAX } else { ANSWER_MAX };
             let held = peers.ask(instance, &request, limit).await?;
             for (stream, archived) in &held.archived {
                 let Some(source) = self.sources.iter().find(|source| **source.stream() == **stream) else { continue };

@@ -7,12 +7,9 @@ use hourlog::{
     wire::{ReceiptReply, ReceiptRequest, ReceiptToken, RejectedCount},
 };
 
-use crate::peers::{Peers, ReceiptQuestion};
+use crate::peers::{ANSWER_MAX, FRESH_ANSWER_MAX, Peers, ReceiptQuestion};
 
-use super::{
-    Api, Reply, Request, fresh,
-    held::{ANSWER_MAX, FRESH_MAX},
-};
+use super::{Api, Reply, Request, fresh};
 
 pub(super) async fn answer<S: Store>(api: &Api<S>, token: &str, request: &Request) -> Result<Reply> {
     let requested: ReceiptRequest = request.body()?;
@@ -23,7 +20,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, token: &str, request: &Reques
     let assignment = api.health.ownership.assignment();
     let question = ReceiptQuestion { token, fresh: requested.fresh };
     let peers = Peers::new(&api.client, &api.settings.prefix);
-    let limit = if requested.fresh { FRESH_MAX } else { ANSWER_MAX };
+    let limit = if requested.fresh { FRESH_ANSWER_MAX } else { ANSWER_MAX };
     let others = try_join_all(assignment.others.iter().map(|instance| peers.ask(instance, &question, limit))).await?;
     let parts = others.into_iter().chain([own(api, &question).await?]).flatten();
     let whole = parts.reduce(|whole, part| ReceiptReply {

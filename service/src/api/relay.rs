@@ -80,10 +80,9 @@ impl<S: Store> Served<S> {
                 Owner::Other(_) if Failpoint::RelayForgotten.is_active() => return here().await,
                 Owner::Other(id) => {
                     if verb == Verb::Replay && !request.has_replied.load(Relaxed) {
-                        match pages::answer_below(api, &log, request, id).await {
-                            Ok(Some(reply)) => return Answered::Here(Ok(reply)),
-                            // The owner may know the log, or answer with the same error.
-                            Ok(None) | Err(_) => {}
+                        // After an error, the owner may know the log, or answers with the same one.
+                        if let Ok(Some(reply)) = pages::answer_below(api, &log, request, id).await {
+                            return Answered::Here(Ok(reply));
                         }
                         if request.has_replied.load(Relaxed) {
                             break;

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slot_of_another_instance_never_goes_back_and_begins_anew_when_it_was_an_own_one() {
+    fn the_slot_of_another_instance_never_goes_back_and_begins_again_when_it_was_an_own_one() {
         let reached = SlotsReached::default();
         reached.assign(std::array::from_fn(|slot| (slot == 0).then_some(40)));
         assert_eq!((reached.of(0), reached.of(1)), (Reached::Own(40), Reached::Other(Seq::MIN)));

@@ -78,7 +78,7 @@ pub(super) struct Checkpoint {
     /// The ends of the chunks that are handed out but not archived yet.
     in_flight: VecDeque<Progress>,
     archived: Progress,
-    /// The slots that are written here, and what each had when reading began anew.
+    /// The slots that are written here, and what each had when reading last began again.
     slots: Slots,
     /// Flushed progress with the time of its flush. Each may be stored once it is durable.
     flushed: VecDeque<(Instant, Progress)>,
@@ -153,7 +153,7 @@ impl Checkpoint {
         self.slots.archived(slot).is_some_and(|archived| sequence > archived)
     }
 
-    /// Returns the sequence up to which each slot was archived when reading began anew; `None` for a slot of another
+    /// Returns the sequence up to which each slot was archived when reading last began again; `None` for a slot of another
     /// instance.
     pub(super) fn floors(&self) -> [Option<u64>; SLOTS as usize] {
         std::array::from_fn(|slot| self.slots.archived(slot as u8))
@@ -567,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_was_taken_for_dead_begins_all_its_slots_anew() {
+    fn an_instance_that_was_taken_for_dead_begins_all_its_slots_again() {
         let now = Instant::now();
         let mut checkpoint = Checkpoint::load(&rows(&[20]), &epochs(), slots(&[0, 1]), DURABLE_AFTER, now);
         archive(&mut checkpoint, 30);

@@ -70,7 +70,7 @@ struct Heartbeat {
     sources: BTreeMap<String, SourceState>,
 }
 
-/// What a starting instance needs to join the others.
+/// A starting instance that joins the others.
 #[derive(Debug)]
 pub(crate) struct Join<'a> {
     pub(crate) client: &'a Client,
@@ -324,7 +324,7 @@ impl Listening {
                 _ = beats.tick(), if is_alive => {
                     silent_beats += 1;
                     if !is_stopped_by_test() {
-                        // While NATS is away, the client keeps it until it is back.
+                        // While NATS is down, the client keeps it.
                         let _ = self.renewal.beat(&self.heartbeat()).await;
                     }
                     if silent_beats == LEASE_BEATS

@@ -2,7 +2,7 @@
 //!
 //! A pure rule without a clock. An instance is alive until this one has seen a number of its own heartbeats
 //! after the last one of the other. So an instance that hears nothing, because its own connection is cut or NATS is
-//! away, takes nobody for dead.
+//! down, takes nobody for dead.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn who_hears_nothing_takes_nobody_for_dead() {
+    fn an_instance_that_hears_nothing_takes_nobody_for_dead() {
         let mut members = members(&["a", "b"]);
         for _ in 0..100 {
             members.beat("b");

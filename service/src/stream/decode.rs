@@ -91,12 +91,12 @@ pub(crate) struct Decoder {
     sources: Option<Arc<Sources>>,
     epochs: Arc<Epochs>,
     subjects: HashMap<String, LogId, foldhash::fast::RandomState>,
-    /// What a subject says to an instance that need not decode its messages.
+    /// The logs that subjects name, for messages that need not be decoded.
     slots: HashMap<String, Named, foldhash::fast::RandomState>,
     refusals: Refusals,
 }
 
-/// What is known of the log that a subject names.
+/// The log that a subject names, as far as is known.
 #[derive(Debug, Clone, Copy)]
 struct Named {
     /// Its slot; `None` for a subject that names no log.

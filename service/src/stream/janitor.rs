@@ -44,7 +44,7 @@ pub(crate) struct Janitor<S> {
     pub(crate) checkpoint: watch::Receiver<Option<MessageKey>>,
     pub(crate) store: S,
     pub(crate) source: Arc<Source>,
-    /// Of several instances, the owner of slot 0 purges.
+    /// The owner of slot 0 purges, if there are several instances.
     pub(crate) ownership: Ownership,
 }
 

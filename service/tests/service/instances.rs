@@ -121,7 +121,7 @@ async fn two_instances_share_the_slots_and_any_answers_for_any_log() {
         let counted = remote.timelines(None, &TimelinesRequest::default()).await.expect("the service answers");
         assert_eq!(counted.count, 4_000);
     }
-    // A follower that waits is told by the owner, whoever takes its request.
+    // A follower that waits is told by the owner, also if the other instance takes its request.
     for number in 0..20 {
         let last = events(&remote, &id(number)).await.last().expect("there are events").position;
         let request = ReplayRequest { after: Some(last.into()), wait: "10s".parse().ok(), ..ReplayRequest::default() };
@@ -227,7 +227,8 @@ async fn two_instances_reject_and_limit_as_one() {
     assert_eq!(found.len(), LOGS as usize, "each event is in one log");
     assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), sent);
     let rejected = events(&remote, "_rejected").await;
-    let bad_time =
-        rejected.iter().filter(|event| event.record.metadata.get("Hourlog-Rejected")[0].contains("yesterday"));
-    assert_eq!(bad_time.count(), LOGS as usize / 10);
+    let reasons: Vec<_> = rejected.iter().map(|event| &event.record.metadata.get("Hourlog-Rejected")[0]).collect();
+    // Those with a bad time among the first, which the limit lets in.
+    assert!(reasons.iter().any(|reason| reason.contains("yesterday")), "{reasons:?}");
+    assert!(reasons.iter().any(|reason| reason.contains("new log refused")), "{reasons:?}");
 }

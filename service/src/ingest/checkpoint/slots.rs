@@ -11,7 +11,7 @@ use crate::{
     stream::{epochs::Epochs, message::MessageKey},
 };
 
-/// How far a slot was archived and stored when reading began anew.
+/// How far a slot was archived and stored when reading last began again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct SlotProgress {
     archived: Progress,
@@ -37,7 +37,7 @@ impl Slots {
         (0..).zip(&self.0).filter(|(_, progress)| progress.is_some()).map(|(slot, _)| slot).collect()
     }
 
-    /// Returns the sequence up to which a slot was archived when reading began anew; `None` for a slot of another
+    /// Returns the sequence up to which a slot was archived when reading last began again; `None` for a slot of another
     /// instance.
     pub(super) fn archived(&self, slot: u8) -> Option<u64> {
         self.0[usize::from(slot)].map(|progress| progress.archived.message.sequence)
