@@ -14,6 +14,8 @@ const PAUSES: [Range<u64>; 2] = [1_000..4_500, 5_500..12_000];
 const LEASE_STOPPED: Duration = Duration::from_secs(30);
 /// The age of the files from which a database node is restarted. Some of its writes since were synced.
 const ROLLED_BACK: Duration = Duration::from_secs(15);
+/// The time for which the archive of an instance fails: the others store checkpoints of what is archived meanwhile.
+const ARCHIVE_FAILS: Duration = Duration::from_secs(40);
 
 /// One way to disrupt a cluster. The instance, server or node is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +28,8 @@ pub enum ClusterDisruption {
     PauseInstance,
     /// Stops the lease of an instance for 30 seconds. Meanwhile, two own the same slots.
     StopLease,
+    /// Makes the archive of an instance fail for half of the logs for 40 seconds, then kills it, and starts another.
+    FailArchive,
     /// Cuts an instance from all NATS servers for 2 to 12 seconds. Its messages are delivered late, or lost.
     CutInstance,
     /// Kills a NATS server (SIGKILL), and starts it again.
@@ -42,11 +46,12 @@ pub enum ClusterDisruption {
 
 impl ClusterDisruption {
     /// All of them. Each makes sense for one server, too.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::KillInstance,
         Self::ReplaceInstances,
         Self::PauseInstance,
         Self::StopLease,
+        Self::FailArchive,
         Self::CutInstance,
         Self::KillNats,
         Self::PauseNats,
@@ -61,7 +66,12 @@ impl ClusterDisruption {
             Self::KillInstance | Self::ReplaceInstances | Self::PauseInstance | Self::StopLease | Self::CutInstance => {
                 true
             }
-            Self::KillNats | Self::PauseNats | Self::KillNode | Self::PauseNode | Self::RollBackNode => false,
+            Self::FailArchive
+            | Self::KillNats
+            | Self::PauseNats
+            | Self::KillNode
+            | Self::PauseNode
+            | Self::RollBackNode => false,
         }
     }
 }
@@ -128,6 +138,14 @@ impl ClusterNemesis<'_> {
                 self.instances[index].stop_lease(true);
                 sleep(LEASE_STOPPED).await;
                 self.instances[index].stop_lease(false);
+            }
+            ClusterDisruption::FailArchive => {
+                self.instances[index].fail_archive(true);
+                sleep(ARCHIVE_FAILS).await;
+                self.instances[index].process().kill();
+                self.instances[index].fail_archive(false);
+                self.pause(0..8_000).await;
+                self.instances[index].start_again().await;
             }
             ClusterDisruption::CutInstance => {
                 self.prober.begin("cut from NATS");

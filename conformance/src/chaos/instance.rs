@@ -11,6 +11,9 @@ use crate::servers::{HourlogdProcess, NatsCluster, Proxy};
 
 /// The environment variable with the file that stops an instance's lease while it exists.
 const LEASE_FAULT_FILE: &str = "HOURLOG_LEASE_FAULT_FILE";
+/// The environment variable with the file that makes the archive of an instance fail for half of the logs while it
+/// exists.
+const FAULT_FILE: &str = "HOURLOG_FAULT_FILE";
 
 /// The settings that all instances share.
 #[derive(Debug, Clone)]
@@ -32,7 +35,14 @@ pub struct Instance {
     options: InstanceOptions,
     /// One before each NATS server.
     proxies: Vec<Proxy>,
-    lease_fault_file: PathBuf,
+    fault_files: FaultFiles,
+}
+
+/// The files that make a part of an instance fail while they exist.
+#[derive(Debug)]
+struct FaultFiles {
+    lease: PathBuf,
+    archive: PathBuf,
 }
 
 impl Instance {
@@ -45,9 +55,10 @@ impl Instance {
         for server in nats.servers() {
             proxies.push(Proxy::start(&format!("127.0.0.1:{}", server.port())).await);
         }
-        let lease_fault_file = directory.join(format!("lease-fault-{number}"));
-        let process = start_process(&options, &proxies, &lease_fault_file).await;
-        Self { process, options, proxies, lease_fault_file }
+        let file = |name: &str| directory.join(format!("{name}-fault-{number}"));
+        let fault_files = FaultFiles { lease: file("lease"), archive: file("archive") };
+        let process = start_process(&options, &proxies, &fault_files).await;
+        Self { process, options, proxies, fault_files }
     }
 
     /// Starts it again after it has ended.
@@ -55,7 +66,7 @@ impl Instance {
     /// # Panics
     /// As [`Instance::start`].
     pub async fn start_again(&mut self) {
-        self.process = start_process(&self.options, &self.proxies, &self.lease_fault_file).await;
+        self.process = start_process(&self.options, &self.proxies, &self.fault_files).await;
     }
 
     /// Returns its process.
@@ -81,10 +92,15 @@ impl Instance {
     /// # Panics
     /// If its file cannot be written or deleted.
     pub fn stop_lease(&self, is_stopped: bool) {
-        match is_stopped {
-            true => std::fs::write(&self.lease_fault_file, "").expect("the run's own directory is writable"),
-            false => std::fs::remove_file(&self.lease_fault_file).expect("the file was written before"),
-        }
+        set(&self.fault_files.lease, is_stopped);
+    }
+
+    /// Makes its archive fail for half of the logs, or work again.
+    ///
+    /// # Panics
+    /// As [`Instance::stop_lease`].
+    pub fn fail_archive(&self, fails: bool) {
+        set(&self.fault_files.archive, fails);
     }
 
     /// Holds back everything between it and the NATS servers while `is_silent`.
@@ -98,12 +114,26 @@ impl Instance {
     }
 }
 
-async fn start_process(options: &InstanceOptions, proxies: &[Proxy], lease_fault_file: &Path) -> HourlogdProcess {
+/// Writes a file, or deletes it.
+fn set(file: &Path, exists: bool) {
+    match exists {
+        true => std::fs::write(file, "").expect("the run's own directory is writable"),
+        false => std::fs::remove_file(file).expect("the file was written before"),
+    }
+}
+
+async fn start_process(options: &InstanceOptions, proxies: &[Proxy], fault_files: &FaultFiles) -> HourlogdProcess {
     let InstanceOptions { hourlogd, store, wal_replicas, failpoint } = options;
     let urls: Vec<String> = proxies.iter().map(|proxy| format!("nats://{}", proxy.address())).collect();
     let (urls, replicas) = (urls.join(","), wal_replicas.to_string());
-    let arguments = ["--nats", &urls, "--store", store, "--migrate", "--wal-replicas", &replicas];
-    let mut environment = vec![(LEASE_FAULT_FILE.to_owned(), lease_fault_file.display().to_string())];
+    // Without a margin, the stream keeps only what not all instances have stored.
+    let arguments = [
+        &["--nats", &urls, "--store", store, "--migrate", "--wal-replicas", &replicas][..],
+        &["--wal-keep-seconds", "0", "--wal-keep-bytes", "0"],
+    ];
+    let arguments = arguments.concat();
+    let file = |name: &str, file: &Path| (name.to_owned(), file.display().to_string());
+    let mut environment = vec![file(LEASE_FAULT_FILE, &fault_files.lease), file(FAULT_FILE, &fault_files.archive)];
     let failpoint = failpoint.map(|failpoint| (Failpoint::VARIABLE.to_owned(), failpoint.name().to_owned()));
     environment.extend(failpoint);
     HourlogdProcess::start_in(hourlogd, arguments, &environment).await
