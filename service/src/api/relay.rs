@@ -88,6 +88,10 @@ impl<S: Store> Served<S> {
                             break;
                         }
                     }
+                    // It waits here while the owner works.
+                    if let Err(refused) = request.place.begin_wait() {
+                        return Answered::Here(Err(refused));
+                    }
                     api.health.counters.relayed.inc();
                     let relayed = tokio::select! {
                         relayed = self.relay(verb, request, id) => relayed,

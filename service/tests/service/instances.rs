@@ -194,6 +194,29 @@ async fn a_stopped_owner_that_wakes_up_does_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_has_lost_its_tail_begins_one_epoch_for_all_instances() {
+    let mut instances = Instances::start(2, &[]).await;
+    instances.shared_by(2).await;
+    let remote = instances.remote().await;
+    publish(&remote, 0..2_000).await;
+    check(&remote, 2_000).await;
+    let before = instances.nats.snapshot();
+    publish(&remote, 2_000..3_000).await;
+    check(&remote, 3_000).await;
+    // The stream loses the last thousand, which the archive has, and uses their sequences again.
+    instances.nats.roll_back(&before).await;
+    let remote = instances.remote().await;
+    publish(&remote, 3_000..6_000).await;
+    check(&remote, 6_000).await;
+    // Nothing is stored under another key when other instances read the stream again.
+    instances.processes[0].kill();
+    instances.processes.remove(0);
+    instances.add().await;
+    instances.shared_by(2).await;
+    check(&remote, 6_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_instances_reject_and_limit_as_one() {
     let instances = Instances::start(2, &["--new-logs-a-second", "1"]).await;
     instances.shared_by(2).await;
