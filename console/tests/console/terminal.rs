@@ -468,8 +468,10 @@ async fn the_screen_of_the_service_shows_a_real_one_and_its_restart() {
 async fn a_log_is_as_it_was_left_when_the_console_is_opened_again() {
     let service = service().await;
     let mut console = opened(&service).await;
-    console.press("t2018-02-06 15:50:42.4\rm&json.mag >= 5\r");
-    console.shows(&["& json.mag >= 5  ", "◆"]).await;
+    console.press("t2018-02-06 15:50:42.4\r");
+    console.shows(&["PAUSED  2018-02-06 Tue 15:50:42.400"]).await;
+    console.press("m&json.mag >= 5\r");
+    console.shows(&["PAUSED  2018-02-06 Tue 15:50:42.400", "& json.mag >= 5  ", "◆15:50:42.400"]).await;
     console.press("qq");
     assert!(console.exits().await.success());
     let memory = console.memory.take().expect("it has a directory");
