@@ -25,8 +25,6 @@ pub enum Failpoint {
     IngestStands,
     /// The ends of archive and stream are not compared at the start.
     SetBackUnseen,
-    /// An instance that takes a slot over goes on with what it had cached of the slot's logs.
-    LeaseBelieved,
     /// An instance answers for a log of another one from what the stored checkpoint covers.
     RelayForgotten,
     /// The stream is purged behind the checkpoint of the purging instance, not behind the lowest of all.
@@ -44,7 +42,7 @@ impl Failpoint {
 #[cfg(feature = "chaos")]
 impl Failpoint {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::CheckpointBeforeRows,
         Self::LocalClock,
         Self::BatchDropped,
@@ -55,7 +53,6 @@ impl Failpoint {
         Self::RollbackUnseen,
         Self::IngestStands,
         Self::SetBackUnseen,
-        Self::LeaseBelieved,
         Self::RelayForgotten,
         Self::OwnCheckpointPurged,
     ];
@@ -75,7 +72,6 @@ impl Failpoint {
             Self::RollbackUnseen => "rollback-unseen",
             Self::IngestStands => "ingest-stands",
             Self::SetBackUnseen => "set-back-unseen",
-            Self::LeaseBelieved => "lease-believed",
             Self::RelayForgotten => "relay-forgotten",
             Self::OwnCheckpointPurged => "own-checkpoint-purged",
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hourlog::{failpoint::Failpoint, store::Store};
+use hourlog::store::Store;
 use tokio::sync::{Mutex, oneshot};
 
 use super::{Assignment, SlotSet};
@@ -38,9 +38,7 @@ impl Handover {
         let _ = self.logs.send_message(LogsMsg::HandOver { assignment: assignment.number, slots: moved, reply });
         // An error means that the supervisor has stopped, and its logs with it.
         let _ = ended.await;
-        if !Failpoint::LeaseBelieved.is_active() {
-            store.forget_slots(&|slot| moved.contains(slot)).await;
-        }
+        store.forget_slots(&|slot| moved.contains(slot)).await;
         *handled = (assignment.number, assignment.own);
     }
 }
