@@ -136,17 +136,6 @@ struct Endpoint {
     of_each: bool,
 }
 
-/// The instance that answers a request, and what it must know before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    /// Any instance can answer.
-    Any,
-    /// The owner of the log in the subject.
-    Owner,
-    /// Any instance, once it knows what the others hold.
-    All,
-}
-
 impl Verb {
     const ALL: [Self; 24] = [
         Self::Append,
@@ -205,39 +194,26 @@ impl Verb {
         Endpoint { name, subject, reads, of_each: self == Self::Status }
     }
 
-    fn scope(self) -> Scope {
-        match self {
+    /// Returns true if the owner of the log in the subject answers, not any instance.
+    fn is_owners(self) -> bool {
+        matches!(
+            self,
             Self::Append
-            | Self::Replay
-            | Self::Describe
-            | Self::Near
-            | Self::Timeline
-            | Self::AdminCreate
-            | Self::AdminAlter
-            | Self::AdminPurge
-            | Self::AdminDelete
-            | Self::AdminRequeue => Scope::Owner,
-            Self::Merge
-            | Self::MergeAll
-            | Self::Timelines
-            | Self::TimelinesAll
-            | Self::Logs
-            | Self::Newest
-            | Self::NewestAll => Scope::All,
-            Self::Status
-            | Self::Schema
-            | Self::Receipt
-            | Self::CursorGet
-            | Self::CursorSet
-            | Self::CursorList
-            | Self::CursorDelete => Scope::Any,
-        }
+                | Self::Replay
+                | Self::Describe
+                | Self::Near
+                | Self::Timeline
+                | Self::AdminCreate
+                | Self::AdminAlter
+                | Self::AdminPurge
+                | Self::AdminDelete
+                | Self::AdminRequeue
+        )
     }
 
     /// Returns the verb of a subject behind the prefix, if it has a log.
     fn of_subject(tail: &str) -> Option<Self> {
-        let subjects = Self::ALL.into_iter().filter(|verb| verb.scope() == Scope::Owner);
-        subjects.into_iter().find(|verb| tail.starts_with(verb.endpoint().subject))
+        Self::ALL.into_iter().filter(|verb| verb.is_owners()).find(|verb| tail.starts_with(verb.endpoint().subject))
     }
 
     /// Returns the queue group that shares the requests; `None` if each instance replies.
@@ -433,9 +409,6 @@ impl<S: Store> Api<S> {
             self.wait_for_catch_up_of(&log()?).await?;
         } else if reads {
             fresh::wait_for_catch_up(&self.health.sources, SlotSet::ALL).await?;
-        }
-        if verb.scope() == Scope::All {
-            self.gather(false).await?;
         }
         match verb {
             Verb::Append => append::answer(self, &log()?, request).await,

@@ -25,7 +25,12 @@ use std::{
 };
 
 use async_nats::jetstream;
-use hourlog::{Error, ErrorKind, LogId, Result, failpoint::Failpoint, nats::Backoff, store::Store};
+use hourlog::{
+    Error, ErrorKind, LogId, Result,
+    failpoint::Failpoint,
+    nats::Backoff,
+    store::{Store, Write},
+};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::{self, Interval, MissedTickBehavior, interval, interval_at, sleep},
@@ -537,12 +542,14 @@ impl<S: Store> Ingest<S> {
     async fn take_raw(&mut self, batch: Vec<RawMessage>) -> Result<()> {
         self.claim_logs(batch.iter().map(RawMessage::subject)).await?;
         self.admit_logs(batch.iter().map(|raw| (raw.subject(), raw.key))).await?;
-        let headers: Vec<_> = batch.iter().map(|raw| raw.headers().ok()).collect();
-        let parts = batch
-            .iter()
-            .zip(&headers)
-            .filter_map(|(raw, headers)| Some((raw.subject(), Some(headers.as_ref()?), raw.payload(), raw.key)));
-        self.create_let_in(parts).await?;
+        if !self.let_in.is_empty() {
+            let headers: Vec<_> = batch.iter().map(|raw| raw.headers().ok()).collect();
+            let parts = batch
+                .iter()
+                .zip(&headers)
+                .filter_map(|(raw, headers)| Some((raw.subject(), Some(headers.as_ref()?), raw.payload(), raw.key)));
+            self.create_let_in(parts).await?;
+        }
         let (mut chunk, mut poison) = (Chunk::default(), 0);
         for raw in &batch {
             poison += u64::from(self.take_one_raw(raw, &mut chunk));
@@ -617,7 +624,7 @@ impl<S: Store> Ingest<S> {
         if let Some(tally) = archived {
             self.checkpoint.mark_oldest_chunk_archived();
             let archived = self.checkpoint.archived().message;
-            // Who may have been taken for dead leaves it out: another instance counts it, too.
+            // An instance that others may have taken for dead leaves it out: another one counts it, too.
             if self.args.ownership.is_valid() {
                 self.args.source.receipts.count(tally, archived.time);
             }
@@ -662,9 +669,8 @@ impl<S: Store> Ingest<S> {
         self.args.handover.handle(&assignment, &self.args.store).await;
         // After the logs have stopped: what this instance has handed out is stored.
         let sources = self.args.store.sources(source.stream()).await?;
-        let kept = if assignment.is_regained { SlotSet::NONE } else { self.assignment.own };
-        let gained = assignment.own.without(kept);
-        self.checkpoint.reassign(assignment.own, assignment.is_regained, &sources, self.decoder.epochs());
+        let gained = assignment.gained_since(self.assignment.own);
+        self.checkpoint.reassign(assignment.own, gained, &sources, self.decoder.epochs());
         self.in_flight.clear();
         if gained.contains(0) {
             // The former owner has kept the list.
@@ -703,20 +709,11 @@ impl<S: Store> Ingest<S> {
                 let progress =
                     if Failpoint::CheckpointBeforeRows.is_active() { self.checkpoint.taken() } else { progress };
                 let writes = self.checkpoint.writes(progress, self.args.source.stream(), self.decoder.epochs());
-                let source = Arc::clone(&self.args.source);
-                let (leads, keeps_receipts) = (self.leads(), self.assignment.others.is_empty());
+                let (source, leads, keeps_receipts) =
+                    (Arc::clone(&self.args.source), self.leads(), self.keeps_receipts());
                 Some(spawn(async move {
-                    // A loss is stored before a checkpoint behind it, and so is a receipt.
-                    let stored = async {
-                        if leads {
-                            source.health.save_losses(&store).await?;
-                        }
-                        if keeps_receipts {
-                            source.receipts.save(&store, source.stream()).await?;
-                        }
-                        store.write(writes).await
-                    };
-                    ArchiveReply::Stored(progress, stored.await)
+                    let stored = store_progress(&store, &source, writes, leads, keeps_receipts).await;
+                    ArchiveReply::Stored(progress, stored)
                 }))
             }
             Some(Due::CheckForCatchUp) => {
@@ -774,14 +771,9 @@ impl<S: Store> Ingest<S> {
         self.explain_gaps().await;
         let may_store = !self.epochs_may_be_lost && !self.gaps.hold_checkpoint();
         if let Some(progress) = self.checkpoint.storable(Instant::now()).filter(|_| may_store) {
-            if self.leads() {
-                self.source().save_losses(&self.args.store).await?;
-            }
-            if self.assignment.others.is_empty() {
-                self.args.source.receipts.save(&self.args.store, self.name()).await?;
-            }
-            let writes = self.checkpoint.writes(progress, self.args.source.stream(), self.decoder.epochs());
-            self.args.store.write(writes).await?;
+            let (store, source) = (&self.args.store, &self.args.source);
+            let writes = self.checkpoint.writes(progress, source.stream(), self.decoder.epochs());
+            store_progress(store, source, writes, self.leads(), self.keeps_receipts()).await?;
         }
         let archived = self.checkpoint.archived().message.sequence;
         tracing::info!(stream = self.name(), archived, "stopped reading the stream");
@@ -796,6 +788,23 @@ impl<S: Store> Ingest<S> {
 
 fn spawn(request: impl Future<Output = ArchiveReply> + Send + 'static) -> ArchiveRequest {
     AbortOnDropHandle::new(tokio::spawn(request))
+}
+
+/// Stores a checkpoint, and before it the losses and the receipts behind it, as far as this instance keeps them.
+async fn store_progress<S: Store>(
+    store: &S,
+    source: &Source,
+    checkpoint: Vec<Write>,
+    leads: bool,
+    keeps_receipts: bool,
+) -> Result<()> {
+    if leads {
+        source.health.save_losses(store).await?;
+    }
+    if keeps_receipts {
+        source.receipts.save(store, source.stream()).await?;
+    }
+    store.write(checkpoint).await
 }
 
 /// Waits for the reply to the request and removes the request. Waits forever if there is none.

@@ -52,6 +52,16 @@ impl Assignment {
     pub(crate) fn owner(&self, slot: u8) -> Option<&InstanceId> {
         self.owners[usize::from(slot)].as_ref()
     }
+
+    /// Returns the own slots that others may have written since this instance owned `before`.
+    pub(crate) fn gained_since(&self, before: SlotSet) -> SlotSet {
+        if self.is_regained { self.own } else { self.own.without(before) }
+    }
+
+    /// Returns the slots that have moved since this instance owned `before`.
+    pub(crate) fn moved_since(&self, before: SlotSet) -> SlotSet {
+        self.gained_since(before).union(before.without(self.own))
+    }
 }
 
 /// The owner of a slot.

@@ -31,7 +31,7 @@ pub(crate) const APPEND_ID: &str = "Hourlog-Append-Id";
 pub(crate) const RELAYED: &str = "relayed.";
 
 /// A question of one instance to another.
-pub(crate) trait Question: Serialize + DeserializeOwned {
+pub(crate) trait PeerQuestion: Serialize + DeserializeOwned {
     /// The last token of its subject.
     const NAME: &'static str;
     /// The answer.
@@ -45,7 +45,7 @@ pub(crate) struct ArchivedRequest {
     pub(crate) sequence: u64,
 }
 
-impl Question for ArchivedRequest {
+impl PeerQuestion for ArchivedRequest {
     const NAME: &'static str = "archived";
     type Answer = ();
 }
@@ -61,7 +61,7 @@ pub(crate) struct HeldRequest {
     pub(crate) fresh: bool,
 }
 
-impl Question for HeldRequest {
+impl PeerQuestion for HeldRequest {
     const NAME: &'static str = "held";
     type Answer = Held;
 }
@@ -122,7 +122,7 @@ pub(crate) struct ReceiptQuestion {
     pub(crate) fresh: bool,
 }
 
-impl Question for ReceiptQuestion {
+impl PeerQuestion for ReceiptQuestion {
     const NAME: &'static str = "receipt";
     type Answer = Option<ReceiptReply>;
 }
@@ -133,7 +133,7 @@ pub(crate) struct RecentRequest {
     pub(crate) logs: Vec<LogId>,
 }
 
-impl Question for RecentRequest {
+impl PeerQuestion for RecentRequest {
     const NAME: &'static str = "recent";
     type Answer = Vec<wire::RecentReply>;
 }
@@ -165,19 +165,16 @@ impl<'a> Peers<'a> {
         format!("_{prefix}.{instance}.{tail}")
     }
 
-    /// Waits until an instance has archived everything up to a message.
-    ///
-    /// # Errors
-    /// As [`ask`](Self::ask).
-    pub(crate) async fn archived(&self, instance: &str, request: &ArchivedRequest, limit: Duration) -> Result<()> {
-        self.ask(instance, request, limit).await
-    }
-
     /// Asks an instance.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] if it does not answer in time, or does not know the question.
-    pub(crate) async fn ask<Q: Question>(&self, instance: &str, question: &Q, limit: Duration) -> Result<Q::Answer> {
+    pub(crate) async fn ask<Q: PeerQuestion>(
+        &self,
+        instance: &str,
+        question: &Q,
+        limit: Duration,
+    ) -> Result<Q::Answer> {
         let silent = || Error::new(ErrorKind::Unavailable, "another instance does not answer; retry in a moment");
         let body = serde_json::to_vec(question).map_err(|error| silent().because(error))?;
         let subject = Self::subject(self.prefix, instance, Q::NAME);

@@ -10,7 +10,7 @@ use super::{NatsOptions, NatsServer, READY_TIMEOUT};
 
 /// The stream that shows whether the servers keep copies.
 const PROBE: &str = "PROBE";
-/// The time limit of an attempt to create it. Without a leader, there is no answer.
+/// Time limit of one attempt to create it: a server without a leader does not answer.
 const PROBE_MAX: Duration = Duration::from_millis(500);
 /// The interval between attempts.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);

@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout};
 use crate::{
     ownership::{Assignment, SlotSet},
     peers::{
-        ANSWER_MAX, ArchivedRequest, FRESH_ANSWER_MAX, Held, HeldRequest, LentRow, Peers, Question, ReceiptQuestion,
-        RecentRequest,
+        ANSWER_MAX, ArchivedRequest, FRESH_ANSWER_MAX, Held, HeldRequest, LentRow, PeerQuestion, Peers,
+        ReceiptQuestion, RecentRequest,
     },
 };
 
@@ -86,7 +86,7 @@ impl<S: Store> Api<S> {
 
     /// Answers the question of another instance.
     pub(super) async fn answer_peer(&self, question: &str, payload: &[u8]) -> Result<Reply> {
-        fn parse<Q: Question>(payload: &[u8]) -> Result<Q> {
+        fn parse<Q: PeerQuestion>(payload: &[u8]) -> Result<Q> {
             serde_json::from_slice(payload).map_err(|error| Error::invalid(format!("not a question: {error}")))
         }
         match question {

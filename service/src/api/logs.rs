@@ -58,8 +58,8 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
         for source in api.sources.iter() {
             fresh::wait_until_fresh(api, &source.health).await?;
         }
-        api.gather(true).await?;
     }
+    api.gather(requested.fresh).await?;
     let strip_bytes = counting.as_ref().map_or(0, |counting| counting.edges.len() * BYTES_PER_COUNT);
     let bytes = (limit + requested.skip as usize).max(ROWS_PER_READ) * BYTES_PER_LOG + limit * strip_bytes;
     let is_large = limit > LOGS_SMALL_MAX || requested.sort != LogsOrder::Id || counting.is_some();

@@ -71,8 +71,8 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, prefix: Option<&LogId>, reque
         for source in api.sources.iter() {
             fresh::wait_until_fresh(api, &source.health).await?;
         }
-        api.gather(true).await?;
     }
+    api.gather(requested.fresh).await?;
     let size = (limit + SLICE.0, bytes + SLICE.1);
     let mut merge = Merge { api, below, query, after: requested.after.clone(), filter: filter.map(Arc::new) };
     let take_turn = || api.turn(request, memory(size), true);

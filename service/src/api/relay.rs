@@ -25,7 +25,7 @@ use crate::{
     peers::{APPEND_ID, NOT_OWNER, Peers, RELAYED, REQUESTER, Replied},
 };
 
-use super::{Request, Scope, Served, Verb, pages, reply::Reply};
+use super::{Request, Served, Verb, pages, reply::Reply};
 
 /// Longest wait for another owner of a log, after the instance that owns it has gone. Longer than others take it for
 /// alive.
@@ -57,7 +57,7 @@ impl<S: Store> Served<S> {
     pub(super) async fn answer(&self, verb: Verb, request: &Request, is_relayed: bool) -> Answered {
         let api = &self.api;
         let here = || async { Answered::Here(api.answer(verb, request, &self.instance).await) };
-        if !api.health.ownership.is_shared() || verb.scope() != Scope::Owner {
+        if !api.health.ownership.is_shared() || !verb.is_owners() {
             return here().await;
         }
         let log: LogId = match api.log_in_subject(verb.endpoint().subject, request) {

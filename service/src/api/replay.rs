@@ -140,7 +140,9 @@ impl<'a, S: Store> Below<'a, S> {
         requested: &ReplayRequest,
     ) -> Result<Option<Self>> {
         let is_last = |when: Option<When>| matches!(when, Some(When::Last));
-        let needs_owner = requested.fresh
+        let names_another = requested.log.as_ref().is_some_and(|named| named != log);
+        let needs_owner = names_another
+            || requested.fresh
             || requested.seek
             || requested.position.is_some()
             || requested.condition.is_some()

@@ -171,12 +171,12 @@ impl Checkpoint {
     }
 
     /// Takes the slots `own` in place of those before: reads again from where the slot that lags most was stored.
-    /// Slots that stay go on with what they have, unless others may have written them, as `regained` tells.
-    pub(super) fn reassign(&mut self, own: SlotSet, regained: bool, sources: &[(u8, SourceRow)], epochs: &Epochs) {
+    /// The `gained` ones, which others may have written, are read from their stored checkpoints; the rest go on.
+    pub(super) fn reassign(&mut self, own: SlotSet, gained: SlotSet, sources: &[(u8, SourceRow)], epochs: &Epochs) {
         self.slots.raise(self.archived, self.stored);
-        self.slots.reassign(own, regained, sources, epochs);
+        self.slots.reassign(own, gained, sources, epochs);
         self.learn_heads(sources, epochs);
-        // What was flushed before says nothing about the slots that have come.
+        // An earlier flush does not cover the gained slots.
         self.flushed.clear();
         let (archived, stored) = self.slots.least().unwrap_or((self.taken, self.taken));
         self.stored = stored;
@@ -554,7 +554,7 @@ mod tests {
         let mut checkpoint = Checkpoint::load(&rows(&[20]), &epochs(), slots(&[0, 1]), DURABLE_AFTER, now);
         archive(&mut checkpoint, 30);
         checkpoint.flushed(progress(30), now);
-        checkpoint.reassign(slots(&[1, 2]), false, &rows(&[20, 20, 24]), &epochs());
+        checkpoint.reassign(slots(&[1, 2]), slots(&[2]), &rows(&[20, 20, 24]), &epochs());
         assert_eq!(checkpoint.taken(), progress(24));
         let wants = |checkpoint: &Checkpoint, slot| (1..=40).find(|sequence| checkpoint.wants(slot, *sequence));
         assert_eq!([0, 1, 2, 3].map(|slot| wants(&checkpoint, slot)), [None, Some(31), Some(25), None]);
@@ -571,7 +571,7 @@ mod tests {
         let now = Instant::now();
         let mut checkpoint = Checkpoint::load(&rows(&[20]), &epochs(), slots(&[0, 1]), DURABLE_AFTER, now);
         archive(&mut checkpoint, 30);
-        checkpoint.reassign(slots(&[0, 1]), true, &rows(&[22, 40]), &epochs());
+        checkpoint.reassign(slots(&[0, 1]), slots(&[0, 1]), &rows(&[22, 40]), &epochs());
         assert_eq!(checkpoint.taken(), progress(22));
         assert!(checkpoint.wants(0, 23) && !checkpoint.wants(1, 40) && checkpoint.wants(1, 41));
     }

@@ -49,6 +49,11 @@ impl<S: Store> Ingest<S> {
         self.assignment.own.contains(0)
     }
 
+    /// Returns true if this instance stores receipts: alone, it has counted all messages.
+    pub(super) fn keeps_receipts(&self) -> bool {
+        self.assignment.others.is_empty()
+    }
+
     /// Returns the part of this instance in the message `sequence`.
     pub(super) fn part(&mut self, subject: &str, sequence: u64) -> Part {
         if !self.args.ownership.is_shared() {
@@ -132,7 +137,7 @@ impl<S: Store> Ingest<S> {
         let unknown = || Error::new(ErrorKind::Unavailable, "no instance decides about new logs at the moment");
         let Owner::Other(owner) = ownership.owner(source.rejected_log.slot()) else { return Err(unknown()) };
         let request = ArchivedRequest { stream: source.stream().to_string(), sequence };
-        Peers::new(client, &settings.prefix).archived(&owner, &request, DECISION_MAX).await
+        Peers::new(client, &settings.prefix).ask(&owner, &request, DECISION_MAX).await
     }
 
     /// Creates the logs of other instances that were let in with the messages at hand, so that the decision stays when

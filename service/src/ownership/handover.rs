@@ -30,10 +30,7 @@ impl Handover {
         if handled.0 >= assignment.number {
             return;
         }
-        let moved = match assignment.is_regained {
-            true => handled.1.union(assignment.own),
-            false => handled.1.difference(assignment.own),
-        };
+        let moved = assignment.moved_since(handled.1);
         let (reply, ended) = oneshot::channel();
         let _ = self.logs.send_message(LogsMsg::HandOver { assignment: assignment.number, slots: moved, reply });
         // An error means that the supervisor has stopped, and its logs with it.

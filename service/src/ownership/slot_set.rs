@@ -18,11 +18,6 @@ impl SlotSet {
         self.0.count_ones() as usize
     }
 
-    /// Returns the slots that only one of both sets has.
-    pub(crate) fn difference(self, other: Self) -> Self {
-        Self(self.0 ^ other.0)
-    }
-
     /// Returns the slots of this set that the other one lacks.
     pub(crate) fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)

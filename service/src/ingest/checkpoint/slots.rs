@@ -33,10 +33,6 @@ impl Slots {
         Self(slots)
     }
 
-    pub(super) fn own(&self) -> SlotSet {
-        (0..).zip(&self.0).filter(|(_, progress)| progress.is_some()).map(|(slot, _)| slot).collect()
-    }
-
     /// Returns the sequence up to which a slot was archived when reading last began again; `None` for a slot of another
     /// instance.
     pub(super) fn archived(&self, slot: u8) -> Option<u64> {
@@ -68,16 +64,11 @@ impl Slots {
         }
     }
 
-    /// Replaces the slots. Those of both sets keep their progress, unless they are `regained`.
-    pub(super) fn reassign(&mut self, own: SlotSet, regained: bool, rows: &[(u8, SourceRow)], epochs: &Epochs) {
-        let kept = if regained { SlotSet::NONE } else { self.own() };
-        let loaded = Self::load(own.without(kept), rows, epochs);
+    /// Replaces the slots by `own`. The `gained` ones begin where they are stored; the rest keep their progress.
+    pub(super) fn reassign(&mut self, own: SlotSet, gained: SlotSet, rows: &[(u8, SourceRow)], epochs: &Epochs) {
+        let loaded = Self::load(gained, rows, epochs);
         for (slot, (progress, loaded)) in (0..SLOTS).zip(self.0.iter_mut().zip(loaded.0)) {
-            if !own.contains(slot) {
-                *progress = None;
-            } else if loaded.is_some() {
-                *progress = loaded;
-            }
+            *progress = loaded.or(*progress).filter(|_| own.contains(slot));
         }
     }
 
