@@ -29,10 +29,7 @@ mod timeline;
 mod yielding;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -298,8 +295,8 @@ impl<S: Store> Served<S> {
             Ok(place) => {
                 let append_id =
                     if verb == Verb::Append { relay::append_id(&message, is_relayed) } else { String::new() };
-                let (progress, has_replied) = (Progress::default(), AtomicBool::default());
-                let request = Request { message: compact(message), place, progress, has_replied, append_id };
+                let (progress, has_replied, gathered) = Default::default();
+                let request = Request { message: compact(message), place, progress, has_replied, gathered, append_id };
                 let answered = tokio::select! {
                     answered = self.answer(verb, &request, is_relayed) => answered,
                     // A replay may wait for events for longer than the service has to stop.
@@ -401,14 +398,17 @@ impl<S: Store> Api<S> {
     async fn answer(&self, verb: Verb, request: &Request, instance: &OwnInstance) -> Result<Reply> {
         let Endpoint { subject, reads, .. } = verb.endpoint();
         let log = || self.log_in_subject(subject, request);
-        if reads && self.health.catch_up_lag() > 0 {
+        if reads && self.health.keeps_readers_waiting() {
             request.place.begin_wait()?;
         }
         if reads && subject.ends_with('.') && !matches!(verb, Verb::Merge | Verb::Timelines | Verb::Newest) {
             // Another source that cannot be read must not keep this log's readers out.
             self.wait_for_catch_up_of(&log()?).await?;
         } else if reads {
-            fresh::wait_for_catch_up(&self.health.sources, SlotSet::ALL).await?;
+            fresh::wait_for_catch_up(&self.health.ownership, &self.health.sources, SlotSet::ALL).await?;
+        } else if verb.is_owners() && verb != Verb::Append {
+            let slot = SlotSet::from_iter([log()?.slot()]);
+            fresh::wait_for_takeover(&self.health.ownership, &self.health.sources, slot).await?;
         }
         match verb {
             Verb::Append => append::answer(self, &log()?, request).await,
@@ -482,7 +482,7 @@ impl<S: Store> Api<S> {
     async fn wait_for_catch_up_of(&self, log: &LogId) -> Result<()> {
         let source = self.sources.of_log(&self.store, log).await?;
         let slot = SlotSet::from_iter([log.slot()]);
-        fresh::wait_for_catch_up(std::slice::from_ref(&source.health), slot).await
+        fresh::wait_for_catch_up(&self.health.ownership, std::slice::from_ref(&source.health), slot).await
     }
 
     /// Has a log's actor carry out a job. One that has not begun when the wait ends is dropped.

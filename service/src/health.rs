@@ -16,7 +16,12 @@ use std::sync::{
 use hourlog::time::Clock;
 use serde_json::{Value, json};
 
-use crate::{changes::Changes, counters::Counters, ownership::Ownership, server_time::ServerTime};
+use crate::{
+    changes::Changes,
+    counters::Counters,
+    ownership::{Assignment, Ownership, SlotSet},
+    server_time::ServerTime,
+};
 pub(crate) use component::Component;
 pub(crate) use reached::Reached;
 pub(crate) use source::SourceHealth;
@@ -102,6 +107,27 @@ impl Health {
     /// seen before.
     pub(crate) fn catch_up_lag(&self) -> u64 {
         self.sources.iter().map(|source| source.catch_up_lag()).sum()
+    }
+
+    /// Returns true if this instance owns a slot, and all sources are read for it.
+    pub(crate) fn writes(&self, slot: u8) -> bool {
+        let assignment = self.ownership.assignment();
+        assignment.own.contains(slot) && self.has_taken_over(&assignment, SlotSet::from_iter([slot]))
+    }
+
+    /// Returns true if another instance owns a slot, and no source is read for it here.
+    pub(crate) fn has_let_go(&self, slot: u8) -> bool {
+        let assignment = self.ownership.assignment();
+        !assignment.own.contains(slot) && self.has_taken_over(&assignment, SlotSet::from_iter([slot]))
+    }
+
+    /// Returns true if some readers have to wait: for slots that are taken over, or for messages that are read again.
+    pub(crate) fn keeps_readers_waiting(&self) -> bool {
+        self.catch_up_lag() > 0 || !self.has_taken_over(&self.ownership.assignment(), SlotSet::ALL)
+    }
+
+    fn has_taken_over(&self, assignment: &Assignment, slots: SlotSet) -> bool {
+        self.sources.iter().all(|source| source.has_taken_over(assignment, slots))
     }
 
     /// Returns the whole state in the form of the endpoints' statistics.

@@ -242,6 +242,7 @@ impl<S: Store> Ingest<S> {
             false => (assignment.own, checkpoint.head().map_or(0, |head| head.sequence)),
         };
         health.slots.assign(checkpoint.floors());
+        health.assigned.send_replace(assignment.number);
         if !S::WRITES_ARE_ATOMIC {
             health.catch_up(SlotSet::ALL, checkpoint.head().map_or(0, |head| head.sequence));
         }
@@ -669,7 +670,7 @@ impl<S: Store> Ingest<S> {
         self.args.handover.handle(&assignment, &self.args.store).await;
         // After the logs have stopped: what this instance has handed out is stored.
         let sources = self.args.store.sources(source.stream()).await?;
-        let gained = assignment.gained_since(self.assignment.own);
+        let gained = assignment.gained_since(self.assignment.number);
         self.checkpoint.reassign(assignment.own, gained, &sources, self.decoder.epochs());
         self.in_flight.clear();
         if gained.contains(0) {
@@ -678,14 +679,14 @@ impl<S: Store> Ingest<S> {
         }
         let until = self.checkpoint.head().map_or(0, |head| head.sequence);
         let from = self.checkpoint.taken().message.sequence + 1;
-        // Before the slots are shown as own ones: readers must not miss what they have seen from another instance. The
-        // first assignment is the one under which they come here.
-        source.health.catch_up(if assignment.number == 1 { assignment.own } else { gained }, until);
+        // Before the slots are shown as own ones: readers must not miss what they have seen from another instance.
+        source.health.catch_up(assignment.newly_read_since(self.assignment.number), until);
         self.leave_out_of_receipts(gained, until);
         source.health.slots.assign(self.checkpoint.floors());
         source.health.archived_to(self.checkpoint.archived().message);
         self.tell_stored();
         self.assignment = assignment;
+        source.health.assigned.send_replace(self.assignment.number);
         tracing::info!(
             stream = self.name(),
             slots = self.assignment.own.len(),

@@ -273,7 +273,7 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         checkpoint: sources.wal().health.checkpoint.subscribe(),
         store: store.clone(),
         source: Arc::clone(sources.wal()),
-        ownership: ownership.clone(),
+        ownership,
     };
     let janitor = tokio::spawn(janitor.run(shutdown.clone()));
     let sweeper = Sweeper {
@@ -283,7 +283,6 @@ pub async fn start<S: Store>(settings: Settings, store: S) -> Result<Running> {
         health: Arc::clone(&health),
         rules: Arc::clone(&rules),
         every: settings.sweep_every,
-        ownership,
     };
     let sweeper = tokio::spawn(sweeper.run(shutdown.clone()));
     let message_ids = MessageIds::load(&store).await?;

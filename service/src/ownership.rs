@@ -4,8 +4,10 @@
 //! the others, and computes the owner of each slot by itself. This is a hint: two owners for a moment write the
 //! same rows, because a row is a function of its message.
 //!
-//! - `members`: the pure rule. `lease`: the key, and the task that renews it. `handover`: what happens when slots move.
+//! - `members`: the pure rule. `assignment`: what it gives, and which slots have moved. `lease`: the key, and the task
+//!   that renews it. `handover`: what happens when slots move.
 
+mod assignment;
 mod handover;
 mod lease;
 mod members;
@@ -21,48 +23,16 @@ use hourlog::{Offset, Seq};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub(crate) use assignment::Assignment;
 pub(crate) use handover::Handover;
 pub(crate) use lease::{Join, Lease};
 pub(crate) use members::InstanceId;
+use members::Members;
 pub(crate) use slot_set::SlotSet;
 
 /// Time after its last heartbeat that it has seen, for which an instance answers for its slots. The others take them
 /// over after that.
 const ANSWERS_FOR: Duration = Duration::from_secs(5);
-
-/// The owners of all slots, as this instance knows them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Assignment {
-    /// Number of changes before it.
-    pub(crate) number: u64,
-    /// The owner of each slot; `None` while nobody is alive.
-    owners: Vec<Option<InstanceId>>,
-    /// The slots of this instance.
-    pub(crate) own: SlotSet,
-    /// The other instances.
-    pub(crate) others: Vec<InstanceId>,
-    /// True if others may have owned slots of this instance since the assignment before.
-    pub(crate) is_regained: bool,
-    /// The time at which it was made.
-    pub(crate) since: Offset,
-}
-
-impl Assignment {
-    /// Returns the owner of a slot.
-    pub(crate) fn owner(&self, slot: u8) -> Option<&InstanceId> {
-        self.owners[usize::from(slot)].as_ref()
-    }
-
-    /// Returns the own slots that others may have written since this instance owned `before`.
-    pub(crate) fn gained_since(&self, before: SlotSet) -> SlotSet {
-        if self.is_regained { self.own } else { self.own.without(before) }
-    }
-
-    /// Returns the slots that have moved since this instance owned `before`.
-    pub(crate) fn moved_since(&self, before: SlotSet) -> SlotSet {
-        self.gained_since(before).union(before.without(self.own))
-    }
-}
 
 /// The owner of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,9 +79,9 @@ impl Ownership {
     /// Returns the ownership of an instance whose archive no other one can use.
     pub(crate) fn alone(now: Offset) -> Self {
         let id: InstanceId = nuid::next().to_string().into();
-        let owners = vec![Some(Arc::clone(&id)); usize::from(hourlog::store::SLOTS)];
-        let assignment =
-            Assignment { number: 0, owners, own: SlotSet::ALL, others: Vec::new(), is_regained: false, since: now };
+        let mut members = Members::new(Arc::clone(&id));
+        members.beat(&id);
+        let assignment = Assignment::first(&members, now);
         // The sender is not needed: nothing changes.
         Self { id, assignment: watch::channel(Arc::new(assignment)).1, heard: None, told: Arc::default() }
     }

@@ -20,7 +20,6 @@ use crate::{
         jobs::{Job, horizon},
     },
     logs::{LogsMsg, LogsRef},
-    ownership::Ownership,
     repeats::Repeats,
     rules::Rules,
     sources::Sources,
@@ -48,8 +47,6 @@ pub(crate) struct Sweeper<S> {
     pub(crate) rules: Arc<Rules>,
     /// The time between the beginnings of two passes over all logs.
     pub(crate) every: Duration,
-    /// Each instance sweeps the logs that it writes.
-    pub(crate) ownership: Ownership,
 }
 
 impl<S: Store> Sweeper<S> {
@@ -93,7 +90,7 @@ impl<S: Store> Sweeper<S> {
             let rows = self.store.logs(after.as_ref(), ROWS_PER_READ).await?;
             let Some((last, _)) = rows.last() else { return Ok(due) };
             after = Some(last.clone());
-            for (id, row) in rows.into_iter().filter(|(id, _)| self.ownership.owns(id.slot())) {
+            for (id, row) in rows.into_iter().filter(|(id, _)| self.health.writes(id.slot())) {
                 match self.has_old_bucket(&id, &row).await {
                     Ok(true) => due.push(id),
                     Ok(false) => {}
@@ -119,6 +116,10 @@ impl<S: Store> Sweeper<S> {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         while self.health.catch_up_lag() > 0 {
             sleep(backoff.next_pause()).await;
+        }
+        if !self.health.writes(id.slot()) {
+            // Its new owner looks at it, too.
+            return Ok(());
         }
         let (reply, swept) = oneshot::channel();
         let source = self.sources.of_log(&self.store, id).await?;

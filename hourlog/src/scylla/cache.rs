@@ -210,8 +210,9 @@ impl Cache {
         self.rows = self.unwritten;
     }
 
-    /// Removes the logs that are chosen, and their index rows.
+    /// Removes the logs that are chosen, and their index rows, and gives all borrowed rows back.
     pub(super) fn remove_logs(&mut self, is_chosen: impl Fn(&LogId) -> bool) {
+        self.borrowed.clear();
         let chosen: Vec<LogId> = self.logs.keys().filter(|id| is_chosen(id)).cloned().collect();
         chosen.iter().for_each(|id| self.remove_log(id));
         self.missing.retain(|id| !is_chosen(id));

@@ -7,9 +7,12 @@ use std::{
 
 use futures_util::future::join_all;
 use hourlog::{Error, ErrorKind, Result, store::Store};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::{health::SourceHealth, ownership::SlotSet};
+use crate::{
+    health::SourceHealth,
+    ownership::{Ownership, SlotSet},
+};
 
 use super::{Api, stopping};
 
@@ -52,7 +55,7 @@ pub(super) async fn wait_for_stream_check(source: &SourceHealth, limit: Duration
     let before = source.stream_checks_begun.load(Relaxed);
     let mut checks_done = source.stream_checks_done.subscribe();
     source.check_stream.notify_one();
-    match tokio::time::timeout(limit, checks_done.wait_for(|checks_done| *checks_done > before)).await {
+    match timeout(limit, checks_done.wait_for(|checks_done| *checks_done > before)).await {
         Ok(_) => Ok(()),
         Err(_) => Err(Error::new(ErrorKind::Deadline, "the stream does not answer; hourlog doctor says why")),
     }
@@ -78,18 +81,43 @@ pub(super) async fn wait_until_archived(source: &SourceHealth, sequence: u64, li
     }
 }
 
-/// Waits until `sources` have caught up in `slots` after a start or a rollback of the archive. Before that, a
-/// reader could miss events that the archive held earlier.
+/// Waits until `sources` are read for those of `slots` that this instance owns.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] after two seconds.
-pub(super) async fn wait_for_catch_up(sources: &[Arc<SourceHealth>], slots: SlotSet) -> Result<()> {
+pub(super) async fn wait_for_takeover(
+    ownership: &Ownership,
+    sources: &[Arc<SourceHealth>],
+    slots: SlotSet,
+) -> Result<()> {
+    let assignment = ownership.assignment();
+    let taken_over = join_all(sources.iter().map(|source| source.taken_over(&assignment, slots)));
+    match timeout(CATCH_UP_MAX, taken_over).await {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let context = "the service is taking logs over from another instance; retry in a moment";
+            Err(Error::new(ErrorKind::Unavailable, context))
+        }
+    }
+}
+
+/// Waits until `sources` have caught up in `slots` after a start, a takeover or a rollback of the archive. Before that,
+/// a reader could miss events that the archive held earlier.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] after two seconds.
+pub(super) async fn wait_for_catch_up(
+    ownership: &Ownership,
+    sources: &[Arc<SourceHealth>],
+    slots: SlotSet,
+) -> Result<()> {
+    wait_for_takeover(ownership, sources, slots).await?;
     let lag = || sources.iter().map(|source| source.catch_up_lag_in(slots)).sum::<u64>();
     if lag() == 0 {
         return Ok(());
     }
     let caught_up = join_all(sources.iter().map(|source| source.caught_up_in(slots)));
-    match tokio::time::timeout(CATCH_UP_MAX, caught_up).await {
+    match timeout(CATCH_UP_MAX, caught_up).await {
         Ok(_) => Ok(()),
         Err(_) => {
             let context = format!(

@@ -1,9 +1,9 @@
 //! The unstored part of other instances: before a request for several logs is answered, each of them tells how far its
 //! slots are archived, and which rows of the index are not written yet. So a reader sees the same from every instance.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use hourlog::{Error, ErrorKind, LogId, Result, Seq, store::Store, wire::RecentReply};
 use tokio::time::{Instant, timeout};
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-use super::{Api, fresh, receipt, reply::Reply};
+use super::{Api, Request, fresh, receipt, reply::Reply};
 
 /// Longest wait of a request until all slots have an owner that answers.
 const GATHER_MAX: Duration = Duration::from_secs(8);
@@ -25,20 +25,24 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 const ROWS_MAX: usize = 2_000;
 
 impl<S: Store> Api<S> {
-    /// Learns what all other instances hold. With `fresh`, of everything that was published before.
+    /// Learns what all instances hold. With `fresh`, of everything that was published before. Notes under which
+    /// assignment it did: the answer is complete if that is still the present one when it is ready.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] if one of them does not answer, and no other has taken its slots over meanwhile.
-    pub(super) async fn gather(&self, fresh: bool) -> Result<()> {
+    pub(super) async fn gather(&self, request: &Request, fresh: bool) -> Result<()> {
         let ownership = &self.health.ownership;
         if !ownership.is_shared() {
-            return Ok(());
+            return self.become_current(fresh).await;
         }
         let begun = Instant::now();
         loop {
             let assignment = ownership.assignment();
             let error = match self.gather_from(&assignment, fresh).await {
-                Ok(answered) if answered == SlotSet::ALL && ownership.is_valid() => return Ok(()),
+                Ok(answered) if answered == SlotSet::ALL && ownership.is_valid() => {
+                    request.gathered.store(assignment.number, Relaxed);
+                    return Ok(());
+                }
                 Ok(_) => {
                     Error::new(ErrorKind::Unavailable, "some slots have no owner at the moment; retry in a moment")
                 }
@@ -55,8 +59,22 @@ impl<S: Store> Api<S> {
 
     /// Asks all instances of an assignment once. Returns the slots that have answered.
     async fn gather_from(&self, assignment: &Assignment, fresh: bool) -> Result<SlotSet> {
-        let held = try_join_all(assignment.others.iter().map(|instance| self.held_by(instance, fresh))).await?;
+        // First: what others hold of slots that have just gone to them counts only after that.
+        fresh::wait_for_takeover(&self.health.ownership, &self.health.sources, SlotSet::ALL).await?;
+        let held = try_join_all(assignment.others.iter().map(|instance| self.held_by(instance, fresh)));
+        let (held, ()) = try_join(held, self.become_current(fresh)).await?;
         Ok(held.into_iter().fold(assignment.own, SlotSet::union))
+    }
+
+    /// Waits until this instance has archived of its slots what readers have seen before. With `fresh`, everything that
+    /// was published before.
+    async fn become_current(&self, fresh: bool) -> Result<()> {
+        if fresh {
+            for source in self.sources.iter() {
+                fresh::wait_until_fresh(self, &source.health).await?;
+            }
+        }
+        fresh::wait_for_catch_up(&self.health.ownership, &self.health.sources, SlotSet::ALL).await
     }
 
     async fn held_by(&self, instance: &str, fresh: bool) -> Result<SlotSet> {
@@ -106,13 +124,9 @@ impl<S: Store> Api<S> {
 
     /// Returns what this instance holds.
     async fn held(&self, HeldRequest { after, fresh }: HeldRequest) -> Result<Held> {
-        if fresh {
-            for source in self.sources.iter() {
-                fresh::wait_until_fresh(self, &source.health).await?;
-            }
-        }
-        fresh::wait_for_catch_up(&self.health.sources, SlotSet::ALL).await?;
-        let own = self.health.ownership.assignment().own;
+        let assignment = self.health.ownership.assignment();
+        self.become_current(fresh).await?;
+        let own = assignment.own;
         let archived = self.sources.iter().map(|source| {
             let slots = own.iter().filter_map(|slot| Some((slot, source.archived_here(slot)?.get())));
             (source.stream().to_string(), slots.collect())
@@ -123,6 +137,9 @@ impl<S: Store> Api<S> {
         let count: usize = rows.iter().map(|(_, rows)| rows.len()).sum();
         let next = rows.last().filter(|_| count >= ROWS_MAX).map(|(log, _)| log.clone());
         let rows = rows.into_iter().map(|(log, rows)| (log, rows.iter().map(LentRow::of).collect()));
+        if self.health.ownership.assignment().number != assignment.number {
+            return Err(Error::new(ErrorKind::Unavailable, "slots are moving between instances; retry in a moment"));
+        }
         Ok(Held { slots: own.iter().collect(), archived, rows: rows.collect(), next })
     }
 

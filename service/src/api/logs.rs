@@ -16,7 +16,7 @@ use hourlog::{
 
 use crate::{changes::Changed, pattern::Pattern, reading};
 
-use super::{Api, Reply, Request, fresh, reply::at_least_one};
+use super::{Api, Reply, Request, reply::at_least_one};
 
 /// Rows per read of the log table, before the pattern filters them.
 const ROWS_PER_READ: usize = 1_000;
@@ -55,11 +55,8 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, request: &Request) -> Result<
     let limit = at_least_one("limit", requested.limit)?.unwrap_or(limit_max).min(limit_max) as usize;
     if requested.fresh {
         request.place.begin_wait()?;
-        for source in api.sources.iter() {
-            fresh::wait_until_fresh(api, &source.health).await?;
-        }
     }
-    api.gather(requested.fresh).await?;
+    api.gather(request, requested.fresh).await?;
     let strip_bytes = counting.as_ref().map_or(0, |counting| counting.edges.len() * BYTES_PER_COUNT);
     let bytes = (limit + requested.skip as usize).max(ROWS_PER_READ) * BYTES_PER_LOG + limit * strip_bytes;
     let is_large = limit > LOGS_SMALL_MAX || requested.sort != LogsOrder::Id || counting.is_some();

@@ -24,7 +24,6 @@ use crate::{
 use super::{
     Api, Reply, Request,
     below::Below,
-    fresh,
     page::{AnyPage, Form},
     replay::{PAGE_BYTES_DEFAULT, memory},
     reply::{at_least_one, encoded_elsewhere},
@@ -68,11 +67,8 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, prefix: Option<&LogId>, reque
     let query = api.merged_query(&requested, limit, bytes)?;
     if requested.fresh {
         request.place.begin_wait()?;
-        for source in api.sources.iter() {
-            fresh::wait_until_fresh(api, &source.health).await?;
-        }
     }
-    api.gather(requested.fresh).await?;
+    api.gather(request, requested.fresh).await?;
     let size = (limit + SLICE.0, bytes + SLICE.1);
     let mut merge = Merge { api, below, query, after: requested.after.clone(), filter: filter.map(Arc::new) };
     let take_turn = || api.turn(request, memory(size), true);
@@ -95,7 +91,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, prefix: Option<&LogId>, reque
                 break;
             }
             let begun = Instant::now();
-            api.gather(false).await?;
+            api.gather(request, false).await?;
             let scanned = page.scanned;
             merge.after = page.next;
             page = merge.page().await?;

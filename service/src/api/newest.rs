@@ -30,7 +30,7 @@ const READ_AT_ONCE: usize = 16;
 /// Answers a request for the logs below `prefix`, or for all.
 pub(super) async fn answer<S: Store>(api: &Api<S>, prefix: Option<&LogId>, request: &Request) -> Result<Reply> {
     let requested: NewestRequest = request.body()?;
-    api.gather(false).await?;
+    api.gather(request, false).await?;
     let limit = at_least_one("limit", requested.limit)?.unwrap_or(1).min(PREVIEWS_MAX) as usize;
     let turn = api.turn(request, LOGS_LOOKED_INTO_MAX as usize * limit * PREVIEW_BYTES * 2 + READ_BYTES, true).await?;
     let logs = match requested.logs {

@@ -43,6 +43,9 @@ pub(super) async fn answer_below<S: Store>(
     request: &Request,
     instance: &str,
 ) -> Result<Option<Reply>> {
+    if !api.health.has_let_go(log.slot()) {
+        return Ok(None);
+    }
     let mut requested: ReplayRequest = request.body()?;
     let Some(below) = Below::new(api, log, instance, &requested).await? else { return Ok(None) };
     let pages = at_least_one("pages", requested.pages)?.unwrap_or(1).min(PAGES_MAX);

@@ -7,7 +7,10 @@ use hourlog::{
     wire::{ReceiptReply, ReceiptRequest, ReceiptToken, RejectedCount},
 };
 
-use crate::peers::{ANSWER_MAX, FRESH_ANSWER_MAX, Peers, ReceiptQuestion};
+use crate::{
+    ownership::SlotSet,
+    peers::{ANSWER_MAX, FRESH_ANSWER_MAX, Peers, ReceiptQuestion},
+};
 
 use super::{Api, Reply, Request, fresh};
 
@@ -55,6 +58,7 @@ pub(super) async fn own<S: Store>(api: &Api<S>, question: &ReceiptQuestion) -> R
     let (token, requested) = (question.token, question);
     // A source that has nothing to do with the receipt must not hold up the answer.
     let known = api.sources.iter().find(|source| source.receipts.get(&token).is_some());
+    fresh::wait_for_takeover(&api.health.ownership, &api.health.sources, SlotSet::ALL).await?;
     let asked: Vec<_> = known.map_or_else(|| api.sources.iter().collect(), |source| vec![source]);
     for source in asked {
         if requested.fresh {

@@ -57,8 +57,11 @@ impl<S: Store> Served<S> {
     pub(super) async fn answer(&self, verb: Verb, request: &Request, is_relayed: bool) -> Answered {
         let api = &self.api;
         let here = || async { Answered::Here(api.answer(verb, request, &self.instance).await) };
-        if !api.health.ownership.is_shared() || !verb.is_owners() {
+        if !api.health.ownership.is_shared() || !(verb.is_owners() || verb.endpoint().reads) {
             return here().await;
+        }
+        if !verb.is_owners() {
+            return Answered::Here(self.answer_from_all(verb, request).await);
         }
         let log: LogId = match api.log_in_subject(verb.endpoint().subject, request) {
             Ok(log) => log,
@@ -118,6 +121,19 @@ impl<S: Store> Served<S> {
         }
         let context = format!("the instance that writes log {log} has gone; retry in a moment");
         Answered::Here(Err(Error::new(ErrorKind::Unavailable, context)))
+    }
+
+    /// Answers from what all instances hold. If slots have moved since they were asked, the answer may lack what one of
+    /// them held: they are asked once more.
+    async fn answer_from_all(&self, verb: Verb, request: &Request) -> Result<Reply> {
+        for _ in 0..ATTEMPTS_MAX {
+            let answered = self.api.answer(verb, request, &self.instance).await;
+            let number = self.api.health.ownership.assignment().number;
+            if answered.is_err() || request.gathered.load(Relaxed) == number {
+                return answered;
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, "the instances of the service change at the moment; retry in a moment"))
     }
 
     /// Sends a request to another instance, and its replies to the requester.

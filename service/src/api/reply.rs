@@ -1,6 +1,9 @@
 //! Requests and replies as every endpoint handles them.
 
-use std::{sync::atomic::AtomicBool, time::Duration};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64},
+    time::Duration,
+};
 
 use async_nats::{HeaderMap, Message, Subject};
 use bytes::Bytes;
@@ -39,6 +42,8 @@ pub(super) struct Request {
     pub(super) progress: Progress,
     /// A reply was sent, and another follows.
     pub(super) has_replied: AtomicBool,
+    /// The number of the assignment of slots under which all instances were last asked for the answer.
+    pub(super) gathered: AtomicU64,
     /// The id of an append whose requester gives none.
     pub(super) append_id: String,
 }

@@ -84,7 +84,7 @@ pub(super) async fn answer_for_several<S: Store>(
     request: &Request,
 ) -> Result<Reply> {
     let requested: TimelinesRequest = request.body()?;
-    api.gather(false).await?;
+    api.gather(request, false).await?;
     let below = Below::new(prefix, requested.pattern.as_deref())?;
     let asked = Asked::new(api, &requested)?;
     let turn = asked.turn(api, request).await?;

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, watch};
 use super::{component::Component, reached::SlotsReached};
 use crate::{
     losses::{Fork, Losses, Removed, SetBack},
-    ownership::SlotSet,
+    ownership::{Assignment, SlotSet},
     stream::message::MessageKey,
 };
 
@@ -66,6 +66,8 @@ pub(crate) struct SourceHealth {
     /// Events between `archived` and this may be incomplete in the archive, or lost from it. Until
     /// they are archived again, readers would see less than they have seen before.
     pub(crate) catch_up_to: watch::Sender<u64>,
+    /// The number of the assignment of slots that the ingest works under.
+    pub(crate) assigned: watch::Sender<u64>,
     /// How far each slot is archived, and which slots are read again.
     pub(crate) slots: SlotsReached,
     /// The message at the stored checkpoint; `None` until a checkpoint is stored, and again after a
@@ -112,6 +114,7 @@ impl SourceHealth {
             bytes: AtomicU64::new(0),
             bytes_max: AtomicU64::new(0),
             catch_up_to: watch::Sender::new(0),
+            assigned: watch::Sender::new(0),
             slots: SlotsReached::default(),
             checkpoint: watch::Sender::new(None),
             losses: Mutex::default(),
@@ -234,6 +237,22 @@ impl SourceHealth {
             self.catch_up_to.borrow().saturating_sub(*self.archived.borrow())
         } else {
             0
+        }
+    }
+
+    /// Returns true if the ingest writes those of `slots` that `assignment` gives to this instance, and no other ones of
+    /// them. Before that, readers could miss what they have seen from another instance.
+    pub(crate) fn has_taken_over(&self, assignment: &Assignment, slots: SlotSet) -> bool {
+        let assigned = *self.assigned.borrow();
+        let changed = || assignment.moved_since(assigned).union(assignment.newly_read_since(assigned));
+        assigned >= assignment.number || !changed().intersects(slots)
+    }
+
+    /// Waits until it does.
+    pub(crate) async fn taken_over(&self, assignment: &Assignment, slots: SlotSet) {
+        if !self.has_taken_over(assignment, slots) {
+            // An error means that the service ends.
+            let _ = self.assigned.subscribe().wait_for(|assigned| *assigned >= assignment.number).await;
         }
     }
 

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use hourlog::store::Store;
 use tokio::sync::{Mutex, oneshot};
 
-use super::{Assignment, SlotSet};
+use super::Assignment;
 use crate::logs::{LogsMsg, LogsRef};
 
 /// Carries handovers out once for all sources.
 #[derive(Debug)]
 pub(crate) struct Handover {
     logs: LogsRef,
-    /// The assignment that the logs work under.
-    handled: Mutex<(u64, SlotSet)>,
+    /// The number of the assignment that the logs work under.
+    handled: Mutex<u64>,
 }
 
 impl Handover {
     /// Returns the handover of a service that begins with `assignment`.
     pub(crate) fn new(logs: LogsRef, assignment: &Assignment) -> Self {
-        Self { logs, handled: Mutex::new((assignment.number, assignment.own)) }
+        Self { logs, handled: Mutex::new(assignment.number) }
     }
 
     /// Stops the logs of the slots that have moved since the last assignment, with everything under way, and drops what
@@ -27,15 +27,15 @@ impl Handover {
     /// done so.
     pub(crate) async fn handle<S: Store>(&self, assignment: &Arc<Assignment>, store: &S) {
         let mut handled = self.handled.lock().await;
-        if handled.0 >= assignment.number {
+        if *handled >= assignment.number {
             return;
         }
-        let moved = assignment.moved_since(handled.1);
+        let moved = assignment.moved_since(*handled);
         let (reply, ended) = oneshot::channel();
         let _ = self.logs.send_message(LogsMsg::HandOver { assignment: assignment.number, slots: moved, reply });
         // An error means that the supervisor has stopped, and its logs with it.
         let _ = ended.await;
         store.forget_slots(&|slot| moved.contains(slot)).await;
-        *handled = (assignment.number, assignment.own);
+        *handled = assignment.number;
     }
 }

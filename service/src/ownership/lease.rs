@@ -28,7 +28,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Assignment, Ownership, SourceState, Told, lock,
+    Assignment, Ownership, SourceState, Told,
+    assignment::Change,
+    lock,
     members::{InstanceId, LEASE_BEATS, Members},
 };
 use crate::repeats::Repeats;
@@ -153,7 +155,7 @@ impl Join<'_> {
                 ),
             ));
         }
-        let assignment = watch::Sender::new(Arc::new(assignment(0, &members, false, clock)));
+        let assignment = watch::Sender::new(Arc::new(Assignment::first(&members, clock())));
         let heard_at = watch::Sender::new(Instant::now());
         let ownership = Ownership {
             id: Arc::clone(&id),
@@ -343,17 +345,19 @@ impl Listening {
                         }
                         lock(&self.told.others).insert(id, sources);
                     }
-                    let mut must_assign = false;
+                    let mut change = None;
                     if is_own {
                         silent_beats = 0;
                         self.beats_since_lapse = self.beats_since_lapse.saturating_add(1);
                         let before = self.heard_at.send_replace(Instant::now());
                         if before.elapsed() > LAPSED_AFTER {
                             self.beats_since_lapse = 0;
-                            must_assign = !self.members.others().is_empty();
+                            change = (!self.members.others().is_empty()).then_some(Change::Regained);
                         }
                         // The others have heard it, too: from now on, readers come here.
-                        must_assign |= is_alive && !std::mem::replace(&mut has_lived, is_alive);
+                        if is_alive && !std::mem::replace(&mut has_lived, true) {
+                            change = Some(Change::Live);
+                        }
                     }
                     if is_question && is_alive && !is_stopped_by_test() {
                         let _ = self.renewal.beat(&self.heartbeat()).await;
@@ -362,8 +366,9 @@ impl Listening {
                     if has_changed {
                         lock(&self.told.others).retain(|id, _| alive.contains(id));
                     }
-                    if has_changed || must_assign {
-                        self.assign();
+                    let members_change = has_changed.then_some(self.members_change());
+                    if let Some(change) = change.or(members_change) {
+                        self.assign(change);
                     }
                 }
             }
@@ -375,26 +380,18 @@ impl Listening {
         Heartbeat { is_first: false, sources, ..self.renewal.heartbeat.clone() }
     }
 
-    fn assign(&mut self) {
-        let number = self.assignment.borrow().number + 1;
-        let assignment = assignment(number, &self.members, self.beats_since_lapse < LEASE_BEATS, self.clock);
+    fn members_change(&self) -> Change {
+        if self.beats_since_lapse < LEASE_BEATS { Change::Regained } else { Change::Members }
+    }
+
+    fn assign(&mut self, change: Change) {
+        let assignment = self.assignment.borrow().next(&self.members, change, (self.clock)());
         tracing::info!(
             others = assignment.others.len(),
             slots = assignment.own.len(),
             "the instances of this archive have changed"
         );
         self.assignment.send_replace(Arc::new(assignment));
-    }
-}
-
-fn assignment(number: u64, members: &Members, is_regained: bool, clock: Clock) -> Assignment {
-    Assignment {
-        number,
-        owners: members.owners(),
-        own: members.own_slots(),
-        others: members.others(),
-        is_regained,
-        since: clock(),
     }
 }
 

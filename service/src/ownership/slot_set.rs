@@ -27,13 +27,17 @@ impl SlotSet {
         Self(self.0 | other.0)
     }
 
+    pub(crate) fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self == Self::NONE
     }
 
     /// Returns true if both sets have a slot.
     pub(crate) fn intersects(self, other: Self) -> bool {
-        self.0 & other.0 != 0
+        !self.intersection(other).is_empty()
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = u8> {

@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 use async_nats::{HeaderMap, jetstream};
@@ -139,6 +140,37 @@ async fn two_instances_share_the_slots_and_any_answers_for_any_log() {
     assert!(relayed.iter().all(|relayed| *relayed > 0), "{relayed:?}");
 }
 
+/// Reads lists and logs again and again, longer than slots take to move. Each answer has everything up to the number
+/// `count`, whichever instance gives it.
+async fn read_while_slots_move(remote: &Remote, count: u32) {
+    const READERS: u32 = 8;
+    let begun = Instant::now();
+    let (listed, read) = (AtomicU32::new(0), AtomicU32::new(0));
+    let readers = (0..READERS).map(|reader| {
+        let (remote, listed, read) = (remote.clone(), &listed, &read);
+        async move {
+            let request = LogsRequest { fresh: true, all: true, ..LogsRequest::default() };
+            for number in (0..LOGS).cycle().skip((LOGS / READERS * reader) as usize) {
+                if begun.elapsed() > LONGER_THAN_A_LEASE {
+                    return;
+                }
+                // Without an answer, the reader knows that it has none.
+                if let Ok(logs) = remote.logs(&request).await {
+                    assert_eq!(logs.logs.iter().map(|log| log.events).sum::<u64>(), u64::from(count));
+                    listed.fetch_add(1, Relaxed);
+                }
+                let request = ReplayRequest { fresh: true, limit: Some(1_000), ..ReplayRequest::default() };
+                if let Ok(page) = remote.replay(&log(&id(number)), &request).await {
+                    assert_eq!(page.events.len(), (number..count).step_by(LOGS as usize).len(), "log {number}");
+                    read.fetch_add(1, Relaxed);
+                }
+            }
+        }
+    });
+    join_all(readers).await;
+    assert!(listed.into_inner() > READERS && read.into_inner() > READERS);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_instance_is_replaced_and_nothing_is_lost_or_doubled() {
     let mut instances = Instances::start(2, &[]).await;
@@ -149,9 +181,10 @@ async fn a_killed_instance_is_replaced_and_nothing_is_lost_or_doubled() {
     // Published while nobody owns the slots of the killed one.
     publish(&remote, 10_000..20_000).await;
     instances.processes.remove(0);
+    read_while_slots_move(&remote, 20_000).await;
     check(&remote, 20_000).await;
-    instances.add().await;
     publish(&remote, 20_000..30_000).await;
+    let ((), ()) = tokio::join!(instances.add(), read_while_slots_move(&remote, 30_000));
     instances.shared_by(2).await;
     check(&remote, 30_000).await;
 }
