@@ -2,6 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
+use hourlog::{Remote, wire::StatusReply};
 use rand::{Rng, rngs::StdRng, seq::SliceRandom};
 use tokio::time::sleep;
 
@@ -17,6 +18,9 @@ const ROLLED_BACK: Duration = Duration::from_secs(15);
 /// The time for which the archive of an instance fails: the others store checkpoints of what is archived meanwhile.
 const ARCHIVE_FAILS: Duration = Duration::from_secs(40);
 
+/// The time within which all instances answer a question to each of them.
+const STATUS_GAP: Duration = Duration::from_millis(300);
+
 /// One way to disrupt a cluster. The instance, server or node is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClusterDisruption {
@@ -28,7 +32,8 @@ pub enum ClusterDisruption {
     PauseInstance,
     /// Stops the lease of an instance for 30 seconds. Meanwhile, two own the same slots.
     StopLease,
-    /// Makes the archive of an instance fail for half of the logs for 40 seconds, then kills it, and starts another.
+    /// Makes the archive of an instance that does not purge the stream fail for half of the logs for 40 seconds, then
+    /// kills it, and starts another.
     FailArchive,
     /// Cuts an instance from all NATS servers for 2 to 12 seconds. Its messages are delivered late, or lost.
     CutInstance,
@@ -108,7 +113,10 @@ impl ClusterNemesis<'_> {
         if disruption.is_measured() {
             self.prober.settle().await;
         }
-        let index = self.random.random_range(0..self.count(disruption));
+        let mut index = self.random.random_range(0..self.count(disruption));
+        if disruption == ClusterDisruption::FailArchive && Some(index) == self.leader().await {
+            index = (index + 1) % self.instances.len();
+        }
         match disruption {
             ClusterDisruption::KillInstance => {
                 self.prober.begin("kill -9");
@@ -189,6 +197,16 @@ impl ClusterNemesis<'_> {
         }
         self.pause(300..1_200).await;
         format!("number {}", index + 1)
+    }
+
+    /// Returns the instance that purges the stream; `None` if it does not answer.
+    async fn leader(&mut self) -> Option<usize> {
+        let remote = Remote::connect(&self.nats.urls()).await.ok()?;
+        let statuses = remote.statuses(STATUS_GAP).await.ok()?;
+        let leads = |status: &&StatusReply| status.share.as_ref().is_some_and(|share| share.leads);
+        let id = &statuses.iter().find(leads)?.instance;
+        let has_id = |instance: &mut Instance| instance.process().stderr_lines().iter().any(|line| line.contains(id));
+        self.instances.iter_mut().position(has_id)
     }
 
     /// Returns the number of instances, servers or nodes that a disruption can draw from.

@@ -108,14 +108,15 @@ fn archive_cell(archive: &ArchiveStatus) -> String {
 }
 
 fn share_cell(session: &Session, share: &ShareStatus) -> String {
-    let ShareStatus { slots, since, others, alive, relayed } = share;
+    let ShareStatus { slots, since, others, leads, alive, relayed } = share;
     let others = match others {
         0 => "no other instance".to_owned(),
         others => format!("beside {}", counted(u64::from(*others), "other instance")),
     };
+    let leads = if *leads { ", purges the stream" } else { "" };
     let alive = if *alive { "" } else { "; it does not hear its own heartbeats" };
     let since = session.time_cell(Some(*since));
-    format!("{slots} of 64 since {since}, {others}{alive}; {} relayed", counted(*relayed, "request"))
+    format!("{slots} of 64 since {since}, {others}{leads}{alive}; {} relayed", counted(*relayed, "request"))
 }
 
 fn source_lines(session: &Session, source: &SourceStatus) -> Vec<(&'static str, String)> {

@@ -17,13 +17,15 @@ struct Fake {
     lag: u64,
     /// Reason why the archive is degraded.
     degraded: Option<&'static str>,
+    /// Its slots, and if it hears its own heartbeats; `None` if it does not share its archive.
+    share: Option<(u32, bool)>,
 }
 
 impl Fake {
     fn new(id: &'static str) -> Self {
         let endpoints =
             vec![("append", 400, 2, "429:the stream is full"), ("replay", 1_204, 0, ""), ("schema", 0, 0, "")];
-        Self { id, endpoints, lag: 0, degraded: None }
+        Self { id, endpoints, lag: 0, degraded: None, share: None }
     }
 
     fn answer(&self) -> (StatusReply, InstanceStats) {
@@ -33,11 +35,15 @@ impl Fake {
             Some(reason) => json!({ "ok": false, "since": "2018-02-04T23:59:19Z", "reason": reason }),
             None => ok.clone(),
         };
+        let share = self.share.map(|(slots, alive)| {
+            json!({ "slots": slots, "since": started, "others": 1, "leads": false, "alive": alive, "relayed": 0 })
+        });
         let (requests, errors) =
             self.endpoints.iter().fold((0, 0), |sum, endpoint| (sum.0 + endpoint.1, sum.1 + endpoint.2));
         let status = json!({
             "instance": self.id, "version": "0.3.0", "started": started, "now": now, "prefix": "hourlog",
             "archive": { "kind": "cql", "id": "x", "state": archive, "rollbacks": 0 },
+            "share": share,
             "sources": [{
                 "stream": "HOURLOG", "kind": "wal", "reading": ok, "settings": ok, "answering": ok, "storing": ok,
                 "progress": ok, "lag_messages": self.lag, "lag_seconds": if self.lag > 0 { 41.0 } else { 0.0 },
@@ -130,6 +136,27 @@ async fn a_degraded_archive_is_explained_and_what_waits_grows() {
     console.advance(600_000).await;
     // The instances that do not answer any more are forgotten.
     console.shows(&["└10 minutes ago", "└now", "1 of 1 answers"]).await;
+}
+
+#[tokio::test]
+async fn instances_that_share_an_archive_show_their_slots_and_one_without_heartbeats_is_named() {
+    for columns in [120, 80, 60] {
+        let mut console = opened(columns, 40).await;
+        assert!(!console.text().contains("slots"), "{}", console.text());
+        let shares = |alive| {
+            let share = |id, slots, alive| Fake { share: Some((slots, alive)), ..Fake::new(id) }.answer();
+            vec![share("A7K2", 37, true), share("QX09", 27, alive)]
+        };
+        console.set_instances(shares(true));
+        console.advance(2_000).await;
+        console.shows(&["slots", " 37 ", " 27 "]).await;
+        assert!(!console.text().contains("heartbeats"), "{}", console.text());
+        console.set_instances(shares(false));
+        console.advance(2_000).await;
+        console.press("j").await;
+        assert!(console.cursor_row().starts_with("▸! QX09"), "{}", console.text());
+        console.shows(&["QX09 does not hear its own heartbeats"]).await;
+    }
 }
 
 #[tokio::test]

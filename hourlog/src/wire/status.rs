@@ -85,7 +85,8 @@ pub struct ComponentStatus {
 /// ```
 /// use hourlog::wire::ShareStatus;
 /// let share: ShareStatus =
-///     serde_json::from_str(r#"{"slots":32,"since":"2018-02-04T10:00:00Z","others":1,"alive":true,"relayed":7}"#)?;
+///     serde_json::from_str(r#"{"slots":32,"since":"2018-02-04T10:00:00Z","others":1,"leads":true,"alive":true,
+/// "relayed":7}"#)?;
 /// assert_eq!((share.slots, share.others), (32, 1));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -98,6 +99,8 @@ pub struct ShareStatus {
     pub since: Offset,
     /// The number of other instances that it knows.
     pub others: u32,
+    /// True for the one that deletes archived messages from the stream, begins epochs and keeps the record of losses.
+    pub leads: bool,
     /// False while it does not hear its own heartbeats, so that others may have taken its slots over.
     pub alive: bool,
     /// The number of requests that it has sent on to the owner of their log, since its start.

@@ -73,6 +73,7 @@ fn share(health: &Health) -> Option<ShareStatus> {
         slots: count(assignment.own.len()),
         since: assignment.since,
         others: count(assignment.others.len()),
+        leads: ownership.owns(0),
         alive: ownership.is_valid(),
         relayed: health.counters.relayed.get(),
     })

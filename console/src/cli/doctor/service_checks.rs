@@ -465,7 +465,7 @@ mod tests {
     fn instances_that_do_not_share_all_slots_are_reported() {
         let share = |slots, others, alive| {
             let since = "2018-02-04T21:56:42Z".parse().expect("a valid time");
-            let share = Some(ShareStatus { slots, since, others, alive, relayed: 0 });
+            let share = Some(ShareStatus { slots, since, others, leads: false, alive, relayed: 0 });
             StatusReply { share, ..healthy() }
         };
         let judged = |statuses: &[StatusReply]| shares(statuses).map(|finding| (finding.state, finding.found));

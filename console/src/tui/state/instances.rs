@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hourlog::{
     Error, ErrorKind, Offset,
     time::MINUTE,
-    wire::{ComponentStatus, SourceStatus, StatusReply},
+    wire::{ComponentStatus, ShareStatus, SourceStatus, StatusReply},
 };
 
 use crate::tui::report::{EndpointStats, InstanceStats, ServiceReport, StreamReport};
@@ -74,6 +74,8 @@ pub(crate) enum Trouble<'a> {
     Silent,
     /// A part of it is degraded: the archive, or something about a stream.
     Degraded(&'a str, &'a ComponentStatus),
+    /// It does not hear its own heartbeats, so others may have taken its slots over.
+    Deaf,
     /// The oldest message of a stream has waited for this many seconds.
     Behind(&'a str, f64),
 }
@@ -264,6 +266,11 @@ impl Instance {
         lags.try_fold(0_u64, |sum, lag| Some(sum.saturating_add(lag?)))
     }
 
+    /// Returns its part in the work over an archive that several instances share.
+    pub(crate) fn share(&self) -> Option<&ShareStatus> {
+        self.status.as_ref()?.share.as_ref()
+    }
+
     /// Returns the first reason why it is unwell.
     pub(crate) fn trouble(&self) -> Option<Trouble<'_>> {
         if !self.answers {
@@ -272,6 +279,9 @@ impl Instance {
         let status = self.status.as_ref()?;
         if !status.archive.state.ok {
             return Some(Trouble::Degraded("the archive", &status.archive.state));
+        }
+        if status.share.as_ref().is_some_and(|share| !share.alive) {
+            return Some(Trouble::Deaf);
         }
         status.sources.iter().find_map(|source| {
             let SourceStatus { stream, reading, settings, answering, storing, progress, .. } = source;

@@ -36,18 +36,22 @@ enum Column {
     Errors,
     Mean,
     Awake,
+    Slots,
     Archive,
     Lag,
 }
 
-use Column::{Archive, Awake, Errors, Lag, Mean, Rate, Up, Version};
+use Column::{Archive, Awake, Errors, Lag, Mean, Rate, Slots, Up, Version};
 
-/// Returns the columns for a width.
-fn columns(width: u16) -> &'static [Column] {
-    match width {
-        110.. => &[Version, Up, Rate, Errors, Mean, Awake, Archive, Lag],
-        80.. => &[Up, Rate, Errors, Mean, Archive, Lag],
-        60.. => &[Up, Rate, Errors, Lag],
+/// Returns the columns for a width, and for instances that share their archive or do not.
+fn columns(width: u16, is_shared: bool) -> &'static [Column] {
+    match (width, is_shared) {
+        (110.., true) => &[Version, Up, Rate, Errors, Mean, Awake, Slots, Archive, Lag],
+        (110.., false) => &[Version, Up, Rate, Errors, Mean, Awake, Archive, Lag],
+        (80.., true) => &[Up, Rate, Errors, Slots, Archive, Lag],
+        (80.., false) => &[Up, Rate, Errors, Mean, Archive, Lag],
+        (60.., true) => &[Up, Rate, Errors, Slots, Lag],
+        (60.., false) => &[Up, Rate, Errors, Lag],
         _ => &[Rate, Errors, Lag],
     }
 }
@@ -61,6 +65,7 @@ impl Column {
             Errors => "errors",
             Mean => "mean",
             Awake => "awake",
+            Slots => "slots",
             Archive => "archive",
             Lag => "lag",
         }
@@ -70,14 +75,14 @@ impl Column {
         match self {
             Version | Lag => 8,
             Up | Rate | Mean => 7,
-            Errors | Awake => 6,
+            Errors | Awake | Slots => 6,
             Archive => 16,
         }
     }
 }
 
 pub(super) fn draw(state: &State, looks: Looks, buffer: &mut Buffer, area: Rect) {
-    let columns = columns(area.width);
+    let columns = columns(area.width, state.instances.all().any(|instance| instance.share().is_some()));
     let fixed: u16 = columns.iter().map(|column| column.width() + GAP).sum();
     let id_at = area.x + SIGN_COLUMNS;
     let id_width = area.right().saturating_sub(fixed + id_at + 1);
@@ -148,6 +153,7 @@ fn cell(state: &State, instance: &Instance, column: Column) -> Option<String> {
         Errors => instance.errors().map(human_count),
         Mean => instance.mean_nanos().map(mean),
         Awake => instance.status.as_ref().map(|status| human_count(status.counters.logs_awake)),
+        Slots => instance.share().map(|share| share.slots.to_string()),
         Archive => archive(state, instance),
         Lag => instance.lag().map(human_count),
     }

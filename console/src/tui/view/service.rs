@@ -64,6 +64,7 @@ fn trouble(state: &State, instance: &Instance, trouble: &Trouble<'_>) -> String 
             let log = log.as_ref().map_or_else(String::new, |log| format!(", log {log}"));
             format!("{id}: {part} is degraded{since}{log}: {}", reason.as_deref().unwrap_or("no reason is told"))
         }
+        Trouble::Deaf => format!("{id} does not hear its own heartbeats; others may have taken its slots over"),
         Trouble::Behind(stream, seconds) => {
             let waited = times::duration((seconds * SECOND as f64) as i64);
             format!("{id}: a message of {stream} has waited for the archive for {waited}")
