@@ -51,7 +51,6 @@ use crate::{
     sources::{Source, Sources},
     stream::{
         decode::{Decoded, Decoder, Rejection},
-        epochs::Epochs,
         forks::ForkRule,
         message::{Message, MessageKey},
         raw::RawMessage,
@@ -66,6 +65,7 @@ use checkpoint::{CATCH_UP_CHECK_INTERVAL, Checkpoint, Due, Progress};
 use chunk::{Chunk, InFlight};
 use consumer::{Delivered, Messages, Received};
 use gaps::Gaps;
+use losses::MarksCompared;
 use neighbours::Part;
 use reader::Reader;
 use stream_check::{AWAITED_STREAM_INTERVAL, CheckedStream};
@@ -379,28 +379,39 @@ impl<S: Store> Ingest<S> {
         let number = self.source().stream_checks_begun.fetch_add(1, Relaxed) + 1;
         self.awaits_stream = false;
         self.learn().await?;
+        let learned = self.checkpoint.generation();
         let handle = match self.check_settings_and_head().await? {
             CheckedStream::Readable(handle) => *handle,
             CheckedStream::Awaited { reason, is_archived } => {
-                self.awaits_stream = true;
-                self.args.ownership.pause(self.args.source.stream(), true);
                 if is_archived {
                     self.source().stream_checks_done.send_replace(number);
                 }
-                return Err(reason);
+                return Err(self.pause(reason));
             }
         };
-        if self.checkpoint.generation() == generation {
-            if !self.marks_compared && self.leads() {
-                self.compare_marks(&handle).await?;
-            }
+        let now = self.checkpoint.generation();
+        // A stream that has just forked has nothing before its epoch.
+        if now == learned
+            && !self.marks_compared
+            && let MarksCompared::Await(reason) = self.compare_marks(&handle).await?
+        {
+            return Err(self.pause(reason));
+        }
+        self.marks_compared = true;
+        if now == generation {
             self.skip_removed(&handle, reader).await?;
             self.explain_gaps().await;
         }
         self.args.ownership.pause(self.args.source.stream(), false);
-        self.marks_compared |= self.leads();
         self.source().stream_checks_done.send_replace(number);
         Ok(handle)
+    }
+
+    /// Tells the other instances that this one does not read the stream, for this reason.
+    fn pause(&mut self, reason: Error) -> Error {
+        self.awaits_stream = true;
+        self.args.ownership.pause(self.args.source.stream(), true);
+        reason
     }
 
     /// Waits until everything in flight is archived, because it belongs to the old epoch.
@@ -434,7 +445,7 @@ impl<S: Store> Ingest<S> {
         let (stream, health) = (source.stream(), &source.health);
         // Not below an epoch that was lost: seqs must rise.
         let step = self.checkpoint.lost().count.max(1);
-        let epochs = Arc::new(Epochs::begin(store, stream, from, now, step).await?);
+        let epochs = Arc::new(source.epochs().begin(store, stream, from, now, step).await?);
         // Before the logs learn the epochs: a log must not take the old epoch's progress for
         // progress in the new one.
         health.archived.send_modify(|archived| *archived = (*archived).min(from - 1));
@@ -673,7 +684,7 @@ impl<S: Store> Ingest<S> {
         let gained = assignment.gained_since(self.assignment.number);
         self.checkpoint.reassign(assignment.own, gained, &sources, self.decoder.epochs());
         self.in_flight.clear();
-        if gained.contains(0) {
+        if assignment.newly_read_since(self.assignment.number).contains(0) {
             // The former owner has kept the list.
             source.health.restore_losses(Losses::load(&self.args.store, source.stream()).await?);
         }

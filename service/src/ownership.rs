@@ -27,7 +27,6 @@ pub(crate) use assignment::Assignment;
 pub(crate) use handover::Handover;
 pub(crate) use lease::{Join, Lease};
 pub(crate) use members::InstanceId;
-use members::Members;
 pub(crate) use slot_set::SlotSet;
 
 /// Time after its last heartbeat that it has seen, for which an instance answers for its slots. The others take them
@@ -79,9 +78,7 @@ impl Ownership {
     /// Returns the ownership of an instance whose archive no other one can use.
     pub(crate) fn alone(now: Offset) -> Self {
         let id: InstanceId = nuid::next().to_string().into();
-        let mut members = Members::new(Arc::clone(&id));
-        members.beat(&id);
-        let assignment = Assignment::first(&members, now);
+        let assignment = Assignment::alone(&id, now);
         // The sender is not needed: nothing changes.
         Self { id, assignment: watch::channel(Arc::new(assignment)).1, heard: None, told: Arc::default() }
     }

@@ -258,7 +258,7 @@ async fn ranked_first<S: Store>(
     let handed_out = rows.iter().flat_map(|(slot, row)| [row.head, row.checkpoint].map(|seq| (*slot, seq)));
     let handed_out = handed_out.filter(|(slot, seq)| epochs.is_newest(*slot, *seq)).map(|(_, seq)| seq.sequence());
     let from = handed_out.max().unwrap_or(0) + 1;
-    let renewed = Epochs::fork(store, stream, from, (settings.clock)()).await?;
+    let renewed = epochs.fork(store, stream, from, (settings.clock)()).await?;
     tracing::info!(%stream, from, "a stream is not a source any more; its logs may get events of this one");
     Ok(renewed)
 }

@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, sync::Arc};
 
 use async_nats::jetstream;
 use hourlog::{
-    Offset, Result,
+    Error, Offset, Result,
     failpoint::Failpoint,
     store::{SLOTS, Store, reset_checkpoints},
 };
@@ -15,31 +15,42 @@ use crate::{
     stream::{
         decode::Decoder,
         ends::created,
-        epochs::Epochs,
         marks::{Gap, Marks},
         message::MessageKey,
     },
 };
+
+/// The outcome of comparing the ends of archive and stream.
+pub(super) enum MarksCompared {
+    /// They fit, or what is gone was recorded.
+    Settled,
+    /// They do not fit, and another instance must act first.
+    Await(Error),
+}
 
 impl<S: Store> Ingest<S> {
     /// Compares the end of the archive with the beginning of the stream, once after the start. If
     /// messages between them are gone, records them and begins a new epoch, so that no reader of
     /// what the archive has lost is ahead of what comes.
     ///
+    /// With several instances, each that sees such a gap at its start waits until one of them has done so. If others have
+    /// archived later messages, the archive was not set back: somebody has purged what an instance had not archived when
+    /// it ended. That is reported as removed, in the same epoch.
+    ///
     /// An existing stream has limits of its own, so such a gap is normal after a time without the
     /// service. Its messages keep their seqs, and no epoch is needed.
     ///
     /// An archive that was repaired is read again from the stream's first message. The stream lacks what was archived
     /// before the repair, and the archive has it.
-    pub(super) async fn compare_marks(&mut self, handle: &jetstream::stream::Stream) -> Result<()> {
+    pub(super) async fn compare_marks(&mut self, handle: &jetstream::stream::Stream) -> Result<MarksCompared> {
         let (source, stream) = (Arc::clone(&self.args.source), &self.args.stream);
         let archived = self.checkpoint.taken().message.sequence;
         if !source.health.is_wal || Failpoint::SetBackUnseen.is_active() {
-            return Ok(());
+            return Ok(MarksCompared::Settled);
         }
         let known = if archived == 0 { self.archived_before_reset().await? } else { archived };
         if known == 0 && stream.may_begin_later() {
-            return Ok(());
+            return Ok(MarksCompared::Settled);
         }
         let info = handle.cached_info();
         let created = created(info);
@@ -53,18 +64,22 @@ impl<S: Store> Ingest<S> {
         }
         let head = self.checkpoint.head().map_or(0, |head| head.sequence);
         let marks = Marks { archived: passed, head, first };
-        let Some(gap) = marks.gap() else { return Ok(()) };
+        let Some(gap) = marks.gap() else { return Ok(MarksCompared::Settled) };
+        let is_set_back = !self.others_have_stored(gap.to);
+        if is_set_back && let Some(reason) = self.epoch_waits_for("begins after what is archived") {
+            return Ok(MarksCompared::Await(reason));
+        }
         let uncertain = self.missing(gap.from..=gap.uncertain_to).await?;
         let certain = Missing::all(gap.uncertain_to + 1, gap.to);
         match uncertain.map(|uncertain| uncertain.and(certain)).or(certain) {
-            Some(missing) => self.begin_epoch_after(gap, missing, created).await,
+            Some(missing) if is_set_back => self.begin_epoch_after(gap, missing, created).await?,
+            // The check for removed messages reports them.
+            Some(_) => {}
             // Somebody has purged what was archived, and the service was killed before it had stored
             // a checkpoint.
-            None => {
-                self.pass_over(gap.to, created);
-                Ok(())
-            }
+            None => self.pass_over(gap.to, created),
         }
+        Ok(MarksCompared::Settled)
     }
 
     /// Returns the sequence up to which everything was archived before the checkpoint was reset; 0 if it was not.
@@ -78,7 +93,7 @@ impl<S: Store> Ingest<S> {
     async fn begin_epoch_after(&mut self, gap: Gap, missing: Missing, created: Offset) -> Result<()> {
         let IngestArgs { source, sources, store, settings, .. } = &self.args;
         let (stream, now) = (source.stream(), (settings.clock)());
-        let epochs = Epochs::leap(store, stream, gap.epoch_from, now).await?;
+        let epochs = source.epochs().leap(store, stream, gap.epoch_from, now).await?;
         let checkpoint = self.checkpoint.taken();
         let set_back = SetBack {
             at: now,

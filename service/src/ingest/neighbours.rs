@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use hourlog::{
-    Error, ErrorKind, LogId, Result,
+    Error, ErrorKind, LogId, Result, Seq,
     store::{LogRow, Store, Widths, Write},
 };
 
@@ -93,16 +93,18 @@ impl<S: Store> Ingest<S> {
 
     /// Takes the epochs that another instance has begun, and the newest messages that others have handed out.
     pub(super) async fn learn(&mut self) -> Result<()> {
-        if !self.args.ownership.is_shared() || self.assignment.others.is_empty() {
+        if !self.args.ownership.is_shared() {
             return Ok(());
         }
         let IngestArgs { store, source, sources, .. } = &self.args;
-        if !self.leads() {
+        let stored = Epochs::read(store, source.stream()).await?;
+        let begun = stored.begun_since(self.decoder.epochs());
+        // The owner of slot 0 keeps the list. One that starts may follow another, which still does.
+        if !self.leads() || !self.marks_compared || begun.is_some() {
             source.health.restore_losses(Losses::load(store, source.stream()).await?);
         }
-        let stored = Epochs::read(store, source.stream()).await?;
         let rows = store.sources(source.stream()).await?;
-        if let Some(from) = stored.begun_since(self.decoder.epochs()) {
+        if let Some(from) = begun {
             tracing::info!(stream = %source.stream(), from, "another instance has begun an epoch");
             let (source, sources) = (Arc::clone(source), Arc::clone(sources));
             self.drain_in_flight().await?;
@@ -117,16 +119,27 @@ impl<S: Store> Ingest<S> {
         Ok(())
     }
 
-    /// Returns the reason why an epoch cannot begin here yet; `None` if it can.
-    pub(super) fn epoch_waits_for(&self) -> Option<Error> {
+    /// Returns true if another instance has stored everything up to the message `sequence`, as far as is known.
+    pub(super) fn others_have_stored(&self, sequence: u64) -> bool {
+        let IngestArgs { ownership, source, .. } = &self.args;
+        let has_stored = |stored: Seq| source.epochs().is_newest(0, stored) && stored.sequence() >= sequence;
+        self.assignment.others.iter().filter_map(|id| ownership.stored_by(id, source.stream())).any(has_stored)
+    }
+
+    /// Returns the reason why an epoch cannot begin here yet, given what has happened to the stream; `None` if it can.
+    pub(super) fn epoch_waits_for(&self, happened: &str) -> Option<Error> {
         let (ownership, name) = (&self.args.ownership, self.name());
-        if self.assignment.others.is_empty() || (self.leads() && ownership.others_have_paused(name)) {
+        let is_up_to_this_one =
+            self.assignment.others.is_empty() || (self.leads() && ownership.others_have_paused(name));
+        if self.assignment.is_live() && is_up_to_this_one {
             return None;
         }
-        let context = if self.leads() {
-            format!("the stream {name} has forked; an epoch begins once all instances have stopped reading")
+        let context = if !self.assignment.is_live() {
+            format!("the stream {name} {happened}; an epoch begins once the service has started")
+        } else if self.leads() {
+            format!("the stream {name} {happened}; an epoch begins once all instances have stopped reading")
         } else {
-            format!("the stream {name} has forked; another instance begins an epoch")
+            format!("the stream {name} {happened}; another instance begins an epoch")
         };
         Some(Error::new(ErrorKind::Unavailable, context))
     }

@@ -67,7 +67,7 @@ impl<S: Store> Ingest<S> {
         };
         match verdict {
             Verdict::Same => {}
-            Verdict::Forked { from } => match self.epoch_waits_for() {
+            Verdict::Forked { from } => match self.epoch_waits_for("has forked") {
                 None => self.begin_epoch(from, read_to).await?,
                 Some(reason) => return Ok(CheckedStream::Awaited { reason, is_archived: false }),
             },

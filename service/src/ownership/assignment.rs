@@ -34,23 +34,30 @@ pub(crate) struct Assignment {
     pub(crate) others: Vec<InstanceId>,
     /// For each slot, the number of the assignment with which it last moved to this instance or away from it.
     moved_at: [u64; SLOTS as usize],
-    /// The number of the assignment from which on readers come to this instance.
-    live_at: u64,
+    /// The number of the assignment from which on readers come to this instance; `None` before that.
+    live_at: Option<u64>,
     /// The time at which it was made.
     pub(crate) since: Offset,
 }
 
 impl Assignment {
+    /// Returns the assignment of an instance that is the only one.
+    pub(super) fn alone(id: &InstanceId, now: Offset) -> Self {
+        let mut members = Members::new(id.clone());
+        members.beat(id);
+        Self { live_at: Some(0), ..Self::first(&members, now) }
+    }
+
     /// Returns the assignment of an instance that begins.
     pub(super) fn first(members: &Members, now: Offset) -> Self {
         let (owners, own, others) = (members.owners(), members.own_slots(), members.others());
-        Self { number: 0, owners, own, others, moved_at: [0; SLOTS as usize], live_at: 0, since: now }
+        Self { number: 0, owners, own, others, moved_at: [0; SLOTS as usize], live_at: None, since: now }
     }
 
     /// Returns the next assignment.
     pub(super) fn next(&self, members: &Members, change: Change, now: Offset) -> Self {
         let number = self.number + 1;
-        let live_at = if change == Change::Live { number } else { self.live_at };
+        let live_at = if change == Change::Live { Some(number) } else { self.live_at };
         let mut next = Self { number, moved_at: self.moved_at, live_at, ..Self::first(members, now) };
         let kept = if change == Change::Regained { SlotSet::NONE } else { next.own };
         for slot in self.own.union(next.own).without(self.own.intersection(kept)).iter() {
@@ -77,7 +84,12 @@ impl Assignment {
 
     /// Returns the own slots whose readers came to another instance at the time of the assignment with this number.
     pub(crate) fn newly_read_since(&self, number: u64) -> SlotSet {
-        if self.live_at > number { self.own } else { self.gained_since(number) }
+        if self.live_at.is_some_and(|live_at| live_at > number) { self.own } else { self.gained_since(number) }
+    }
+
+    /// Returns true once readers come to this instance. Before that, those that start at the same time do not know it.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live_at.is_some()
     }
 }
 
@@ -127,7 +139,9 @@ mod tests {
         let starting = Assignment::first(&members(&["a", "b"]), Offset::MIN);
         let live = starting.next(&members(&["a", "b"]), Change::Live, Offset::MIN);
         let later = live.next(&members(&["a", "b", "c"]), Change::Members, Offset::MIN);
+        assert!(!starting.is_live());
         for assignment in [live, later] {
+            assert!(assignment.is_live());
             assert_eq!(assignment.newly_read_since(0), assignment.own);
             assert_eq!((assignment.gained_since(0), assignment.newly_read_since(1)), (SlotSet::NONE, SlotSet::NONE));
         }

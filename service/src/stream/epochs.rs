@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join_all;
 use hourlog::{
-    Offset, Result, Seq,
+    Error, ErrorKind, Offset, Result, Seq,
     store::{EpochRow, SLOTS, Store},
 };
 
@@ -108,32 +108,57 @@ impl Epochs {
     /// `from` on.
     ///
     /// # Errors
-    /// The store's error.
-    pub(crate) async fn fork<S: Store>(store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
-        Self::begin(store, stream, from, now, 1).await
+    /// Those of [`begin`](Self::begin).
+    pub(crate) async fn fork<S: Store>(&self, store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
+        self.begin(store, stream, from, now, 1).await
     }
 
     /// Begins an epoch in every slot with message `from`, because the archive was set back. It is
     /// greater than all that the archive may have lost.
     ///
     /// # Errors
-    /// The store's error.
-    pub(crate) async fn leap<S: Store>(store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
-        Self::begin(store, stream, from, now, EPOCHS_LEAPT).await
+    /// Those of [`begin`](Self::begin).
+    pub(crate) async fn leap<S: Store>(&self, store: &S, stream: &str, from: u64, now: Offset) -> Result<Self> {
+        self.begin(store, stream, from, now, EPOCHS_LEAPT).await
     }
 
-    /// Begins an epoch in every slot with message `from`, which is `step` after the last one of the slot.
+    /// Begins an epoch in every slot with message `from`, which is `step` after the last one of the slot. `self` are the
+    /// epochs by which the stream was read. Begins none if there are others: what was read says nothing about those.
     ///
     /// # Errors
-    /// The store's error.
-    pub(crate) async fn begin<S: Store>(store: &S, stream: &str, from: u64, now: Offset, step: u32) -> Result<Self> {
+    /// [`ErrorKind::Unavailable`] if another instance has begun one, and the store's error.
+    pub(crate) async fn begin<S: Store>(
+        &self,
+        store: &S,
+        stream: &str,
+        from: u64,
+        now: Offset,
+        step: u32,
+    ) -> Result<Self> {
+        let begun_by_another = || {
+            Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("another instance has begun an epoch of the stream {stream}"),
+            ))
+        };
+        let mut slots = try_join_all((0..SLOTS).map(|slot| store.epochs(slot))).await?;
+        // It may have ended before it had done so in all slots.
+        complete(store, &mut slots, stream).await?;
+        let mut stored = Self(Vec::with_capacity(usize::from(SLOTS)));
+        slots.iter().for_each(|rows| stored.push_slot(rows, stream));
+        if stored.begun_since(self).is_some() {
+            return begun_by_another();
+        }
         let mut epochs = Self(Vec::with_capacity(usize::from(SLOTS)));
-        for slot in 0..SLOTS {
+        for (slot, rows) in (0..).zip(slots) {
             let begun = EpochRow { epoch: 1, stream: stream.to_owned(), from, started: now };
-            let rows = store.epochs(slot).await?;
             let known = rows.len();
-            let is_begun = |index: usize, row: &EpochRow| index >= known && row.stream == stream && row.from == from;
-            epochs.push_slot(&begin_unless(store, slot, rows, begun, step, is_begun).await?, stream);
+            let is_begun = |index: usize, row: &EpochRow| index >= known && row.stream == stream;
+            let rows = begin_unless(store, slot, rows, begun, step, is_begun).await?;
+            if rows[known..].iter().any(|row| row.stream == stream && row.from != from) {
+                return begun_by_another();
+            }
+            epochs.push_slot(&rows, stream);
         }
         Ok(epochs)
     }
@@ -331,7 +356,7 @@ mod tests {
     fn epochs_that_are_restored_are_the_same_rows() {
         let (store, ready) = (Memory::new(), "memory answers at once");
         let epochs = Epochs::load(&store, "S", Offset::MIN).now_or_never().expect(ready).expect("memory takes epochs");
-        Epochs::fork(&store, "S", 50, Offset::from_nanos(9)).now_or_never().expect(ready).expect("memory takes epochs");
+        epochs.fork(&store, "S", 50, Offset::from_nanos(9)).now_or_never().expect(ready).expect("memory takes epochs");
         let forked = Epochs::load(&store, "S", Offset::MAX).now_or_never().expect(ready).expect("memory has no errors");
         let other = Memory::new();
         epochs.restore(&other, "S").now_or_never().expect(ready).expect("memory takes epochs");
@@ -361,12 +386,28 @@ mod tests {
     #[test]
     fn an_epoch_after_a_set_back_is_greater_than_those_that_were_lost() {
         let (store, ready) = (Memory::new(), "memory answers at once");
-        let newest = |epochs: Result<Epochs>| epochs.expect("memory takes epochs").newest(7);
-        assert_eq!(newest(Epochs::load(&store, "S", Offset::MIN).now_or_never().expect(ready)), 1);
-        assert_eq!(newest(Epochs::fork(&store, "S", 50, Offset::MIN).now_or_never().expect(ready)), 2);
-        let leapt = Epochs::leap(&store, "S", 700, Offset::MIN).now_or_never().expect(ready);
-        assert_eq!(newest(leapt), 2 + EPOCHS_LEAPT);
-        assert_eq!(newest(Epochs::fork(&store, "S", 60, Offset::MIN).now_or_never().expect(ready)), 3 + EPOCHS_LEAPT);
+        let epochs = |epochs: Option<Result<Epochs>>| epochs.expect(ready).expect("memory takes epochs");
+        let loaded = epochs(Epochs::load(&store, "S", Offset::MIN).now_or_never());
+        let forked = epochs(loaded.fork(&store, "S", 50, Offset::MIN).now_or_never());
+        let leapt = epochs(forked.leap(&store, "S", 700, Offset::MIN).now_or_never());
+        let last = epochs(leapt.fork(&store, "S", 60, Offset::MIN).now_or_never());
+        let newest = [loaded, forked, leapt, last].map(|epochs| epochs.newest(7));
+        assert_eq!(newest, [1, 2, 2 + EPOCHS_LEAPT, 3 + EPOCHS_LEAPT]);
+    }
+
+    #[test]
+    fn an_instance_that_missed_the_begin_of_an_epoch_begins_no_other_one() {
+        let (store, ready) = (Memory::new(), "memory answers at once");
+        let loaded = Epochs::load(&store, "S", Offset::MIN).now_or_never().expect(ready).expect("memory takes epochs");
+        // The other one has ended after some slots.
+        for slot in 0..5 {
+            let row = EpochRow { epoch: 33, stream: "S".to_owned(), from: 700, started: Offset::MIN };
+            store.begin_epoch(slot, row).now_or_never().expect(ready).expect("memory takes epochs");
+        }
+        let refused = loaded.leap(&store, "S", 701, Offset::MAX).now_or_never().expect(ready);
+        assert_eq!(refused.expect_err("there is one").kind(), ErrorKind::Unavailable);
+        let stored = Epochs::read(&store, "S").now_or_never().expect(ready).expect("memory has no errors");
+        assert!((0..SLOTS).all(|slot| stored.newest(slot) == 33) && stored.begun_since(&loaded) == Some(700));
     }
 
     #[test]
@@ -379,7 +420,8 @@ mod tests {
         };
         assert_eq!(load(&["A"]), (vec![1], 0));
         assert_eq!(load(&["A", "B"]), (vec![1, 2], 0));
-        Epochs::fork(&store, "B", 50, Offset::MIN).now_or_never().expect(ready).expect("memory takes epochs");
+        let known = Epochs::load(&store, "B", Offset::MIN).now_or_never().expect(ready).expect("memory has no errors");
+        known.fork(&store, "B", 50, Offset::MIN).now_or_never().expect(ready).expect("memory takes epochs");
         assert_eq!(load(&["A"]), (vec![1], 3), "B is not a source any more");
         assert_eq!(load(&["B", "A"]), (vec![3, 1], 0));
     }

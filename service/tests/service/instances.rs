@@ -56,6 +56,15 @@ impl Instances {
         Remote::connect(&self.nats.url()).await.expect("NATS answers").with_timeout(WAIT_MAX)
     }
 
+    /// Waits until all instances have stored their checkpoint at the message `sequence`.
+    async fn stored(&self, sequence: u64) {
+        let remote = self.remote().await;
+        let is_stored = |status: &StatusReply| status.sources[0].stored == Some(sequence);
+        let stored =
+            async { while !remote.statuses(STATUS_GAP).await.is_ok_and(|statuses| statuses.iter().all(is_stored)) {} };
+        tokio::time::timeout(WAIT_MAX, stored).await.expect("the instances store their checkpoints");
+    }
+
     /// Waits until `count` instances share all slots, and returns their statuses.
     async fn shared_by(&self, count: usize) -> Vec<StatusReply> {
         let remote = self.remote().await;
@@ -88,13 +97,19 @@ async fn publish(remote: &Remote, range: std::ops::Range<u32>) {
 
 /// Checks that each log has its events up to the number `count`, once and in order, and that they are counted.
 async fn check(remote: &Remote, count: u32) {
+    check_without(remote, count, 0..0).await;
+}
+
+/// Checks the same, without those in `gone`, which nobody can have.
+async fn check_without(remote: &Remote, count: u32, gone: std::ops::Range<u32>) {
     let counts: BTreeMap<_, _> =
         archived(remote).await.logs.into_iter().map(|log| (log.log.to_string(), log.events)).collect();
-    assert_eq!(counts.values().sum::<u64>(), u64::from(count), "{counts:?}");
+    assert_eq!(counts.values().sum::<u64>(), u64::from(count) - gone.len() as u64, "{counts:?}");
     for number in 0..LOGS {
         let found = events(remote, &id(number)).await;
-        let expected = (number..count).step_by(LOGS as usize).map(|number| number.to_string().into_bytes());
-        assert!(found.iter().map(|event| event.record.data.to_vec()).eq(expected), "log {number}: {}", found.len());
+        let expected = (number..count).step_by(LOGS as usize).filter(|number| !gone.contains(number));
+        let expected = expected.map(|number| number.to_string().into_bytes());
+        assert!(found.iter().map(|event| event.record.data.to_vec()).eq(expected), "log {number}: {found:?}");
         let described = remote.describe(&log(&id(number))).await.expect("the log exists");
         assert_eq!(described.events, found.len() as u64, "log {number}");
     }
@@ -247,6 +262,36 @@ async fn a_stream_that_has_lost_its_tail_begins_one_epoch_for_all_instances() {
     instances.add().await;
     instances.shared_by(2).await;
     check(&remote, 6_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_start_behind_a_purged_stream_begin_one_epoch_together() {
+    let mut instances = Instances::start(3, &[]).await;
+    instances.shared_by(3).await;
+    let remote = instances.remote().await;
+    publish(&remote, 0..1_000).await;
+    check(&remote, 1_000).await;
+    instances.stored(1_000).await;
+    instances.processes.iter_mut().for_each(HourlogdProcess::kill);
+    instances.processes.clear();
+    // Nobody archives these, and somebody purges half of them.
+    publish(&remote, 1_000..2_000).await;
+    let stream = jetstream::new(remote.client().clone()).get_stream("HOURLOG").await.expect("the stream exists");
+    stream.purge().sequence(1_501).await.expect("the stream can be purged");
+    let start = || HourlogdProcess::start(binary(), &instances.flags);
+    let (one, another, third, ()) = tokio::join!(start(), start(), start(), publish(&remote, 2_000..4_000));
+    instances.processes.extend([one, another, third]);
+    instances.shared_by(3).await;
+    check_without(&remote, 4_000, 1_000..1_500).await;
+    let statuses = instances.shared_by(3).await;
+    let said = statuses.iter().find_map(|status| status.sources[0].set_back.as_ref()).expect("the loss is reported");
+    assert_eq!(said.missing.messages, 500, "{said:?}");
+    assert!(statuses.iter().all(|status| status.sources[0].removed_messages == 0), "{statuses:?}");
+    // They go on in the same epoch after another start.
+    instances.processes[0].kill();
+    instances.processes.remove(0);
+    publish(&remote, 4_000..5_000).await;
+    check_without(&remote, 5_000, 1_000..1_500).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
