@@ -127,7 +127,7 @@ impl Health {
     }
 
     fn has_taken_over(&self, assignment: &Assignment, slots: SlotSet) -> bool {
-        self.sources.iter().all(|source| source.has_taken_over(assignment, slots))
+        assignment.is_live() && self.sources.iter().all(|source| source.has_taken_over(assignment, slots))
     }
 
     /// Returns the whole state in the form of the endpoints' statistics.

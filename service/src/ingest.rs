@@ -158,6 +158,8 @@ pub(crate) struct Ingest<S> {
     removals: Repeats,
     /// The ends of archive and stream were compared since the start.
     marks_compared: bool,
+    /// No other instance can have begun epochs since they were read.
+    knows_epochs: bool,
     /// The archive may have lost epochs. Until they are restored, no checkpoint may be stored.
     epochs_may_be_lost: bool,
     /// Number of rollbacks that this ingest has caught up after.
@@ -170,7 +172,7 @@ pub(crate) struct Ingest<S> {
     fork_rule: ForkRule,
     /// The time since which the stream is gone.
     gone_since: Option<Instant>,
-    /// True while the stream is gone, or shorter than what was read from it.
+    /// True while the stream is gone, or shorter than what was read from it, or another instance must act first.
     awaits_stream: bool,
 }
 
@@ -275,6 +277,7 @@ impl<S: Store> Ingest<S> {
             poison: Repeats::default(),
             removals: Repeats::default(),
             marks_compared: false,
+            knows_epochs: false,
             epochs_may_be_lost: false,
             fork_rule: ForkRule::default(),
             gone_since: None,
@@ -439,6 +442,10 @@ impl<S: Store> Ingest<S> {
         let now = (self.args.settings.clock)();
         // Its copy of the losses is older than the record of the fork.
         end(&mut self.archive_request).await;
+        if S::IS_SHARED {
+            self.knows_epochs = false;
+            self.decoder.epochs().check_all_known(&self.args.store, self.name()).await?;
+        }
         self.end_gaps(from);
         self.record_fork(from, read_to, now).await?;
         let IngestArgs { source, sources, store, .. } = &self.args;
@@ -636,8 +643,10 @@ impl<S: Store> Ingest<S> {
         if let Some(tally) = archived {
             self.checkpoint.mark_oldest_chunk_archived();
             let archived = self.checkpoint.archived().message;
-            // An instance that others may have taken for dead leaves it out: another one counts it, too.
-            if self.args.ownership.is_valid() {
+            // An instance that others may have taken for dead, or that is not live yet, leaves it out: another one counts
+            // it, too.
+            let counts = self.assignment.is_live() || self.assignment.others.is_empty();
+            if counts && self.args.ownership.is_valid() {
                 self.args.source.receipts.count(tally, archived.time);
             }
             self.source().archived_to(archived);
@@ -692,10 +701,11 @@ impl<S: Store> Ingest<S> {
         let from = self.checkpoint.taken().message.sequence + 1;
         // Before the slots are shown as own ones: readers must not miss what they have seen from another instance.
         source.health.catch_up(assignment.newly_read_since(self.assignment.number), until);
-        self.leave_out_of_receipts(gained, until);
+        self.leave_out_of_receipts(assignment.newly_read_since(self.assignment.number), until);
         source.health.slots.assign(self.checkpoint.floors());
         source.health.archived_to(self.checkpoint.archived().message);
         self.tell_stored();
+        self.knows_epochs = false;
         self.assignment = assignment;
         source.health.assigned.send_replace(self.assignment.number);
         tracing::info!(

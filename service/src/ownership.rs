@@ -92,6 +92,16 @@ impl Ownership {
         Arc::clone(&self.assignment.borrow())
     }
 
+    /// Returns the assignment once readers come to this instance.
+    pub(crate) async fn live(&self) -> Arc<Assignment> {
+        let mut changes = self.assignment.clone();
+        match changes.wait_for(|assignment| assignment.is_live()).await {
+            Ok(assignment) => Arc::clone(&assignment),
+            // Nothing changes any more.
+            Err(_) => self.assignment(),
+        }
+    }
+
     /// Returns the assignment as it changes.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Assignment>> {
         self.assignment.clone()

@@ -242,7 +242,7 @@ pub(crate) async fn load<S: Store>(settings: &Settings, store: &S) -> Result<Sou
 /// more, given as `newest_other`: the logs of that stream may pass to this one, and seqs must rise.
 ///
 /// # Errors
-/// The store's error.
+/// [`ErrorKind::Unavailable`] if another instance begins another one, and the store's error.
 async fn ranked_first<S: Store>(
     settings: &Settings,
     store: &S,
@@ -258,7 +258,15 @@ async fn ranked_first<S: Store>(
     let handed_out = rows.iter().flat_map(|(slot, row)| [row.head, row.checkpoint].map(|seq| (*slot, seq)));
     let handed_out = handed_out.filter(|(slot, seq)| epochs.is_newest(*slot, *seq)).map(|(_, seq)| seq.sequence());
     let from = handed_out.max().unwrap_or(0) + 1;
-    let renewed = epochs.fork(store, stream, from, (settings.clock)()).await?;
+    let renewed = match epochs.fork(store, stream, from, (settings.clock)()).await {
+        // Another instance that starts has done the same.
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            let begun = Epochs::read(store, stream).await?;
+            let is_first = (0..SLOTS).zip(newest_other).all(|(slot, other)| begun.newest(slot) > *other);
+            return if is_first { Ok(begun) } else { Err(error) };
+        }
+        renewed => renewed?,
+    };
     tracing::info!(%stream, from, "a stream is not a source any more; its logs may get events of this one");
     Ok(renewed)
 }

@@ -31,6 +31,17 @@ async fn assert_clean(run: ChaosRun) {
     println!("seed {seed}: {verdict}");
 }
 
+/// Returns a run of two instances, a NATS server and a database node.
+fn small_cluster(seed: u64, disruptions: &[ClusterDisruption]) -> ClusterRun {
+    ClusterRun {
+        instances: 2,
+        nats_cluster: false,
+        nodes: 1,
+        disruptions: disruptions.to_vec(),
+        ..ClusterRun::new(hourlogd(), seed, Duration::ZERO)
+    }
+}
+
 /// Returns the verdict on a service with `failpoint`, after `rounds` of the disruptions that expose
 /// it.
 async fn verdict_with(failpoint: Failpoint, rounds: usize, disruptions: &[Disruption]) -> Verdict {
@@ -81,22 +92,27 @@ async fn trusting_a_restarted_node_to_have_everything_is_detected() {
 async fn nothing_is_lost_duplicated_or_changed_over_a_small_cluster() {
     let seed = rand::random();
     println!("repeat with: cargo xtask chaos --cluster --instances 2 --servers 1 --nodes 1 --seed {seed}");
+    let disruptions = [
+        ClusterDisruption::KillInstance,
+        ClusterDisruption::ReplaceInstances,
+        ClusterDisruption::PauseInstance,
+        ClusterDisruption::CutInstance,
+        ClusterDisruption::KillNats,
+        ClusterDisruption::KillNode,
+    ];
+    let (verdict, _) = small_cluster(seed, &disruptions).run(|disrupted| println!("{disrupted}")).await;
+    assert!(verdict.is_clean(), "seed {seed}: {verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn purging_what_another_instance_has_not_archived_is_detected() {
     let run = ClusterRun {
-        instances: 2,
-        nats_cluster: false,
-        nodes: 1,
-        disruptions: vec![
-            ClusterDisruption::KillInstance,
-            ClusterDisruption::ReplaceInstances,
-            ClusterDisruption::PauseInstance,
-            ClusterDisruption::CutInstance,
-            ClusterDisruption::KillNats,
-            ClusterDisruption::KillNode,
-        ],
-        ..ClusterRun::new(hourlogd(), seed, Duration::ZERO)
+        failpoint: Some(Failpoint::OwnCheckpointPurged),
+        recovery_timeout: RECOVERY_TIMEOUT,
+        ..small_cluster(7, &[ClusterDisruption::FailArchive])
     };
     let (verdict, _) = run.run(|disrupted| println!("{disrupted}")).await;
-    assert!(verdict.is_clean(), "seed {seed}: {verdict}");
+    assert!(verdict.count(Finding::Lost) > 0, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,7 +81,8 @@ pub(super) async fn wait_until_archived(source: &SourceHealth, sequence: u64, li
     }
 }
 
-/// Waits until `sources` are read for those of `slots` that this instance owns.
+/// Waits until `sources` are read for those of `slots` that this instance owns, and no more for those of others. Before
+/// others know an instance, it owns none that readers may ask it for.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] after two seconds.
@@ -90,8 +91,10 @@ pub(super) async fn wait_for_takeover(
     sources: &[Arc<SourceHealth>],
     slots: SlotSet,
 ) -> Result<()> {
-    let assignment = ownership.assignment();
-    let taken_over = join_all(sources.iter().map(|source| source.taken_over(&assignment, slots)));
+    let taken_over = async {
+        let assignment = ownership.live().await;
+        join_all(sources.iter().map(|source| source.taken_over(&assignment, slots))).await
+    };
     match timeout(CATCH_UP_MAX, taken_over).await {
         Ok(_) => Ok(()),
         Err(_) => {

@@ -57,6 +57,11 @@ impl<S: Store> Api<S> {
         }
     }
 
+    /// Returns true if no slots have moved since all instances were last asked for the answer to a request.
+    pub(super) fn is_gathered(&self, request: &Request) -> bool {
+        request.gathered.load(Relaxed) == self.health.ownership.assignment().number
+    }
+
     /// Asks all instances of an assignment once. Returns the slots that have answered.
     async fn gather_from(&self, assignment: &Assignment, fresh: bool) -> Result<SlotSet> {
         // First: what others hold of slots that have just gone to them counts only after that.

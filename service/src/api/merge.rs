@@ -87,7 +87,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, prefix: Option<&LogId>, reque
             });
             let is_over = is_over.await.is_err();
             turn = take_turn().await?;
-            if is_over {
+            if is_over && api.is_gathered(request) {
                 break;
             }
             let begun = Instant::now();

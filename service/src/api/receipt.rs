@@ -58,9 +58,10 @@ pub(super) async fn own<S: Store>(api: &Api<S>, question: &ReceiptQuestion) -> R
     let (token, requested) = (question.token, question);
     // A source that has nothing to do with the receipt must not hold up the answer.
     let known = api.sources.iter().find(|source| source.receipts.get(&token).is_some());
-    fresh::wait_for_takeover(&api.health.ownership, &api.health.sources, SlotSet::ALL).await?;
     let asked: Vec<_> = known.map_or_else(|| api.sources.iter().collect(), |source| vec![source]);
     for source in asked {
+        let health = std::slice::from_ref(&source.health);
+        fresh::wait_for_takeover(&api.health.ownership, health, SlotSet::ALL).await?;
         if requested.fresh {
             fresh::wait_until_fresh(api, &source.health).await?;
         }

@@ -124,12 +124,11 @@ impl<S: Store> Served<S> {
     }
 
     /// Answers from what all instances hold. If slots have moved since they were asked, the answer may lack what one of
-    /// them held: they are asked once more.
+    /// them held: they are asked again.
     async fn answer_from_all(&self, verb: Verb, request: &Request) -> Result<Reply> {
         for _ in 0..ATTEMPTS_MAX {
             let answered = self.api.answer(verb, request, &self.instance).await;
-            let number = self.api.health.ownership.assignment().number;
-            if answered.is_err() || request.gathered.load(Relaxed) == number {
+            if answered.is_err() || self.api.is_gathered(request) {
                 return answered;
             }
         }

@@ -248,7 +248,7 @@ impl SourceHealth {
         assigned >= assignment.number || !changed().intersects(slots)
     }
 
-    /// Waits until it does.
+    /// Waits for that.
     pub(crate) async fn taken_over(&self, assignment: &Assignment, slots: SlotSet) {
         if !self.has_taken_over(assignment, slots) {
             // An error means that the service ends.

@@ -314,6 +314,11 @@ fn handed_out(sources: &[(u8, SourceRow)], epochs: &Epochs) -> (Option<MessageKe
     (heads.max_by_key(|head| head.sequence), lost)
 }
 
+/// Returns the least and the greatest progress that is stored for a slot, of all instances.
+pub(super) fn stored_ends(sources: &[(u8, SourceRow)], epochs: &Epochs) -> (Progress, Progress) {
+    (slots::stored_of_all(sources, epochs), slots::stored_furthest(sources, epochs))
+}
+
 /// Returns the message up to which all slots are stored, of all instances.
 pub(crate) fn stored_of_all(sources: &[(u8, SourceRow)], epochs: &Epochs) -> MessageKey {
     slots::stored_of_all(sources, epochs).message

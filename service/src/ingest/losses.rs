@@ -9,7 +9,7 @@ use hourlog::{
     store::{SLOTS, Store, reset_checkpoints},
 };
 
-use super::{Ingest, IngestArgs};
+use super::{Ingest, IngestArgs, checkpoint::Progress};
 use crate::{
     losses::{self, Fork, Missing, SetBack},
     stream::{
@@ -33,8 +33,8 @@ impl<S: Store> Ingest<S> {
     /// messages between them are gone, records them and begins a new epoch, so that no reader of
     /// what the archive has lost is ahead of what comes.
     ///
-    /// With several instances, each that sees such a gap at its start waits until one of them has done so. If others have
-    /// archived later messages, the archive was not set back: somebody has purged what an instance had not archived when
+    /// With several instances, each that sees such a gap at its start waits until one of them has done so. If some slots
+    /// are stored beyond the gap, the archive was not set back: somebody has purged what an instance had not archived when
     /// it ended. That is reported as removed, in the same epoch.
     ///
     /// An existing stream has limits of its own, so such a gap is normal after a time without the
@@ -54,25 +54,33 @@ impl<S: Store> Ingest<S> {
         }
         let info = handle.cached_info();
         let created = created(info);
-        let passed = source.health.with_losses(|losses| losses.passed(&source.epochs(), known));
+        let passed = |archived| source.health.with_losses(|losses| losses.passed(&source.epochs(), archived));
+        let passed_before = passed(known);
         let state = &info.state;
         let first = if state.messages == 0 { state.last_sequence + 1 } else { state.first_sequence };
         // What the stream still has is read again after a reset.
-        let unreadable = passed.min(first.saturating_sub(1));
+        let unreadable = passed_before.min(first.saturating_sub(1));
         if unreadable > archived {
             self.pass_over(unreadable, created);
         }
         let head = self.checkpoint.head().map_or(0, |head| head.sequence);
-        let marks = Marks { archived: passed, head, first };
+        let marks = Marks { archived: passed_before, head, first };
         let Some(gap) = marks.gap() else { return Ok(MarksCompared::Settled) };
-        let is_set_back = !self.others_have_stored(gap.to);
+        // Of one instance, all slots are stored alike.
+        let own = self.checkpoint.archived();
+        let (least, furthest) = if S::IS_SHARED { self.stored_ends().await? } else { (own, own) };
+        let is_set_back = furthest.message.sequence < gap.to;
         if is_set_back && let Some(reason) = self.epoch_waits_for("begins after what is archived") {
             return Ok(MarksCompared::Await(reason));
         }
-        let uncertain = self.missing(gap.from..=gap.uncertain_to).await?;
+        // A record is for the slots of all instances.
+        let checkpoint = if is_set_back { least } else { own };
+        let archived = marks.archived.min(passed(checkpoint.message.sequence));
+        let gap = Marks { archived, ..marks }.gap().unwrap_or(gap);
+        let uncertain = self.missing(gap.from..=gap.uncertain_to, checkpoint.max_time).await?;
         let certain = Missing::all(gap.uncertain_to + 1, gap.to);
         match uncertain.map(|uncertain| uncertain.and(certain)).or(certain) {
-            Some(missing) if is_set_back => self.begin_epoch_after(gap, missing, created).await?,
+            Some(missing) if is_set_back => self.begin_epoch_after(gap, checkpoint, missing, created).await?,
             // The check for removed messages reports them.
             Some(_) => {}
             // Somebody has purged what was archived, and the service was killed before it had stored
@@ -90,11 +98,17 @@ impl<S: Store> Ingest<S> {
     }
 
     /// Records that `missing` is in neither the archive nor the stream, and begins a new epoch.
-    async fn begin_epoch_after(&mut self, gap: Gap, missing: Missing, created: Offset) -> Result<()> {
+    async fn begin_epoch_after(
+        &mut self,
+        gap: Gap,
+        checkpoint: Progress,
+        missing: Missing,
+        created: Offset,
+    ) -> Result<()> {
+        self.knows_epochs = false;
         let IngestArgs { source, sources, store, settings, .. } = &self.args;
         let (stream, now) = (source.stream(), (settings.clock)());
         let epochs = source.epochs().leap(store, stream, gap.epoch_from, now).await?;
-        let checkpoint = self.checkpoint.taken();
         let set_back = SetBack {
             at: now,
             missing,
@@ -138,7 +152,8 @@ impl<S: Store> Ingest<S> {
     pub(super) async fn record_fork(&self, from: u64, read_to: u64, now: Offset) -> Result<()> {
         let archived = self.checkpoint.archived().message.sequence;
         // Right after a kill, the archive may hold more than its checkpoint says.
-        let missing = self.missing(from.max(archived + 1)..=read_to).await?;
+        let since = self.checkpoint.archived().max_time;
+        let missing = self.missing(from.max(archived + 1)..=read_to, since).await?;
         let lost = (read_to >= from).then_some((from, read_to));
         let fork = Fork { at: now, from, lost, missing };
         tracing::error!(
@@ -153,10 +168,9 @@ impl<S: Store> Ingest<S> {
         health.save_losses(&self.args.store).await
     }
 
-    /// Returns those of the messages in `sequences`, all of them after the checkpoint, that the
-    /// archive does not hold.
-    async fn missing(&self, sequences: RangeInclusive<u64>) -> Result<Option<Missing>> {
-        let since = self.checkpoint.archived().max_time;
+    /// Returns those of the messages in `sequences` that the archive does not hold. All of them arrived after `since`, the
+    /// greatest arrival time before them.
+    async fn missing(&self, sequences: RangeInclusive<u64>, since: Offset) -> Result<Option<Missing>> {
         losses::missing(&self.args.store, &self.args.source.epochs(), sequences, since).await
     }
 }

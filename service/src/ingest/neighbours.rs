@@ -8,11 +8,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use hourlog::{
-    Error, ErrorKind, LogId, Result, Seq,
+    Error, ErrorKind, LogId, Result,
     store::{LogRow, Store, Widths, Write},
 };
 
-use super::{Ingest, IngestArgs};
+use super::{
+    Ingest, IngestArgs,
+    checkpoint::{Progress, stored_ends},
+};
 use crate::{
     losses::Losses,
     ownership::{Owner, SlotSet},
@@ -93,13 +96,14 @@ impl<S: Store> Ingest<S> {
 
     /// Takes the epochs that another instance has begun, and the newest messages that others have handed out.
     pub(super) async fn learn(&mut self) -> Result<()> {
-        if !self.args.ownership.is_shared() {
+        let are_alone = self.assignment.others.is_empty();
+        if !self.args.ownership.is_shared() || (self.knows_epochs && are_alone && self.marks_compared) {
             return Ok(());
         }
         let IngestArgs { store, source, sources, .. } = &self.args;
         let stored = Epochs::read(store, source.stream()).await?;
         let begun = stored.begun_since(self.decoder.epochs());
-        // The owner of slot 0 keeps the list. One that starts may follow another, which still does.
+        // The owner of slot 0 keeps the list. One that has just started may not know what the one before has recorded.
         if !self.leads() || !self.marks_compared || begun.is_some() {
             source.health.restore_losses(Losses::load(store, source.stream()).await?);
         }
@@ -116,14 +120,15 @@ impl<S: Store> Ingest<S> {
             source.health.limit_catch_up(from - 1);
         }
         self.checkpoint.learn_heads(&rows, self.decoder.epochs());
+        self.knows_epochs = are_alone;
         Ok(())
     }
 
-    /// Returns true if another instance has stored everything up to the message `sequence`, as far as is known.
-    pub(super) fn others_have_stored(&self, sequence: u64) -> bool {
-        let IngestArgs { ownership, source, .. } = &self.args;
-        let has_stored = |stored: Seq| source.epochs().is_newest(0, stored) && stored.sequence() >= sequence;
-        self.assignment.others.iter().filter_map(|id| ownership.stored_by(id, source.stream())).any(has_stored)
+    /// Returns the least and the greatest progress that is stored for a slot, of all instances.
+    pub(super) async fn stored_ends(&self) -> Result<(Progress, Progress)> {
+        let IngestArgs { store, source, .. } = &self.args;
+        let rows = store.sources(source.stream()).await?;
+        Ok(stored_ends(&rows, &source.epochs()))
     }
 
     /// Returns the reason why an epoch cannot begin here yet, given what has happened to the stream; `None` if it can.

@@ -35,7 +35,9 @@ impl Handover {
         let _ = self.logs.send_message(LogsMsg::HandOver { assignment: assignment.number, slots: moved, reply });
         // An error means that the supervisor has stopped, and its logs with it.
         let _ = ended.await;
-        store.forget_slots(&|slot| moved.contains(slot)).await;
+        if !moved.is_empty() {
+            store.forget_slots(&|slot| moved.contains(slot)).await;
+        }
         *handled = assignment.number;
     }
 }

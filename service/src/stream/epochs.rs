@@ -122,8 +122,24 @@ impl Epochs {
         self.begin(store, stream, from, now, EPOCHS_LEAPT).await
     }
 
+    /// Makes sure that these are all epochs of the stream in the archive: what was read by them says nothing about
+    /// others. Completes one that another instance has not begun in all slots before it ended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if another instance has begun one, and the store's error.
+    pub(crate) async fn check_all_known<S: Store>(&self, store: &S, stream: &str) -> Result<()> {
+        let mut slots = try_join_all((0..SLOTS).map(|slot| store.epochs(slot))).await?;
+        complete(store, &mut slots, stream).await?;
+        let mut stored = Self(Vec::with_capacity(usize::from(SLOTS)));
+        slots.iter().for_each(|rows| stored.push_slot(rows, stream));
+        match stored.begun_since(self) {
+            None => Ok(()),
+            Some(_) => Err(begun_by_another(stream)),
+        }
+    }
+
     /// Begins an epoch in every slot with message `from`, which is `step` after the last one of the slot. `self` are the
-    /// epochs by which the stream was read. Begins none if there are others: what was read says nothing about those.
+    /// epochs by which the stream was read.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] if another instance has begun one, and the store's error.
@@ -135,28 +151,18 @@ impl Epochs {
         now: Offset,
         step: u32,
     ) -> Result<Self> {
-        let begun_by_another = || {
-            Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("another instance has begun an epoch of the stream {stream}"),
-            ))
-        };
-        let mut slots = try_join_all((0..SLOTS).map(|slot| store.epochs(slot))).await?;
-        // It may have ended before it had done so in all slots.
-        complete(store, &mut slots, stream).await?;
-        let mut stored = Self(Vec::with_capacity(usize::from(SLOTS)));
-        slots.iter().for_each(|rows| stored.push_slot(rows, stream));
-        if stored.begun_since(self).is_some() {
-            return begun_by_another();
+        if S::IS_SHARED {
+            self.check_all_known(store, stream).await?;
         }
         let mut epochs = Self(Vec::with_capacity(usize::from(SLOTS)));
-        for (slot, rows) in (0..).zip(slots) {
+        for slot in 0..SLOTS {
+            let rows = store.epochs(slot).await?;
             let begun = EpochRow { epoch: 1, stream: stream.to_owned(), from, started: now };
             let known = rows.len();
             let is_begun = |index: usize, row: &EpochRow| index >= known && row.stream == stream;
             let rows = begin_unless(store, slot, rows, begun, step, is_begun).await?;
             if rows[known..].iter().any(|row| row.stream == stream && row.from != from) {
-                return begun_by_another();
+                return Err(begun_by_another(stream));
             }
             epochs.push_slot(&rows, stream);
         }
@@ -229,6 +235,10 @@ impl Epochs {
     pub(crate) fn is_newest(&self, slot: u8, seq: Seq) -> bool {
         self.newest(slot) == seq.epoch()
     }
+}
+
+fn begun_by_another(stream: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("another instance has begun an epoch of the stream {stream}"))
 }
 
 /// Begins `wanted` as the epoch of a slot that is `step` after its last one, unless a row of the slot
@@ -396,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_missed_the_begin_of_an_epoch_begins_no_other_one() {
+    fn an_instance_that_missed_the_begin_of_an_epoch_is_told_and_the_epoch_is_completed() {
         let (store, ready) = (Memory::new(), "memory answers at once");
         let loaded = Epochs::load(&store, "S", Offset::MIN).now_or_never().expect(ready).expect("memory takes epochs");
         // The other one has ended after some slots.
@@ -404,7 +414,7 @@ mod tests {
             let row = EpochRow { epoch: 33, stream: "S".to_owned(), from: 700, started: Offset::MIN };
             store.begin_epoch(slot, row).now_or_never().expect(ready).expect("memory takes epochs");
         }
-        let refused = loaded.leap(&store, "S", 701, Offset::MAX).now_or_never().expect(ready);
+        let refused = loaded.check_all_known(&store, "S").now_or_never().expect(ready);
         assert_eq!(refused.expect_err("there is one").kind(), ErrorKind::Unavailable);
         let stored = Epochs::read(&store, "S").now_or_never().expect(ready).expect("memory has no errors");
         assert!((0..SLOTS).all(|slot| stored.newest(slot) == 33) && stored.begun_since(&loaded) == Some(700));

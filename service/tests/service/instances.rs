@@ -37,6 +37,7 @@ struct Instances {
 }
 
 impl Instances {
+    /// Starts `count` instances, which then share all slots.
     async fn start(count: usize, flags: &[&str]) -> Self {
         let nats = NatsServer::start().await;
         let own = ["--nats", &nats.url(), "--store", &new_keyspace(), "--migrate"].map(str::to_owned);
@@ -45,6 +46,7 @@ impl Instances {
         for _ in 0..count {
             instances.add().await;
         }
+        instances.shared_by(count).await;
         instances
     }
 
@@ -189,7 +191,6 @@ async fn read_while_slots_move(remote: &Remote, count: u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_instance_is_replaced_and_nothing_is_lost_or_doubled() {
     let mut instances = Instances::start(2, &[]).await;
-    instances.shared_by(2).await;
     let remote = instances.remote().await;
     publish(&remote, 0..10_000).await;
     instances.processes[0].kill();
@@ -207,7 +208,6 @@ async fn a_killed_instance_is_replaced_and_nothing_is_lost_or_doubled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_stops_gives_its_slots_up_at_once() {
     let mut instances = Instances::start(2, &[]).await;
-    instances.shared_by(2).await;
     let remote = instances.remote().await.with_timeout(SHORTER_THAN_A_LEASE);
     assert!(instances.processes[0].terminate().await.success());
     let appended = join_all((0..LOGS).map(|number| {
@@ -224,7 +224,6 @@ async fn an_instance_that_stops_gives_its_slots_up_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_owner_that_wakes_up_does_no_harm() {
     let mut instances = Instances::start(2, &[]).await;
-    instances.shared_by(2).await;
     let remote = instances.remote().await;
     publish(&remote, 0..5_000).await;
     for round in 1..3 {
@@ -244,7 +243,6 @@ async fn a_stopped_owner_that_wakes_up_does_no_harm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_has_lost_its_tail_begins_one_epoch_for_all_instances() {
     let mut instances = Instances::start(2, &[]).await;
-    instances.shared_by(2).await;
     let remote = instances.remote().await;
     publish(&remote, 0..2_000).await;
     check(&remote, 2_000).await;
@@ -267,7 +265,6 @@ async fn a_stream_that_has_lost_its_tail_begins_one_epoch_for_all_instances() {
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_that_start_behind_a_purged_stream_begin_one_epoch_together() {
     let mut instances = Instances::start(3, &[]).await;
-    instances.shared_by(3).await;
     let remote = instances.remote().await;
     publish(&remote, 0..1_000).await;
     check(&remote, 1_000).await;
@@ -297,7 +294,6 @@ async fn instances_that_start_behind_a_purged_stream_begin_one_epoch_together() 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_instances_reject_and_limit_as_one() {
     let instances = Instances::start(2, &["--new-logs-a-second", "1"]).await;
-    instances.shared_by(2).await;
     let remote = instances.remote().await;
     let mut jetstream = jetstream::new(remote.client().clone());
     jetstream.set_timeout(WAIT_MAX);
