@@ -5,12 +5,13 @@
 //! same rows, because a row is a function of its message.
 //!
 //! - `members`: the pure rule. `assignment`: what it gives, and which slots have moved. `lease`: the key, and the task
-//!   that renews it. `handover`: what happens when slots move.
+//!   that renews it. `pulse`: was the process stopped? `handover`: what happens when slots move.
 
 mod assignment;
 mod handover;
 mod lease;
 mod members;
+mod pulse;
 mod slot_set;
 
 use std::{
@@ -27,6 +28,7 @@ pub(crate) use assignment::Assignment;
 pub(crate) use handover::Handover;
 pub(crate) use lease::{Join, Lease};
 pub(crate) use members::InstanceId;
+use pulse::Pulse;
 pub(crate) use slot_set::SlotSet;
 
 /// Time after its last heartbeat that it has seen, for which an instance answers for its slots. The others take them
@@ -52,6 +54,7 @@ pub(crate) struct Ownership {
     /// The time at which this instance last heard itself; `None` if there is only one instance by the kind of the
     /// archive.
     heard: Option<watch::Receiver<Instant>>,
+    pulse: Option<watch::Receiver<Pulse>>,
     told: Arc<Told>,
 }
 
@@ -80,7 +83,7 @@ impl Ownership {
         let id: InstanceId = nuid::next().to_string().into();
         let assignment = Assignment::alone(&id, now);
         // The sender is not needed: nothing changes.
-        Self { id, assignment: watch::channel(Arc::new(assignment)).1, heard: None, told: Arc::default() }
+        Self { id, assignment: watch::channel(Arc::new(assignment)).1, heard: None, pulse: None, told: Arc::default() }
     }
 
     /// Returns true if other instances can join.
@@ -115,6 +118,11 @@ impl Ownership {
     /// Returns true if the others take this instance for alive, as far as it can know.
     pub(crate) fn is_valid(&self) -> bool {
         self.heard.as_ref().is_none_or(|heard| heard.borrow().elapsed() < ANSWERS_FOR)
+    }
+
+    /// Returns true if a request that is at hand may have waited for long, because this process was stopped meanwhile.
+    pub(crate) fn has_old_requests(&self, now: Offset) -> bool {
+        self.pulse.as_ref().is_some_and(|pulse| pulse.borrow().has_old_requests(now))
     }
 
     /// Returns the instance that answers for a slot.

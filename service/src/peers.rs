@@ -27,6 +27,8 @@ pub(crate) const REQUESTER: &str = "Hourlog-Requester";
 pub(crate) const NOT_OWNER: &str = "Hourlog-Not-Owner";
 /// The header with the id of a relayed append whose requester gave none, so that each attempt has the same.
 pub(crate) const APPEND_ID: &str = "Hourlog-Append-Id";
+/// The header with the time at which an append was relayed. An owner that was stopped meanwhile does not carry it out.
+pub(crate) const RELAYED_AT: &str = "Hourlog-Relayed-At";
 /// The beginning of a relayed request's subject, behind the instance.
 pub(crate) const RELAYED: &str = "relayed.";
 

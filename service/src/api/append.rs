@@ -16,7 +16,7 @@ use hourlog::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::peers::{APPEND_ID, REQUESTER};
+use crate::peers::{APPEND_ID, RELAYED_AT, REQUESTER};
 use crate::stream::{
     decode::{Decoded, Decoder},
     headers::one_value,
@@ -59,7 +59,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
             wal_subject(log)
         )));
     }
-    let until = begun + wait(request.headers())?;
+    let until = begun + longest_wait(request.headers())?;
     let owner = timeout_at(until, api.sources.of_log(&api.store, log)).await.unwrap_or_else(|_| {
         Err(Error::new(ErrorKind::Deadline, "the archive does not answer; hourlog doctor says why"))
     })?;
@@ -98,7 +98,7 @@ pub(super) async fn answer<S: Store>(api: &Api<S>, log: &LogId, request: &Reques
 }
 
 /// Returns the time in which the request must be answered.
-fn wait(headers: Option<&HeaderMap>) -> Result<Duration> {
+pub(super) fn longest_wait(headers: Option<&HeaderMap>) -> Result<Duration> {
     let Some(text) = one_value(headers, WAIT)? else { return Ok(ARCHIVED_MAX) };
     let span: Span = text.parse().map_err(|error| Error::invalid(format!("{WAIT}: {error}")))?;
     Ok(span.duration().min(ARCHIVED_MAX))
@@ -304,9 +304,10 @@ fn headers(requested: Option<&HeaderMap>) -> Result<HeaderMap> {
         let name_text: &str = name.as_ref();
         // `Hourlog-Once` could skip the record, but an append must store it to return a position. `Hourlog-Wait` is
         // for this request.
-        let is_replaced = [header::ONCE, header::RECEIPT, header::STORED_MSG_ID, WAIT, REQUESTER, APPEND_ID]
-            .iter()
-            .any(|own| name_text.eq_ignore_ascii_case(own));
+        let is_replaced =
+            [header::ONCE, header::RECEIPT, header::STORED_MSG_ID, WAIT, REQUESTER, APPEND_ID, RELAYED_AT]
+                .iter()
+                .any(|own| name_text.eq_ignore_ascii_case(own));
         if !is_replaced && !header::is_nats(name_text) {
             values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
         }

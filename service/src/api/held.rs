@@ -37,7 +37,8 @@ impl<S: Store> Api<S> {
         }
         let begun = Instant::now();
         loop {
-            let assignment = ownership.assignment();
+            let mut changes = ownership.subscribe();
+            let assignment = changes.borrow_and_update().clone();
             let error = match self.gather_from(&assignment, fresh).await {
                 Ok(answered) if answered == SlotSet::ALL && ownership.is_valid() => {
                     request.gathered.store(assignment.number, Relaxed);
@@ -51,7 +52,6 @@ impl<S: Store> Api<S> {
             if begun.elapsed() > GATHER_MAX {
                 return Err(error);
             }
-            let mut changes = ownership.subscribe();
             // An instance that has ended is taken for alive for a while.
             let _ = timeout(ASK_AGAIN_AFTER, changes.changed()).await;
         }

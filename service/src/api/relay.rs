@@ -11,27 +11,34 @@ use std::{
 use async_nats::{HeaderMap, Message, Subscriber};
 use futures_util::StreamExt;
 use hourlog::{
-    Error, ErrorKind, LogId, Result,
+    Error, ErrorKind, LogId, Offset, Result,
     failpoint::Failpoint,
     store::Store,
+    time::SECOND,
     wire::{ERROR_CODE, FOLLOWED},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     admission::Requester,
     ownership::Owner,
-    peers::{APPEND_ID, NOT_OWNER, Peers, RELAYED, REQUESTER, Replied},
+    peers::{APPEND_ID, NOT_OWNER, Peers, RELAYED, RELAYED_AT, REQUESTER, Replied},
+    stream::headers::one_value,
 };
 
-use super::{Request, Served, Verb, pages, reply::Reply};
+use super::{Request, Served, Verb, append, pages, reply::Reply};
 
 /// Longest wait for another owner of a log, after the instance that owns it has gone. Longer than others take it for
 /// alive.
 const MOVE_MAX: Duration = Duration::from_secs(8);
 /// Longest wait for the replies of another instance. No request waits for longer.
 const REPLIES_MAX: Duration = Duration::from_secs(310);
+/// Longest time for which the owner of a log carries out an append after it was relayed. Less than the time for which the
+/// stream recognises a repeated message.
+const RELAYED_MAX_NANOS: i64 = 60 * SECOND;
+/// Time beyond that of an append for the owner's own error to come back.
+const ERROR_RETURN: Duration = Duration::from_secs(1);
 /// Number of times that a request is sent on, or answered here, before it fails.
 const ATTEMPTS_MAX: usize = 3;
 
@@ -68,8 +75,16 @@ impl<S: Store> Served<S> {
             Err(error) => return Answered::Here(Err(error)),
         };
         let (ownership, slot) = (&api.health.ownership, log.slot());
+        let until = match self.until(verb, request, is_relayed) {
+            Ok(until) => until,
+            Err(error) => return Answered::Here(Err(error)),
+        };
+        let left = || until.saturating_duration_since(Instant::now());
         for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
+                if left().is_zero() {
+                    break;
+                }
                 api.health.counters.relayed_again.inc();
             }
             let owner = ownership.owner(slot);
@@ -97,7 +112,7 @@ impl<S: Store> Served<S> {
                     }
                     api.health.counters.relayed.inc();
                     let relayed = tokio::select! {
-                        relayed = self.relay(verb, request, id) => relayed,
+                        relayed = self.relay(verb, request, id, left()) => relayed,
                         () = ownership.moved(slot, &owner) => Ok(Relay::Gone),
                     };
                     match relayed {
@@ -112,7 +127,9 @@ impl<S: Store> Served<S> {
                 break;
             }
             // A log that has just moved back has another owner already.
-            if ownership.owner(slot) == owner && timeout(MOVE_MAX, ownership.moved(slot, &owner)).await.is_err() {
+            if ownership.owner(slot) == owner
+                && timeout(MOVE_MAX.min(left()), ownership.moved(slot, &owner)).await.is_err()
+            {
                 break;
             }
         }
@@ -121,6 +138,27 @@ impl<S: Store> Served<S> {
         }
         let context = format!("the instance that writes log {log} has gone; retry in a moment");
         Answered::Here(Err(Error::new(ErrorKind::Unavailable, context)))
+    }
+
+    /// Returns the time until which a request may be sent on.
+    ///
+    /// A record must not be published once the stream no longer recognises it: its sender may have sent it again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if it may be too late, because a process was stopped.
+    fn until(&self, verb: Verb, request: &Request, is_relayed: bool) -> Result<Instant> {
+        if verb != Verb::Append {
+            return Ok(Instant::now() + REPLIES_MAX);
+        }
+        let now = (self.api.settings.clock)();
+        let relayed_at = one_value(request.headers(), RELAYED_AT)?.filter(|_| is_relayed);
+        let relayed_at: Option<Offset> = relayed_at.map(str::parse).transpose()?;
+        let is_late = relayed_at.is_some_and(|relayed_at| now.nanos() - relayed_at.nanos() > RELAYED_MAX_NANOS);
+        if is_late || self.api.health.ownership.has_old_requests(now) {
+            let context = "this instance was stopped for a while, so the request may be old; send it again";
+            return Err(Error::new(ErrorKind::Unavailable, context));
+        }
+        Ok(Instant::now() + append::longest_wait(request.headers())?)
     }
 
     /// Answers from what all instances hold. If slots have moved since they were asked, the answer may lack what one of
@@ -135,22 +173,23 @@ impl<S: Store> Served<S> {
         Err(Error::new(ErrorKind::Unavailable, "the instances of the service change at the moment; retry in a moment"))
     }
 
-    /// Sends a request to another instance, and its replies to the requester.
-    async fn relay(&self, verb: Verb, request: &Request, instance: &str) -> Result<Relay> {
+    /// Sends a request to another instance, and its replies to the requester. Waits at most for `limit` for each.
+    async fn relay(&self, verb: Verb, request: &Request, instance: &str, limit: Duration) -> Result<Relay> {
         let api = &self.api;
         let mut headers = request.headers().cloned().unwrap_or_default();
         headers.insert(REQUESTER, request.place.requester().to_string());
         if verb == Verb::Append {
             headers.insert(APPEND_ID, request.append_id.as_str());
+            headers.insert(RELAYED_AT, (api.settings.clock)().to_string());
             request.progress.publishing();
         }
         let tail = request.subject().get(api.settings.prefix.len() + 1..).unwrap_or_default();
         let peers = Peers::new(&api.client, &api.settings.prefix);
         let mut replies = peers.relay(instance, tail, headers, request.payload().clone()).await?;
         loop {
-            let message = match timeout(REPLIES_MAX, replies.next()).await {
+            let message = match timeout(limit + ERROR_RETURN, replies.next()).await {
                 Ok(message) => message,
-                Err(_) => return Err(Error::new(ErrorKind::Unavailable, "the owner of the log does not answer")),
+                Err(_) => return Err(Error::new(ErrorKind::Deadline, "the owner of the log does not answer in time")),
             };
             let reply = match Replied::of(message) {
                 Replied::Reply(reply) => reply,

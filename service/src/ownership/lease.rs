@@ -32,6 +32,7 @@ use super::{
     assignment::Change,
     lock,
     members::{InstanceId, LEASE_BEATS, Members},
+    pulse::Pulse,
 };
 use crate::repeats::Repeats;
 
@@ -157,10 +158,12 @@ impl Join<'_> {
         }
         let assignment = watch::Sender::new(Arc::new(Assignment::first(&members, clock())));
         let heard_at = watch::Sender::new(Instant::now());
+        let pulse = watch::Sender::new(Pulse::new(now));
         let ownership = Ownership {
             id: Arc::clone(&id),
             assignment: assignment.subscribe(),
             heard: Some(heard_at.subscribe()),
+            pulse: Some(pulse.subscribe()),
             told: Arc::default(),
         };
         tracing::info!(
@@ -177,6 +180,7 @@ impl Join<'_> {
             members,
             assignment,
             heard_at,
+            pulse,
             beats_since_lapse: LEASE_BEATS,
             told: Arc::clone(&ownership.told),
             clock,
@@ -303,6 +307,7 @@ struct Listening {
     members: Members,
     assignment: watch::Sender<Arc<Assignment>>,
     heard_at: watch::Sender<Instant>,
+    pulse: watch::Sender<Pulse>,
     /// Number of own heartbeats since the last silence. While there are few, those that have taken the slots over
     /// meanwhile may not have been heard yet.
     beats_since_lapse: u64,
@@ -321,9 +326,12 @@ impl Listening {
                 () = self.live.notified() => {
                     is_alive = true;
                     self.heard_at.send_replace(Instant::now());
+                    self.pulse.send_replace(Pulse::new((self.clock)()));
                     beats.reset_immediately();
                 }
                 _ = beats.tick(), if is_alive => {
+                    let now = (self.clock)();
+                    self.pulse.send_modify(|pulse| *pulse = pulse.beat(now));
                     silent_beats += 1;
                     if !is_stopped_by_test() {
                         // While NATS is down, the client keeps it.

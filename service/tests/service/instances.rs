@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::{HeaderMap, jetstream};
+use async_nats::{HeaderMap, Message, Request, jetstream};
 use conformance::{
     guards::new_keyspace,
     servers::{HourlogdProcess, NatsServer},
@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use hourlog::{
     Record, Remote,
     store::SLOTS,
-    wire::{LogsRequest, MergeRequest, ReplayRequest, StatusReply, TimelinesRequest},
+    wire::{ERROR_CODE, LogsRequest, MergeRequest, ReplayRequest, StatusReply, TimelinesRequest},
 };
 
 use crate::kit::{WAIT_MAX, archived, binary, events, log, publish_all};
@@ -237,6 +237,36 @@ async fn a_stopped_owner_that_wakes_up_does_no_harm() {
         publish(&remote, count + 2_500..count + 5_000).await;
         instances.shared_by(2).await;
         check(&remote, count + 5_000).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_is_not_sent_on_once_its_time_is_over() {
+    let mut instances = Instances::start(2, &[]).await;
+    let remote = instances.remote().await;
+    publish(&remote, 0..LOGS).await;
+    check(&remote, LOGS).await;
+    instances.processes[0].pause();
+    let appended = join_all((0..LOGS).map(|number| {
+        let client = remote.client().clone();
+        let mut headers = HeaderMap::new();
+        headers.insert("Hourlog-Wait", "1s");
+        let request = Request::new().headers(headers).payload("late".into()).timeout(Some(SHORTER_THAN_A_LEASE));
+        async move { client.send_request(format!("hourlog.append.{}", id(number)), request).await }
+    }));
+    // Those that the stopped instance has taken get no reply.
+    let replies: Vec<_> = appended.await.into_iter().map(Result::ok).collect();
+    let is_error =
+        |message: &Message| message.headers.as_ref().is_some_and(|headers| headers.get(ERROR_CODE).is_some());
+    let failed = replies.iter().flatten().filter(|message| is_error(message)).count();
+    assert!(failed > 5, "{failed} of {LOGS} were relayed to the stopped instance and answered");
+    instances.processes[0].kill();
+    instances.processes.remove(0);
+    instances.shared_by(1).await;
+    archived(&remote).await;
+    for (number, reply) in (0..LOGS).zip(replies) {
+        let is_stored = reply.is_some_and(|message| !is_error(&message));
+        assert_eq!(events(&remote, &id(number)).await.len(), 1 + usize::from(is_stored), "log {number}");
     }
 }
 
