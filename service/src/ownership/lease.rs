@@ -45,6 +45,8 @@ const LAPSED_AFTER: Duration = Duration::from_secs(4);
 const ANSWERS_MAX: Duration = Duration::from_millis(500);
 /// Wait of a starting instance for its own first heartbeat.
 const HEARD_MAX: Duration = Duration::from_secs(5);
+/// Longest time for which an instance that stops tries to tell the others.
+const END_MAX: Duration = Duration::from_secs(1);
 /// Version of the state that instances share. Those of neighbouring versions understand each other.
 const VERSION: u32 = 1;
 /// The header by which a message of a bucket deletes its key.
@@ -199,13 +201,16 @@ impl Lease {
     /// Gives the slots up: deletes the key, which the others hear at once.
     pub(crate) async fn end(self) {
         self.stop.cancel();
-        let _ = self.task.await;
+        let Self { renewal, task, .. } = self;
         let mut headers = HeaderMap::new();
         headers.insert(OPERATION, DELETED);
-        let renewal = &self.renewal;
-        // Without an answer, the key expires.
-        let _ = renewal.client.publish_with_headers(renewal.subject(&renewal.id), headers, "".into()).await;
-        let _ = timeout(BEAT_INTERVAL, renewal.client.flush()).await;
+        // If NATS does not take it in time, the key expires.
+        let _ = timeout(END_MAX, async {
+            let _ = task.await;
+            let _ = renewal.client.publish_with_headers(renewal.subject(&renewal.id), headers, "".into()).await;
+            let _ = renewal.client.flush().await;
+        })
+        .await;
     }
 }
 
