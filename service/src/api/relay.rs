@@ -37,7 +37,7 @@ const REPLIES_MAX: Duration = Duration::from_secs(310);
 /// Longest time for which the owner of a log carries out an append after it was relayed. Less than the time for which the
 /// stream recognises a repeated message.
 const RELAYED_MAX_NANOS: i64 = 60 * SECOND;
-/// Time beyond that of an append for the owner's own error to come back.
+/// Time beyond that of an append in which the owner's own error returns.
 const ERROR_RETURN: Duration = Duration::from_secs(1);
 /// Number of times that a request is sent on, or answered here, before it fails.
 const ATTEMPTS_MAX: usize = 3;

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_went_and_came_back_counts_as_gained_also_for_one_who_missed_the_loss() {
+    fn a_slot_that_was_lost_and_won_again_counts_as_gained_also_for_one_who_missed_the_loss() {
         let alone = Assignment::first(&members(&["a"]), Offset::MIN);
         let shared = alone.next(&members(&["a", "b"]), Change::Members, Offset::MIN);
         let again = shared.next(&members(&["a"]), Change::Members, Offset::MIN);

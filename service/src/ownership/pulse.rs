@@ -1,4 +1,4 @@
-//! The pulse of this process: tells if it has been stopped for so long that requests at hand may be old.
+//! The pulse of this process: tells if it has been stopped for half a minute, so that requests at hand may be old.
 //!
 //! A pure rule: time is an argument. It is the time of a wall clock, which goes on while a machine sleeps.
 
