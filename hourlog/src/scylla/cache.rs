@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_another_writer_are_shown_where_they_are_newer_and_are_gone_when_it_lends_others() {
+    fn rows_of_another_writer_are_shown_where_they_are_newer_and_are_gone_when_it_lends_others_or_slots_move() {
         let (mut cache, id): (_, LogId) = (Cache::default(), "a".parse().expect("a valid id"));
         let shown = |cache: &Cache| {
             let mut stored = [row(0, 1, 1), row(1, 5, 9)];
@@ -310,9 +310,12 @@ mod tests {
         cache.put_log(0, &id, log_row.clone());
         cache.put_unwritten(0, &id, &log_row, [row(0, 3, 3)]);
         assert_eq!(shown(&cache), [3, 5], "the own row is newer");
-        cache.remove_logs(|_| true);
+        cache.remove_log(&id);
         assert_eq!((cache.unwritten(), shown(&cache)), (0, [2, 5]));
         cache.put_borrowed("b", Vec::new());
+        assert_eq!(shown(&cache), [1, 5]);
+        cache.put_borrowed("b", vec![(id.clone(), vec![row(0, 2, 2)])]);
+        cache.remove_logs(|_| false);
         assert_eq!(shown(&cache), [1, 5]);
     }
 
