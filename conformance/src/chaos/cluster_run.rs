@@ -62,6 +62,8 @@ pub struct Measurements {
     pub longest_follower: Duration,
     /// The time since each disruption of an instance until each slot answered again.
     pub outages: Vec<Outage>,
+    /// The messages that the instances have read again, because they took slots over.
+    pub read_again: u64,
     /// The memory of each process at the end, by name.
     pub memory: Vec<(String, Memory)>,
 }
@@ -135,6 +137,7 @@ impl ClusterRun {
             longest_append: waits.longest_append(),
             longest_follower: waits.longest_follower(),
             outages,
+            read_again: servers.instances.iter().map(Instance::read_again).sum(),
             memory: servers.memory(),
         };
         // The instances flush their counts when they stop.
@@ -216,12 +219,13 @@ fn outage_line(cause: &str, outages: &[Outage]) -> String {
 
 impl fmt::Display for Measurements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { longest_append, longest_follower, memory, .. } = self;
+        let Self { longest_append, longest_follower, read_again, memory, .. } = self;
         writeln!(f, "longest wait of an append: {:.2} s", longest_append.as_secs_f64())?;
         writeln!(f, "longest wait of a follower for an acknowledged event: {:.2} s", longest_follower.as_secs_f64())?;
         for line in self.outage_lines() {
             writeln!(f, "{line}")?;
         }
+        writeln!(f, "messages that instances read again because they took slots over: {read_again}")?;
         let memory = memory.iter().map(|(name, Memory { now_mib, max_mib })| format!("{name} {now_mib} ({max_mib})"));
         write!(f, "resident memory in MiB now (and at most): {}", memory.collect::<Vec<_>>().join(", "))
     }

@@ -36,6 +36,8 @@ pub struct Instance {
     /// One before each NATS server.
     proxies: Vec<Proxy>,
     fault_files: FaultFiles,
+    /// The messages that its former processes have read again.
+    read_again: u64,
 }
 
 /// The files that make a part of an instance fail while they exist.
@@ -58,7 +60,7 @@ impl Instance {
         let file = |name: &str| directory.join(format!("{name}-fault-{number}"));
         let fault_files = FaultFiles { lease: file("lease"), archive: file("archive") };
         let process = start_process(&options, &proxies, &fault_files).await;
-        Self { process, options, proxies, fault_files }
+        Self { process, options, proxies, fault_files, read_again: 0 }
     }
 
     /// Starts it again after it has ended.
@@ -66,6 +68,7 @@ impl Instance {
     /// # Panics
     /// As [`Instance::start`].
     pub async fn start_again(&mut self) {
+        self.read_again = self.read_again();
         self.process = start_process(&self.options, &self.proxies, &self.fault_files).await;
     }
 
@@ -77,6 +80,11 @@ impl Instance {
     /// Returns its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Returns the number of messages that it has read again, because it took slots over, since its first start.
+    pub fn read_again(&self) -> u64 {
+        self.read_again + self.process.stderr_lines().iter().filter_map(|line| read_again(line)).sum::<u64>()
     }
 
     /// Returns its exit status and its last lines if it has ended.
@@ -114,6 +122,13 @@ impl Instance {
     }
 }
 
+/// Returns the number of messages that an instance reads again, if the line of its trace says so.
+fn read_again(line: &str) -> Option<u64> {
+    let (_, fields) = line.split_once(": reading the stream for other slots ")?;
+    let field = |name: &str| fields.split(' ').find_map(|field| field.strip_prefix(name)?.parse::<u64>().ok());
+    Some((field("until=")? + 1).saturating_sub(field("from=")?))
+}
+
 /// Writes a file, or deletes it.
 fn set(file: &Path, exists: bool) {
     match exists {
@@ -137,4 +152,19 @@ async fn start_process(options: &InstanceOptions, proxies: &[Proxy], fault_files
     let failpoint = failpoint.map(|failpoint| (Failpoint::VARIABLE.to_owned(), failpoint.name().to_owned()));
     environment.extend(failpoint);
     HourlogdProcess::start_in(hourlogd, arguments, &environment).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trace_says_how_many_messages_are_read_again() {
+        let line = |rest: &str| format!("2026-11-28T04:28:31.7Z  INFO hourlogd::ingest: {rest}");
+        let taken_over = r#"reading the stream for other slots stream="HOURLOG" slots=32 gained=9 from=101 until=350"#;
+        assert_eq!(read_again(&line(taken_over)), Some(250));
+        let at_the_start = r#"reading the stream for other slots stream="HOURLOG" slots=64 gained=0 from=1 until=0"#;
+        assert_eq!(read_again(&line(at_the_start)), Some(0));
+        assert_eq!(read_again(&line("hourlogd ready")), None);
+    }
 }

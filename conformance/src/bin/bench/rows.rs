@@ -3,6 +3,7 @@
 mod append;
 mod compressed;
 mod cql_ingest;
+mod cql_pass_over;
 mod cql_replay;
 mod cql_sparse;
 mod disk_json;
@@ -19,7 +20,7 @@ pub(crate) mod sleeping;
 use crate::row::Row;
 
 /// All rows, in the order of the page.
-pub(crate) const ALL: [&dyn Row; 15] = [
+pub(crate) const ALL: [&dyn Row; 16] = [
     &ingest_cpu::IngestCpu,
     &publish::Publish,
     &replay::Replay,
@@ -35,4 +36,5 @@ pub(crate) const ALL: [&dyn Row; 15] = [
     &cql_ingest::CqlIngest,
     &cql_sparse::CqlSparse,
     &cql_replay::CqlReplay,
+    &cql_pass_over::CqlPassOver,
 ];
