@@ -701,7 +701,7 @@ impl<S: Store> Ingest<S> {
         let from = self.checkpoint.taken().message.sequence + 1;
         // Before the slots are shown as own ones: readers must not miss what they have seen from another instance.
         source.health.catch_up(assignment.newly_read_since(self.assignment.number), until);
-        self.leave_out_of_receipts(assignment.newly_read_since(self.assignment.number), until);
+        self.leave_out_of_receipts(assignment.counted_by_others_since(&self.assignment), until);
         source.health.slots.assign(self.checkpoint.floors());
         source.health.archived_to(self.checkpoint.archived().message);
         self.tell_stored();

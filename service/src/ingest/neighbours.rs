@@ -71,11 +71,11 @@ impl<S: Store> Ingest<S> {
         Part { writes, rejects, counts: (writes || (slot.is_none() && rejects)) && !is_left_out }
     }
 
-    /// Leaves the messages of `gained` slots up to `counted_to` out of receipts: their former owner has counted them.
-    pub(super) fn leave_out_of_receipts(&mut self, gained: SlotSet, counted_to: u64) {
-        if !gained.is_empty() {
+    /// Leaves the messages of `counted` slots up to `counted_to` out of receipts: another instance has counted them.
+    pub(super) fn leave_out_of_receipts(&mut self, counted: SlotSet, counted_to: u64) {
+        if !counted.is_empty() {
             let (slots, before) = self.receipts_leave_out;
-            self.receipts_leave_out = (slots.union(gained), before.max(counted_to));
+            self.receipts_leave_out = (slots.union(counted), before.max(counted_to));
         }
     }
 

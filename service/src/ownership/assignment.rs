@@ -87,6 +87,13 @@ impl Assignment {
         if self.live_at.is_some_and(|live_at| live_at > number) { self.own } else { self.gained_since(number) }
     }
 
+    /// Returns the own slots whose messages other instances may have counted since the assignment `before`: not those
+    /// of an instance that was alone all the time.
+    pub(crate) fn counted_by_others_since(&self, before: &Self) -> SlotSet {
+        let was_alone = before.others.is_empty() && self.others.is_empty();
+        if was_alone { self.gained_since(before.number) } else { self.newly_read_since(before.number) }
+    }
+
     /// Returns true once readers come to this instance. Before that, those that start at the same time do not know it.
     pub(crate) fn is_live(&self) -> bool {
         self.live_at.is_some()
@@ -145,5 +152,28 @@ mod tests {
             assert_eq!(assignment.newly_read_since(0), assignment.own);
             assert_eq!((assignment.gained_since(0), assignment.newly_read_since(1)), (SlotSet::NONE, SlotSet::NONE));
         }
+    }
+
+    #[test]
+    fn an_instance_that_starts_alone_has_its_messages_counted_by_nobody_else() {
+        let starting = Assignment::first(&members(&["a"]), Offset::MIN);
+        let live = starting.next(&members(&["a"]), Change::Live, Offset::MIN);
+        assert_eq!(live.counted_by_others_since(&starting), SlotSet::NONE);
+        let shared = live.next(&members(&["a", "b"]), Change::Members, Offset::MIN);
+        let again = shared.next(&members(&["a"]), Change::Members, Offset::MIN);
+        assert_eq!(
+            again.counted_by_others_since(&live),
+            SlotSet::ALL.without(shared.own),
+            "it was not alone all the time"
+        );
+    }
+
+    #[test]
+    fn an_instance_that_starts_beside_others_leaves_to_them_what_they_have_counted() {
+        let starting = Assignment::first(&members(&["a", "b"]), Offset::MIN);
+        let live = starting.next(&members(&["a", "b"]), Change::Live, Offset::MIN);
+        assert_eq!(live.counted_by_others_since(&starting), live.own);
+        let alone = starting.next(&members(&["a"]), Change::Live, Offset::MIN);
+        assert_eq!(alone.counted_by_others_since(&starting), SlotSet::ALL);
     }
 }
