@@ -1,7 +1,7 @@
 //! The machine: its description, the processor time of processes, and what else ran beside a measurement.
 
 use std::{
-    fs,
+    fmt, fs,
     hint::black_box,
     io::Write,
     path::Path,
@@ -47,6 +47,21 @@ impl Machine {
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
             sync_micros: u64::try_from(sync_probe().as_micros()).unwrap_or(u64::MAX),
         }
+    }
+
+    /// Returns true if results of both can be compared.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.processor, self.processors, self.memory_gib) == (&other.processor, other.processors, other.memory_gib)
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { processor, processors, memory_gib, kernel, sync_micros } = self;
+        write!(
+            f,
+            "{processors} × {processor}, {memory_gib} GiB, kernel {kernel}, a write of 4 KiB with a sync in {sync_micros} µs"
+        )
     }
 }
 

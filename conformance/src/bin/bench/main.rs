@@ -121,17 +121,11 @@ impl CommonOptions {
     /// Writes the files.
     fn write(&self, bench: &Bench, rows: &[RowResult], growth: &[GrowthTable]) -> Result<(), String> {
         let Some(json) = &self.json else { return Ok(()) };
-        let (machine, servers) = (Machine::probe(), servers());
-        let mut results = read(json).unwrap_or_else(|_| Results::default());
+        let mut results = read(json).unwrap_or_default();
         results.is_quick = bench.is_quick;
         results.pairs = bench.pairs;
-        (results.machine, results.servers) = (machine, servers);
-        for row in rows {
-            results.put_row(row.clone());
-        }
-        for table in growth {
-            results.put_table(table.clone());
-        }
+        results.servers = servers();
+        results.put(Machine::probe(), rows, growth);
         let text = serde_json::to_string_pretty(&results).expect("results are JSON");
         write(json, &format!("{text}\n"))?;
         // The page is made from the file, which rounds its numbers.

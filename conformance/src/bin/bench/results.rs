@@ -25,19 +25,30 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Adds the result of a row, or replaces the older one.
-    pub(crate) fn put_row(&mut self, row: RowResult) {
-        match self.rows.iter_mut().find(|present| present.name == row.name) {
-            Some(present) => *present = row,
-            None => self.rows.push(row),
+    /// Adds what was measured on `machine`, or replaces the older results. On another machine than the other results,
+    /// each says so.
+    pub(crate) fn put(&mut self, machine: Machine, rows: &[RowResult], growth: &[GrowthTable]) {
+        let is_all = self.rows.iter().all(|present| rows.iter().any(|row| row.name == present.name))
+            && self.growth.iter().all(|present| growth.iter().any(|table| table.name == present.name));
+        let (mut rows, mut growth) = (rows.to_vec(), growth.to_vec());
+        if is_all || machine.is_like(&self.machine) {
+            self.machine = machine;
+        } else {
+            let elsewhere = format!("measured on another machine than the rest: {machine}");
+            rows.iter_mut().for_each(|row| row.settings.push(elsewhere.clone()));
+            growth.iter_mut().for_each(|table| table.how = format!("{} {elsewhere}.", table.how));
         }
-    }
-
-    /// Adds a table, or replaces the older one.
-    pub(crate) fn put_table(&mut self, table: GrowthTable) {
-        match self.growth.iter_mut().find(|present| present.name == table.name) {
-            Some(present) => *present = table,
-            None => self.growth.push(table),
+        for row in rows {
+            match self.rows.iter_mut().find(|present| present.name == row.name) {
+                Some(present) => *present = row,
+                None => self.rows.push(row),
+            }
+        }
+        for table in growth {
+            match self.growth.iter_mut().find(|present| present.name == table.name) {
+                Some(present) => *present = table,
+                None => self.growth.push(table),
+            }
         }
     }
 }
@@ -243,6 +254,36 @@ impl fmt::Display for RowResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn row(name: &str) -> RowResult {
+        RowResult {
+            name: name.to_owned(),
+            title: String::new(),
+            how: String::new(),
+            limit: String::new(),
+            settings: Vec::new(),
+            figures: Vec::new(),
+            cpu: Vec::new(),
+            rounds: 1,
+            disturbed: Vec::new(),
+            is_disturbed: false,
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_row_that_was_measured_on_another_machine_says_so() {
+        let machine = |processor: &str| Machine { processor: processor.to_owned(), ..Machine::default() };
+        let mut results = Results::default();
+        results.put(machine("A"), &[row("one"), row("two")], &[]);
+        results.put(machine("B"), &[row("two")], &[]);
+        assert_eq!(results.machine, machine("A"));
+        let other = |row: &RowResult| row.settings.iter().any(|setting| setting.contains("another machine"));
+        assert_eq!(results.rows.iter().map(other).collect::<Vec<_>>(), [false, true]);
+        results.put(machine("B"), &[row("one"), row("two")], &[]);
+        assert_eq!(results.machine, machine("B"));
+        assert!(!results.rows.iter().any(other));
+    }
 
     #[test]
     fn a_figure_says_what_it_was_compared_with() {
