@@ -38,17 +38,21 @@ impl Results {
             rows.iter_mut().for_each(|row| row.settings.push(elsewhere.clone()));
             growth.iter_mut().for_each(|table| table.how = format!("{} {elsewhere}.", table.how));
         }
-        for row in rows {
-            match self.rows.iter_mut().find(|present| present.name == row.name) {
-                Some(present) => *present = row,
-                None => self.rows.push(row),
-            }
+        rows.into_iter().for_each(|row| self.put_row(row));
+        growth.into_iter().for_each(|table| self.put_table(table));
+    }
+
+    fn put_row(&mut self, row: RowResult) {
+        match self.rows.iter_mut().find(|present| present.name == row.name) {
+            Some(present) => *present = row,
+            None => self.rows.push(row),
         }
-        for table in growth {
-            match self.growth.iter_mut().find(|present| present.name == table.name) {
-                Some(present) => *present = table,
-                None => self.growth.push(table),
-            }
+    }
+
+    fn put_table(&mut self, table: GrowthTable) {
+        match self.growth.iter_mut().find(|present| present.name == table.name) {
+            Some(present) => *present = table,
+            None => self.growth.push(table),
         }
     }
 }

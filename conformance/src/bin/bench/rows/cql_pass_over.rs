@@ -59,8 +59,8 @@ impl Row for CqlPassOver {
                 slots.sum::<u32>() == u32::from(SLOTS)
             })
             .await;
-            let publish = publish_beside(&nats, &instances, &remote, events).await;
-            assert_eq!(publish.events, events, "the consumer has as many to read");
+            // For the consumer of the first round.
+            publish_beside(&nats, &instances, &remote, events).await;
             let drain = Job::Consume(ConsumeJob { url: nats.url(), events, kind: ConsumerKind::Pull });
             let rounds = bench
                 .alternate(
